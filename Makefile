@@ -1,0 +1,64 @@
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo upload test check format package lock clean
+
+help: ## List these commands
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+
+demo: .venv/local ## Deploy to an emulator on this machine, upload a log, show the text (ARGS=--once: and stop)
+	@$(BIN)/python -m local $(ARGS)
+
+upload: .venv/local ## Put a file into the running demo's bucket: make upload FILE=app/web.log
+	@$(BIN)/python -m local.upload "$(FILE)" $(ARGS)
+
+test: .venv/tests ## Run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/tests ## Format, lint, types, tests, coverage: all that CI runs
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage report
+
+format: .venv/tests ## Format the code and mend what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+package: .venv/local ## Build what goes to Lambda; print its folder, hash and size
+	@$(BIN)/python -m infra.package
+
+# aiohttp and PyJWT are required by twilio's metadata and never imported for a text:
+# what is not locked is not installed, so it cannot reach Lambda.
+UNUSED := aiohappyeyeballs aiohttp aiohttp-retry aiosignal attrs frozenlist multidict propcache pyjwt \
+          typing-extensions yarl
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-annotate --no-header --no-emit-index-url
+lock: .venv/tests ## Resolve pyproject.toml's dependencies into the lock files, with hashes
+	@$(LOCK) --group tests $(ARGS) -o tests/requirements.txt
+	@$(LOCK) --group local -c tests/requirements.txt -o local/requirements.txt
+	@$(LOCK) --group program -c tests/requirements.txt -o requirements.txt
+	@$(LOCK) --group handler -c tests/requirements.txt $(UNUSED:%=--no-emit-package %) \
+		-o handler/requirements.txt
+
+clean: ## Remove what the commands above made
+	@rm -rf .venv .build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "S3 Logs needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
+		     "Name another one: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "$(PYTHON) cannot make a virtual environment with pip." \
+		     "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+.venv/%: %/requirements.txt .venv/pyvenv.cfg
+	@echo "Installing $< into .venv (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--require-hashes --only-binary :all: -r $< || { \
+		echo "Could not install $<: is PyPI to be reached from here, and is pip's message above" \
+		     "about a hash? Then run the command again, or make clean first." >&2; exit 1; }
+	@touch $@

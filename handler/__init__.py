@@ -1,0 +1,1 @@
+"""All that runs in Lambda. Importing it needs no environment and does nothing."""
