@@ -2,6 +2,9 @@
 
 import dataclasses
 import datetime
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -14,8 +17,8 @@ class LogFile:
         size: Bytes, or None where the event does not say.
         time: When the upload ended (aware, UTC).
         version: The object's version id, or "" on a bucket without versions.
-        sequencer: S3's order of the writes of one key; the same on a duplicate of an event. Where S3 sends
-            none, the eTag and time of the event stand in for it.
+        sequencer: S3's order of the writes of one key; the same on a duplicate of an event. Where
+            S3 sends none, the eTag and the time of the event stand in for it.
     """
 
     bucket: str
@@ -29,3 +32,87 @@ class LogFile:
     def name(self) -> str:
         """The last part of the key: `web.log` of `app/web.log`."""
         return self.key.rstrip("/").rpartition("/")[2] or self.key
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """A record, or a whole event, that is none of the shapes known here.
+
+    Attributes:
+        reason: What is wrong with it, without any of its content.
+        record: The record itself, so that nothing is lost.
+    """
+
+    reason: str
+    record: Any
+
+
+def read(event: object) -> Iterator[LogFile | Unreadable]:
+    """Read every record of an event.
+
+    The shapes: S3's notification; S3's `s3:TestEvent`, which tells nothing and yields nothing; and
+    the envelope in which Lambda sends an event that it gave up on to the on-failure destination
+    (`requestPayload`), so that redriving one works. Records of other event types than the creation
+    of an object yield nothing.
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
+    match event:
+        case {"Records": list(records)}:
+            for record in records:
+                try:
+                    file = _read_record(record)
+                except (KeyError, TypeError, ValueError, AttributeError) as error:
+                    yield Unreadable(reason=_reason(error), record=record)
+                else:
+                    if file:
+                        yield file
+        case {"Event": "s3:TestEvent"}:
+            pass
+        case {"requestContext": _, "requestPayload": payload}:
+            yield from read(payload)
+        case _:
+            yield Unreadable(reason="not an event of S3", record=event)
+
+
+def _read_record(record: Mapping[str, Any]) -> LogFile | None:
+    """Read one record of S3's notification; None if it is not about the creation of an object."""
+    if record["eventSource"] != "aws:s3":
+        raise ValueError("its eventSource is not aws:s3")
+    # Minor versions add fields and come often (2.6 in 2026); only a major one may break.
+    if record["eventVersion"].split(".")[0] != "2":
+        raise ValueError("its eventVersion is not 2.x")
+    if not record["eventName"].startswith("ObjectCreated:"):
+        return None
+    described = record["s3"]["object"]
+    # S3 form-encodes the key in its notifications: `a b+c` arrives as `a+b%2Bc`. Decoded once.
+    key = urllib.parse.unquote_plus(described["key"])
+    time = datetime.datetime.fromisoformat(record["eventTime"])
+    size = described.get("size")
+    return LogFile(
+        bucket=_text(record["s3"]["bucket"]["name"]),
+        key=_text(key),
+        size=size if isinstance(size, int) and size >= 0 else None,
+        time=time.astimezone(datetime.UTC) if time.tzinfo else time.replace(tzinfo=datetime.UTC),
+        version=described.get("versionId") or "",
+        sequencer=described.get("sequencer")
+        or f"{described.get('eTag', '')} {record['eventTime']}",
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("its bucket or key is missing")
+    return value
+
+
+def _reason(error: Exception) -> str:
+    """Say what is wrong with a record, without repeating what stands in it."""
+    match error:
+        case KeyError():
+            return f"it has no {error.args[0]}"
+        case ValueError() if "isoformat" not in str(error):
+            return str(error)
+        case ValueError():
+            return "its eventTime is not a time"
+        case _:
+            return "it is not a record of S3's notification"
