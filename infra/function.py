@@ -1,0 +1,170 @@
+"""A Lambda function made of a plain Python function."""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict, Unpack
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import package, policy
+from infra.policy import Statement
+
+Handler = Callable[[Any, Any], Any]
+"""A function that Lambda may call: `handle(event, context)`."""
+
+RUNTIMES = {(3, 11), (3, 12), (3, 13), (3, 14)}
+"""The Pythons that both Lambda and this project support.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html, November 2026
+"""
+
+MEMORY_MB = 256
+TIMEOUT_SECONDS = 60
+LOG_RETENTION_DAYS = 30
+
+
+class FunctionOptions(TypedDict):
+    """What a `PythonFunction` needs besides its name and its handler."""
+
+    secrets_key: aws.kms.Key
+    """What its environment is encrypted with: who may not use this key cannot read it."""
+
+    failed: aws.sqs.Queue
+    """Where Lambda sends the events that it gave up on."""
+
+    environment: NotRequired[Mapping[str, pulumi.Input[str]]]
+    """Its environment variables."""
+
+    allow: NotRequired[Sequence[Statement]]
+    """What it may do besides logging, reading its environment and sending to `failed`."""
+
+
+class PythonFunction(pulumi.ComponentResource):
+    """A Lambda function that runs a plain Python function of an importable package.
+
+    Attributes:
+        function: The Lambda function.
+    """
+
+    function: aws.lambda_.Function
+
+    def __init__(
+        self,
+        name: str,
+        handler: Handler,
+        *,
+        opts: pulumi.ResourceOptions | None = None,
+        **options: Unpack[FunctionOptions],
+    ) -> None:
+        """Declare the function.
+
+        Args:
+            name: Its name; AWS's names are made of it.
+            handler: A function at the top level of a module in a package. The package becomes the
+                code, with its own requirements.txt.
+            opts: Pulumi's options.
+            options: What else it needs.
+
+        Raises:
+            pulumi.RunError: Lambda could not import the handler, or has no runtime for this Python.
+        """
+        super().__init__("s3logs:infra:PythonFunction", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+
+        # Made first, so that Lambda does not make one that keeps logs for ever.
+        log_group = aws.cloudwatch.LogGroup(
+            f"/aws/lambda/{name}", retention_in_days=LOG_RETENTION_DAYS, opts=child
+        )
+        role = aws.iam.Role(
+            name,
+            assume_role_policy=policy.document(policy.assumed_by("lambda.amazonaws.com")),
+            opts=child,
+        )
+        permissions = aws.iam.RolePolicy(
+            name,
+            role=role.name,
+            policy=policy.document(
+                policy.may_log(log_group.arn),
+                policy.may_decrypt(options["secrets_key"].arn),
+                policy.may_send(options["failed"].arn),
+                *options.get("allow", ()),
+            ),
+            opts=child,
+        )
+        self.function = aws.lambda_.Function(
+            name,
+            runtime=runtime(),
+            handler=handler_setting(handler),
+            code=pulumi.FileArchive(str(package.build(_folder(handler)))),
+            architectures=["arm64"],
+            memory_size=MEMORY_MB,
+            timeout=TIMEOUT_SECONDS,
+            role=role.arn,
+            environment={"variables": options.get("environment", {})},
+            kms_key_arn=options["secrets_key"].arn,
+            logging_config={"log_format": "JSON", "log_group": log_group.name},
+            # It must be able to log and to decrypt before anything may call it.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
+        )
+        aws.lambda_.FunctionEventInvokeConfig(
+            name,
+            function_name=self.function.name,
+            maximum_retry_attempts=2,
+            destination_config={"on_failure": {"destination": options["failed"].arn}},
+            opts=child,
+        )
+        self.register_outputs({"function": self.function.name})
+
+
+def runtime() -> str:
+    """Give Lambda's runtime of this very Python: what is tested is what runs.
+
+    Raises:
+        pulumi.RunError: Lambda has none.
+    """
+    version = sys.version_info[:2]
+    if version not in RUNTIMES:
+        known = ", ".join(f"{major}.{minor}" for major, minor in sorted(RUNTIMES))
+        raise pulumi.RunError(
+            f"Lambda has no runtime for Python {version[0]}.{version[1]}, which runs this program; "
+            f"it has {known}.\n  rm -r .venv && python{known.rsplit(' ', 1)[1]} -m venv .venv && "
+            "pulumi install"
+        )
+    return f"python{version[0]}.{version[1]}"
+
+
+def handler_setting(handler: Handler) -> str:
+    """Give Lambda's `handler` setting of a function: its module and its name.
+
+    Raises:
+        pulumi.RunError: Lambda could not import it.
+    """
+    name = getattr(handler, "__qualname__", type(handler).__qualname__)
+    wrong = None
+    if not inspect.isfunction(handler):
+        wrong = "is not a function"
+    elif handler.__name__ == "<lambda>":
+        wrong = "is a lambda expression, which has no name to import it by"
+    elif "<locals>" in name:
+        wrong = "is defined inside another function"
+    elif handler.__module__ == "__main__":
+        wrong = "is defined in the program itself, which does not go to Lambda"
+    elif getattr(sys.modules[handler.__module__], name, None) is not handler:
+        wrong = f"is not what {handler.__module__}.{name} is"
+    elif not hasattr(sys.modules[handler.__module__.partition(".")[0]], "__path__"):
+        wrong = "is not in a package (a folder with __init__.py and requirements.txt)"
+    if wrong:
+        raise pulumi.RunError(
+            f"Lambda cannot import the handler {name}: it {wrong}.\n"
+            "  Define it at the top level of a module in a package, such as handler/__init__.py."
+        )
+    return f"{handler.__module__}.{name}"
+
+
+def _folder(handler: Handler) -> Path:
+    top = importlib.import_module(handler.__module__.partition(".")[0])
+    return Path(top.__path__[0])

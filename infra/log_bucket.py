@@ -1,0 +1,285 @@
+"""The bucket that logs are uploaded to, and `on_object_created`."""
+
+import dataclasses
+import urllib.parse
+from collections.abc import Callable
+from typing import Any, Literal, Unpack, overload
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import policy
+from infra.function import FunctionOptions, Handler, PythonFunction
+
+Event = Literal["*", "Put", "Post", "Copy", "CompleteMultipartUpload"]
+"""The ways to create an object; `*` is any. A large upload is a CompleteMultipartUpload."""
+
+ABORT_UPLOADS_AFTER_DAYS = 7
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """What calls a function when an object is created.
+
+    Attributes:
+        bucket: The bucket.
+        func: The function that it calls.
+        permission: What lets this bucket, in this account, call the function.
+    """
+
+    bucket: aws.s3.Bucket
+    func: aws.lambda_.Function
+    permission: aws.lambda_.Permission
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Filter:
+    """Which objects a subscription is about."""
+
+    event: Event
+    prefix: str
+    suffix: str
+
+    def overlaps(self, other: "_Filter") -> bool:
+        """Whether an object could be created that is meant by both, which S3 refuses."""
+        return (
+            ("*" in {self.event, other.event} or self.event == other.event)
+            and _one_of_both(str.startswith, self.prefix, other.prefix)
+            and _one_of_both(str.endswith, self.suffix, other.suffix)
+        )
+
+
+class LogBucket(pulumi.ComponentResource):
+    """A private bucket: encrypted, TLS only, owned by its account alone.
+
+    Attributes:
+        bucket: The bucket.
+        notification: Its one notification configuration, for all subscriptions.
+    """
+
+    bucket: aws.s3.Bucket
+    notification: aws.s3.BucketNotification
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        expire_after_days: int = 0,
+        protect: bool = False,
+        force_destroy: bool = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare the bucket.
+
+        Args:
+            name: Its name; AWS's name is made of it.
+            expire_after_days: Delete objects when they are so old. 0: never.
+            protect: Refuse to delete the bucket.
+            force_destroy: Delete the bucket even with objects in it, and them with it.
+            opts: Pulumi's options.
+        """
+        super().__init__("s3logs:infra:LogBucket", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self._name = name
+        self._filters: dict[str, _Filter] = {}
+        self._subscriptions: dict[str, Subscription] = {}
+        self._configured = False
+
+        self.bucket = aws.s3.Bucket(
+            name,
+            force_destroy=force_destroy,
+            opts=pulumi.ResourceOptions(parent=self, protect=protect),
+        )
+        aws.s3.BucketOwnershipControls(
+            name,
+            bucket=self.bucket.id,
+            rule={"object_ownership": "BucketOwnerEnforced"},
+            opts=child,
+        )
+        private = aws.s3.BucketPublicAccessBlock(
+            name,
+            bucket=self.bucket.id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=child,
+        )
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            name,
+            bucket=self.bucket.id,
+            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            opts=child,
+        )
+        aws.s3.BucketLifecycleConfiguration(
+            name, bucket=self.bucket.id, rules=_lifecycle(expire_after_days), opts=child
+        )
+        aws.s3.BucketPolicy(
+            name,
+            bucket=self.bucket.id,
+            policy=policy.document(policy.tls_only(self.bucket.arn)),
+            # S3 refuses two changes of a bucket's access at the same time.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[private]),
+        )
+        # S3 keeps one notification configuration for a bucket, and a second one would silently
+        # overwrite it. Its rules are read when the program's body has ended: every subscription is
+        # in them, in whatever order they were written.
+        self.notification = aws.s3.BucketNotification(
+            name,
+            bucket=self.bucket.id,
+            lambda_functions=self._rules(),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._permissions()),
+        )
+        self.register_outputs({"bucket": self.bucket.id})
+
+    @overload
+    def on_object_created(
+        self,
+        name: str,
+        handler: Handler,
+        *,
+        event: Event = "*",
+        filter_prefix: str = "",
+        filter_suffix: str = "",
+        **options: Unpack[FunctionOptions],
+    ) -> Subscription: ...
+
+    @overload
+    def on_object_created(
+        self,
+        name: str,
+        handler: aws.lambda_.Function,
+        *,
+        event: Event = "*",
+        filter_prefix: str = "",
+        filter_suffix: str = "",
+    ) -> Subscription: ...
+
+    def on_object_created(
+        self,
+        name: str,
+        handler: Handler | aws.lambda_.Function,
+        *,
+        event: Event = "*",
+        filter_prefix: str = "",
+        filter_suffix: str = "",
+        **options: Any,
+    ) -> Subscription:
+        """Call a function whenever an object is created, as Node's `bucket.onObjectCreated`.
+
+        Args:
+            name: The subscription's name, and that of the function made for it.
+            handler: A plain Python function, of which a Lambda function is made, or an existing
+                Lambda function.
+            event: Which way to create an object.
+            filter_prefix: Only objects whose key begins with this.
+            filter_suffix: Only objects whose key ends with this.
+            options: What the Lambda function made of a plain Python function needs.
+
+        Raises:
+            pulumi.RunError: S3 or Lambda would refuse it: the name is taken, the filter overlaps
+                another one's, or the handler cannot be imported.
+        """
+        self._check(name, _Filter(event=event, prefix=filter_prefix, suffix=filter_suffix))
+        child = pulumi.ResourceOptions(parent=self)
+        if isinstance(handler, aws.lambda_.Function):
+            if options:
+                raise pulumi.RunError(
+                    f"{self._name}.on_object_created({name!r}): {', '.join(options)} "
+                    "cannot be given with a Lambda function that exists already."
+                )
+            func = handler
+        else:
+            func = PythonFunction(name, handler, opts=child, **options).function
+        permission = aws.lambda_.Permission(
+            name,
+            function=func.name,
+            action="lambda:InvokeFunction",
+            principal="s3.amazonaws.com",
+            source_arn=self.bucket.arn,
+            # A bucket's name can be taken over by another account, once it is deleted.
+            source_account=aws.get_caller_identity_output(
+                opts=pulumi.InvokeOutputOptions(parent=self)
+            ).account_id,
+            opts=child,
+        )
+        subscription = Subscription(bucket=self.bucket, func=func, permission=permission)
+        self._subscriptions[name] = subscription
+        return subscription
+
+    def _check(self, name: str, wanted: _Filter) -> None:
+        here = f"{self._name}.on_object_created({name!r})"
+        if self._configured:
+            raise pulumi.RunError(
+                f"{here}: too late. Subscribe in the program's body, not inside apply()."
+            )
+        if name in self._filters:
+            raise pulumi.RunError(f"{here}: there is one of this name already. Name it otherwise.")
+        for other, theirs in self._filters.items():
+            if wanted.overlaps(theirs):
+                raise pulumi.RunError(
+                    f"{here}: its filter overlaps that of {other!r}, and S3 would refuse both "
+                    f"({_described(wanted)}; {other!r}: {_described(theirs)}). "
+                    "Make the prefixes or the suffixes exclude each other."
+                )
+        self._filters[name] = wanted
+
+    async def _rules(self) -> list[aws.s3.BucketNotificationLambdaFunctionArgs]:
+        self._configured = True
+        return [
+            aws.s3.BucketNotificationLambdaFunctionArgs(
+                id=name,
+                lambda_function_arn=subscription.func.arn,
+                events=[f"s3:ObjectCreated:{self._filters[name].event}"],
+                filter_prefix=_encoded(self._filters[name].prefix),
+                filter_suffix=_encoded(self._filters[name].suffix),
+            )
+            for name, subscription in sorted(self._subscriptions.items())
+        ]
+
+    async def _permissions(self) -> list[pulumi.Resource]:
+        return [subscription.permission for subscription in self._subscriptions.values()]
+
+
+def _lifecycle(expire_after_days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
+    every = aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="")
+    rules = [
+        aws.s3.BucketLifecycleConfigurationRuleArgs(
+            id="abort-incomplete-uploads",
+            status="Enabled",
+            filter=every,
+            abort_incomplete_multipart_upload=(
+                aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
+                    days_after_initiation=ABORT_UPLOADS_AFTER_DAYS
+                )
+            ),
+        )
+    ]
+    if expire_after_days:
+        rules.append(
+            aws.s3.BucketLifecycleConfigurationRuleArgs(
+                id="expire-logs",
+                status="Enabled",
+                filter=every,
+                expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(
+                    days=expire_after_days
+                ),
+            )
+        )
+    return rules
+
+
+def _one_of_both(test: Callable[[str, str], bool], one: str, other: str) -> bool:
+    return test(one, other) or test(other, one)
+
+
+def _encoded(value: str) -> str:
+    """Encode a filter's value, which S3 keeps form-encoded, except for its safe characters.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
+    """
+    return urllib.parse.quote_plus(value, safe="/!-_.*'()")
+
+
+def _described(wanted: _Filter) -> str:
+    return f"{wanted.event}, prefix {wanted.prefix!r}, suffix {wanted.suffix!r}"

@@ -1,0 +1,56 @@
+"""IAM policies: exact actions on exact resources, from pure functions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+Statement = Mapping[str, Any]
+"""One statement of a policy; its values may be outputs."""
+
+
+def document(*statements: Statement) -> pulumi.Output[str]:
+    """Write a policy as AWS gives it back, so that no preview shows a difference."""
+    return pulumi.Output.json_dumps(
+        {"Version": "2012-10-17", "Statement": statements},
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+
+
+def assumed_by(service: str) -> Statement:
+    """Let one service of AWS's take on the role."""
+    return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
+
+
+def may_log(log_group_arn: pulumi.Input[str]) -> Statement:
+    """Let write to one log group, but make no other."""
+    return {
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": pulumi.Output.concat(log_group_arn, ":*"),
+    }
+
+
+def may_decrypt(key_arn: pulumi.Input[str]) -> Statement:
+    """Let decrypt with one key, as Lambda does with a function's environment when it starts it."""
+    return {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key_arn}
+
+
+def may_send(queue_arn: pulumi.Input[str]) -> Statement:
+    """Let send to one queue."""
+    return {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue_arn}
+
+
+def tls_only(bucket_arn: pulumi.Input[str]) -> Statement:
+    """Refuse whoever speaks to a bucket in plain text.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html
+    """
+    return {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket_arn, pulumi.Output.concat(bucket_arn, "/*")],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }

@@ -1,0 +1,214 @@
+"""The stack's settings: read once, all mistakes reported at once, each with its remedy."""
+
+import dataclasses
+import re
+import string
+import zoneinfo
+from typing import Self
+from urllib.parse import urlsplit
+
+import pulumi
+
+from handler import text
+from handler.log import masked
+from handler.settings import TWILIO_API_URL, to_environment
+
+E164 = re.compile(r"\+[1-9]\d{6,14}")
+"""A phone number: plus, country code, number. Source: https://www.twilio.com/docs/glossary/what-e164"""
+
+SID_OF = {"AC": "an account", "SK": "an API key", "MG": "a Messaging Service"}
+"""What a Twilio SID names, by its first two letters: https://www.twilio.com/docs/glossary/what-is-a-sid"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The program's settings, described one by one in Pulumi.yaml."""
+
+    twilio_account_sid: str
+    twilio_secret: pulumi.Output[str]
+    twilio_api_key_sid: str
+    twilio_api_url: str
+    from_number: str
+    messaging_service_sid: str
+    to_numbers: tuple[str, ...] = dataclasses.field(repr=False)
+    filter_prefix: str
+    filter_suffix: str
+    message: str
+    timezone: str
+    expire_logs_after_days: int
+    protect_bucket: bool
+    force_destroy: bool
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the stack's configuration; the defaults stand in Pulumi.yaml.
+
+        Raises:
+            pulumi.RunError: Settings are wrong. It names every one, and the command that mends it.
+        """
+        read = _Reader(pulumi.Config())
+        settings = cls(
+            twilio_account_sid=read.sid("twilioAccountSid", "AC"),
+            twilio_secret=read.secret("twilioSecret"),
+            twilio_api_key_sid=read.sid("twilioApiKeySid", "SK"),
+            twilio_api_url=read.url("twilioApiUrl"),
+            from_number=read.from_number("fromNumber"),
+            messaging_service_sid=read.sid("messagingServiceSid", "MG"),
+            to_numbers=read.to_numbers("toNumbers"),
+            filter_prefix=read.filter("filterPrefix"),
+            filter_suffix=read.filter("filterSuffix"),
+            message=read.message("message"),
+            timezone=read.timezone("timezone"),
+            expire_logs_after_days=read.count("expireLogsAfterDays"),
+            protect_bucket=read.switch("protectBucket"),
+            force_destroy=read.switch("forceDestroy"),
+        )
+        read.one_of("fromNumber", "messagingServiceSid")
+        read.raise_mistakes()
+        return settings
+
+    def for_handler(self) -> dict[str, pulumi.Input[str]]:
+        """Give the environment of the functions, as `handler.settings` reads it."""
+        return to_environment(
+            {
+                "twilio_account_sid": self.twilio_account_sid,
+                "twilio_secret": self.twilio_secret,
+                "twilio_api_key_sid": self.twilio_api_key_sid,
+                "twilio_api_url": self.twilio_api_url,
+                "from_number": self.from_number,
+                "messaging_service_sid": self.messaging_service_sid,
+                "to_numbers": pulumi.Output.secret(",".join(self.to_numbers)),
+                "message": self.message,
+                "timezone": self.timezone,
+            }
+        )
+
+
+class _Reader:
+    """Reads settings one by one and collects the mistakes in them."""
+
+    def __init__(self, config: pulumi.Config) -> None:
+        self._config = config
+        self._mistakes: list[str] = []
+
+    def raise_mistakes(self) -> None:
+        if self._mistakes:
+            count = len(self._mistakes)
+            raise pulumi.RunError(
+                f"{count} setting{'s are' if count > 1 else ' is'} wrong:\n\n"
+                + "\n".join(self._mistakes)
+            )
+
+    def sid(self, key: str, kind: str) -> str:
+        remedy = f"{key} {kind}..."
+        value = self._text(key, remedy).strip()
+        if value and not re.fullmatch(kind + "[0-9a-fA-F]{32}", value):
+            what = f"is not the SID of {SID_OF[kind]}, {kind} and 32 hexadecimal digits"
+            other = SID_OF.get(value[:2], "")
+            if other and other != SID_OF[kind]:
+                what += f", but that of {other}"
+            self._mistake(key, what, remedy)
+        return value
+
+    def secret(self, key: str) -> pulumi.Output[str]:
+        self._text(key, f"--secret {key}")
+        return self._config.get_secret(key) or pulumi.Output.secret("")
+
+    def url(self, key: str) -> str:
+        remedy = f"{key} {TWILIO_API_URL}"
+        value = self._text(key, remedy).strip().rstrip("/")
+        parts = urlsplit(value)
+        here = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost", "::1"}
+        if not (parts.scheme == "https" or here) or not parts.hostname or "@" in parts.netloc:
+            what = "is not an https address, and the secret must not travel in plain text"
+            self._mistake(key, what, remedy)
+        return value
+
+    def from_number(self, key: str) -> str:
+        remedy = f"{key} +15551234567"
+        value = self._text(key, remedy).strip()
+        if value and not E164.fullmatch(value):
+            what = f"{_NOT_E164}; for a short code or a name, set messagingServiceSid instead"
+            self._mistake(key, what, remedy)
+        return value
+
+    def to_numbers(self, key: str) -> tuple[str, ...]:
+        remedy = f'--secret {key} "+15551234567,+15557654321"'
+        value = self._text(key, remedy)
+        numbers = tuple(number.strip() for number in value.split(",") if number.strip())
+        if value and not numbers:
+            self._mistake(key, "names no phone", remedy)
+        for number in dict.fromkeys(numbers):
+            if not E164.fullmatch(number):
+                self._mistake(key, f"{masked(number)} {_NOT_E164}", remedy)
+            if numbers.count(number) > 1:
+                self._mistake(key, f"names {masked(number)} twice", remedy)
+        return numbers
+
+    def filter(self, key: str) -> str:
+        value = self._text(key, f'{key} ""')
+        if "*" in value:
+            what = "holds a wildcard, but S3 takes a filter as it is"
+            self._mistake(key, what, f'{key} "{value.replace("*", "")}"')
+        return value
+
+    def message(self, key: str) -> str:
+        remedy = f"{key} 'New log: $key ($size) $time'"
+        value = self._text(key, remedy)
+        template = string.Template(value)
+        known = ", ".join(f"${name}" for name in text.NAMES)
+        if not template.is_valid():
+            self._mistake(key, f"has a $ without a name: write $$, or one of {known}", remedy)
+        elif unknown := sorted(set(template.get_identifiers()) - set(text.NAMES)):
+            names = ", ".join(f"${name}" for name in unknown)
+            self._mistake(key, f"uses {names}, but there are only {known}", remedy)
+        elif not value.strip():
+            self._mistake(key, "is empty", remedy)
+        return value
+
+    def timezone(self, key: str) -> str:
+        remedy = f"{key} UTC"
+        value = self._text(key, remedy).strip()
+        try:
+            zoneinfo.ZoneInfo(value)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            self._mistake(key, "is no IANA time zone, such as Europe/Berlin", remedy)
+        return value
+
+    def count(self, key: str) -> int:
+        remedy = f"{key} 0"
+        value = self._text(key, remedy)
+        if re.fullmatch(r"\d{1,9}", value):
+            return int(value)
+        self._mistake(key, "is not a whole number from 0", remedy)
+        return 0
+
+    def switch(self, key: str) -> bool:
+        remedy = f"{key} false"
+        value = self._text(key, remedy)
+        if value not in {"true", "false"}:
+            self._mistake(key, "is neither true nor false", remedy)
+        return value == "true"
+
+    def one_of(self, one: str, other: str) -> None:
+        values = self._config.get(one), self._config.get(other)
+        if all(values):
+            self._mistakes.append(
+                f"  {one} and {other} are both set, but texts come from one of them.\n"
+                f"    pulumi config rm {one}"
+            )
+        elif not any(values):
+            self._mistake(one, f"is not set, nor is {other}", f"{one} +15551234567")
+
+    def _text(self, key: str, remedy: str) -> str:
+        value = self._config.get(key)
+        if value is None:
+            self._mistake(key, "is not set", remedy)
+        return value or ""
+
+    def _mistake(self, key: str, what: str, remedy: str) -> None:
+        if not any(mistake.startswith(f"  {key} is not set") for mistake in self._mistakes):
+            self._mistakes.append(f"  {key}: {what}.\n    pulumi config set {remedy}")
+
+
+_NOT_E164 = "is not in E.164, a plus and the country code first"
