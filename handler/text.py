@@ -26,7 +26,7 @@ NAMES = ("name", "key", "bucket", "size", "time")
 """What the `message` setting may use, as `$name` or `${name}`."""
 
 CUT = "..."  # in GSM-7, unlike the character for an ellipsis
-SHORTEST_KEY = 16
+SHORTEST = 14  # a date and `.log`
 
 # Twilio's own Smart Encoding replaces the like, but not reliably.
 _LOOKALIKES = str.maketrans(
@@ -57,7 +57,7 @@ def segments(body: str) -> int:
 def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
     """Word the text about one log file.
 
-    The key and the name are cut in the middle as far as that saves a segment, and never below 16
+    Key, name and bucket are cut in the middle as far as that saves a segment, and never below 14
     characters: by default a text takes one segment, whatever the key.
 
     Args:
@@ -74,16 +74,16 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
         return template.substitute(
             key=_cut(key, longest),
             name=_cut(name, longest),
-            bucket=file.bucket,
+            bucket=_cut(file.bucket, longest),
             size=_size(file.size),
             time=f"{file.time.astimezone(zone):%d %b %H:%M %Z}",
         )[:LONGEST]
 
-    fewest = segments(body(SHORTEST_KEY))
-    for longest in range(min(len(key), fewest * GSM_SEGMENT), SHORTEST_KEY, -1):
+    fewest = segments(body(SHORTEST))
+    for longest in range(min(len(key), fewest * GSM_SEGMENT), SHORTEST, -1):
         if segments(candidate := body(longest)) <= fewest:
             return candidate
-    return body(SHORTEST_KEY)
+    return body(SHORTEST)
 
 
 def _is_gsm(body: str) -> bool:

@@ -153,7 +153,7 @@ class _Reader:
         return value
 
     def message(self, key: str) -> str:
-        remedy = f"{key} 'New log: $key ($size) $time'"
+        remedy = f"{key} 'New log $key, $size, $time'"
         value = self._text(key, remedy)
         template = string.Template(value)
         known = ", ".join(f"${name}" for name in text.NAMES)

@@ -1,0 +1,80 @@
+"""What the unit tests hand to the handler instead of the world."""
+
+import datetime
+from typing import Any
+
+from handler.events import LogFile
+from handler.refusals import Refusal
+from handler.sender import Refused
+from handler.settings import Settings
+
+PHONE = "+15005550100"
+OTHER_PHONE = "+15005550101"
+MESSAGE = "New log $key, $size, $time in $bucket"
+TIME = datetime.datetime(2026, 11, 23, 14, 5, 9, tzinfo=datetime.UTC)
+
+_OF_THE_OBJECT = ("key", "size", "eTag", "versionId", "sequencer")
+
+
+def record(key: str, **changes: Any) -> dict[str, Any]:
+    """Make one record of S3's notification, as S3 sends it; a change to None leaves a field out."""
+    described = {"key": key, "size": 1024, "eTag": "d41d8cd9", "sequencer": "0A1B2C"}
+    whole = {
+        "eventVersion": "2.6",
+        "eventSource": "aws:s3",
+        "awsRegion": "eu-central-1",
+        "eventTime": "2026-11-23T14:05:09.120Z",
+        "eventName": "ObjectCreated:Put",
+        "userIdentity": {"principalId": "AWS:EXAMPLE"},
+        "requestParameters": {"sourceIPAddress": "192.0.2.1"},
+        "responseElements": {"x-amz-request-id": "EXAMPLE", "x-amz-id-2": "EXAMPLE"},
+    }
+    described |= {name: value for name, value in changes.items() if name in _OF_THE_OBJECT}
+    whole |= {name: value for name, value in changes.items() if name not in _OF_THE_OBJECT}
+    return {name: value for name, value in whole.items() if value is not None} | {
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "configurationId": "notify",
+            "bucket": {"name": "logs-1a2b3c4", "arn": "arn:aws:s3:::logs-1a2b3c4"},
+            "object": {name: value for name, value in described.items() if value is not None},
+        }
+    }
+
+
+def log_file(key: str = "app/web.log", **changes: Any) -> LogFile:
+    """Make a log file."""
+    return LogFile(
+        **{"bucket": "logs-1a2b3c4", "key": key, "size": 1234567, "time": TIME, **changes}
+    )
+
+
+def settings(**changes: Any) -> Settings:
+    """Make the handler's settings."""
+    return Settings(
+        **{
+            "twilio_account_sid": "AC" + "0" * 32,
+            "twilio_secret": "a secret",
+            "twilio_api_url": "http://127.0.0.1:1",
+            "from_number": "+15005550006",
+            "to_numbers": (PHONE, OTHER_PHONE),
+            "message": MESSAGE,
+            "timezone": "UTC",
+            **changes,
+        }
+    )
+
+
+class FakeSender:
+    """Records the texts it is asked to send; refuses what it is told to."""
+
+    def __init__(self, refusals: dict[str, Refusal] | None = None) -> None:
+        self.refusals = refusals or {}
+        self.tried: list[tuple[str, str]] = []
+        self.sent: list[tuple[str, str]] = []
+
+    def send(self, phone: str, body: str) -> str:
+        self.tried.append((phone, body))
+        if refusal := self.refusals.get(phone):
+            raise Refused(refusal)
+        self.sent.append((phone, body))
+        return f"SM{len(self.sent):032x}"

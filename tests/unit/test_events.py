@@ -1,0 +1,125 @@
+"""Events are read whole, whatever shape they come in."""
+
+import datetime
+import json
+import urllib.parse
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handler.events import LogFile, Unreadable, read
+from tests.unit.fakes import record
+
+keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def files(event: object) -> list[LogFile]:
+    items = list(read(event))
+    assert all(isinstance(item, LogFile) for item in items), items
+    return items  # type: ignore[return-value]  # asserted above
+
+
+@given(keys)
+def test_a_key_is_decoded_exactly_once(key: str) -> None:
+    encoded = urllib.parse.quote_plus(key)
+    assert files({"Records": [record(encoded)]})[0].key == key
+
+
+def test_a_record_gives_every_part_of_the_log_file() -> None:
+    (file,) = files({"Records": [record("app/a+b%2Bc.log", size=1234, versionId="v1")]})
+    assert file == LogFile(
+        bucket="logs-1a2b3c4",
+        key="app/a b+c.log",
+        size=1234,
+        time=datetime.datetime(2026, 11, 23, 14, 5, 9, 120000, tzinfo=datetime.UTC),
+        version="v1",
+        sequencer="0A1B2C",
+    )
+    assert file.name == "a b+c.log"
+
+
+def test_every_record_is_read_in_order() -> None:
+    event = {"Records": [record(f"{number}.log") for number in range(25)]}
+    assert [file.key for file in files(event)] == [f"{number}.log" for number in range(25)]
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.1", "2.6", "2.97"])
+def test_minor_versions_and_unknown_fields_change_nothing(version: str) -> None:
+    strange = record("a.log", eventVersion=version, glacierEventData={"new": [1]})
+    assert [file.key for file in files({"Records": [strange], "more": {}})] == ["a.log"]
+
+
+def test_an_event_that_lambda_gave_up_on_is_read_in_its_envelope_however_often() -> None:
+    event: dict[str, Any] = {"Records": [record("a.log")]}
+    for _ in range(3):
+        event = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event}
+    assert [file.key for file in files(event)] == ["a.log"]
+
+
+def test_the_test_event_of_s3_is_fine_and_tells_nothing() -> None:
+    event = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "logs"}
+    assert files(event) == []
+
+
+def test_other_events_than_creation_tell_nothing() -> None:
+    assert files({"Records": [record("a.log", eventName="ObjectRemoved:Delete")]}) == []
+
+
+def test_without_a_sequencer_etag_and_time_tell_two_writes_apart() -> None:
+    first, second = (
+        files({"Records": [record("a.log", sequencer=None, eTag=tag)]})[0] for tag in ("1", "2")
+    )
+    assert first.sequencer != second.sequencer
+    assert "2026-11-23T14:05:09.120Z" in first.sequencer
+
+
+def test_a_missing_size_is_unknown_and_not_zero() -> None:
+    assert files({"Records": [record("a.log", size=None)]})[0].size is None
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (record("a.log", eventVersion="3.0"), "its eventVersion is not 2.x"),
+        (record("a.log", eventSource="aws:sqs"), "its eventSource is not aws:s3"),
+        (record("a.log", eventTime="yesterday"), "its eventTime is not a time"),
+        (record("a.log", eventTime=5), "it is not a record of S3's notification"),
+        (record(""), "its bucket or key is missing"),
+        ({"eventSource": "aws:s3"}, "it has no eventVersion"),
+        ("nonsense", "it is not a record of S3's notification"),
+    ],
+)
+def test_a_broken_record_is_reported_and_stops_no_other(broken: object, reason: str) -> None:
+    event = {"Records": [record("a.log"), broken, record("b.log")]}
+    before, wrong, after = read(event)
+    assert isinstance(before, LogFile)
+    assert isinstance(after, LogFile)
+    assert wrong == Unreadable(reason=reason, record=broken)
+
+
+@given(anything)
+def test_nothing_that_arrives_is_passed_over_in_silence(event: object) -> None:
+    items = list(read(event))
+    silent = isinstance(event, dict) and (event.get("Records") == [] or "Event" in event)
+    assert silent or items
+
+
+@given(st.lists(anything | st.just(record("a.log")), max_size=5))
+def test_every_record_is_either_a_log_file_or_unreadable(records: list[Any]) -> None:
+    items = list(read({"Records": records}))
+    assert len(items) == len(records)
+
+
+@given(anything)
+def test_a_reason_repeats_nothing_of_the_record(value: object) -> None:
+    hostile = record("a.log", eventTime=value, eventVersion=value)
+    for item in read({"Records": [hostile]}):
+        if isinstance(item, Unreadable):
+            assert len(item.reason) < 60
+            assert json.dumps(value)[:20] not in item.reason or len(json.dumps(value)) < 4
