@@ -1,0 +1,88 @@
+"""What happens when the package is imported, here and in Lambda."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import handler
+from handler.settings import Settings, SettingsError, to_environment
+from tests.unit.fakes import settings
+
+ENVIRONMENT = {
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_SECRET": "a secret",
+    "TWILIO_API_URL": "http://127.0.0.1:9",
+    "FROM_NUMBER": "+15005550006",
+    "TO_NUMBERS": "+15005550100,+15005550101",
+    "MESSAGE": "New log $key, $size, $time in $bucket",
+    "TIMEZONE": "UTC",
+}
+
+
+def imported(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in an interpreter of its own, with nothing in its environment but this."""
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_importing_the_handler_needs_no_environment_and_loads_nothing() -> None:
+    done = imported("import handler, sys; print('twilio' in sys.modules, 'json' in sys.modules)")
+    assert done.stdout == "False False\n", done.stderr
+
+
+def test_in_lambda_everything_is_ready_before_the_first_event() -> None:
+    done = imported(
+        "import handler, sys; print('twilio.rest.api.v2010.account.message' in sys.modules)",
+        _HANDLER="handler.notify",
+        **ENVIRONMENT,
+    )
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_in_lambda_an_incomplete_environment_is_one_message_that_names_all() -> None:
+    done = imported("import handler", _HANDLER="handler.notify", TIMEZONE="UTC")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "handler.settings.SettingsError: The function's environment lacks TWILIO_ACCOUNT_SID, "
+        "TWILIO_SECRET, TWILIO_API_URL, TO_NUMBERS, MESSAGE."
+    )
+
+
+def test_the_first_event_makes_it_ready_where_lambda_did_not() -> None:
+    done = imported(
+        "import handler; handler.notify({'Event': 's3:TestEvent'}, None)", **ENVIRONMENT
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_the_program_writes_is_what_the_handler_reads() -> None:
+    wanted = settings()
+    environment = to_environment(
+        {**vars(wanted), "to_numbers": ",".join(wanted.to_numbers)},
+    )
+    assert environment["MESSAGE"] == wanted.message
+    assert "MESSAGING_SERVICE_SID" not in environment
+    assert Settings.from_environment(environment) == wanted
+
+
+def test_the_program_cannot_write_what_the_handler_does_not_know() -> None:
+    with pytest.raises(TypeError, match="colour"):
+        to_environment({**vars(settings()), "colour": "red"})
+
+
+def test_neither_secret_nor_numbers_show_in_the_settings() -> None:
+    assert "a secret" not in repr(settings())
+    assert "+15005550100" not in repr(settings())
+
+
+def test_settings_come_from_the_environment_only() -> None:
+    with pytest.raises(SettingsError):
+        Settings.from_environment({})
+    assert handler.notify.__module__ == "handler"

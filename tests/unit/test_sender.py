@@ -1,0 +1,169 @@
+"""Twilio's own client, over real HTTP, to a server that answers what a test says."""
+
+import base64
+import http.server
+import logging
+import threading
+import traceback
+import urllib.parse
+from collections.abc import Iterator
+
+import pytest
+
+from handler import sender
+from handler.refusals import Kind
+from handler.sender import Refused, TwilioSender
+from tests.unit.fakes import PHONE, settings
+
+CREATED = b'{"sid": "SM0123", "status": "queued"}'
+SID = "AC" + "0" * 32
+
+
+class Twilio(http.server.ThreadingHTTPServer):
+    """Answers every request with the same status and body, and keeps the requests."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.status, self.body = 201, CREATED
+        self.hangs = threading.Event()
+        self.requests: list[tuple[str, str, dict[str, str]]] = []
+        self.connections: set[tuple[str, int]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Twilio
+
+    def do_POST(self) -> None:
+        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.server.connections.add(self.client_address)
+        self.server.requests.append(
+            (self.path, self.headers["Authorization"], dict(urllib.parse.parse_qsl(form)))
+        )
+        if self.server.status == 0:
+            self.server.hangs.wait(5)
+            self.close_connection = True
+            return
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def twilio() -> Iterator[Twilio]:
+    with Twilio() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.hangs.set()
+        server.shutdown()
+        thread.join()
+
+
+def refused(from_: TwilioSender) -> Refused:
+    with pytest.raises(Refused) as caught:
+        from_.send(PHONE, "a text")
+    return caught.value
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def test_a_text_is_one_request_with_the_auth_token(twilio: Twilio) -> None:
+    sid = TwilioSender(settings(twilio_api_url=twilio.url)).send(PHONE, "a text")
+    assert sid == "SM0123"
+    assert twilio.requests == [
+        (
+            f"/2010-04-01/Accounts/{SID}/Messages.json",
+            basic(SID, "a secret"),
+            {"To": PHONE, "From": "+15005550006", "Body": "a text"},
+        )
+    ]
+
+
+def test_with_an_api_key_the_account_stays_in_the_address(twilio: Twilio) -> None:
+    key = "SK" + "1" * 32
+    TwilioSender(settings(twilio_api_url=twilio.url, twilio_api_key_sid=key)).send(PHONE, "a text")
+    path, authorization, _ = twilio.requests[0]
+    assert path == f"/2010-04-01/Accounts/{SID}/Messages.json"
+    assert authorization == basic(key, "a secret")
+
+
+def test_a_messaging_service_takes_the_place_of_a_number(twilio: Twilio) -> None:
+    service = "MG" + "2" * 32
+    TwilioSender(
+        settings(twilio_api_url=twilio.url, from_number="", messaging_service_sid=service)
+    ).send(PHONE, "a text")
+    assert twilio.requests[0][2] == {
+        "To": PHONE,
+        "MessagingServiceSid": service,
+        "Body": "a text",
+    }
+
+
+def test_texts_share_one_connection(twilio: Twilio) -> None:
+    texting = TwilioSender(settings(twilio_api_url=twilio.url))
+    for _ in range(5):
+        texting.send(PHONE, "a text")
+    assert len(twilio.connections) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "code"),
+    [
+        (400, b'{"code": 21610, "message": "m", "status": 400}', Kind.PHONE, 21610),
+        (429, b'{"code": 20429, "message": "m", "status": 429}', Kind.BUSY, 20429),
+        (502, b"<html>Bad Gateway</html>", Kind.IN_DOUBT, 502),
+        (403, b"<html>a proxy's</html>", Kind.SETTINGS, 403),
+        (
+            400,
+            b'{"type": "t", "title": "t", "status": 400, "code": 21211, "detail": "d"}',
+            Kind.PHONE,
+            21211,
+        ),
+        (201, b"<html>a captive portal</html>", Kind.IN_DOUBT, 0),
+    ],
+)
+def test_an_answer_is_classed(
+    twilio: Twilio, status: int, body: bytes, kind: Kind, code: int
+) -> None:
+    twilio.status, twilio.body = status, body
+    error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    assert (error.refusal.kind, error.refusal.code) == (kind, code)
+    assert len(twilio.requests) == 1  # nothing is retried that Twilio may have processed
+
+
+def test_nobody_at_the_address_is_no_connection() -> None:
+    error = refused(TwilioSender(settings(twilio_api_url="http://127.0.0.1:9")))
+    assert error.refusal.kind is Kind.BUSY
+
+
+def test_no_answer_in_time_is_in_doubt(twilio: Twilio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "SECONDS", 0.2)
+    twilio.status = 0
+    error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    assert error.refusal.kind is Kind.IN_DOUBT
+    assert len(twilio.requests) == 1
+
+
+def test_a_refusal_tells_neither_secret_nor_number_nor_text(
+    twilio: Twilio, caplog: pytest.LogCaptureFixture
+) -> None:
+    twilio.status = 400
+    twilio.body = b'{"code": 21211, "message": "The number %s is invalid"}' % PHONE.encode()
+    with caplog.at_level(logging.INFO):
+        error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    told = "".join(traceback.format_exception(error)) + repr(error) + caplog.text
+    for hidden in (PHONE, "a secret", "a text\n", SID):
+        assert hidden not in told
