@@ -1,0 +1,287 @@
+"""The package that goes to Lambda: the handler, its locked dependencies, and their bytecode.
+
+`build` makes it as a directory for `pulumi.FileArchive`, once for each state of its inputs, and
+`make package` prints its hash and size. Same inputs, same bytes, on any machine.
+
+It runs inside the program, at every preview, so that it imports nothing but the standard library
+and returns in milliseconds while nothing has changed.
+"""
+
+import contextlib
+import hashlib
+import importlib.util
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+LAMBDA_PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
+"""The versions that Lambda runs and our lock files cover, from its page on runtimes:
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html."""
+
+# What is never imported when a text is sent. The licences go with the metadata: deploying to one's
+# own account hands the code to nobody.
+PRUNED = re.compile(
+    r"""
+    [^/]+\.(dist-info|data)/    # metadata and command-line scripts
+    | .+\.pyi$ | .+/py\.typed$  # for type checkers
+
+    # twilio: every API but the one with Messages, whose modules import each other, ...
+    | twilio/rest/(?!api/|__init__\.py$)
+    # ... calls, browsers and webhooks, ...
+    | twilio/(twiml/ | jwt/ | request_validator\.py)
+    # ... and clients that need aiohttp or PyJWT, which are not locked and so not here.
+    | twilio/http/(async_http_client | validation_client | \w*token_manager)\.py
+    | twilio/(auth_strategy/token_auth_strategy | credential/(client|orgs)_\w+)\.py
+    """,
+    re.VERBOSE,
+)
+
+KEPT_BUILDS = 3  # a deployment may still be reading one while the next is built
+ABANDONED_AFTER = 3600  # seconds: a folder of unfinished work this old belongs to a killed build
+LAMBDA_FOLDER = "/var/task"  # where Lambda puts the package, hence the paths in its tracebacks
+TIMESTAMP = 946_684_800  # 2000-01-01 UTC, for every file: archivers may record it
+
+
+class PackageError(Exception):
+    """The package could not be built: what is wrong, where, and the command that mends it."""
+
+
+def runtime() -> str:
+    """Lambda's name for the Python that runs this program, such as `python3.13`.
+
+    Bytecode loads only in the minor version that compiled it, so the function must have this one.
+
+    Raises:
+        PackageError: Lambda does not run this Python.
+    """
+    version = sys.version_info[:2]
+    if version not in LAMBDA_PYTHONS or sys.implementation.name != "cpython":
+        oldest, newest = (".".join(map(str, v)) for v in (LAMBDA_PYTHONS[0], LAMBDA_PYTHONS[-1]))
+        raise PackageError(
+            f"Lambda runs CPython {oldest} to {newest}; this is {sys.implementation.name} "
+            f"{version[0]}.{version[1]} ({sys.executable}), whose bytecode does not load there. "
+            f"Make the virtual environment anew: make clean; make PYTHON=python{newest} package"
+        )
+    return f"python{version[0]}.{version[1]}"
+
+
+def build(folder: Path, *, cache: Path | None = None) -> Path:
+    """Return the directory to deploy a package from, building it unless its inputs are unchanged.
+
+    It holds the package's Python files, what its `requirements.txt` locks, and the bytecode of
+    both. Threads and processes may build at once, and a build may be killed: a directory appears
+    in the cache only when it is complete.
+
+    Args:
+        folder: The package that a function's handler is in, such as `handler/`.
+        cache: Where the results are kept; `.build` beside the folder by default.
+
+    Raises:
+        PackageError: The package could not be built.
+    """
+    folder = folder.resolve()
+    runtime()
+    sources = _sources(folder)
+    requirements = folder / "requirements.txt"
+    if not requirements.is_file():
+        raise PackageError(
+            f"{requirements} is missing: it locks what goes to Lambda with {folder.name}. "
+            "Write it: make lock"
+        )
+    inputs = sources | {
+        requirements.name: requirements.read_bytes(),
+        "built by": Path(__file__).read_bytes(),
+        "built with": importlib.util.MAGIC_NUMBER,
+    }
+    cache = cache or folder.parent / ".build"
+    built = cache / f"{folder.name}-{_digest(inputs)[:12]}"
+    if not built.is_dir():
+        sys.stderr.write(
+            f"Building what goes to Lambda from {folder} (once until it changes) ...\n"
+        )
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=cache) as scratch:
+            tree = Path(scratch, "package")
+            for wheel in _download(requirements, into=Path(scratch, "wheels")):
+                _unpack(wheel, into=tree)
+            for name, content in sources.items():
+                (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                (tree / name).write_bytes(content)
+            _compile(tree)
+            _normalise(tree)
+            try:
+                tree.rename(built)
+            except OSError:  # somebody else built the same at the same time
+                if not built.is_dir():
+                    raise
+        _sweep(cache, folder.name)
+    return built
+
+
+def content_hash(folder: Path) -> str:
+    """The SHA-256 of a built package: of the names and contents of all its files."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return _digest({path.relative_to(folder).as_posix(): path.read_bytes() for path in files})
+
+
+def zipped(folder: Path) -> bytes:
+    """A built package as the archive that Lambda receives, to know its size."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            archive.write(path, path.relative_to(folder))
+    return buffer.getvalue()
+
+
+def _sources(folder: Path) -> dict[str, bytes]:
+    """The package's own files as they are shipped, without tests and what editors hide there."""
+    paths = {path: path.relative_to(folder.parent) for path in folder.rglob("*.py")}
+    return {
+        name.as_posix(): path.read_bytes()
+        for path, name in paths.items()
+        if not any(part == "tests" or part.startswith(".") for part in name.parts)
+    }
+
+
+def _digest(contents: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, content in sorted(contents.items()):
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _download(requirements: Path, *, into: Path) -> list[Path]:
+    """Fetch the locked wheels: pure Python only, which run on Lambda's arm64 as they do here.
+
+    The user's own settings of pip (index, proxy, certificates) hold.
+    """
+    pip = _python(
+        *("-m", "pip", "download", "-r", requirements, "--dest", into),
+        *("--no-deps", "--require-hashes", "--only-binary", ":all:"),
+        *("--implementation", "py", "--abi", "none", "--platform", "any"),
+        *("--python-version", "{}.{}".format(*sys.version_info)),
+        # Only when told so twice does pip say why it could not reach an index.
+        *("-vv", "--progress-bar", "off", "--no-input", "--disable-pip-version-check"),
+    )
+    if pip.returncode:
+        raise PackageError(_explain(pip.stdout, requirements))
+    return sorted(into.glob("*.whl"))
+
+
+def _explain(output: str, requirements: Path) -> str:
+    """What pip's output means, and what to do about it."""
+    if "No module named pip" in output:
+        return (
+            f"{sys.executable} has no pip, which fetches what {requirements} locks. "
+            f"Install it: {sys.executable} -m ensurepip"
+        )
+    # Of "ERROR: ..." the lines up to pip's own traceback, without the list of all hashes allowed
+    # (over a hundred for some) and without addresses, which are the user's own business.
+    errors = output.partition("\nERROR: ")[2].partition("\nException information:")[0]
+    lines = [line for line in errors.splitlines() if not line.strip().startswith("Expected")]
+    said = re.sub(r"\w+://\S+/|\(from -r .*\)|host='[^']*'", "", "\n  ".join(lines[:6])).rstrip()
+
+    if "DO NOT MATCH THE HASHES" in said:
+        return (
+            f"A download is not what {requirements} locks, and was refused. Behind a proxy or "
+            f"mirror, ask who runs it. If the versions changed, lock them anew: make lock\n  {said}"
+        )
+    if "Hashes are required" in said:
+        return f"{requirements} lacks hashes. Lock it anew: make lock\n  {said}"
+    if re.search(r"Could not fetch URL|ConnectionPool|network-connection", output):
+        cause = re.search(
+            r"\[(Errno|SSL)[^]]*\] [\w ]+|[\w ]*timed out|\d{3} \w+ Error"
+            r"|Tunnel connection failed: [\w ]+",
+            output,
+        )
+        return (
+            f"PyPI could not be reached for what {requirements} locks"
+            f"{f' ({cause[0].strip()})' if cause else ''}. Run the command again when it can, or "
+            f"name a mirror: {sys.executable} -m pip config set global.index-url ADDRESS"
+        )
+    return (
+        f"pip could not fetch what {requirements} locks, as pure Python (py3-none-any) wheels. "
+        f"Mend the cause, or lock other versions: make lock\n  {said or output[-500:].strip()}"
+    )
+
+
+def _unpack(wheel: Path, *, into: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(into, [name for name in archive.namelist() if not PRUNED.match(name)])
+
+
+def _compile(tree: Path) -> None:
+    """Compile everything, since Lambda can keep no bytecode: its code folder is read-only.
+
+    `unchecked-hash` makes Lambda load it without a look at the source. The interpreter is a fresh
+    one without site packages, so that nothing on this machine can change the bytes.
+    """
+    compileall = _python(
+        *("-S", "-m", "compileall", "-q", "-s", tree, "-p", LAMBDA_FOLDER),
+        *("--invalidation-mode", "unchecked-hash", tree),
+    )
+    if compileall.returncode:
+        said = compileall.stdout.replace(f"{tree}/", "").strip()
+        raise PackageError(f"The package does not compile. Mend it, then: make package\n  {said}")
+
+
+def _python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run another one of this Python, in which neither the folder nor PYTHON* variables count."""
+    return subprocess.run(
+        [sys.executable, "-I", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+
+
+def _normalise(tree: Path) -> None:
+    """Give all files the same time and modes, whatever the umask."""
+    for path in [tree, *tree.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        os.utime(path, (TIMESTAMP, TIMESTAMP))
+
+
+def _sweep(cache: Path, name: str) -> None:
+    """Remove old packages, and what killed builds left behind."""
+
+    def changed(path: Path) -> float:
+        return path.stat().st_ctime
+
+    with contextlib.suppress(OSError):  # somebody else sweeps at the same time: leave it to them
+        for old in sorted(cache.glob(f"{name}-*"), key=changed)[:-KEPT_BUILDS]:
+            # Renamed first: killed half-way, this must leave no half package under a good name.
+            shutil.rmtree(old.rename(cache / f".{old.name}"))
+        for abandoned in cache.glob(f".{name}-*"):
+            if changed(abandoned) < time.time() - ABANDONED_AFTER:
+                shutil.rmtree(abandoned)
+
+
+def main() -> None:
+    """Build the handler's package and print where it is, its hash and its size."""
+    try:
+        folder = build(Path(__file__).resolve().parent.parent / "handler")
+    except PackageError as error:
+        sys.exit(str(error))
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    sys.stdout.write(
+        f"folder   {folder}\n"
+        f"hash     {content_hash(folder)}\n"
+        f"on disk  {sum(sizes) / 1e6:.1f} MB in {len(sizes)} files\n"
+        f"zipped   {len(zipped(folder)) / 1e6:.2f} MB\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,555 @@
+"""The package that goes to Lambda: reproducible, complete, small; and every way it can fail.
+
+The real package is built once, with what PyPI holds, into the cache that `make package` uses; all
+other tests build small ones from wheels made here, without a network.
+"""
+
+import base64
+import concurrent.futures
+import hashlib
+import http.server
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import venv
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+
+from infra import package
+from infra.package import PackageError, build, content_hash, zipped
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE_TAG = sys.implementation.cache_tag
+
+BUILD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from infra.package import build
+print(build(Path(sys.argv[2]), cache=Path(sys.argv[3])))
+"""
+
+
+def python(script: str, *arguments: object, **environment: str) -> str:
+    """What a script prints in an interpreter of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def files(folder: Path) -> set[str]:
+    """The names of all files in a folder, without bytecode."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+
+
+# --- The real package ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def built() -> Path:
+    return build(ROOT / "handler")
+
+
+@pytest.fixture(scope="session")
+def bare(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package with every source file spoiled: what runs in it, runs from bytecode."""
+    folder = tmp_path_factory.mktemp("bare") / "task"
+    shutil.copytree(built, folder)
+    for source in folder.rglob("*.py"):
+        source.write_text("raise SystemExit(f'{__file__} has no bytecode')")
+    return folder
+
+
+def in_lambda(bare: Path, script: str, *arguments: str) -> str:
+    """What a script prints where nothing but the package and the standard library is there."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-W", "error", "-c", script, str(bare), *arguments],
+        env={},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def twilio() -> Iterator[tuple[str, list[str]]]:
+    """The address of something that answers like Twilio's Messages API, and what it was sent."""
+    received: list[str] = []
+    message = {"sid": "SM" + "0" * 32, "status": "queued", "body": "A log", "to": "+15005550009"}
+
+    class Api(http.server.BaseHTTPRequestHandler):
+        def answer(self, status: int, body: object) -> None:
+            content = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            received.append(self.rfile.read(length).decode())
+            received.append(base64.b64decode(self.headers["Authorization"].split()[1]).decode())
+            self.answer(201, message)
+
+        def do_GET(self) -> None:
+            listed = {"messages": [message], "next_page_uri": None}
+            self.answer(200, message if "/Messages/SM" in self.path else listed)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", received
+        server.shutdown()
+        thread.join()
+
+
+SEND_A_TEXT = """
+import json, ssl, sys, zoneinfo
+sys.path.insert(0, sys.argv[1])
+from twilio.base.exceptions import TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+
+class ToTheStandIn(TwilioHttpClient):
+    def request(self, method, url, *args, **kwargs):
+        url = url.replace("https://api.twilio.com", sys.argv[2])
+        return super().request(method, url, *args, **kwargs)
+
+client = Client("SK" + "1" * 32, "secret", "AC" + "2" * 32, http_client=ToTheStandIn(timeout=5))
+sent = client.messages.create(to="+15005550009", from_="+15005550006", body="A log ✓")
+listed = client.messages.list(limit=5)
+fetched = client.messages(sent.sid).fetch()
+
+import certifi
+ssl.create_default_context(cafile=certifi.where())
+zoneinfo.reset_tzpath(())
+zoneinfo.ZoneInfo("Europe/Berlin")
+print(json.dumps({
+    "sids": [sent.sid, listed[0].sid, fetched.sid],
+    "imported": {name: getattr(module, "__file__", None) for name, module in sys.modules.items()},
+}))
+"""
+
+
+def test_twilios_own_client_sends_from_the_bytecode_of_the_package_and_nothing_else(
+    bare: Path, twilio: tuple[str, list[str]]
+) -> None:
+    address, received = twilio
+
+    seen = json.loads(in_lambda(bare, SEND_A_TEXT, address))
+
+    assert set(seen["sids"]) == {"SM" + "0" * 32}
+    assert parse_qs(received[0])["Body"] == ["A log ✓"]
+    assert received[1] == "SK" + "1" * 32 + ":secret"
+    places = {name: Path(file) for name, file in seen["imported"].items() if file}
+    library = Path(os.__file__).resolve().parent
+    strangers = {
+        name: place
+        for name, place in places.items()
+        if not place.is_relative_to(bare) and not place.resolve().is_relative_to(library)
+    }
+    assert not strangers
+    assert sum(place.is_relative_to(bare) for place in places.values()) > 100
+
+
+def test_every_module_of_the_handler_can_be_imported_there(bare: Path) -> None:
+    modules = [
+        path.relative_to(bare).with_suffix("").as_posix().replace("/", ".")
+        for path in (bare / "handler").rglob("*.py")
+    ]
+    script = "import importlib, sys; sys.path.insert(0, sys.argv[1])\n" + "".join(
+        f"importlib.import_module({name.removesuffix('.__init__')!r})\n" for name in modules
+    )
+    in_lambda(bare, script)
+    assert modules
+
+
+def test_only_what_a_text_needs_is_shipped(built: Path) -> None:
+    assert {path.name for path in built.iterdir()} == {
+        *("handler", "twilio", "requests", "urllib3", "certifi", "idna", "charset_normalizer"),
+        "tzdata",
+    }
+    assert {path.name for path in (built / "twilio/rest").iterdir()} == {
+        *("__init__.py", "__pycache__", "api")
+    }
+    assert not (built / "handler/requirements.txt").exists()
+    assert not {name for name in files(built) if name.endswith((".so", ".pyi", "py.typed"))}
+
+
+def test_every_source_file_has_bytecode_for_lambdas_folder_that_is_never_checked(
+    built: Path,
+) -> None:
+    sources = set(built.rglob("*.py"))
+    compiled = {path: path.parent / f"__pycache__/{path.stem}.{CACHE_TAG}.pyc" for path in sources}
+    assert set(built.rglob("*.pyc")) == set(compiled.values())
+    for source, bytecode in compiled.items():
+        content = bytecode.read_bytes()
+        # PEP 552: bit 0 says that the file is invalidated by hash, bit 1 that it is ever checked.
+        assert int.from_bytes(content[4:8], "little") == 0b01
+        assert f"/var/task/{source.relative_to(built).as_posix()}".encode() in content
+
+
+def test_zipped_it_is_at_most_3_megabytes(built: Path) -> None:
+    assert len(zipped(built)) <= 3_000_000
+
+
+def test_the_same_inputs_give_the_same_bytes_in_another_folder_and_process(
+    built: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "a much longer name" / "handler"
+    shutil.copytree(ROOT / "handler", elsewhere, ignore=shutil.ignore_patterns("__pycache__"))
+    script = "import os; os.umask(0o077)" + BUILD
+
+    other = Path(python(script, ROOT, elsewhere, tmp_path / "cache", PYTHONHASHSEED="7"))
+
+    assert other.name == built.name
+    assert content_hash(other) == content_hash(built)
+    assert zipped(other) == zipped(built)  # times and modes as well
+
+
+def test_make_package_prints_where_it_is_its_hash_and_its_size(
+    built: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package.main()
+    output = capsys.readouterr().out
+    assert f"folder   {built}\nhash     {content_hash(built)}\non disk  " in output
+    assert f"zipped   {len(zipped(built)) / 1e6:.2f} MB\n" in output
+
+
+# --- Small packages, offline --------------------------------------------------------------------
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder in which pip finds anything, whatever this machine's settings."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def source(tmp_path: Path, wheels: Path) -> Path:
+    """A package called `tiny`, which depends on nothing."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("ANSWER = 42\n")
+    (folder / "requirements.txt").write_text("# nothing\n")
+    return folder
+
+
+def add_wheel(wheels: Path, name: str, *members: str, tag: str = "py3-none-any") -> str:
+    """Make a wheel with these files, and return the line that locks it."""
+    wheel = wheels / f"{name}-1.0-{tag}.whl"
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for member in members:
+            archive.writestr(member, "")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nTag: {tag}\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return f"{name}==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+
+
+def test_what_is_never_imported_is_left_out(source: Path, wheels: Path) -> None:
+    kept = {
+        *("twilio/__init__.py", "twilio/rest/__init__.py", "twilio/rest/api/__init__.py"),
+        *("twilio/http/http_client.py", "twilio/rest/api/v2010/account/message.py"),
+        "twilio/credential/credential_provider.py",
+    }
+    pruned = {
+        *("twilio/rest/voice/__init__.py", "twilio/rest/preview_iam/v1/user.py"),
+        *("twilio/jwt/__init__.py", "twilio/twiml/__init__.py", "twilio/request_validator.py"),
+        *("twilio/http/async_http_client.py", "twilio/http/validation_client.py"),
+        *("twilio/http/token_manager.py", "twilio/http/orgs_token_manager.py"),
+        *("twilio/auth_strategy/token_auth_strategy.py", "twilio/py.typed", "twilio/base.pyi"),
+        *("twilio/credential/orgs_credential_provider.py", "twilio-1.0.data/scripts/twilio"),
+    }
+    lock = add_wheel(wheels, "twilio", *kept, *pruned)
+    (source / "requirements.txt").write_text(lock)
+    assert files(build(source)) == kept | {"tiny/__init__.py"}
+
+
+def test_a_package_is_its_python_files_without_tests_and_hidden_ones(source: Path) -> None:
+    for name in (
+        "deep/er.py",
+        "tests/test_it.py",
+        ".#__init__.py",
+        "notes.txt",
+        "__pycache__/x.pyc",
+    ):
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_text("")
+    assert files(build(source)) == {"tiny/__init__.py", "tiny/deep/er.py"}
+
+
+def test_unchanged_inputs_are_built_once_and_need_no_other_process(
+    source: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = build(source)
+    assert str(source) in capsys.readouterr().err
+    monkeypatch.setattr(sys, "executable", "/nowhere")
+    assert build(source) == first
+    assert not capsys.readouterr().err
+
+
+def test_one_changed_character_gives_another_hash_and_undoing_it_the_first_again(
+    source: Path,
+) -> None:
+    first = build(source)
+    before = content_hash(first)
+    (source / "__init__.py").write_text("ANSWER = 43\n")
+    other = build(source)
+    (source / "__init__.py").write_text("ANSWER = 42\n")
+
+    assert other != first
+    assert content_hash(other) != before
+    assert build(source) == first
+    shutil.rmtree(first)
+    assert content_hash(build(source)) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda source, _: (source / "requirements.txt").write_text("# nothing else\n"),
+        lambda source, _: (source / "__init__.py").rename(source / "another.py"),
+        lambda _, patch: patch.setattr("importlib.util.MAGIC_NUMBER", b"3.99"),
+    ],
+    ids=["locked", "renamed", "another Python"],
+)
+def test_whatever_goes_into_it_makes_it_another(
+    source: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[..., object]
+) -> None:
+    first = build(source)
+    change(source, monkeypatch)
+    assert build(source) != first
+
+
+def test_only_the_last_few_packages_are_kept(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package, "KEPT_BUILDS", 2)
+    made = []
+    for answer in range(4):
+        (source / "__init__.py").write_text(f"ANSWER = {answer}\n")
+        made.append(build(source))
+        time.sleep(0.02)  # the file system's clock ticks in up to 10 ms
+    assert set((source.parent / ".build").iterdir()) == set(made[2:])
+
+
+def test_threads_and_processes_may_build_at_once(source: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        threads = [pool.submit(build, source, cache=cache) for _ in range(2)]
+        processes = [pool.submit(python, BUILD, ROOT, source, cache) for _ in range(2)]
+    folder = build(source, cache=cache)
+    assert {thread.result() for thread in threads} == {folder}
+    assert {process.result() for process in processes} == {str(folder)}
+    assert list(cache.iterdir()) == [folder]
+
+
+def test_the_slower_of_two_builds_takes_the_others(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    normalise = package._normalise
+    faster: list[tuple[Path, int]] = []
+
+    def slowly(tree: Path) -> None:
+        monkeypatch.setattr(package, "_normalise", normalise)
+        folder = build(source)
+        faster.append((folder, folder.stat().st_ino))
+        normalise(tree)
+
+    monkeypatch.setattr(package, "_normalise", slowly)
+    folder = build(source)
+    assert faster == [(folder, folder.stat().st_ino)]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_package_that_cannot_be_put_in_its_place_is_an_error(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(package, "_normalise", shutil.rmtree)
+    with pytest.raises(FileNotFoundError):
+        build(source)
+
+
+def test_a_killed_build_leaves_nothing_that_counts(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    (source / "requirements.txt").write_text("absent==1.0 --hash=sha256:" + "0" * 64)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        environment = {k: v for k, v in os.environ.items() if k != "PIP_NO_INDEX"}
+        environment["PIP_INDEX_URL"] = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        victim = subprocess.Popen(
+            [sys.executable, "-c", BUILD, ROOT, source, cache],
+            env=environment,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        silent.settimeout(60)
+        with silent.accept()[0]:  # pip is at work
+            os.killpg(victim.pid, signal.SIGKILL)
+            victim.wait()
+    (abandoned,) = cache.iterdir()
+    assert abandoned.name.startswith(".")
+
+    (source / "requirements.txt").write_text("")
+    folder = build(source, cache=cache)
+    assert files(folder) == {"tiny/__init__.py"}
+    assert abandoned.exists()  # it might still be at work
+
+    monkeypatch.setattr(package, "ABANDONED_AFTER", -1)
+    shutil.rmtree(folder)
+    build(source, cache=cache)
+    assert list(cache.iterdir()) == [folder]
+
+
+def test_two_sweeps_at_once_do_no_harm(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(path: Path) -> None:
+        raise FileNotFoundError(path)
+
+    build(source)
+    monkeypatch.setattr(package, "KEPT_BUILDS", 0)
+    monkeypatch.setattr(shutil, "rmtree", gone)
+    package._sweep(source.parent / ".build", "tiny")
+
+
+def test_settings_of_pip_for_other_purposes_do_not_matter(
+    source: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source / "requirements.txt").write_text(add_wheel(wheels, "useful", "useful.py"))
+    for name in ("TARGET", "PREFIX", "ROOT", "DEST", "SRC"):
+        monkeypatch.setenv(f"PIP_{name}", "/nowhere")
+    monkeypatch.setenv("PIP_USER", "1")
+    monkeypatch.setenv("PIP_QUIET", "3")
+    monkeypatch.setenv("PIP_NO_BINARY", ":all:")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    folder = build(source)
+    assert files(folder) == {"tiny/__init__.py", "useful.py"}
+    assert (folder / f"__pycache__/useful.{CACHE_TAG}.pyc").exists()
+
+
+# --- What can go wrong --------------------------------------------------------------------------
+
+
+def failure(source: Path) -> str:
+    """The message of a build that fails, which leaves nothing behind."""
+    with pytest.raises(PackageError) as caught:
+        build(source)
+    message = str(caught.value)
+    assert len(message.splitlines()) <= 8
+    assert "://" not in message
+    assert "Traceback" not in message
+    assert not list(source.parent.glob(".build/*"))
+    return message
+
+
+def test_pypi_out_of_reach(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (source / "requirements.txt").write_text("absent==1.0 --hash=sha256:" + "0" * 64)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://user:password@127.0.0.1:{port}/")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    message = failure(source)
+    assert message.startswith(f"PyPI could not be reached for what {source}/requirements.txt locks")
+    assert "Connection refused" in message
+    assert f"{sys.executable} -m pip config set global.index-url" in message
+    assert "password" not in message
+
+
+def test_a_download_that_is_not_what_was_locked(source: Path, wheels: Path) -> None:
+    locked = add_wheel(wheels, "useful", "useful.py").rpartition(":")[0]
+    lock = locked + ":" + " --hash=sha256:".join(f"{n:064}" for n in range(150)) + "\n"
+    (source / "requirements.txt").write_text(lock)
+    message = failure(source)
+    assert f"is not what {source}/requirements.txt locks, and was refused" in message
+    assert "useful==1.0" in message
+    assert "Got" in message
+    assert "make lock" in message
+
+
+def test_a_lock_without_hashes(source: Path, wheels: Path) -> None:
+    add_wheel(wheels, "useful", "useful.py")
+    (source / "requirements.txt").write_text("useful==1.0\n")
+    message = failure(source)
+    assert message.startswith(f"{source}/requirements.txt lacks hashes. Lock it anew: make lock")
+    assert "useful==1.0" in message
+
+
+def test_a_dependency_for_one_architecture_only(source: Path, wheels: Path) -> None:
+    version = f"cp3{sys.version_info.minor}"
+    lock = add_wheel(wheels, "quick", "quick.so", tag=f"{version}-{version}-linux_x86_64")
+    (source / "requirements.txt").write_text(lock)
+    message = failure(source)
+    assert f"{source}/requirements.txt locks, as pure Python (py3-none-any) wheels" in message
+    assert "No matching distribution found for quick==1.0" in message
+    assert "make lock" in message
+
+
+def test_no_lock_at_all(source: Path) -> None:
+    (source / "requirements.txt").unlink()
+    message = failure(source)
+    assert message.startswith(f"{source}/requirements.txt is missing")
+    assert "make lock" in message
+
+
+def test_a_python_without_pip(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv.create(tmp_path / "bare", with_pip=False)
+    executable = tmp_path / "bare" / "bin" / "python"
+    monkeypatch.setattr(sys, "executable", str(executable))
+    message = failure(source)
+    assert message.startswith(f"{executable} has no pip")
+    assert f"{executable} -m ensurepip" in message
+
+
+def test_a_handler_that_does_not_compile(source: Path) -> None:
+    (source / "__init__.py").write_text("def broken(:\n")
+    message = failure(source)
+    assert "tiny/__init__.py" in message
+    assert "invalid syntax" in message or "expected" in message
+
+
+def test_a_python_that_lambda_does_not_run(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert package.runtime() == "python{}.{}".format(*sys.version_info)
+    monkeypatch.setattr(package, "LAMBDA_PYTHONS", ((3, 98), (3, 99)))
+    message = failure(source)
+    assert message.startswith("Lambda runs CPython 3.98 to 3.99; this is cpython 3.")
+    assert "make clean; make PYTHON=python3.99 package" in message
+    with pytest.raises(SystemExit, match="Lambda runs CPython"):
+        package.main()
