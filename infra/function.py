@@ -16,12 +16,6 @@ from infra.policy import Statement
 Handler = Callable[[Any, Any], Any]
 """A function that Lambda may call: `handle(event, context)`."""
 
-RUNTIMES = {(3, 11), (3, 12), (3, 13), (3, 14)}
-"""The Pythons that both Lambda and this project support.
-
-Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html, November 2026
-"""
-
 MEMORY_MB = 256
 TIMEOUT_SECONDS = 60
 LOG_RETENTION_DAYS = 30
@@ -95,11 +89,16 @@ class PythonFunction(pulumi.ComponentResource):
             ),
             opts=child,
         )
+        setting = handler_setting(handler)
+        try:
+            runtime, code = package.runtime(), package.build(_folder(handler))
+        except package.PackageError as error:
+            raise pulumi.RunError(str(error)) from None
         self.function = aws.lambda_.Function(
             name,
-            runtime=runtime(),
-            handler=handler_setting(handler),
-            code=pulumi.FileArchive(str(package.build(_folder(handler)))),
+            runtime=runtime,
+            handler=setting,
+            code=pulumi.FileArchive(str(code)),
             architectures=["arm64"],
             memory_size=MEMORY_MB,
             timeout=TIMEOUT_SECONDS,
@@ -120,23 +119,6 @@ class PythonFunction(pulumi.ComponentResource):
         self.register_outputs({"function": self.function.name})
 
 
-def runtime() -> str:
-    """Give Lambda's runtime of this very Python: what is tested is what runs.
-
-    Raises:
-        pulumi.RunError: Lambda has none.
-    """
-    version = sys.version_info[:2]
-    if version not in RUNTIMES:
-        known = ", ".join(f"{major}.{minor}" for major, minor in sorted(RUNTIMES))
-        raise pulumi.RunError(
-            f"Lambda has no runtime for Python {version[0]}.{version[1]}, which runs this program; "
-            f"it has {known}.\n  rm -r .venv && python{known.rsplit(' ', 1)[1]} -m venv .venv && "
-            "pulumi install"
-        )
-    return f"python{version[0]}.{version[1]}"
-
-
 def handler_setting(handler: Handler) -> str:
     """Give Lambda's `handler` setting of a function: its module and its name.
 
@@ -151,6 +133,8 @@ def handler_setting(handler: Handler) -> str:
         wrong = "is a lambda expression, which has no name to import it by"
     elif "<locals>" in name:
         wrong = "is defined inside another function"
+    elif "." in name:
+        wrong = "is defined inside a class"
     elif handler.__module__ == "__main__":
         wrong = "is defined in the program itself, which does not go to Lambda"
     elif getattr(sys.modules[handler.__module__], name, None) is not handler:

@@ -124,11 +124,17 @@ class LogBucket(pulumi.ComponentResource):
         # S3 keeps one notification configuration for a bucket, and a second one would silently
         # overwrite it. Its rules are read when the program's body has ended: every subscription is
         # in them, in whatever order they were written.
+        rules: pulumi.Output[list[aws.s3.BucketNotificationLambdaFunctionArgs]] = (
+            pulumi.Output.from_input(self._rules())
+        )
+        permissions: pulumi.Output[list[pulumi.Resource]] = pulumi.Output.from_input(
+            self._permissions()
+        )
         self.notification = aws.s3.BucketNotification(
             name,
             bucket=self.bucket.id,
-            lambda_functions=self._rules(),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self._permissions()),
+            lambda_functions=rules,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=permissions),
         )
         self.register_outputs({"bucket": self.bucket.id})
 

@@ -18,8 +18,13 @@ _OF_THE_OBJECT = ("key", "size", "eTag", "versionId", "sequencer")
 
 def record(key: str, **changes: Any) -> dict[str, Any]:
     """Make one record of S3's notification, as S3 sends it; a change to None leaves a field out."""
-    described = {"key": key, "size": 1024, "eTag": "d41d8cd9", "sequencer": "0A1B2C"}
-    whole = {
+    described: dict[str, Any] = {
+        "key": key,
+        "size": 1024,
+        "eTag": "d41d8cd9",
+        "sequencer": "0A1B2C",
+    }
+    whole: dict[str, Any] = {
         "eventVersion": "2.6",
         "eventSource": "aws:s3",
         "awsRegion": "eu-central-1",

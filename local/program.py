@@ -1,0 +1,139 @@
+"""Running the Pulumi program in this process, without Pulumi's engine."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
+import runpy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+from pulumi.runtime import mocks, rpc, stack
+from pulumi.runtime.config import set_all_config
+from pulumi.runtime.settings import SETTINGS, configure
+
+ROOT = Path(__file__).parent.parent
+PROGRAM = ROOT / "__main__.py"
+PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+
+
+class Monitor(mocks.MockMonitor):
+    """Pulumi's mock of its engine, which keeps the stack's outputs as well."""
+
+    def __init__(self, makers: mocks.Mocks) -> None:
+        super().__init__(makers)
+        self.outputs: dict[str, Any] = {}
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802  # gRPC's name
+        """Keep what the program exports."""
+        if request.urn.split("::")[2] == "pulumi:pulumi:Stack":
+            self.outputs = rpc.deserialize_properties(request.outputs)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+
+def config_of(settings: Mapping[str, str]) -> dict[str, str]:
+    """Give the configuration of a stack with these settings, as the CLI would hand it over.
+
+    The settings stand in the project's namespace (`toNumbers`) unless they name another one
+    (`aws:region`); the defaults are those of Pulumi.yaml.
+
+    Raises:
+        pulumi.RunError: There is no such setting.
+    """
+    known = PROJECT["config"]
+    for key in settings:
+        if ":" not in key and key not in known:
+            raise pulumi.RunError(f"There is no setting {key}. There are {', '.join(known)}.")
+    defaults = {key: setting["default"] for key, setting in known.items() if "default" in setting}
+    return {
+        key if ":" in key else f"{PROJECT['name']}:{key}": _as_text(value)
+        for key, value in {**defaults, **settings}.items()
+    }
+
+
+def run(
+    monitor: Monitor,
+    settings: Mapping[str, str],
+    *,
+    stack_name: str,
+    program: Path = PROGRAM,
+) -> dict[str, Any]:
+    """Run the program once. Its resources are made by the mocks of the monitor.
+
+    Args:
+        monitor: Takes the place of Pulumi's engine.
+        settings: As `pulumi config set` would set them.
+        stack_name: The stack's name.
+        program: The program's file.
+
+    Returns:
+        The stack's outputs, by name.
+
+    Raises:
+        pulumi.RunError: The program refuses its settings.
+    """
+    config = config_of(settings)
+    secrets = [
+        f"{PROJECT['name']}:{key}"
+        for key, setting in PROJECT["config"].items()
+        if setting.get("secret")
+    ]
+
+    def isolated() -> None:
+        set_all_config(config, secrets)
+        configure(
+            mocks.MockSettings(
+                monitor=monitor,
+                monitor_features=set(monitor.GetDeploymentInfo(None).supportedFeatures),  # type: ignore[no-untyped-call]
+                engine=mocks.MockEngine(None),
+                project=PROJECT["name"],
+                stack=stack_name,
+                dry_run=False,
+                organization=None,
+                callbacks=None,
+            )
+        )
+        # What a run that failed has left waiting belongs to an event loop that is closed.
+        SETTINGS.rpc_manager.clear()
+        SETTINGS.outputs.clear()
+        with _event_loops() as executor, asyncio.Runner() as runner:
+            runner.get_loop().set_default_executor(executor)
+            runner.run(_run(program))
+
+    # Pulumi keeps its state in context variables: a context of its own leaves none behind.
+    contextvars.Context().run(isolated)
+    return monitor.outputs
+
+
+@contextlib.contextmanager
+def _event_loops() -> Iterator[concurrent.futures.ThreadPoolExecutor]:
+    """Give threads that have an event loop each, as Pulumi's mocks want, and close the loops.
+
+    Pulumi would make them itself, and never close them.
+    """
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def start() -> None:
+        loops.append(asyncio.new_event_loop())
+        asyncio.set_event_loop(loops[-1])
+
+    try:
+        with concurrent.futures.ThreadPoolExecutor(initializer=start) as executor:
+            yield executor
+    finally:
+        for loop in loops:
+            loop.close()
+
+
+async def _run(program: Path) -> None:
+    def body() -> None:
+        runpy.run_path(str(program), run_name="__main__")
+
+    await stack.run_in_stack(body)
+
+
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,130 @@
+"""The program, run on Pulumi's mocks, and everything that it asked for."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pulumi.runtime import mocks, rpc
+
+from local import program
+
+SECRET = "4dabf18193072939515e22adb298388d"  # how Pulumi marks a secret on the wire
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+
+SETTINGS = {
+    "twilioAccountSid": "AC" + "0" * 32,
+    "twilioSecret": "canary-secret",
+    "fromNumber": "+15005550006",
+    "toNumbers": "+15005550100,+15005550101",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One resource that the program asked for."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    urn: str
+    parent: str
+    depends_on: frozenset[str]
+    protect: bool
+
+    @property
+    def secret_inputs(self) -> set[str]:
+        return {key for key, value in self.inputs.items() if _is_secret(value)}
+
+    def plain(self, key: str) -> Any:
+        """Give an input, unwrapped if it is a secret."""
+        value = self.inputs[key]
+        return value["value"] if _is_secret(value) else value
+
+    def policy(self, key: str = "policy") -> list[dict[str, Any]]:
+        """Give the statements of an input that is a policy."""
+        statements = json.loads(self.inputs[key])["Statement"]
+        assert isinstance(statements, list)
+        return statements
+
+
+@dataclasses.dataclass
+class Recorded:
+    """What the program asked for, in that order, and what it exported."""
+
+    resources: list[Resource] = dataclasses.field(default_factory=list)
+    outputs: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def of_type(self, type_: str) -> list[Resource]:
+        return [resource for resource in self.resources if resource.type.endswith(":" + type_)]
+
+    def the(self, type_: str, name: str | None = None) -> Resource:
+        """Give the one resource of that type (and name)."""
+        found = [one for one in self.of_type(type_) if name is None or one.name == name]
+        assert len(found) == 1, (type_, name, [one.name for one in found])
+        return found[0]
+
+    def after(self, resource: Resource) -> set[str]:
+        """Give the URNs of all that is made before a resource."""
+        seen: set[str] = set()
+        waiting = set(resource.depends_on)
+        by_urn = {one.urn: one for one in self.resources}
+        while waiting:
+            urn = waiting.pop()
+            seen.add(urn)
+            waiting |= by_urn[urn].depends_on - seen if urn in by_urn else set()
+        return seen
+
+
+class _Recorder(program.Monitor):
+    def __init__(self, recorded: Recorded) -> None:
+        super().__init__(_Mocks())
+        self._recorded = recorded
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802  # gRPC's name
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # Pulumi's
+        if response.id:
+            dependencies = set(request.dependencies)
+            for of_one in request.propertyDependencies.values():
+                dependencies |= set(of_one.urns)
+            self._recorded.resources.append(
+                Resource(
+                    type=request.type,
+                    name=request.name,
+                    inputs=rpc.deserialize_properties(request.object),
+                    urn=response.urn,
+                    parent=request.parent,
+                    depends_on=frozenset(dependencies),
+                    protect=request.protect,
+                )
+            )
+        return response
+
+
+class _Mocks(mocks.Mocks):
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        assert args.token == "aws:index/getCallerIdentity:getCallerIdentity"
+        return {"accountId": ACCOUNT}, []
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        if not args.custom:
+            return "", {}
+        service = args.typ.split(":")[1].split("/")[0]
+        made = {
+            "arn": f"arn:aws:{service}:{REGION}:{ACCOUNT}:{args.name}-1a2b3c4",
+            "name": f"{args.name}-1a2b3c4",
+        }
+        return f"{args.name}-1a2b3c4", {**made, **args.inputs}
+
+
+def record(settings: Mapping[str, str] = SETTINGS, *, path: Path = program.PROGRAM) -> Recorded:
+    """Run the program once with these settings."""
+    recorded = Recorded()
+    recorded.outputs = program.run(_Recorder(recorded), settings, stack_name="test", program=path)
+    return recorded
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, dict) and SECRET in value

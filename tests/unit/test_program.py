@@ -1,0 +1,236 @@
+"""What the program asks for: in which order, how secret, how little privilege."""
+
+import itertools
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from handler.settings import Settings
+from tests.unit.recorded import ACCOUNT, SETTINGS, Recorded, Resource, record
+
+
+@pytest.fixture(scope="module")
+def program() -> Recorded:
+    return record()
+
+
+def statements(program: Recorded) -> list[dict[str, object]]:
+    return [
+        statement
+        for policy in (*program.of_type("RolePolicy"), *program.of_type("BucketPolicy"))
+        for statement in policy.policy()
+    ]
+
+
+# The bucket
+
+
+def test_the_bucket_is_private_and_encrypted(program: Recorded) -> None:
+    block = program.the("BucketPublicAccessBlock").inputs
+    assert {key for key, value in block.items() if value is True} == {
+        "blockPublicAcls",
+        "blockPublicPolicy",
+        "ignorePublicAcls",
+        "restrictPublicBuckets",
+    }
+    owner = program.the("BucketOwnershipControls").inputs
+    assert owner["rule"] == {"objectOwnership": "BucketOwnerEnforced"}
+    encryption = program.the("BucketServerSideEncryptionConfiguration").inputs
+    assert encryption["rules"] == [
+        {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}
+    ]
+
+
+def test_nobody_speaks_to_the_bucket_in_plain_text(program: Recorded) -> None:
+    (statement,) = program.the("BucketPolicy").policy()
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == (
+        "Deny",
+        "*",
+        "s3:*",
+    )
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement["Resource"] == [
+        "arn:aws:s3:eu-central-1:123456789012:logs-1a2b3c4",
+        "arn:aws:s3:eu-central-1:123456789012:logs-1a2b3c4/*",
+    ]
+
+
+def test_logs_expire_only_if_asked(program: Recorded) -> None:
+    (abort,) = program.the("BucketLifecycleConfiguration").inputs["rules"]
+    assert abort["abortIncompleteMultipartUpload"] == {"daysAfterInitiation": 7}
+    assert "expiration" not in abort
+    asked = record({**SETTINGS, "expireLogsAfterDays": "30"})
+    _, expire = asked.the("BucketLifecycleConfiguration").inputs["rules"]
+    assert expire["expiration"] == {"days": 30}
+
+
+def test_the_bucket_is_protected_and_destroyed_only_if_asked(program: Recorded) -> None:
+    bucket = program.the("Bucket")
+    assert (bucket.protect, bucket.inputs["forceDestroy"]) == (False, False)
+    asked = record({**SETTINGS, "protectBucket": "true", "forceDestroy": "true"}).the("Bucket")
+    assert (asked.protect, asked.inputs["forceDestroy"]) == (True, True)
+
+
+# The subscription
+
+
+def test_the_notification_filters_as_set(program: Recorded) -> None:
+    (rule,) = program.the("BucketNotification").inputs["lambdaFunctions"]
+    assert rule["events"] == ["s3:ObjectCreated:*"]
+    assert (rule["filterPrefix"], rule["filterSuffix"]) == ("", ".log")
+    asked = record({**SETTINGS, "filterPrefix": "my app/é+", "filterSuffix": ""})
+    (rule,) = asked.the("BucketNotification").inputs["lambdaFunctions"]
+    assert (rule["filterPrefix"], rule["filterSuffix"]) == ("my+app/%C3%A9%2B", "")
+
+
+def test_only_this_bucket_of_this_account_may_call_the_function(program: Recorded) -> None:
+    permission = program.the("Permission").inputs
+    assert permission["principal"] == "s3.amazonaws.com"
+    assert permission["action"] == "lambda:InvokeFunction"
+    assert permission["function"] == "notify-1a2b3c4"
+    assert permission["sourceAccount"] == ACCOUNT
+    assert permission["sourceArn"].endswith(":logs-1a2b3c4")
+
+
+def test_the_permission_exists_before_the_notification(program: Recorded) -> None:
+    assert program.the("Permission").urn in program.after(program.the("BucketNotification"))
+
+
+# The function
+
+
+def test_the_log_group_and_the_permissions_exist_before_the_function(program: Recorded) -> None:
+    before = program.after(program.the("Function"))
+    assert program.the("LogGroup").urn in before
+    assert program.the("RolePolicy").urn in before
+
+
+def test_the_function_runs_the_handler_as_designed(program: Recorded) -> None:
+    function = program.the("Function").inputs
+    assert function["handler"] == "handler.notify"
+    assert function["architectures"] == ["arm64"]
+    assert re.fullmatch(r"python3\.1[1-4]", function["runtime"])
+    assert function["loggingConfig"] == {
+        "logFormat": "JSON",
+        "logGroup": "/aws/lambda/notify-1a2b3c4",
+    }
+    assert program.the("LogGroup").inputs["retentionInDays"] == 30
+    assert (Path(function["code"].path) / "handler" / "__init__.py").is_file()
+    assert "reservedConcurrentExecutions" not in function
+
+
+def test_the_environment_is_what_the_handler_reads(program: Recorded) -> None:
+    function = program.the("Function")
+    settings = Settings.from_environment(function.plain("environment")["variables"])
+    assert settings.twilio_secret == "canary-secret"
+    assert settings.to_numbers == ("+15005550100", "+15005550101")
+    assert settings.timezone == "UTC"
+
+
+def test_secret_and_numbers_are_secret_wherever_they_go(program: Recorded) -> None:
+    assert program.the("Function").secret_inputs == {"environment"}
+    for resource in program.resources:
+        plain = {
+            key: value
+            for key, value in resource.inputs.items()
+            if key not in resource.secret_inputs
+        }
+        for hidden in (SETTINGS["twilioSecret"], *SETTINGS["toNumbers"].split(",")):
+            assert hidden not in str(plain), resource.name
+    assert "canary-secret" not in str(program.outputs)
+
+
+def test_the_environment_is_under_a_key_of_the_stacks_own(program: Recorded) -> None:
+    key = program.the("Key")
+    assert key.inputs["enableKeyRotation"] is True
+    assert (
+        program.the("Function")
+        .inputs["kmsKeyArn"]
+        .endswith("kms:eu-central-1:123456789012:secrets-1a2b3c4")
+    )
+
+
+def test_what_lambda_gives_up_on_is_kept_for_two_weeks(program: Recorded) -> None:
+    config = program.the("FunctionEventInvokeConfig").inputs
+    queue = program.the("Queue", "texts-failed")
+    assert config["functionName"] == "notify-1a2b3c4"
+    assert config["maximumRetryAttempts"] == 2
+    assert config["destinationConfig"]["onFailure"]["destination"].endswith(":texts-failed-1a2b3c4")
+    assert queue.inputs["messageRetentionSeconds"] == 14 * 24 * 3600
+    assert queue.inputs["sqsManagedSseEnabled"] is True
+
+
+# Least privilege
+
+
+def test_the_function_may_do_exactly_this(program: Recorded) -> None:
+    allowed = {
+        (action, resource.rsplit(":", 2)[-2 if resource.endswith("*") else -1])
+        for statement in program.the("RolePolicy").policy()
+        for action in itertools.chain(
+            [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        )
+        for resource in [str(statement["Resource"])]
+    }
+    assert allowed == {
+        ("logs:CreateLogStream", "/aws/lambda/notify-1a2b3c4"),
+        ("logs:PutLogEvents", "/aws/lambda/notify-1a2b3c4"),
+        ("kms:Decrypt", "secrets-1a2b3c4"),
+        ("sqs:SendMessage", "texts-failed-1a2b3c4"),
+    }
+
+
+def test_no_permission_has_a_wildcard(program: Recorded) -> None:
+    for statement in statements(program):
+        if statement["Effect"] == "Allow":
+            assert "*" not in json.dumps(statement["Action"])
+            assert "*" not in str(statement["Resource"]).removesuffix(":*")
+
+
+def test_the_role_is_for_lambda_only(program: Recorded) -> None:
+    (trust,) = program.the("Role").policy("assumeRolePolicy")
+    assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+def test_policies_are_written_as_aws_gives_them_back(program: Recorded) -> None:
+    for resource in (*program.of_type("RolePolicy"), *program.of_type("BucketPolicy")):
+        written = resource.inputs["policy"]
+        assert written == json.dumps(json.loads(written), sort_keys=True, separators=(",", ":"))
+
+
+# The whole
+
+
+def test_every_resource_has_a_home(program: Recorded) -> None:
+    """Only the key stands by itself; all else belongs to a component."""
+    alone = [one.name for one in program.resources if "infra" not in one.parent]
+    assert alone == ["secrets"]
+
+
+def test_the_outputs_are_what_a_person_types_next(program: Recorded) -> None:
+    assert program.outputs == {
+        "bucket": "logs-1a2b3c4",
+        "uploadCommand": "aws s3 cp example.log 's3://logs-1a2b3c4/example.log'",
+        "notifyFunction": "notify-1a2b3c4",
+        "notifyLogGroup": "/aws/lambda/notify-1a2b3c4",
+        "console": "https://eu-central-1.console.aws.amazon.com/lambda/home#/functions/notify-1a2b3c4",
+    }
+
+
+def test_the_upload_command_names_a_file_that_the_filter_lets_through() -> None:
+    program = record({**SETTINGS, "filterPrefix": "app/", "filterSuffix": ".txt"})
+    assert program.outputs["uploadCommand"].endswith("/app/example.txt'")
+
+
+def test_two_runs_ask_for_the_same() -> None:
+    def asked(program: Recorded) -> list[tuple[str, str, str]]:
+        return sorted((one.type, one.name, str(_without_code(one))) for one in program.resources)
+
+    assert asked(record()) == asked(record())
+
+
+def _without_code(resource: Resource) -> list[tuple[str, object]]:
+    inputs = {**resource.inputs, "code": getattr(resource.inputs.get("code"), "path", None)}
+    return sorted((key, str(value)) for key, value in inputs.items())
