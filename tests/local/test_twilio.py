@@ -1,0 +1,661 @@
+"""The stand-in answers as Twilio does: to its own client, to its description, and when it fails."""
+
+import datetime
+import json
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+
+from local import twilio
+from local.twilio import Fault, PortInUse, StandIn, Text
+
+ACCOUNT = "AC" + "1a" * 16
+TOKEN = "2b" * 16
+KEY = "SK" + "3c" * 16
+KEY_SECRET = "4d" * 16
+SERVICE = "MG" + "5e" * 16
+SENDER = "+15005550006"
+PHONE = "+14155552671"
+
+ROOT = Path(__file__).parents[2]
+DESCRIPTION = ROOT / os.environ.get("TWILIO_OPENAPI", "../shared/twilio/messages-openapi.json")
+PATH = "/2010-04-01/Accounts/{AccountSid}/Messages"
+
+Conforms = Callable[[requests.Response, str, str, str], None]
+
+
+@pytest.fixture
+def stand_in() -> Iterator[StandIn]:
+    with StandIn(account_sid=ACCOUNT, credentials={ACCOUNT: TOKEN, KEY: KEY_SECRET}) as running:
+        yield running
+
+
+@pytest.fixture
+def client(stand_in: StandIn) -> Iterator[Client]:
+    yield from connected(stand_in, ACCOUNT, TOKEN)
+
+
+def connected(
+    stand_in: StandIn, user: str, password: str, seconds: float = 5.0, account: str = ACCOUNT
+) -> Iterator[Client]:
+    http_client = TwilioHttpClient(timeout=seconds)
+    made = Client(user, password, account, http_client=http_client)
+    made.api.base_url = stand_in.url
+    yield made
+    http_client.session.close()
+
+
+def text(client: Client, body: str = "Hello", to: str = PHONE, **how: str) -> Any:
+    return client.messages.create(to=to, body=body, **(how or {"from_": SENDER}))
+
+
+def refused(client: Client, **how: str) -> TwilioRestException:
+    with pytest.raises(TwilioRestException) as raised:
+        text(client, **how)
+    return raised.value
+
+
+def raw(stand_in: StandIn, method: str = "POST", path: str = "", **how: Any) -> requests.Response:
+    url = f"{stand_in.url}/2010-04-01/Accounts/{ACCOUNT}/Messages{path or '.json'}"
+    return requests.request(method, url, **{"auth": (ACCOUNT, TOKEN), "timeout": 5, **how})
+
+
+FORM = {"To": PHONE, "From": SENDER, "Body": "Hello"}
+
+
+# What is accepted
+
+
+def test_an_accepted_text_is_on_the_phone(stand_in: StandIn, client: Client) -> None:
+    before = datetime.datetime.now(datetime.UTC)
+    message = text(client, "Hello, 世界")
+    (shown,) = stand_in.texts
+    assert shown == Text(
+        sid=message.sid,
+        to=PHONE,
+        sender=SENDER,
+        service=None,
+        body="Hello, 世界",
+        segments=1,
+        time=shown.time,
+        status="delivered",
+        error_code=None,
+    )
+    assert before <= shown.time <= datetime.datetime.now(datetime.UTC)
+    assert stand_in.requests == 1
+
+
+def test_a_text_is_queued_first_and_delivered_when_asked_later(client: Client) -> None:
+    message = text(client)
+    assert (message.status, message.date_sent, message.direction) == (
+        "queued",
+        None,
+        "outbound-api",
+    )
+    assert re.fullmatch("SM[0-9a-f]{32}", message.sid)
+    later = client.messages(message.sid).fetch()
+    assert (later.status, later.error_code) == ("delivered", None)
+    assert later.date_sent == later.date_created
+
+
+def test_a_messaging_service_picks_its_number_later(stand_in: StandIn, client: Client) -> None:
+    message = text(client, messaging_service_sid=SERVICE)
+    assert (message.status, message.from_, message.num_segments) == ("accepted", None, "0")
+    later = client.messages(message.sid).fetch()
+    assert (later.from_, later.messaging_service_sid, later.num_segments) == (SENDER, SERVICE, "1")
+    assert stand_in.texts[0].service == SERVICE
+
+
+def test_a_phone_out_of_reach_is_reported_later(stand_in: StandIn, client: Client) -> None:
+    stand_in.undeliverable[PHONE] = 30003
+    message = text(client)
+    assert (message.status, message.error_code) == ("queued", None)
+    later = client.messages(message.sid).fetch()
+    assert (later.status, later.error_code) == ("undelivered", 30003)
+    assert stand_in.texts[0].error_code == 30003
+
+
+def test_each_text_is_reported_once_as_it_is_accepted() -> None:
+    reported: list[Text] = []
+    with StandIn(
+        account_sid=ACCOUNT, credentials={ACCOUNT: TOKEN}, on_text=reported.append
+    ) as stand_in:
+        raw(stand_in, data=FORM)
+        raw(stand_in, data={"To": PHONE})
+        raw(stand_in, data=FORM)
+        assert reported == stand_in.texts
+        assert len(reported) == 2
+
+
+# Who is let in
+
+
+def test_an_api_key_is_let_in(stand_in: StandIn) -> None:
+    for client in connected(stand_in, KEY, KEY_SECRET):
+        assert text(client).account_sid == ACCOUNT
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "account"),
+    [
+        (ACCOUNT, "wrong", ACCOUNT),
+        (KEY, TOKEN, ACCOUNT),
+        ("AC" + "0" * 32, TOKEN, ACCOUNT),
+        (ACCOUNT, TOKEN, "AC" + "0" * 32),
+        ("ü", "ü", ACCOUNT),
+    ],
+)
+def test_nobody_else_is_let_in(stand_in: StandIn, user: str, password: str, account: str) -> None:
+    for client in connected(stand_in, user, password, account=account):
+        error = refused(client)
+        assert (error.status, error.code) == (401, 20003)
+    assert not stand_in.texts
+    assert stand_in.requests == 1
+
+
+@pytest.mark.parametrize("header", ["", "Basic", "Basic !", "Bearer abc", "Basic YWJj"])
+def test_no_sensible_authorization_is_no_authorization(stand_in: StandIn, header: str) -> None:
+    answer = raw(stand_in, data=FORM, auth=None, headers={"Authorization": header})
+    assert (answer.status_code, answer.json()["code"]) == (401, 20003)
+    assert "WWW-Authenticate" in answer.headers
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "status"),
+    [("0001", 21212, 400), ("0007", 21606, 400), ("0008", 21611, 429)],
+)
+def test_the_magic_senders_are_refused(
+    stand_in: StandIn, client: Client, end: str, code: int, status: int
+) -> None:
+    error = refused(client, from_=f"+1500555{end}")
+    assert (error.status, error.code) == (status, code)
+    assert not stand_in.texts
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [("0001", 21211), ("0002", 21612), ("0003", 21408), ("0004", 21610), ("0009", 21614)],
+)
+def test_the_magic_phones_are_refused(
+    stand_in: StandIn, client: Client, end: str, code: int
+) -> None:
+    error = refused(client, to=f"+1500555{end}", from_=SENDER)
+    assert (error.status, error.code) == (400, code)
+    assert not stand_in.texts
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"To": None}, 21604),
+        ({"To": ""}, 21604),
+        ({"To": "14155552671"}, 21211),
+        ({"To": "+0155552671"}, 21211),
+        ({"To": "+1"}, 21211),
+        ({"To": "+1415555267112345"}, 21211),
+        ({"To": PHONE + "\n"}, 21211),
+        ({"To": "+1\u0664155552671"}, 21211),
+        ({"From": None}, 21603),
+        ({"From": "five"}, 21212),
+        ({"From": None, "MessagingServiceSid": "MG1"}, 21701),
+        ({"Body": None}, 21602),
+        ({"Body": ""}, 21602),
+        ({"Body": "x" * 1601}, 21617),
+    ],
+)
+def test_what_twilio_refuses_is_refused(
+    stand_in: StandIn, change: dict[str, str | None], code: int
+) -> None:
+    answer = raw(stand_in, data=FORM | change)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == code
+    assert not stand_in.texts
+    assert stand_in.requests == 1
+
+
+def test_the_longest_body_is_accepted(stand_in: StandIn) -> None:
+    assert raw(stand_in, data=FORM | {"Body": "x" * 1600}).status_code == 201
+
+
+def test_an_error_has_twilios_shape_and_holds_the_whole_number(stand_in: StandIn) -> None:
+    answer = raw(stand_in, data=FORM | {"To": "+15005550001"})
+    assert answer.json() == {
+        "code": 21211,
+        "message": "The 'To' number +15005550001 is not a valid phone number.",
+        "more_info": "https://www.twilio.com/docs/errors/21211",
+        "status": 400,
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/SM" + "0" * 32 + ".json", 404, 20404),
+        ("GET", "/SM1/Media.json", 404, 20404),
+        ("PUT", ".json", 405, 20004),
+        ("DELETE", "/SM1.json", 405, 20004),
+    ],
+)
+def test_elsewhere_there_is_nothing(
+    stand_in: StandIn, method: str, path: str, status: int, code: int
+) -> None:
+    answer = raw(stand_in, method, path)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+# Lists
+
+
+def test_a_list_is_paged_newest_first(client: Client) -> None:
+    sids = [text(client, f"{number}").sid for number in range(5)]
+    assert [message.sid for message in client.messages.list(page_size=2)] == sids[::-1]
+    assert [message.sid for message in client.messages.list(limit=3)] == sids[:1:-1]
+
+
+def test_a_text_that_arrives_between_two_pages_shifts_nothing(client: Client) -> None:
+    sids = [text(client).sid for _ in range(3)]
+    first = client.messages.page(page_size=2)
+    text(client)
+    second = first.next_page()
+    assert second is not None
+    assert [message.sid for message in [*first, *second]] == sids[::-1]
+    assert second.next_page() is None
+
+
+def test_a_page_says_where_it_is(stand_in: StandIn) -> None:
+    for _ in range(3):
+        raw(stand_in, data=FORM)
+    page = raw(stand_in, "GET", params={"PageSize": 2, "Page": 1, "To": PHONE}).json()
+    base = f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json?"
+    assert len(page.pop("messages")) == 1
+    assert page == {
+        "uri": f"{base}PageSize=2&Page=1&To=%2B14155552671",
+        "first_page_uri": f"{base}To=%2B14155552671&PageSize=2&Page=0",
+        "previous_page_uri": f"{base}To=%2B14155552671&PageSize=2&Page=0",
+        "next_page_uri": None,
+        "page": 1,
+        "page_size": 2,
+        "start": 2,
+        "end": 2,
+    }
+
+
+def test_a_list_is_filtered_by_numbers(client: Client) -> None:
+    text(client, "one")
+    text(client, "two", to="+14155552672")
+    text(client, "three", from_="+14155552673")
+    assert [message.body for message in client.messages.list(to=PHONE)] == ["three", "one"]
+    assert [message.body for message in client.messages.list(from_="+14155552673")] == ["three"]
+    assert [message.body for message in client.messages.list(to=PHONE, from_=SENDER)] == ["one"]
+
+
+def test_a_list_is_filtered_by_time(stand_in: StandIn, client: Client) -> None:
+    text(client)
+    sent = stand_in.texts[0].time
+    day = datetime.timedelta(days=1)
+    minute = datetime.timedelta(minutes=1)
+    assert client.messages.list(date_sent=sent)
+    assert not client.messages.list(date_sent=sent - day)
+    assert client.messages.list(date_sent_after=sent)
+    assert client.messages.list(date_sent_before=sent)
+    assert client.messages.list(date_sent_after=sent - minute, date_sent_before=sent + minute)
+    assert not client.messages.list(date_sent_after=sent + minute)
+    assert not client.messages.list(date_sent_before=sent - minute)
+    for name, days, shown in [
+        ("DateSent", 0, 1),
+        ("DateSent", 1, 0),
+        ("DateSent>", 0, 1),
+        ("DateSent>", 1, 0),
+        ("DateSent<", 0, 1),
+        ("DateSent<", -1, 0),
+    ]:
+        answer = raw(stand_in, "GET", params={name: f"{sent + days * day:%Y-%m-%d}"})
+        assert len(answer.json()["messages"]) == shown, name
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"DateSent": "today"}, {"DateSent>": "1"}, {"PageSize": "x"}, {"PageToken": "PASM1"}],
+)
+def test_a_list_of_nonsense_is_refused(stand_in: StandIn, query: dict[str, str]) -> None:
+    assert raw(stand_in, "GET", params=query).status_code == 400
+
+
+# Faults
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        (twilio.BUSY, 429, 20429),
+        (twilio.UNAVAILABLE, 503, 503),
+        (twilio.BROKEN, 500, 20500),
+        (twilio.UNAUTHORIZED, 401, 20003),
+    ],
+)
+def test_a_fault_accepts_nothing_and_passes(
+    stand_in: StandIn, client: Client, fault: Fault, status: int, code: int
+) -> None:
+    stand_in.fault(fault, times=2)
+    for _ in range(2):
+        error = refused(client)
+        assert (error.status, error.code) == (status, code)
+    assert not stand_in.texts
+    text(client)
+    assert stand_in.requests == 3
+
+
+def test_a_fault_lasts_until_all_is_well(stand_in: StandIn, client: Client) -> None:
+    stand_in.fault(twilio.UNAVAILABLE)
+    for _ in range(3):
+        refused(client)
+    with pytest.raises(TwilioException):
+        client.messages.list()
+    stand_in.well()
+    text(client)
+
+
+def test_a_busy_twilio_says_when_to_come_back(stand_in: StandIn) -> None:
+    stand_in.fault(Fault(status=429, code=20429, retry_after=7))
+    assert raw(stand_in, data=FORM).headers["Retry-After"] == "7"
+
+
+def test_in_doubt_the_text_arrives_although_twilio_fails(stand_in: StandIn, client: Client) -> None:
+    stand_in.fault(twilio.IN_DOUBT, times=1)
+    assert refused(client).status == 500
+    assert len(stand_in.texts) == 1
+
+
+def test_a_slow_twilio_leaves_the_client_in_doubt(stand_in: StandIn) -> None:
+    stand_in.fault(Fault(delay=30))
+    for client in connected(stand_in, ACCOUNT, TOKEN, seconds=0.1):
+        with pytest.raises(requests.ReadTimeout):
+            text(client)
+    assert len(stand_in.texts) == 1
+
+
+@pytest.mark.parametrize("accepts", [False, True])
+def test_a_reset_is_a_reset(stand_in: StandIn, *, accepts: bool) -> None:
+    stand_in.fault(Fault(reset=True, accepts=accepts), times=1)
+    with pytest.raises(requests.ConnectionError) as raised:
+        raw(stand_in, data=FORM)
+    assert "ConnectionResetError" in repr(raised.value)
+    assert len(stand_in.texts) == accepts
+    assert raw(stand_in, data=FORM).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"status": 200},
+        {"code": 20429},
+        {"retry_after": 1},
+        {"status": 500, "reset": True},
+        {"status": 429, "retry_after": -1},
+        {"delay": -1},
+        {"delay": float("nan")},
+    ],
+)
+def test_a_senseless_fault_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"status|retry_after|delay"):
+        Fault(**wrong)
+
+
+def test_another_process_may_ask_for_faults(stand_in: StandIn, client: Client) -> None:
+    fault = {"status": 429, "code": 20429, "retry_after": 1, "times": 1}
+    assert requests.post(f"{stand_in.url}/faults", json=fault, timeout=5).status_code == 204
+    assert refused(client).code == 20429
+    text(client)
+    assert requests.post(f"{stand_in.url}/faults", json={"reset": True}, timeout=5).ok
+    assert requests.delete(f"{stand_in.url}/faults", timeout=5).status_code == 204
+    text(client)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("{", "JSON"),
+        ("[]", "object"),
+        ('{"statsu": 500}', "no field statsu"),
+        ('{"status": "500"}', "status is not of the right type"),
+        ('{"status": true}', "status is not of the right type"),
+        ('{"status": 302}', "status is 302"),
+        ('{"delay": NaN}', "delay"),
+        ('{"status": 500, "times": 0}', "times"),
+    ],
+)
+def test_a_senseless_fault_by_http_says_what_is_wrong(
+    stand_in: StandIn, body: str, reason: str
+) -> None:
+    answer = requests.post(f"{stand_in.url}/faults", data=body, timeout=5)
+    assert answer.status_code == 400
+    assert reason in answer.text
+    assert raw(stand_in, data=FORM).status_code == 201
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@pytest.mark.parametrize("origin", ["https://example.com", "http://127.0.0.1:1", "null"])
+def test_a_page_from_elsewhere_changes_nothing(stand_in: StandIn, method: str, origin: str) -> None:
+    stand_in.fault(twilio.BUSY)
+    answer = requests.request(
+        method, f"{stand_in.url}/faults", json={}, headers={"Origin": origin}, timeout=5
+    )
+    assert answer.status_code == 403
+    assert raw(stand_in, data=FORM).status_code == 429
+
+
+def test_its_own_page_may_change_things(stand_in: StandIn) -> None:
+    for origin in (stand_in.url, stand_in.url.replace("127.0.0.1", "localhost")):
+        headers = {"Origin": origin}
+        assert requests.delete(f"{stand_in.url}/faults", headers=headers, timeout=5).ok
+
+
+# Waiting, starting, stopping
+
+
+def test_waiting_ends_with_the_last_text(stand_in: StandIn) -> None:
+    def send() -> None:
+        for _ in range(3):
+            raw(stand_in, data=FORM)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    assert len(stand_in.wait_for(3, seconds=5)) == 3
+    sender.join()
+
+
+def test_waiting_in_vain_says_how_many_came(stand_in: StandIn) -> None:
+    raw(stand_in, data=FORM)
+    with pytest.raises(TimeoutError, match=r"1 of 2 texts came within 0\.05 s"):
+        stand_in.wait_for(2, seconds=0.05)
+
+
+def test_texts_from_many_at_once_are_all_there(stand_in: StandIn) -> None:
+    senders = [
+        threading.Thread(target=raw, args=(stand_in,), kwargs={"data": FORM | {"Body": f"{n}"}})
+        for n in range(20)
+    ]
+    for sender in senders:
+        sender.start()
+    texts = stand_in.wait_for(20, seconds=5)
+    for sender in senders:
+        sender.join()
+    assert {shown.body for shown in texts} == {f"{n}" for n in range(20)}
+    assert len({shown.sid for shown in texts}) == 20
+
+
+def test_two_at_once_share_nothing(stand_in: StandIn) -> None:
+    with StandIn(account_sid=ACCOUNT, credentials={ACCOUNT: TOKEN}) as other:
+        other.fault(twilio.BUSY)
+        assert raw(stand_in, data=FORM).status_code == 201
+        assert raw(other, data=FORM).status_code == 429
+        assert (len(stand_in.texts), len(other.texts)) == (1, 0)
+
+
+def test_a_taken_port_is_a_clear_error(stand_in: StandIn) -> None:
+    port = int(stand_in.url.rpartition(":")[2])
+    with pytest.raises(PortInUse, match=f"^Port {port} of 127.0.0.1 is in use: choose another"):
+        StandIn(account_sid=ACCOUNT, credentials={}, port=port).start()
+
+
+def test_it_can_be_stopped_and_started_on_the_same_port(stand_in: StandIn) -> None:
+    port = int(stand_in.url.rpartition(":")[2])
+    raw(stand_in, data=FORM)
+    stand_in.stop()
+    stand_in.stop()
+    with pytest.raises(requests.ConnectionError):
+        raw(stand_in, data=FORM)
+    assert len(stand_in.texts) == 1
+    with StandIn(account_sid=ACCOUNT, credentials={ACCOUNT: TOKEN}, port=port) as again:
+        assert raw(again, data=FORM).status_code == 201
+
+
+def test_only_this_machine_is_answered(stand_in: StandIn) -> None:
+    port = int(stand_in.url.rpartition(":")[2])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", port), timeout=5).close()
+
+
+def test_it_stops_at_once_with_a_connection_open_and_a_request_under_way() -> None:
+    stand_in = StandIn(account_sid=ACCOUNT, credentials={ACCOUNT: TOKEN})
+    stand_in.start()
+    cut: list[Exception] = []
+
+    def send() -> None:
+        try:
+            raw(stand_in, data=FORM)
+        except requests.ConnectionError as error:
+            cut.append(error)
+
+    with requests.Session() as session:
+        session.get(stand_in.url, timeout=5)
+        stand_in.fault(Fault(delay=30))
+        sender = threading.Thread(target=send)
+        sender.start()
+        stand_in.wait_for(1, seconds=5)
+        began = time.monotonic()
+        stand_in.stop()
+        assert time.monotonic() - began < 0.5
+        sender.join()
+    assert cut
+
+
+# Segments
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        ("x" * 160, 1),
+        ("x" * 161, 2),
+        ("x" * 306, 2),
+        ("x" * 307, 3),
+        ("€" * 80, 1),
+        ("€" * 81, 2),
+        ("[" * 152, 2),
+        ("[" * 153, 3),  # 76 in each: the 153rd place stays empty
+        ("`" + "x" * 69, 1),
+        ("`" + "x" * 70, 2),
+        ("世" * 134, 2),
+        ("世" * 135, 3),
+        ("🎉" * 35, 1),
+        ("🎉" * 66, 2),
+        ("🎉" * 67, 3),  # 33 in each: no character is split
+    ],
+)
+def test_segments_are_counted_as_networks_do(body: str, count: int) -> None:
+    assert twilio.segments(body) == count
+
+
+@given(st.text(max_size=400), st.text(max_size=20))
+def test_more_words_never_take_fewer_segments(body: str, more: str) -> None:
+    assert 1 <= twilio.segments(body) <= twilio.segments(body + more)
+
+
+# Twilio's own description of its API
+
+
+@pytest.fixture(scope="module")
+def description() -> dict[str, Any]:
+    if not DESCRIPTION.exists():
+        pytest.skip(f"Twilio's description is not at {DESCRIPTION}; TWILIO_OPENAPI says where.")
+    described: dict[str, Any] = json.loads(DESCRIPTION.read_text())
+    return described
+
+
+@pytest.fixture
+def conforms(description: dict[str, Any]) -> Conforms:
+    """Compare an answer with the description: all its fields, no other, each as described."""
+    strict = as_json_schema(description)
+
+    def check(answer: requests.Response, method: str, path: str, status: str) -> None:
+        assert str(answer.status_code) == status
+        responses = strict["paths"][path][method]["responses"]
+        schema = responses[status]["content"]["application/json"]["schema"]
+        validator = jsonschema.Draft202012Validator(schema | {"components": strict["components"]})
+        validator.validate(answer.json())
+
+    return check
+
+
+def as_json_schema(described: Any) -> Any:
+    """Translate OpenAPI 3.0 to JSON Schema; objects have all their properties, and no other."""
+    if isinstance(described, list):
+        return [as_json_schema(item) for item in described]
+    if not isinstance(described, dict):
+        return described
+    schema = {key: as_json_schema(value) for key, value in described.items()}
+    if schema.pop("nullable", False) is True:
+        schema["type"] = [schema["type"], "null"]
+    if "object" in schema.get("type", []) and isinstance(schema.get("properties"), dict):
+        schema |= {"required": list(schema["properties"]), "additionalProperties": False}
+    if schema.get("format") == "date-time-rfc-2822":
+        schema["pattern"] = r"^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000$"
+    return schema
+
+
+@pytest.mark.parametrize("sender", [{"From": SENDER}, {"MessagingServiceSid": SERVICE}])
+@pytest.mark.parametrize("reached", [True, False])
+def test_messages_are_as_twilio_describes_them(
+    stand_in: StandIn, conforms: Conforms, sender: dict[str, str], *, reached: bool
+) -> None:
+    if not reached:
+        stand_in.undeliverable[PHONE] = 30003
+    created = raw(stand_in, data={"To": PHONE, "Body": "Hello"} | sender)
+    conforms(created, "post", f"{PATH}.json", "201")
+    fetched = raw(stand_in, "GET", f"/{created.json()['sid']}.json")
+    conforms(fetched, "get", f"{PATH}/{{Sid}}.json", "200")
+
+
+def test_lists_are_as_twilio_describes_them(stand_in: StandIn, conforms: Conforms) -> None:
+    conforms(raw(stand_in, "GET"), "get", f"{PATH}.json", "200")
+    for _ in range(3):
+        raw(stand_in, data=FORM)
+    for page in (0, 1, 2):
+        answer = raw(stand_in, "GET", params={"PageSize": 1, "Page": page})
+        conforms(answer, "get", f"{PATH}.json", "200")
+
+
+def test_the_parameters_are_twilios(description: dict[str, Any]) -> None:
+    path = description["paths"][f"{PATH}.json"]
+    form = path["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]
+    listing = {item["name"] for item in path["get"]["parameters"] if item["in"] == "query"}
+    assert set(twilio.CREATE_PARAMETERS) <= set(form["properties"])
+    assert {*twilio.FILTERS, *twilio.PAGING} == listing
