@@ -1,7 +1,8 @@
 """A text on somebody's phone when a log lands in S3.
 
-Whoever uploads a log to the bucket makes S3 call the function `notify`, which texts every phone by
-Twilio. What Lambda gave up on is kept in the queue `failed`.
+Whoever uploads a log to the bucket makes S3 call `notify`, which claims each text in the memory and
+sends it by Twilio. What may not go now is held in a queue, until `flush` sends each phone one
+summary. What no retry will mend is kept in the queue of those that failed.
 """
 
 import pulumi
@@ -9,8 +10,10 @@ import pulumi_aws as aws
 
 import handler
 from infra.log_bucket import LogBucket
+from infra.memory import Memory
+from infra.schedule import Schedule
 from infra.settings import Settings
-from infra.texts import Texts
+from infra.texts import FLUSH_SECONDS, Texts
 
 settings = Settings.load()  # every mistake at once, each with the command that mends it
 
@@ -21,7 +24,9 @@ logs = LogBucket(
     force_destroy=settings.force_destroy,
 )
 
-texts = Texts("texts")  # those that failed
+memory = Memory("memory")  # who was told of which file, how often this hour
+
+texts = Texts("texts")  # those that are held and those that failed
 
 # Whoever may look at the functions but not use this key cannot read the Twilio secret in them.
 secrets_key = aws.kms.Key(
@@ -30,14 +35,27 @@ secrets_key = aws.kms.Key(
     enable_key_rotation=True,
 )
 
+environment = settings.for_handler(memory, texts)
+
 notify = logs.on_object_created(
     "notify",
     handler.notify,
     filter_prefix=settings.filter_prefix,
     filter_suffix=settings.filter_suffix,
-    environment=settings.for_handler(),
+    environment=environment,
     secrets_key=secrets_key,
     failed=texts.failed,
+    allow=[memory.may_claim, texts.may_hold],
+)
+
+flush = Schedule(
+    "flush",
+    handler.flush,
+    minutes=settings.flush_minutes,
+    timeout_seconds=FLUSH_SECONDS,
+    environment=environment,
+    secrets_key=secrets_key,
+    allow=[memory.may_claim, memory.may_recall, texts.may_drain, texts.may_fail],
 )
 
 region = notify.func.arn.apply(lambda arn: arn.split(":")[3])
@@ -49,6 +67,10 @@ pulumi.export(
 )
 pulumi.export("notifyFunction", notify.func.name)
 pulumi.export("notifyLogGroup", notify.func.logging_config.log_group)
+pulumi.export("flushFunction", flush.function.name)
+pulumi.export("flushLogGroup", flush.function.logging_config.log_group)
+pulumi.export("heldQueue", texts.held.url)
+pulumi.export("failedQueue", texts.failed.url)
 pulumi.export(
     "console",
     pulumi.Output.concat(

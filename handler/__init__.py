@@ -1,4 +1,4 @@
-"""All that runs in Lambda: `notify`, the function that S3 calls.
+"""All that runs in Lambda: `notify`, which S3 calls, and `flush`, which runs every few minutes.
 
 Importing this package needs no environment and does nothing, except in Lambda, where it gets ready
 for the first event: what Lambda imports while it starts a function is not waited for by an event.
@@ -6,38 +6,85 @@ for the first event: what Lambda imports while it starts a function is not waite
 
 import functools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from handler.flusher import Flusher
     from handler.notifier import Notifier
 
 
-def notify(event: object, context: object) -> None:  # noqa: ARG001  # Lambda's signature
-    """Text every phone about every log file in an event.
+class Context(Protocol):
+    """What is used of Lambda's context."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """How long this invocation may still take."""
+
+
+def notify(event: object, context: Context) -> None:
+    """Text every phone about every log file in an event, or hold the text, or give it up.
 
     Args:
         event: What S3 says happened; see `handler.events.read` for its shapes.
         context: Lambda's context.
 
     Raises:
-        handler.notifier.NotAllSettled: Something is left for another try, which Lambda makes
-            after one minute and again after two.
+        handler.aws.AwsError, handler.queues.NotQueued: Some text has no end yet. Lambda tries the
+            event again after one minute and after two, and then sends it to `failed`.
         handler.settings.SettingsError: The function's environment is incomplete.
     """
-    _notifier().notify(event)
+    _notifier().notify(event, lambda: context.get_remaining_time_in_millis() / 1000)
+
+
+def flush(event: object, context: Context) -> None:  # noqa: ARG001  # Lambda's signature
+    """Text each phone once about all that is held for it.
+
+    Args:
+        event: The schedule's; it says nothing.
+        context: Lambda's context.
+
+    Raises:
+        handler.aws.AwsError, handler.queues.NotQueued: A queue could not be reached. What was held
+            is held still.
+        handler.settings.SettingsError: The function's environment is incomplete.
+    """
+    _flusher().flush(lambda: context.get_remaining_time_in_millis() / 1000)
 
 
 @functools.cache
 def _notifier() -> "Notifier":
     from handler.notifier import Notifier
+
+    return Notifier(**_parts())
+
+
+@functools.cache
+def _flusher() -> "Flusher":
+    from handler.flusher import Flusher
+
+    return Flusher(**_parts())
+
+
+def _parts() -> dict[str, Any]:
+    from handler.aws import Aws
+    from handler.memory import Memory
+    from handler.queues import Queue
     from handler.sender import TwilioSender
     from handler.settings import Settings
 
     settings = Settings.from_environment(os.environ)
-    return Notifier(settings, TwilioSender(settings))
+    aws = Aws(os.environ)
+    return {
+        "settings": settings,
+        "sender": TwilioSender(settings),
+        "memory": Memory(aws, settings.memory_table),
+        "held": Queue(aws, settings.held_queue),
+        "failed": Queue(aws, settings.failed_queue),
+    }
 
 
 # Lambda names the function to run in `_HANDLER`, a variable that nothing else may set.
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-if os.environ.get("_HANDLER") == "handler.notify":
-    _notifier()
+if _ready := {"handler.notify": _notifier, "handler.flush": _flusher}.get(
+    os.environ.get("_HANDLER", "")
+):
+    _ready()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+from typing import Any
 
 
 class Kind(enum.StrEnum):
@@ -42,6 +43,11 @@ class Refusal:
     kind: Kind
     code: int
     meaning: str
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What an operator looks up: the code and what it means."""
+        return {"code": self.code, "meaning": self.meaning}
 
 
 # Source: https://www.twilio.com/docs/api/errors, one page for each code.

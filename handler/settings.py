@@ -1,8 +1,14 @@
 """What the functions are told by their environment, each setting under one name on both sides."""
 
 import dataclasses
+import datetime
+import zoneinfo
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
+
+from handler.quiet import QuietHours
+
+Mode = Literal["instant", "digest"]
 
 T = TypeVar("T")
 
@@ -27,7 +33,13 @@ class Settings:
         messaging_service_sid: MG…, or "" with a number.
         to_numbers: The phones, in E.164.
         message: The `string.Template` of a text; see `handler.text.NAMES`.
-        timezone: The IANA name of the zone that times are told in.
+        mode: `instant`, or `digest` to hold every text until the next flush.
+        max_texts_per_hour: For each phone; what is over it is held.
+        quiet_hours: When texts are held, as `22:00-07:00`; "" for never.
+        timezone: The IANA name of the zone of the quiet hours, and that times are told in.
+        memory_table: The name of the DynamoDB table.
+        held_queue: The URL of the queue of texts that are due later.
+        failed_queue: The URL of the queue of what no retry will mend.
     """
 
     twilio_account_sid: str
@@ -38,7 +50,13 @@ class Settings:
     messaging_service_sid: str = ""
     to_numbers: tuple[str, ...] = dataclasses.field(repr=False)
     message: str
+    mode: Mode
+    max_texts_per_hour: int
+    quiet_hours: str = ""
     timezone: str
+    memory_table: str
+    held_queue: str
+    failed_queue: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -56,7 +74,21 @@ class Settings:
             values[field.name] = value
         if missing:
             raise SettingsError(f"The function's environment lacks {', '.join(missing)}.")
-        return cls(**values | {"to_numbers": tuple(values["to_numbers"].split(","))})
+        values["to_numbers"] = tuple(values["to_numbers"].split(","))
+        values["max_texts_per_hour"] = int(values["max_texts_per_hour"])
+        return cls(**values)
+
+    @property
+    def zone(self) -> datetime.tzinfo:
+        """The time zone; UTC without reading the time zone database."""
+        if self.timezone == "UTC":
+            return datetime.UTC
+        return zoneinfo.ZoneInfo(self.timezone)
+
+    @property
+    def quiet(self) -> QuietHours | None:
+        """The quiet hours, if there are any."""
+        return QuietHours.parse(self.quiet_hours, self.zone) if self.quiet_hours else None
 
 
 def to_environment(values: Mapping[str, T]) -> dict[str, T]:

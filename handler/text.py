@@ -1,8 +1,11 @@
 """The wording of a text, and what it costs: GSM-7, UCS-2 and segments."""
 
 import datetime
+import itertools
 import string
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 
 from handler.events import LogFile
 
@@ -25,6 +28,9 @@ LONGEST = 1600
 NAMES = ("name", "key", "bucket", "size", "time")
 """What the `message` setting may use, as `$name` or `${name}`."""
 
+SUMMARY_SEGMENTS = 2
+"""What one text about many log files may cost."""
+
 CUT = "..."  # in GSM-7, unlike the character for an ellipsis
 SHORTEST = 14  # a date and `.log`
 
@@ -46,12 +52,19 @@ def segments(body: str) -> int:
     where characters beyond the Basic Multilingual Plane, such as emoji, count as two.
     """
     if _is_gsm(body):
-        length = len(body) + sum(character in GSM_EXTENSION for character in body)
+        lengths = [2 if character in GSM_EXTENSION else 1 for character in body]
         one, of_several = GSM_SEGMENT, GSM_SEGMENT_OF_SEVERAL
     else:
-        length = len(body) + sum(character > "\uffff" for character in body)
+        lengths = [2 if character > "\uffff" else 1 for character in body]
         one, of_several = UCS2_SEGMENT, UCS2_SEGMENT_OF_SEVERAL
-    return 1 if length <= one else -(-length // of_several)
+    if sum(lengths) <= one:
+        return 1
+    count, room = 1, of_several
+    for length in lengths:  # no character is split across two segments
+        if length > room:
+            count, room = count + 1, of_several
+        room -= length
+    return count
 
 
 def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
@@ -84,6 +97,41 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
         if segments(candidate := body(longest)) <= fewest:
             return candidate
     return body(SHORTEST)
+
+
+def summarize(files: Sequence[LogFile], zone: datetime.tzinfo) -> str:
+    """Word one text about many log files: how many, since when, where, and the latest.
+
+    Two segments at most, with as many folders and as much of their names as that leaves room for.
+
+    Args:
+        files: The log files; at least one.
+        zone: The time zone of the time in the text.
+    """
+    since = f"{min(file.time for file in files).astimezone(zone):%d %b %H:%M %Z}"
+    last = max(files, key=lambda file: file.time).key
+    folders = Counter(_folder(file.key) for file in files).most_common()
+    for count, longest in itertools.product((5, 3, 1), (80, 40, 20, SHORTEST)):
+        places = [f"{_readable(folder, longest)} {number}" for folder, number in folders[:count]]
+        if others := sum(number for _, number in folders[count:]):
+            places.append(f"elsewhere {others}")
+        body = (
+            f"{len(files)} more logs since {since}: {', '.join(places)}. "
+            f"Last: {_readable(last, longest)}"
+        )
+        if segments(body) <= SUMMARY_SEGMENTS:
+            break
+    return body
+
+
+def _folder(key: str) -> str:
+    first, slash, _ = key.partition("/")
+    return first + slash if slash else "/"
+
+
+def _readable(part: str, longest: int) -> str:
+    part = _printable(part)
+    return _cut(_plain(part) if _is_gsm(_plain(part)) else part, longest)
 
 
 def _is_gsm(body: str) -> bool:

@@ -27,14 +27,17 @@ class FunctionOptions(TypedDict):
     secrets_key: aws.kms.Key
     """What its environment is encrypted with: who may not use this key cannot read it."""
 
-    failed: aws.sqs.Queue
-    """Where Lambda sends the events that it gave up on."""
+    failed: NotRequired[aws.sqs.Queue]
+    """Where Lambda sends the events that it gave up on, after two more tries. Without: no tries."""
+
+    timeout_seconds: NotRequired[int]
+    """How long one event may take; a minute if it is not said."""
 
     environment: NotRequired[Mapping[str, pulumi.Input[str]]]
     """Its environment variables."""
 
     allow: NotRequired[Sequence[Statement]]
-    """What it may do besides logging, reading its environment and sending to `failed`."""
+    """What it may do besides logging, reading its environment and giving up to `failed`."""
 
 
 class PythonFunction(pulumi.ComponentResource):
@@ -68,6 +71,7 @@ class PythonFunction(pulumi.ComponentResource):
         """
         super().__init__("s3logs:infra:PythonFunction", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        failed = options.get("failed")
 
         # Made first, so that Lambda does not make one that keeps logs for ever.
         log_group = aws.cloudwatch.LogGroup(
@@ -84,7 +88,7 @@ class PythonFunction(pulumi.ComponentResource):
             policy=policy.document(
                 policy.may_log(log_group.arn),
                 policy.may_decrypt(options["secrets_key"].arn),
-                policy.may_send(options["failed"].arn),
+                *([policy.may_send(failed.arn)] if failed else []),
                 *options.get("allow", ()),
             ),
             opts=child,
@@ -101,7 +105,7 @@ class PythonFunction(pulumi.ComponentResource):
             code=pulumi.FileArchive(str(code)),
             architectures=["arm64"],
             memory_size=MEMORY_MB,
-            timeout=TIMEOUT_SECONDS,
+            timeout=options.get("timeout_seconds", TIMEOUT_SECONDS),
             role=role.arn,
             environment={"variables": options.get("environment", {})},
             kms_key_arn=options["secrets_key"].arn,
@@ -112,8 +116,8 @@ class PythonFunction(pulumi.ComponentResource):
         aws.lambda_.FunctionEventInvokeConfig(
             name,
             function_name=self.function.name,
-            maximum_retry_attempts=2,
-            destination_config={"on_failure": {"destination": options["failed"].arn}},
+            maximum_retry_attempts=2 if failed else 0,
+            destination_config={"on_failure": {"destination": failed.arn}} if failed else None,
             opts=child,
         )
         self.register_outputs({"function": self.function.name})

@@ -10,12 +10,13 @@ Statement = Mapping[str, Any]
 
 
 def document(*statements: Statement) -> pulumi.Output[str]:
+    """Write a policy of these statements."""
+    return json({"Version": "2012-10-17", "Statement": statements})
+
+
+def json(policy: Mapping[str, Any]) -> pulumi.Output[str]:
     """Write a policy as AWS gives it back, so that no preview shows a difference."""
-    return pulumi.Output.json_dumps(
-        {"Version": "2012-10-17", "Statement": statements},
-        sort_keys=True,
-        separators=(",", ":"),
-    )
+    return pulumi.Output.json_dumps(policy, sort_keys=True, separators=(",", ":"))
 
 
 def assumed_by(service: str) -> Statement:
@@ -40,6 +41,11 @@ def may_decrypt(key_arn: pulumi.Input[str]) -> Statement:
 def may_send(queue_arn: pulumi.Input[str]) -> Statement:
     """Let send to one queue."""
     return {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue_arn}
+
+
+def may_invoke(function_arn: pulumi.Input[str]) -> Statement:
+    """Let call one function."""
+    return {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function_arn}
 
 
 def tls_only(bucket_arn: pulumi.Input[str]) -> Statement:

@@ -1,6 +1,7 @@
 """The stack's settings: read once, all mistakes reported at once, each with its remedy."""
 
 import dataclasses
+import datetime
 import re
 import string
 import zoneinfo
@@ -11,7 +12,10 @@ import pulumi
 
 from handler import text
 from handler.log import masked
-from handler.settings import TWILIO_API_URL, to_environment
+from handler.quiet import QuietHours
+from handler.settings import TWILIO_API_URL, Mode, to_environment
+from infra.memory import Memory
+from infra.texts import Texts
 
 E164 = re.compile(r"\+[1-9]\d{6,14}")
 """A phone number: plus, country code, number. Source: https://www.twilio.com/docs/glossary/what-e164"""
@@ -34,6 +38,10 @@ class Settings:
     filter_prefix: str
     filter_suffix: str
     message: str
+    mode: Mode
+    flush_minutes: int
+    max_texts_per_hour: int
+    quiet_hours: str
     timezone: str
     expire_logs_after_days: int
     protect_bucket: bool
@@ -58,8 +66,12 @@ class Settings:
             filter_prefix=read.filter("filterPrefix"),
             filter_suffix=read.filter("filterSuffix"),
             message=read.message("message"),
+            mode=read.mode("mode"),
+            flush_minutes=read.count("flushMinutes", at_least=1, at_most=24 * 60),
+            max_texts_per_hour=read.count("maxTextsPerHour", at_least=1),
+            quiet_hours=read.quiet_hours("quietHours"),
             timezone=read.timezone("timezone"),
-            expire_logs_after_days=read.count("expireLogsAfterDays"),
+            expire_logs_after_days=read.count("expireLogsAfterDays", at_least=0),
             protect_bucket=read.switch("protectBucket"),
             force_destroy=read.switch("forceDestroy"),
         )
@@ -67,7 +79,7 @@ class Settings:
         read.raise_mistakes()
         return settings
 
-    def for_handler(self) -> dict[str, pulumi.Input[str]]:
+    def for_handler(self, memory: Memory, texts: Texts) -> dict[str, pulumi.Input[str]]:
         """Give the environment of the functions, as `handler.settings` reads it."""
         return to_environment(
             {
@@ -79,7 +91,13 @@ class Settings:
                 "messaging_service_sid": self.messaging_service_sid,
                 "to_numbers": pulumi.Output.secret(",".join(self.to_numbers)),
                 "message": self.message,
+                "mode": self.mode,
+                "max_texts_per_hour": str(self.max_texts_per_hour),
+                "quiet_hours": self.quiet_hours,
                 "timezone": self.timezone,
+                "memory_table": memory.table.name,
+                "held_queue": texts.held.url,
+                "failed_queue": texts.failed.url,
             }
         )
 
@@ -175,13 +193,33 @@ class _Reader:
             self._mistake(key, "is no IANA time zone, such as Europe/Berlin", remedy)
         return value
 
-    def count(self, key: str) -> int:
-        remedy = f"{key} 0"
+    def mode(self, key: str) -> Mode:
+        remedy = f"{key} instant"
         value = self._text(key, remedy)
-        if re.fullmatch(r"\d{1,9}", value):
+        if value == "digest":
+            return "digest"
+        if value != "instant":
+            self._mistake(key, "is neither instant nor digest", remedy)
+        return "instant"
+
+    def quiet_hours(self, key: str) -> str:
+        remedy = f"{key} 22:00-07:00"
+        value = self._text(key, remedy).strip()
+        try:
+            if value:
+                QuietHours.parse(value, datetime.UTC)
+        except ValueError as error:
+            self._mistake(key, f"is {error}", remedy)
+        return value
+
+    def count(self, key: str, *, at_least: int, at_most: int = 10**9 - 1) -> int:
+        remedy = f"{key} {at_least}"
+        value = self._text(key, remedy)
+        if re.fullmatch(r"\d{1,9}", value) and at_least <= int(value) <= at_most:
             return int(value)
-        self._mistake(key, "is not a whole number from 0", remedy)
-        return 0
+        limits = f"from {at_least}" + (f" to {at_most}" if at_most < 10**9 - 1 else "")
+        self._mistake(key, f"is not a whole number {limits}", remedy)
+        return at_least
 
     def switch(self, key: str) -> bool:
         remedy = f"{key} false"

@@ -1,28 +1,75 @@
-"""Where the texts are that no retry will mend."""
+"""Where texts wait: those that are held, and those that no retry will mend."""
 
 import pulumi
 import pulumi_aws as aws
 
-RETENTION_SECONDS = 14 * 24 * 60 * 60
+from infra import policy
+from infra.policy import Statement
+
+DAYS = 24 * 60 * 60
+
+FAILED_SECONDS = 14 * DAYS
 """The longest that SQS keeps a message: two weeks for an operator to look."""
+
+HELD_SECONDS = 10 * DAYS
+"""Less than that: a message keeps its age when it moves from one queue to the other."""
+
+FLUSH_SECONDS = 240
+"""How long one flush may take."""
+
+HIDDEN_SECONDS = FLUSH_SECONDS + 60
+"""How long what a flush took from the queue is its own, and how soon what it left comes back."""
+
+FLUSHES = 1000
+"""How often a text may be taken in vain, before it fails: the most that SQS counts.
+
+More than three days of a flush every five minutes. SQS moves messages back (redrive) only from a
+queue that another one names as its own for failures, hence it has to be said.
+"""
 
 
 class Texts(pulumi.ComponentResource):
-    """The queue of what failed.
+    """The queues of the texts that are held and of those that failed.
 
     Attributes:
-        failed: What Lambda gave up on.
+        held: Those that are due later.
+        failed: What no retry will mend, and the events that Lambda gave up on.
+        may_hold: The permission to hold a text.
+        may_drain: The permission to take held texts and to delete them.
+        may_fail: The permission to give a text up.
     """
 
+    held: aws.sqs.Queue
     failed: aws.sqs.Queue
+    may_hold: Statement
+    may_drain: Statement
+    may_fail: Statement
 
     def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the queue."""
+        """Declare the queues."""
         super().__init__("s3logs:infra:Texts", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
         self.failed = aws.sqs.Queue(
             f"{name}-failed",
-            message_retention_seconds=RETENTION_SECONDS,
+            message_retention_seconds=FAILED_SECONDS,
             sqs_managed_sse_enabled=True,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=child,
         )
-        self.register_outputs({"failed": self.failed.url})
+        self.held = aws.sqs.Queue(
+            f"{name}-held",
+            message_retention_seconds=HELD_SECONDS,
+            visibility_timeout_seconds=HIDDEN_SECONDS,
+            redrive_policy=policy.json(
+                {"deadLetterTargetArn": self.failed.arn, "maxReceiveCount": FLUSHES}
+            ),
+            sqs_managed_sse_enabled=True,
+            opts=child,
+        )
+        self.may_hold = policy.may_send(self.held.arn)
+        self.may_fail = policy.may_send(self.failed.arn)
+        self.may_drain = {
+            "Effect": "Allow",
+            "Action": ["sqs:DeleteMessage", "sqs:ReceiveMessage"],
+            "Resource": self.held.arn,
+        }
+        self.register_outputs({"held": self.held.url, "failed": self.failed.url})

@@ -4,8 +4,6 @@ import datetime
 from typing import Any
 
 from handler.events import LogFile
-from handler.refusals import Refusal
-from handler.sender import Refused
 from handler.settings import Settings
 
 PHONE = "+15005550100"
@@ -63,23 +61,12 @@ def settings(**changes: Any) -> Settings:
             "from_number": "+15005550006",
             "to_numbers": (PHONE, OTHER_PHONE),
             "message": MESSAGE,
+            "mode": "instant",
+            "max_texts_per_hour": 30,
+            "memory_table": "memory",
+            "held_queue": "https://sqs/held",
+            "failed_queue": "https://sqs/failed",
             "timezone": "UTC",
             **changes,
         }
     )
-
-
-class FakeSender:
-    """Records the texts it is asked to send; refuses what it is told to."""
-
-    def __init__(self, refusals: dict[str, Refusal] | None = None) -> None:
-        self.refusals = refusals or {}
-        self.tried: list[tuple[str, str]] = []
-        self.sent: list[tuple[str, str]] = []
-
-    def send(self, phone: str, body: str) -> str:
-        self.tried.append((phone, body))
-        if refusal := self.refusals.get(phone):
-            raise Refused(refusal)
-        self.sent.append((phone, body))
-        return f"SM{len(self.sent):032x}"

@@ -115,6 +115,7 @@ class _Mocks(mocks.Mocks):
         made = {
             "arn": f"arn:aws:{service}:{REGION}:{ACCOUNT}:{args.name}-1a2b3c4",
             "name": f"{args.name}-1a2b3c4",
+            "url": f"https://{service}.{REGION}.amazonaws.com/{ACCOUNT}/{args.name}-1a2b3c4",
         }
         return f"{args.name}-1a2b3c4", {**made, **args.inputs}
 

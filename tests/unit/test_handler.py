@@ -17,7 +17,15 @@ ENVIRONMENT = {
     "FROM_NUMBER": "+15005550006",
     "TO_NUMBERS": "+15005550100,+15005550101",
     "MESSAGE": "New log $key, $size, $time in $bucket",
+    "MODE": "instant",
+    "MAX_TEXTS_PER_HOUR": "30",
     "TIMEZONE": "UTC",
+    "MEMORY_TABLE": "memory",
+    "HELD_QUEUE": "https://sqs/held",
+    "FAILED_QUEUE": "https://sqs/failed",
+    "AWS_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "example",
 }
 
 
@@ -37,13 +45,23 @@ def test_importing_the_handler_needs_no_environment_and_loads_nothing() -> None:
     assert done.stdout == "False False\n", done.stderr
 
 
-def test_in_lambda_everything_is_ready_before_the_first_event() -> None:
+@pytest.mark.parametrize("function", ["handler.notify", "handler.flush"])
+def test_in_lambda_everything_is_ready_before_the_first_event(function: str) -> None:
     done = imported(
         "import handler, sys; print('twilio.rest.api.v2010.account.message' in sys.modules)",
-        _HANDLER="handler.notify",
+        _HANDLER=function,
         **ENVIRONMENT,
     )
     assert done.stdout == "True\n", done.stderr
+
+
+def test_boto3_never_enters_the_start_up_path() -> None:
+    done = imported(
+        "import handler, sys; print([name for name in sys.modules if 'boto' in name])",
+        _HANDLER="handler.notify",
+        **ENVIRONMENT,
+    )
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_in_lambda_an_incomplete_environment_is_one_message_that_names_all() -> None:
@@ -51,7 +69,8 @@ def test_in_lambda_an_incomplete_environment_is_one_message_that_names_all() -> 
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         "handler.settings.SettingsError: The function's environment lacks TWILIO_ACCOUNT_SID, "
-        "TWILIO_SECRET, TWILIO_API_URL, TO_NUMBERS, MESSAGE."
+        "TWILIO_SECRET, TWILIO_API_URL, TO_NUMBERS, MESSAGE, MODE, MAX_TEXTS_PER_HOUR, "
+        "MEMORY_TABLE, HELD_QUEUE, FAILED_QUEUE."
     )
 
 
@@ -65,7 +84,11 @@ def test_the_first_event_makes_it_ready_where_lambda_did_not() -> None:
 def test_what_the_program_writes_is_what_the_handler_reads() -> None:
     wanted = settings()
     environment = to_environment(
-        {**vars(wanted), "to_numbers": ",".join(wanted.to_numbers)},
+        {
+            **vars(wanted),
+            "to_numbers": ",".join(wanted.to_numbers),
+            "max_texts_per_hour": str(wanted.max_texts_per_hour),
+        },
     )
     assert environment["MESSAGE"] == wanted.message
     assert "MESSAGING_SERVICE_SID" not in environment

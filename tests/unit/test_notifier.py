@@ -1,95 +1,241 @@
 """Every log file to every phone: each ends as it must, and the log says so."""
 
+import datetime
 import json
 from typing import Any
 
 import pytest
 
 from handler import log
-from handler.notifier import NotAllSettled, Notifier
-from handler.refusals import NO_CONNECTION, refusal
-from tests.unit.fakes import OTHER_PHONE, PHONE, FakeSender, record, settings
+from handler.aws import AwsError
+from handler.due import Due
+from handler.events import Unreadable
+from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
+from handler.queues import NotQueued
+from handler.refusals import NO_ANSWER, NO_CONNECTION, Refusal, refusal
+from tests.unit.fake_world import World
+from tests.unit.fakes import OTHER_PHONE, PHONE, record
 
 STOPPED = refusal(400, 21610)
-Lines = list[dict[str, Any]]
+UNAUTHORIZED = refusal(401, 20003)
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in logged if line["outcome"] != "seen"]
 
 
-def outcomes(logged: Lines) -> list[tuple[str, str | None]]:
-    return [(line["outcome"], line.get("phone")) for line in logged]
+def outcomes(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str | None, str | None]]:
+    return [(line["outcome"], line.get("phone"), line.get("reason")) for line in lines(capsys)]
+
+
+def phones(world: World) -> list[str]:
+    return [phone for _, phone, _ in world.texts]
+
+
+def refusing(phone: str, with_: Refusal) -> Any:
+    return lambda asked: with_ if asked == phone else None
 
 
 def test_every_phone_is_texted_about_every_file(capsys: pytest.CaptureFixture[str]) -> None:
-    sender = FakeSender()
-    Notifier(settings(), sender).notify({"Records": [record("a.log"), record("b.log")]})
-    assert [phone for phone, _ in sender.sent] == [PHONE, OTHER_PHONE] * 2
-    assert ["a.log" in body for _, body in sender.sent] == [True, True, False, False]
-    assert outcomes(lines(capsys)) == [("sent", "…0100"), ("sent", "…0101")] * 2
+    world = World()
+    world.notify(record("a.log"), record("b.log"))
+    assert phones(world) == [PHONE, OTHER_PHONE] * 2
+    assert ["a.log" in body for _, _, body in world.texts] == [True, True, False, False]
+    assert outcomes(capsys) == [("sent", "…0100", None), ("sent", "…0101", None)] * 2
 
 
-def test_a_phone_that_can_never_be_texted_stops_no_other_and_is_not_retried(
+def test_a_duplicate_of_an_event_texts_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World()
+    world.notify(record("a.log"))
+    world.notify(record("a.log"), record("a.log"))
+    assert phones(world) == [PHONE, OTHER_PHONE]
+    assert [outcome for outcome, _, _ in outcomes(capsys)][2:] == ["duplicate"] * 4
+
+
+def test_a_file_that_is_overwritten_on_purpose_is_texted_again() -> None:
+    world = World()
+    world.notify(record("a.log", sequencer="1"))
+    world.notify(record("a.log", sequencer="2"))
+    world.notify(record("a.log", sequencer="2", versionId="v2"))
+    assert len(world.texts) == 6
+
+
+def test_a_phone_that_can_never_be_texted_stops_no_other(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    sender = FakeSender({PHONE: STOPPED})
-    Notifier(settings(), sender).notify({"Records": [record("a.log")]})
-    assert [phone for phone, _ in sender.sent] == [OTHER_PHONE]
+    world = World()
+    world.refuses = refusing(PHONE, STOPPED)
+    world.notify(record("a.log"))
+    assert phones(world) == [OTHER_PHONE]
     failed, _ = lines(capsys)
-    assert failed["outcome"] == "failed"
-    assert failed["level"] == "ERROR"
-    assert failed["code"] == 21610
+    assert (failed["outcome"], failed["level"], failed["code"]) == ("failed", "ERROR", 21610)
     assert failed["meaning"] == "the recipient replied STOP"
+    kept = json.loads(world.failed[0].body)
+    assert (kept["phone"], kept["code"], kept["reason"]) == (PHONE, 21610, "phone")
 
 
-def test_what_may_be_accepted_later_is_left_for_lambdas_retry(
+@pytest.mark.parametrize("why", [NO_CONNECTION, NO_ANSWER, UNAUTHORIZED])
+def test_what_twilio_may_take_later_is_held(
+    why: Refusal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(to_numbers=(PHONE,))
+    world.refuses = refusing(PHONE, why)
+    world.notify(record("a.log"))
+    assert world.on(world.held) == [Due(world.on(world.held)[0].file, PHONE)]
+    assert json.loads(world.held[0].body)["reason"] == why.kind
+    assert outcomes(capsys) == [("held", "…0100", why.kind)]
+
+
+def test_while_twilio_refuses_nothing_is_tried() -> None:
+    world = World(to_numbers=(PHONE,))
+    tried: list[str] = []
+
+    def refuse(phone: str) -> Refusal:
+        tried.append(phone)
+        return NO_CONNECTION
+
+    world.refuses = refuse
+    for name in ("a.log", "b.log", "c.log"):
+        world.notify(record(name))
+    assert len(tried) == 1
+    assert len(world.held) == 3
+    world.now += BREAKER_SECONDS + 1
+    world.notify(record("d.log"))
+    assert len(tried) == 2
+
+
+def test_over_the_limit_texts_are_held_until_the_next_hour(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    sender = FakeSender({PHONE: NO_CONNECTION})
-    with pytest.raises(NotAllSettled, match="1 left"):
-        Notifier(settings(), sender).notify({"Records": [record("a.log")]})
-    assert [phone for phone, _ in sender.sent] == [OTHER_PHONE]
-    assert outcomes(lines(capsys)) == [("not sent", "…0100"), ("sent", "…0101")]
+    world = World(to_numbers=(PHONE,), max_texts_per_hour=2)
+    for name in "abcd":
+        world.notify(record(f"{name}.log"))
+    assert len(world.texts) == 2
+    assert outcomes(capsys)[2:] == [("held", "…0100", "over the limit")] * 2
+    world.now += 3600
+    world.notify(record("e.log"))
+    assert len(world.texts) == 3
 
 
-def test_an_unreadable_record_stops_no_other_and_is_not_lost(
+def test_one_phone_over_its_limit_holds_back_no_other() -> None:
+    world = World(max_texts_per_hour=1)
+    world.refuses = refusing(OTHER_PHONE, NO_CONNECTION)
+    world.notify(record("a.log"))
+    world.restart()
+    world.refuses = lambda _: None
+    world.notify(record("b.log"))
+    assert phones(world) == [PHONE]  # both had their one for this hour
+    assert len(world.held) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"mode": "digest"}, "digest"),
+        ({"quiet_hours": "14:00-15:00"}, "quiet hours"),
+        ({"quiet_hours": "23:00-00:00", "timezone": "Asia/Tokyo"}, "quiet hours"),
+    ],
+)
+def test_settings_may_hold_every_text(
+    changes: dict[str, str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(to_numbers=(PHONE,), **changes)
+    world.notify(record("a.log"))
+    world.notify(record("a.log"))
+    assert world.texts == []
+    assert outcomes(capsys) == [("held", "…0100", reason), ("duplicate", "…0100", None)]
+
+
+def test_when_time_runs_short_what_is_left_is_held(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World()
+    world.notify(record("a.log"), seconds_left=SECONDS_TO_SEND - 1)
+    assert world.texts == []
+    assert [reason for _, _, reason in outcomes(capsys)] == ["out of time"] * 2
+
+
+def test_without_the_table_the_text_goes_out(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(to_numbers=(PHONE,))
+    world.down = {"dynamodb"}
+    world.notify(record("a.log"))
+    assert phones(world) == [PHONE]
+    assert [outcome for outcome, _, _ in outcomes(capsys)] == [
+        "claim failed open",
+        "sent",
+        "not remembered",
+    ]
+
+
+def test_claims_in_each_others_way_are_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(to_numbers=(PHONE,))
+    world.contended = 2
+    world.notify(record("a.log"))
+    assert outcomes(capsys) == [("sent", "…0100", None)]
+
+
+def test_claims_in_each_others_way_for_too_long_are_held(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    sender = FakeSender()
-    event = {"Records": [record("a.log", eventVersion="9.0"), record("b.log")]}
-    with pytest.raises(NotAllSettled, match="1 left"):
-        Notifier(settings(), sender).notify(event)
-    assert len(sender.sent) == 2
-    assert lines(capsys)[0] == {
-        "level": "ERROR",
-        "outcome": "unreadable",
+    world = World(to_numbers=(PHONE,))
+    world.contended = 3
+    world.notify(record("a.log"))
+    assert outcomes(capsys) == [("held", "…0100", "too much at once")]
+
+
+def test_a_text_that_cannot_even_be_held_is_left_to_lambdas_retry() -> None:
+    world = World(mode="digest", to_numbers=(PHONE,))
+    world.down = {"sqs"}
+    with pytest.raises(AwsError):
+        world.notify(record("a.log"))
+    world.down = set()
+    world.now += 60
+    world.notify(record("a.log"))
+    assert len(world.held) == 1
+
+
+def test_what_sqs_refuses_in_its_answer_is_sent_again_and_then_raised() -> None:
+    world = World(mode="digest", to_numbers=(PHONE,))
+    world.refused_entries = 1
+    world.notify(record("a.log"))
+    assert len(world.held) == 1
+    world.refused_entries = 2
+    with pytest.raises(NotQueued, match="InternalError"):
+        world.notify(record("b.log"))
+
+
+def test_an_unreadable_record_fails_as_it_came_and_stops_no_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World(to_numbers=(PHONE,))
+    broken = record("a.log", eventVersion="9.0")
+    world.notify(broken, record("b.log"))
+    assert json.loads(world.failed[0].body) == {
+        "unreadable": broken,
         "reason": "its eventVersion is not 2.x",
     }
+    assert [outcome for outcome, _, _ in outcomes(capsys)] == ["failed", "sent"]
 
 
 def test_the_test_event_of_s3_texts_nobody() -> None:
-    sender = FakeSender()
-    Notifier(settings(), sender).notify({"Event": "s3:TestEvent"})
-    assert sender.tried == []
+    world = World()
+    world.notifier.notify({"Event": "s3:TestEvent"}, lambda: 60)
+    assert world.steps == 0
 
 
 def test_the_times_in_a_text_are_those_of_the_setting() -> None:
-    sender = FakeSender()
-    Notifier(settings(timezone="Asia/Tokyo"), sender).notify({"Records": [record("a.log")]})
-    assert "23 Nov 23:05 JST" in sender.sent[0][1]
+    world = World(timezone="Asia/Tokyo")
+    world.notify(record("a.log"))
+    assert "23 Nov 23:05 JST" in world.texts[0][2]
 
 
 def test_a_log_line_has_all_to_search_for_and_no_whole_number_or_text(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    sender = FakeSender()
-    Notifier(settings(to_numbers=(PHONE,)), sender).notify({"Records": [record("a%0Ab.log")]})
+    world = World(to_numbers=(PHONE,))
+    world.notify(record("a%0Ab.log"))
     printed = capsys.readouterr().out
-    assert printed.count("\n") == 1
-    line = json.loads(printed)
-    assert line.pop("seconds") > 0
-    assert line == {
+    assert printed.count("\n") == 2
+    assert json.loads(printed.splitlines()[1]) == {
         "level": "INFO",
         "outcome": "sent",
         "bucket": "logs-1a2b3c4",
@@ -98,10 +244,27 @@ def test_a_log_line_has_all_to_search_for_and_no_whole_number_or_text(
         "phone": "…0100",
         "sid": "SM" + "0" * 31 + "1",
         "segments": 1,
+        "seconds": 0.9,
     }
     assert PHONE not in printed
-    assert sender.sent[0][1] not in printed
+    assert world.texts[0][2] not in printed
 
 
 def test_a_masked_number_shows_four_digits() -> None:
     assert log.masked("+4915112345678") == "…5678"
+
+
+def test_the_memory_knows_nobodys_number_and_forgets(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World()
+    world.notify(record("a.log"))
+    assert PHONE not in str(world.table)
+    days = [(int(item["expires"]["N"]) - world.now) / 86400 for item in world.table.values()]
+    assert all(0 < day <= 30 for day in days)
+
+
+def test_the_time_of_a_file_is_kept_while_it_is_held() -> None:
+    world = World(mode="digest")
+    world.notify(record("a.log", eventTime="2026-11-23T03:00:00.500Z"))
+    (first, _) = world.on(world.held)
+    assert not isinstance(first, Unreadable)
+    assert first.file.time == datetime.datetime(2026, 11, 23, 3, 0, 0, 500000, datetime.UTC)

@@ -194,7 +194,7 @@ def test_every_module_of_the_handler_can_be_imported_there(bare: Path) -> None:
 def test_only_what_a_text_needs_is_shipped(built: Path) -> None:
     assert {path.name for path in built.iterdir()} == {
         *("handler", "twilio", "requests", "urllib3", "certifi", "idna", "charset_normalizer"),
-        "tzdata",
+        *("requests_aws4auth", "tzdata"),
     }
     assert {path.name for path in (built / "twilio/rest").iterdir()} == {
         *("__init__.py", "__pycache__", "api")

@@ -1,6 +1,5 @@
 """What the program asks for: in which order, how secret, how little privilege."""
 
-import itertools
 import json
 import re
 from pathlib import Path
@@ -102,13 +101,13 @@ def test_the_permission_exists_before_the_notification(program: Recorded) -> Non
 
 
 def test_the_log_group_and_the_permissions_exist_before_the_function(program: Recorded) -> None:
-    before = program.after(program.the("Function"))
-    assert program.the("LogGroup").urn in before
-    assert program.the("RolePolicy").urn in before
+    before = program.after(program.the("Function", "notify"))
+    assert program.the("LogGroup", "/aws/lambda/notify").urn in before
+    assert program.the("RolePolicy", "notify").urn in before
 
 
 def test_the_function_runs_the_handler_as_designed(program: Recorded) -> None:
-    function = program.the("Function").inputs
+    function = program.the("Function", "notify").inputs
     assert function["handler"] == "handler.notify"
     assert function["architectures"] == ["arm64"]
     assert re.fullmatch(r"python3\.1[1-4]", function["runtime"])
@@ -116,21 +115,25 @@ def test_the_function_runs_the_handler_as_designed(program: Recorded) -> None:
         "logFormat": "JSON",
         "logGroup": "/aws/lambda/notify-1a2b3c4",
     }
-    assert program.the("LogGroup").inputs["retentionInDays"] == 30
+    assert program.the("LogGroup", "/aws/lambda/notify").inputs["retentionInDays"] == 30
     assert (Path(function["code"].path) / "handler" / "__init__.py").is_file()
     assert "reservedConcurrentExecutions" not in function
 
 
 def test_the_environment_is_what_the_handler_reads(program: Recorded) -> None:
-    function = program.the("Function")
+    function = program.the("Function", "notify")
     settings = Settings.from_environment(function.plain("environment")["variables"])
     assert settings.twilio_secret == "canary-secret"
     assert settings.to_numbers == ("+15005550100", "+15005550101")
     assert settings.timezone == "UTC"
+    assert settings.memory_table == "memory-1a2b3c4"
+    assert settings.held_queue.endswith("/texts-held-1a2b3c4")
+    assert settings.failed_queue.endswith("/texts-failed-1a2b3c4")
 
 
 def test_secret_and_numbers_are_secret_wherever_they_go(program: Recorded) -> None:
-    assert program.the("Function").secret_inputs == {"environment"}
+    for function in program.of_type("Function"):
+        assert function.secret_inputs == {"environment"}
     for resource in program.resources:
         plain = {
             key: value
@@ -146,14 +149,14 @@ def test_the_environment_is_under_a_key_of_the_stacks_own(program: Recorded) -> 
     key = program.the("Key")
     assert key.inputs["enableKeyRotation"] is True
     assert (
-        program.the("Function")
+        program.the("Function", "notify")
         .inputs["kmsKeyArn"]
         .endswith("kms:eu-central-1:123456789012:secrets-1a2b3c4")
     )
 
 
 def test_what_lambda_gives_up_on_is_kept_for_two_weeks(program: Recorded) -> None:
-    config = program.the("FunctionEventInvokeConfig").inputs
+    config = program.the("FunctionEventInvokeConfig", "notify").inputs
     queue = program.the("Queue", "texts-failed")
     assert config["functionName"] == "notify-1a2b3c4"
     assert config["maximumRetryAttempts"] == 2
@@ -162,24 +165,75 @@ def test_what_lambda_gives_up_on_is_kept_for_two_weeks(program: Recorded) -> Non
     assert queue.inputs["sqsManagedSseEnabled"] is True
 
 
+# What is held
+
+
+def test_flush_runs_every_few_minutes(program: Recorded) -> None:
+    schedule = program.the("Schedule", "flush").inputs
+    assert schedule["scheduleExpression"] == "rate(5 minutes)"
+    assert schedule["target"]["arn"].endswith(":flush-1a2b3c4")
+    assert schedule["target"]["roleArn"].endswith(":flush-schedule-1a2b3c4")
+    asked = record({**SETTINGS, "flushMinutes": "1"}).the("Schedule", "flush")
+    assert asked.inputs["scheduleExpression"] == "rate(1 minute)"
+
+
+def test_what_a_flush_took_is_its_own_until_it_has_ended(program: Recorded) -> None:
+    flush = program.the("Function", "flush").inputs
+    assert program.the("Queue", "texts-held").inputs["visibilityTimeoutSeconds"] > flush["timeout"]
+    assert program.the("FunctionEventInvokeConfig", "flush").inputs["maximumRetryAttempts"] == 0
+
+
+def test_what_is_held_can_fail_and_come_back(program: Recorded) -> None:
+    """SQS redrives only from a queue that another one names as its own for failures."""
+    held, failed = program.the("Queue", "texts-held"), program.the("Queue", "texts-failed")
+    redrive = json.loads(held.inputs["redrivePolicy"])
+    assert redrive["deadLetterTargetArn"].endswith(":texts-failed-1a2b3c4")
+    assert held.inputs["messageRetentionSeconds"] < failed.inputs["messageRetentionSeconds"]
+
+
+def test_the_memory_forgets_by_itself_and_costs_nothing_idle(program: Recorded) -> None:
+    table = program.the("Table").inputs
+    assert table["ttl"] == {"attributeName": "expires", "enabled": True}
+    assert table["billingMode"] == "PAY_PER_REQUEST"
+    assert table["hashKey"] == "id"
+
+
 # Least privilege
 
 
-def test_the_function_may_do_exactly_this(program: Recorded) -> None:
-    allowed = {
-        (action, resource.rsplit(":", 2)[-2 if resource.endswith("*") else -1])
-        for statement in program.the("RolePolicy").policy()
-        for action in itertools.chain(
+def may(program: Recorded, role: str) -> set[tuple[str, str]]:
+    """Give what a role may do: action and name of the resource."""
+    return {
+        (action, str(statement["Resource"]).removesuffix(":*").rsplit(":", 1)[1])
+        for statement in program.the("RolePolicy", role).policy()
+        for action in (
             [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
         )
-        for resource in [str(statement["Resource"])]
     }
-    assert allowed == {
+
+
+def test_each_function_may_do_exactly_this(program: Recorded) -> None:
+    assert may(program, "notify") == {
         ("logs:CreateLogStream", "/aws/lambda/notify-1a2b3c4"),
         ("logs:PutLogEvents", "/aws/lambda/notify-1a2b3c4"),
         ("kms:Decrypt", "secrets-1a2b3c4"),
+        ("dynamodb:UpdateItem", "memory-1a2b3c4"),
+        ("dynamodb:BatchWriteItem", "memory-1a2b3c4"),
+        ("sqs:SendMessage", "texts-held-1a2b3c4"),
         ("sqs:SendMessage", "texts-failed-1a2b3c4"),
     }
+    assert may(program, "flush") == {
+        ("logs:CreateLogStream", "/aws/lambda/flush-1a2b3c4"),
+        ("logs:PutLogEvents", "/aws/lambda/flush-1a2b3c4"),
+        ("kms:Decrypt", "secrets-1a2b3c4"),
+        ("dynamodb:UpdateItem", "memory-1a2b3c4"),
+        ("dynamodb:BatchWriteItem", "memory-1a2b3c4"),
+        ("dynamodb:BatchGetItem", "memory-1a2b3c4"),
+        ("sqs:ReceiveMessage", "texts-held-1a2b3c4"),
+        ("sqs:DeleteMessage", "texts-held-1a2b3c4"),
+        ("sqs:SendMessage", "texts-failed-1a2b3c4"),
+    }
+    assert may(program, "flush-schedule") == {("lambda:InvokeFunction", "flush-1a2b3c4")}
 
 
 def test_no_permission_has_a_wildcard(program: Recorded) -> None:
@@ -189,9 +243,15 @@ def test_no_permission_has_a_wildcard(program: Recorded) -> None:
             assert "*" not in str(statement["Resource"]).removesuffix(":*")
 
 
-def test_the_role_is_for_lambda_only(program: Recorded) -> None:
-    (trust,) = program.the("Role").policy("assumeRolePolicy")
-    assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+def test_each_role_is_for_one_service_only(program: Recorded) -> None:
+    assert {
+        role.name: role.policy("assumeRolePolicy")[0]["Principal"]
+        for role in program.of_type("Role")
+    } == {
+        "notify": {"Service": "lambda.amazonaws.com"},
+        "flush": {"Service": "lambda.amazonaws.com"},
+        "flush-schedule": {"Service": "scheduler.amazonaws.com"},
+    }
 
 
 def test_policies_are_written_as_aws_gives_them_back(program: Recorded) -> None:
@@ -215,6 +275,10 @@ def test_the_outputs_are_what_a_person_types_next(program: Recorded) -> None:
         "uploadCommand": "aws s3 cp example.log 's3://logs-1a2b3c4/example.log'",
         "notifyFunction": "notify-1a2b3c4",
         "notifyLogGroup": "/aws/lambda/notify-1a2b3c4",
+        "flushFunction": "flush-1a2b3c4",
+        "flushLogGroup": "/aws/lambda/flush-1a2b3c4",
+        "heldQueue": "https://sqs.eu-central-1.amazonaws.com/123456789012/texts-held-1a2b3c4",
+        "failedQueue": "https://sqs.eu-central-1.amazonaws.com/123456789012/texts-failed-1a2b3c4",
         "console": "https://eu-central-1.console.aws.amazon.com/lambda/home#/functions/notify-1a2b3c4",
     }
 

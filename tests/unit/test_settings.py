@@ -121,6 +121,24 @@ PHONES = '-> pulumi config set --secret toNumbers "+15551234567,+15557654321"'
             "-> pulumi config set expireLogsAfterDays 0",
         ),
         (
+            {"mode": "instantly"},
+            "mode: is neither instant nor digest. -> pulumi config set mode instant",
+        ),
+        (
+            {"flushMinutes": "0"},
+            "flushMinutes: is not a whole number from 1 to 1440. "
+            "-> pulumi config set flushMinutes 1",
+        ),
+        (
+            {"maxTextsPerHour": "many"},
+            "maxTextsPerHour: is not a whole number from 1. -> pulumi config set maxTextsPerHour 1",
+        ),
+        (
+            {"quietHours": "22-7"},
+            "quietHours: is not of the form 22:00-07:00. "
+            "-> pulumi config set quietHours 22:00-07:00",
+        ),
+        (
             {"protectBucket": "yes"},
             "protectBucket: is neither true nor false. -> pulumi config set protectBucket false",
         ),
@@ -155,7 +173,7 @@ def test_an_unknown_setting_is_refused() -> None:
 
 def test_spaces_around_numbers_are_forgiven() -> None:
     program = record({**SETTINGS, "toNumbers": " +15005550100 , +15005550101,"})
-    variables = program.the("Function").plain("environment")["variables"]
+    variables = program.the("Function", "notify").plain("environment")["variables"]
     assert variables["TO_NUMBERS"] == "+15005550100,+15005550101"
 
 
@@ -169,7 +187,7 @@ def test_an_api_key_a_messaging_service_and_a_gateway_reach_the_function() -> No
             "twilioApiUrl": "https://gateway.example.com/",
         }
     )
-    variables = program.the("Function").plain("environment")["variables"]
+    variables = program.the("Function", "notify").plain("environment")["variables"]
     assert variables["TWILIO_API_KEY_SID"] == KEY
     assert variables["MESSAGING_SERVICE_SID"] == SERVICE
     assert variables["TWILIO_API_URL"] == "https://gateway.example.com"

@@ -1,0 +1,85 @@
+"""A text that is due: what is claimed, sent, held or failed."""
+
+import dataclasses
+import datetime
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from handler import events
+from handler.events import LogFile, Unreadable
+
+
+@dataclasses.dataclass(frozen=True)
+class Due:
+    """One log file that one phone is to be told of.
+
+    Attributes:
+        file: The log file.
+        phone: The phone, in E.164.
+    """
+
+    file: LogFile
+    phone: str
+
+    @property
+    def id(self) -> str:
+        """The same for a duplicate of the event, and another one for another write of the key.
+
+        A hash: keys may be longer than DynamoDB's, and a phone number is nobody's business there.
+        """
+        file = self.file
+        parts = (file.bucket, file.key, file.version, file.sequencer, self.phone)
+        whole = json.dumps(parts).encode()
+        return hashlib.sha256(whole).hexdigest()
+
+
+def to_message(due: Due, reason: str, **details: Any) -> str:
+    """Write the message of a queue that `read` reads.
+
+    Args:
+        due: The text.
+        reason: Why it was held, or failed.
+        details: Whatever else an operator wants to know.
+    """
+    file = dataclasses.asdict(due.file) | {"time": due.file.time.isoformat()}
+    return json.dumps({"file": file, "phone": due.phone, "reason": reason, **details})
+
+
+def read(body: str, phones: Sequence[str]) -> Iterator[Due | Unreadable]:
+    """Read a message of a queue: ours, or an event that Lambda gave up on, in its envelope.
+
+    Args:
+        body: The message.
+        phones: Who is to be told of the files in an event.
+    """
+    try:
+        message = json.loads(body)
+    except ValueError:
+        yield Unreadable(reason="not JSON", record=body)
+        return
+    match message:
+        case {"file": dict(file), "phone": str(phone)}:
+            try:
+                yield Due(_file(file), phone)
+            except (KeyError, TypeError, ValueError):
+                yield Unreadable(reason="not a text that is due", record=message)
+        case {"unreadable": record}:
+            yield from _of_event({"Records": [record]}, phones)
+        case _:
+            yield from _of_event(message, phones)
+
+
+def _of_event(event: object, phones: Sequence[str]) -> Iterator[Due | Unreadable]:
+    for item in events.read(event):
+        if isinstance(item, Unreadable):
+            yield item
+        else:
+            yield from (Due(item, phone) for phone in phones)
+
+
+def _file(described: dict[str, Any]) -> LogFile:
+    return LogFile(
+        **described | {"time": datetime.datetime.fromisoformat(described["time"])},
+    )

@@ -1,0 +1,177 @@
+"""From the texts that are held to one summary for each phone."""
+
+import dataclasses
+import datetime
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from handler import due, log, notifier, text
+from handler.aws import AwsError
+from handler.due import Due
+from handler.events import Unreadable
+from handler.memory import State
+from handler.queues import Message
+from handler.sender import Refused, Sender
+from handler.settings import Settings
+
+MESSAGES = 20_000
+"""What one run takes from the queue at most: some 40 MB. The next run takes the rest."""
+
+DRAIN_SHARE = 0.4
+"""The share of a run's time that goes into taking from the queue; the rest sends and deletes."""
+
+
+class Memory(notifier.Memory, Protocol):
+    """What `handler.memory.Memory` does for the flusher."""
+
+    def sent(self, dues: Sequence[Due]) -> set[str]: ...  # noqa: D102
+    def count(self, phone: str) -> None: ...  # noqa: D102
+
+
+class HeldQueue(Protocol):
+    """What `handler.queues.Queue` does for the flusher."""
+
+    def receive(self) -> list[Message]: ...  # noqa: D102
+    def delete(self, messages: Sequence[Message]) -> int: ...  # noqa: D102
+
+
+@dataclasses.dataclass
+class _Open:
+    """A message, and how many of its texts have no end yet."""
+
+    message: Message
+    left: int
+
+
+class Flusher:
+    """Texts each phone once about all that is held for it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sender: Sender,
+        memory: Memory,
+        held: HeldQueue,
+        failed: notifier.Queue,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._zone = settings.zone
+        self._quiet = settings.quiet
+        self._sender = sender
+        self._memory = memory
+        self._held = held
+        self._failed = failed
+        self._clock = clock
+
+    def flush(self, seconds_left: Callable[[], float]) -> None:
+        """Drain the queue, text each phone, and delete what has an end.
+
+        What Twilio does not accept stays on the queue, and comes back when the time of its
+        visibility is over.
+
+        Args:
+            seconds_left: How many seconds this invocation may still take.
+
+        Raises:
+            handler.aws.AwsError, handler.queues.NotQueued: A queue could not be reached. Nothing
+                is lost: what is not deleted comes back.
+        """
+        moment = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
+        if self._quiet and moment in self._quiet:
+            log.decision("quiet hours")
+            return
+        waiting, opened = self._drain(seconds_left)
+        for phone, dues in self._unsent(waiting).items():
+            if seconds_left() < notifier.SECONDS_TO_SEND or not self._text(phone, dues):
+                break
+            for wanted in dues:
+                for one in waiting[wanted]:
+                    one.left -= 1
+        done = [one.message for one in opened if not one.left]
+        left = self._held.delete(done) + len(opened) - len(done)
+        log.decision("flushed", messages=len(opened), left=left)
+
+    def _drain(
+        self, seconds_left: Callable[[], float]
+    ) -> tuple[dict[Due, list[_Open]], list[_Open]]:
+        """Take messages until there are none, or no room or time for more."""
+        waiting: dict[Due, list[_Open]] = {}
+        opened: list[_Open] = []
+        until = seconds_left() * (1 - DRAIN_SHARE)
+        while len(opened) < MESSAGES and seconds_left() > until:
+            messages = self._held.receive()
+            if not messages:
+                break
+            for message in messages:
+                opened.append(_Open(message, 0))
+                for wanted in self._readable(message):
+                    opened[-1].left += 1
+                    waiting.setdefault(wanted, []).append(opened[-1])
+        return waiting, opened
+
+    def _readable(self, message: Message) -> Iterator[Due]:
+        for item in due.read(message.body, self._settings.to_numbers):
+            if isinstance(item, Unreadable):
+                notifier.fail_unreadable(item, self._failed)
+            elif item.phone not in self._settings.to_numbers:
+                log.decision("dropped", file=item.file, phone=item.phone, reason="left toNumbers")
+            else:
+                yield item
+
+    def _unsent(self, waiting: dict[Due, list[_Open]]) -> dict[str, list[Due]]:
+        """Give what is due to each phone, without what a message that came twice was sent for."""
+        try:
+            sent = self._memory.sent(list(waiting))
+        except AwsError as error:
+            log.decision("claim failed open", level="ERROR", meaning=str(error))
+            sent = set()
+        by_phone: dict[str, list[Due]] = {}
+        for wanted, messages in waiting.items():
+            if wanted.id in sent:
+                log.decision("duplicate", file=wanted.file, phone=wanted.phone)
+                for one in messages:
+                    one.left -= 1
+            else:
+                by_phone.setdefault(wanted.phone, []).append(wanted)
+        return by_phone
+
+    def _text(self, phone: str, dues: list[Due]) -> bool:
+        """Text one phone about all its files. False if Twilio takes no texts now."""
+        if len(dues) == 1:
+            body = text.write(dues[0].file, self._settings.message, self._zone)
+        else:
+            body = text.summarize([wanted.file for wanted in dues], self._zone)
+        with notifier.forgiven(1):
+            self._memory.count(phone)
+        try:
+            sid = self._sender.send(phone, body)
+        except Refused as error:
+            refusal = error.refusal
+        else:
+            oldest = min(wanted.file.time for wanted in dues)
+            log.decision(
+                "sent",
+                phone=phone,
+                sid=sid,
+                files=len(dues),
+                segments=text.segments(body),
+                seconds=round(self._clock() - oldest.timestamp(), 1),
+            )
+            notifier.settle(self._memory, dues, State.SENT)
+            return True
+        if refusal.kind.passes:
+            log.decision(
+                "not sent",
+                level="WARNING",
+                phone=phone,
+                files=len(dues),
+                reason=refusal.kind,
+                **refusal.details,
+            )
+            return False
+        for wanted in dues:
+            notifier.fail(wanted, refusal, self._failed, self._memory)
+        return True

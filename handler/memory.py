@@ -1,0 +1,225 @@
+"""Who was told of which file, and how often this hour: one DynamoDB table.
+
+An item is either a text, by its hash, with its state; or a phone's hour, with the number of texts
+in it. Both expire by themselves.
+"""
+
+import enum
+import hashlib
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from handler.aws import Aws, AwsError
+from handler.due import Due
+
+LEASE_SECONDS = 45
+"""How long a claim is its sender's alone. Longer than sending takes; shorter than the minute after
+which Lambda tries again what crashed: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+"""
+
+KEPT_SECONDS = 30 * 24 * 60 * 60
+"""How long it is remembered that a text was sent: longer than any queue here keeps a message."""
+
+HOUR_SECONDS = 60 * 60
+
+TRIES = 3
+"""How often a claim is tried that another transaction was in the way of."""
+
+
+class Claim(enum.Enum):
+    """Whether this text may go to this phone now."""
+
+    YOURS = enum.auto()
+    """Yes, and to nobody else for 45 seconds."""
+
+    DUPLICATE = enum.auto()
+    """No: it was sent, held or failed before, or somebody is sending it right now."""
+
+    OVER_LIMIT = enum.auto()
+    """No: the phone had all its texts for this hour."""
+
+    CONTENDED = enum.auto()
+    """Not known: too many others claimed at the same time."""
+
+    UNKNOWN = enum.auto()
+    """Not known: the table cannot be reached."""
+
+
+class State(enum.StrEnum):
+    """Where a text is: being sent, or at one of its three ends."""
+
+    SENDING = "sending"
+    SENT = "sent"
+    HELD = "held"
+    FAILED = "failed"
+
+
+class Memory:
+    """Remembers texts, so that none goes twice and no phone gets too many."""
+
+    def __init__(self, aws: Aws, table: str, clock: Callable[[], float] = time.time) -> None:
+        self._aws = aws
+        self._table = table
+        self._clock = clock
+
+    def claim(self, due: Due, *, limit: int | None) -> Claim:
+        """Claim a text, in one conditional transaction.
+
+        Args:
+            due: The text.
+            limit: How many texts the phone may have this hour, counting this one; None to claim
+                it without counting, in order to hold it.
+        """
+        now = int(self._clock())
+        items = [{"Update": self._claiming(due, now)}]
+        if limit is not None:
+            items.append({"Update": self._counting(due.phone, now, limit)})
+        # The token makes a repetition by the client harmless: its second answer is the first one's.
+        request = {"TransactItems": items, "ClientRequestToken": str(uuid.uuid4())}
+        for attempt in range(1, TRIES + 1):
+            try:
+                self._aws.call("dynamodb", "TransactWriteItems", request)
+            except AwsError as error:
+                answer = _why(error)
+                if answer is not Claim.CONTENDED or attempt == TRIES:
+                    return answer
+            else:
+                return Claim.YOURS
+            time.sleep(random.uniform(0.02, 0.05) * 2**attempt)  # noqa: S311  # no secret
+        raise AssertionError  # the last try returns
+
+    def hold(self, due: Due) -> None:
+        """Record that a text is held, unless a flush was so quick that it has been sent already.
+
+        Raises:
+            AwsError: The table cannot be reached.
+        """
+        try:
+            self._aws.call(
+                "dynamodb",
+                "UpdateItem",
+                {
+                    "TableName": self._table,
+                    "Key": {"id": {"S": due.id}},
+                    "ConditionExpression": "#s = :sending",
+                    "UpdateExpression": "SET #s = :held",
+                    "ExpressionAttributeNames": {"#s": "state"},
+                    "ExpressionAttributeValues": {
+                        ":sending": {"S": State.SENDING},
+                        ":held": {"S": State.HELD},
+                    },
+                },
+            )
+        except AwsError as error:
+            if error.code != "ConditionalCheckFailedException":
+                raise
+
+    def settle(self, dues: Sequence[Due], state: State) -> None:
+        """Record that texts were sent, or failed.
+
+        Raises:
+            AwsError: The table cannot be reached.
+        """
+        expires = {"N": str(int(self._clock()) + KEPT_SECONDS)}
+        for some in _by(25, dues):
+            puts = [
+                {
+                    "PutRequest": {
+                        "Item": {"id": {"S": id_}, "state": {"S": state}, "expires": expires}
+                    }
+                }
+                for id_ in dict.fromkeys(due.id for due in some)
+            ]
+            self._all("BatchWriteItem", {self._table: puts}, "UnprocessedItems")
+
+    def sent(self, dues: Sequence[Due]) -> set[str]:
+        """Give the ids of those texts that were sent.
+
+        Raises:
+            AwsError: The table cannot be reached.
+        """
+        found: set[str] = set()
+        for some in _by(100, dues):
+            keys = [{"id": {"S": id_}} for id_ in dict.fromkeys(due.id for due in some)]
+            answers = self._all(
+                "BatchGetItem",
+                {self._table: {"Keys": keys, "ConsistentRead": True}},
+                "UnprocessedKeys",
+            )
+            for answer in answers:
+                for item in answer.get("Responses", {}).get(self._table, []):
+                    if item["state"]["S"] == State.SENT:
+                        found.add(item["id"]["S"])
+        return found
+
+    def count(self, phone: str) -> None:
+        """Count a text to a phone that no limit holds back.
+
+        Raises:
+            AwsError: The table cannot be reached.
+        """
+        self._aws.call("dynamodb", "UpdateItem", self._counting(phone, int(self._clock()), None))
+
+    def _claiming(self, due: Due, now: int) -> dict[str, Any]:
+        return {
+            "TableName": self._table,
+            "Key": {"id": {"S": due.id}},
+            "ConditionExpression": "attribute_not_exists(id) OR (#s = :sending AND lease < :now)",
+            "UpdateExpression": "SET #s = :sending, lease = :lease, expires = :expires",
+            "ExpressionAttributeNames": {"#s": "state"},
+            "ExpressionAttributeValues": {
+                ":sending": {"S": State.SENDING},
+                ":now": {"N": str(now)},
+                ":lease": {"N": str(now + LEASE_SECONDS)},
+                ":expires": {"N": str(now + KEPT_SECONDS)},
+            },
+        }
+
+    def _counting(self, phone: str, now: int, limit: int | None) -> dict[str, Any]:
+        hour = now // HOUR_SECONDS
+        id_ = hashlib.sha256(f"{phone} {hour}".encode()).hexdigest()
+        values = {":one": {"N": "1"}, ":expires": {"N": str((hour + 2) * HOUR_SECONDS)}}
+        update: dict[str, Any] = {
+            "TableName": self._table,
+            "Key": {"id": {"S": id_}},
+            "UpdateExpression": "SET expires = :expires ADD texts :one",
+            "ExpressionAttributeValues": values,
+        }
+        if limit is not None:
+            update["ConditionExpression"] = "attribute_not_exists(texts) OR texts < :limit"
+            values[":limit"] = {"N": str(limit)}
+        return update
+
+    def _all(self, operation: str, wanted: dict[str, Any], rest: str) -> list[dict[str, Any]]:
+        """Repeat a batch until nothing of it is left over."""
+        answers = []
+        for attempt in range(1, 10):
+            answers.append(self._aws.call("dynamodb", operation, {"RequestItems": wanted}))
+            wanted = answers[-1].get(rest) or {}
+            if not wanted:
+                return answers
+            time.sleep(0.02 * 2**attempt)
+        raise AwsError(operation, "Throttled", {})
+
+
+def _why(error: AwsError) -> Claim:
+    """Say why a transaction was refused."""
+    if error.code == "TransactionInProgressException":
+        return Claim.CONTENDED
+    if error.code != "TransactionCanceledException":
+        return Claim.UNKNOWN
+    reasons = [reason.get("Code") for reason in error.details.get("CancellationReasons", [])]
+    # In the order of the items: the claim, the phone's hour.
+    if reasons[:1] == ["ConditionalCheckFailed"]:
+        return Claim.DUPLICATE
+    if reasons[1:] == ["ConditionalCheckFailed"]:
+        return Claim.OVER_LIMIT
+    return Claim.CONTENDED
+
+
+def _by(count: int, dues: Sequence[Due]) -> Iterator[Sequence[Due]]:
+    for start in range(0, len(dues), count):
+        yield dues[start : start + count]

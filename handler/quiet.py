@@ -1,0 +1,44 @@
+"""Quiet hours: when nobody is texted."""
+
+import dataclasses
+import datetime
+import re
+from typing import Self
+
+FORMAT = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+
+
+@dataclasses.dataclass(frozen=True)
+class QuietHours:
+    """A time of the day in which texts are held, by the clocks of one time zone.
+
+    Daylight saving needs no care: at any moment the clocks there show one time.
+
+    Attributes:
+        start: Its first minute.
+        end: The first minute after it; before `start` if midnight lies between.
+        zone: The time zone.
+    """
+
+    start: datetime.time
+    end: datetime.time
+    zone: datetime.tzinfo
+
+    @classmethod
+    def parse(cls, hours: str, zone: datetime.tzinfo) -> Self:
+        """Read `22:00-07:00`.
+
+        Raises:
+            ValueError: It is not of that form, or starts when it ends.
+        """
+        match = FORMAT.fullmatch(hours)
+        if not match or match[1] + match[2] == match[3] + match[4]:
+            raise ValueError("not of the form 22:00-07:00")
+        hour, minute, end_hour, end_minute = map(int, match.groups())
+        return cls(datetime.time(hour, minute), datetime.time(end_hour, end_minute), zone)
+
+    def __contains__(self, moment: datetime.datetime) -> bool:
+        local = moment.astimezone(self.zone).time()
+        if self.start < self.end:
+            return self.start <= local < self.end
+        return local >= self.start or local < self.end

@@ -1,0 +1,68 @@
+"""A Lambda function that runs every few minutes."""
+
+from typing import Unpack
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import policy
+from infra.function import FunctionOptions, Handler, PythonFunction
+
+
+class Schedule(pulumi.ComponentResource):
+    """A plain Python function, run by Lambda every few minutes.
+
+    Attributes:
+        function: The Lambda function.
+    """
+
+    function: aws.lambda_.Function
+
+    def __init__(
+        self,
+        name: str,
+        handler: Handler,
+        *,
+        minutes: int,
+        opts: pulumi.ResourceOptions | None = None,
+        **options: Unpack[FunctionOptions],
+    ) -> None:
+        """Declare the function and its schedule.
+
+        Args:
+            name: Its name; AWS's names are made of it.
+            handler: What to run; see `PythonFunction`.
+            minutes: How often.
+            opts: Pulumi's options.
+            options: What else the function needs.
+
+        Raises:
+            pulumi.RunError: Lambda could not run it; see `PythonFunction`.
+        """
+        super().__init__("s3logs:infra:Schedule", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.function = PythonFunction(name, handler, opts=child, **options).function
+        role = aws.iam.Role(
+            f"{name}-schedule",
+            assume_role_policy=policy.document(policy.assumed_by("scheduler.amazonaws.com")),
+            opts=child,
+        )
+        permissions = aws.iam.RolePolicy(
+            f"{name}-schedule",
+            role=role.name,
+            policy=policy.document(policy.may_invoke(self.function.arn)),
+            opts=child,
+        )
+        aws.scheduler.Schedule(
+            name,
+            schedule_expression=f"rate({minutes} minute{'s' if minutes > 1 else ''})",
+            flexible_time_window={"mode": "OFF"},
+            target={
+                "arn": self.function.arn,
+                "role_arn": role.arn,
+                # The next run does what this one did not.
+                "retry_policy": {"maximum_retry_attempts": 0},
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
+        )
+        self.register_outputs({"function": self.function.name})

@@ -1,0 +1,230 @@
+"""A clock, a table, two queues and Twilio, as the state machine and the unit tests need them.
+
+They take the place of AWS where the handler calls it (`Aws.call`) and of Twilio where it sends
+(`Sender.send`): all else is the real code.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from handler.aws import Aws, AwsError
+from handler.due import Due, read
+from handler.events import Unreadable
+from handler.flusher import Flusher
+from handler.memory import Memory
+from handler.notifier import Notifier
+from handler.queues import Queue
+from handler.refusals import Kind, Refusal
+from handler.sender import Refused
+from handler.settings import Settings
+from tests.unit.fakes import TIME, settings
+
+VISIBILITY = 300.0
+
+
+class Crash(BaseException):
+    """The function's process ends here: nothing in the handler may catch it."""
+
+
+@dataclasses.dataclass
+class Stored:
+    """A message on a queue."""
+
+    body: str
+    visible_at: float
+    receipt: str = ""
+    received: int = 0
+
+
+class World(Aws):
+    """All that is around the functions. Time stands still unless a test moves it."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.settings: Settings = settings(**changes)
+        self.now = TIME.timestamp() + 1
+        self.table: dict[str, dict[str, Any]] = {}
+        self.queues: dict[str, list[Stored]] = {
+            self.settings.held_queue: [],
+            self.settings.failed_queue: [],
+        }
+        self.texts: list[tuple[float, str, str]] = []  # when, phone, body: what phones received
+        self.refuses: Callable[[str], Refusal | None] = lambda _phone: None
+        self.doubtful = False  # Twilio accepts, and its answer is lost
+        self.down: set[str] = set()  # the services that do not answer
+        self.contended = 0  # how many transactions are cancelled by others
+        self.refused_entries = 0  # how many messages SQS refuses
+        self.crash_at: int | None = None  # the step at which the process ends
+        self.steps = 0
+        self._receipts = itertools.count(1)
+        self.restart()
+
+    def restart(self) -> None:
+        """Start new processes, as Lambda does after a crash."""
+        parts: dict[str, Any] = {
+            "sender": self,
+            "memory": Memory(self, self.settings.memory_table, clock=self.clock),
+            "held": Queue(self, self.settings.held_queue),
+            "failed": Queue(self, self.settings.failed_queue),
+            "clock": self.clock,
+        }
+        self.notifier = Notifier(self.settings, **parts)
+        self.flusher = Flusher(self.settings, **parts)
+
+    def clock(self) -> float:
+        return self.now
+
+    def notify(self, *records: dict[str, Any], seconds_left: float = 60) -> None:
+        self.notifier.notify({"Records": list(records)}, lambda: seconds_left)
+
+    def flush(self, seconds_left: float = 240) -> None:
+        self.flusher.flush(lambda: seconds_left)
+
+    @property
+    def held(self) -> list[Stored]:
+        return self.queues[self.settings.held_queue]
+
+    @property
+    def failed(self) -> list[Stored]:
+        return self.queues[self.settings.failed_queue]
+
+    def redrive(self) -> None:
+        """Move what failed back to the held, as SQS does."""
+        self.held.extend(Stored(one.body, self.now) for one in self.failed)
+        self.failed.clear()
+
+    def on(self, queue: list[Stored]) -> list[Due]:
+        """Give the texts that are on a queue."""
+        items = [item for one in queue for item in read(one.body, self.settings.to_numbers)]
+        return [item for item in items if not isinstance(item, Unreadable)]
+
+    def state(self, id_: str) -> str:
+        return str(self.table[id_]["state"]["S"]) if id_ in self.table else ""
+
+    # Twilio
+
+    def send(self, phone: str, body: str) -> str:
+        self._step()
+        refusal = self.refuses(phone)
+        if refusal:
+            raise Refused(refusal)
+        self.texts.append((self.now, phone, body))
+        self._step()
+        if self.doubtful:
+            raise Refused(Refusal(kind=Kind.IN_DOUBT, code=500, meaning="in doubt"))
+        return f"SM{len(self.texts):032x}"
+
+    # AWS
+
+    def call(self, service: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        self._step()
+        if service in self.down:
+            raise AwsError(operation, "", {})
+        answer = getattr(self, f"_{operation}")(payload)
+        self._step()
+        return dict(answer or {})
+
+    def _step(self) -> None:
+        self.steps += 1
+        if self.crash_at is not None and self.steps > self.crash_at:
+            raise Crash
+
+    def _TransactWriteItems(self, payload: Any) -> None:  # noqa: N802
+        updates = [item["Update"] for item in payload["TransactItems"]]
+        reasons = [{"Code": "None"} for _ in updates]
+        if self.contended:
+            self.contended -= 1
+            reasons[-1] = {"Code": "TransactionConflict"}
+        for update, reason in zip(updates, reasons, strict=True):
+            if not self._allowed(update):
+                reason["Code"] = "ConditionalCheckFailed"
+        if any(reason["Code"] != "None" for reason in reasons):
+            raise AwsError(
+                "TransactWriteItems",
+                "TransactionCanceledException",
+                {"CancellationReasons": reasons},
+            )
+        for update in updates:
+            self._UpdateItem(update)
+
+    def _allowed(self, update: Any) -> bool:
+        item = self.table.get(update["Key"]["id"]["S"])
+        values = update["ExpressionAttributeValues"]
+        match update.get("ConditionExpression"):
+            case None:
+                return True
+            case "attribute_not_exists(id) OR (#s = :sending AND lease < :now)":
+                return item is None or (
+                    item["state"] == values[":sending"]
+                    and int(item["lease"]["N"]) < int(values[":now"]["N"])
+                )
+            case "attribute_not_exists(texts) OR texts < :limit":
+                return item is None or int(item["texts"]["N"]) < int(values[":limit"]["N"])
+            case "#s = :sending":
+                return item is not None and item["state"] == values[":sending"]
+            case other:
+                raise AssertionError(other)
+
+    def _UpdateItem(self, update: Any) -> None:  # noqa: N802
+        if not self._allowed(update):
+            raise AwsError("UpdateItem", "ConditionalCheckFailedException", {})
+        item = self.table.setdefault(update["Key"]["id"]["S"], {})
+        values = update["ExpressionAttributeValues"]
+        match update["UpdateExpression"]:
+            case "SET #s = :sending, lease = :lease, expires = :expires":
+                item |= {"state": values[":sending"], "lease": values[":lease"]}
+            case "SET expires = :expires ADD texts :one":
+                item["texts"] = {"N": str(int(item.get("texts", {"N": "0"})["N"]) + 1)}
+            case "SET #s = :held":
+                item["state"] = values[":held"]
+                return
+            case other:
+                raise AssertionError(other)
+        item["expires"] = values[":expires"]
+
+    def _BatchWriteItem(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+        (requests,) = payload["RequestItems"].values()
+        assert len(requests) <= 25
+        ids = [request["PutRequest"]["Item"]["id"]["S"] for request in requests]
+        assert len(set(ids)) == len(ids)
+        for request in requests:
+            item = request["PutRequest"]["Item"]
+            self.table[item["id"]["S"]] = dict(item)
+        return {"UnprocessedItems": {}}
+
+    def _BatchGetItem(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+        ((table, wanted),) = payload["RequestItems"].items()
+        assert len(wanted["Keys"]) <= 100
+        found = [
+            {"id": key["id"], **self.table[key["id"]["S"]]}
+            for key in wanted["Keys"]
+            if key["id"]["S"] in self.table
+        ]
+        return {"Responses": {table: found}, "UnprocessedKeys": {}}
+
+    def _SendMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+        assert 0 < len(payload["Entries"]) <= 10
+        failed = []
+        for entry in payload["Entries"]:
+            if self.refused_entries:
+                self.refused_entries -= 1
+                failed.append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
+            else:
+                self.queues[payload["QueueUrl"]].append(Stored(entry["MessageBody"], self.now))
+        return {"Failed": failed}
+
+    def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+        visible = [one for one in self.queues[payload["QueueUrl"]] if one.visible_at <= self.now]
+        taken = visible[: payload["MaxNumberOfMessages"]]
+        for one in taken:
+            one.visible_at, one.receipt = self.now + VISIBILITY, f"r{next(self._receipts)}"
+            one.received += 1
+        return {"Messages": [{"Body": one.body, "ReceiptHandle": one.receipt} for one in taken]}
+
+    def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+        receipts = {entry["ReceiptHandle"] for entry in payload["Entries"]}
+        assert 0 < len(receipts) <= 10
+        queue = self.queues[payload["QueueUrl"]]
+        queue[:] = [one for one in queue if one.receipt not in receipts]
+        return {}

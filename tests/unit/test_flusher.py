@@ -1,0 +1,275 @@
+"""What is held becomes one summary for each phone, and is deleted only then."""
+
+import json
+import zoneinfo
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handler import due, flusher
+from handler.due import Due
+from handler.refusals import NO_CONNECTION, Refusal, refusal
+from handler.text import SUMMARY_SEGMENTS, segments, summarize
+from tests.unit.fake_world import VISIBILITY, Stored, World
+from tests.unit.fakes import OTHER_PHONE, PHONE, TIME, log_file, record
+
+STOPPED = refusal(400, 21610)
+
+
+@pytest.fixture
+def world() -> World:
+    """A world in which three files are held for two phones."""
+    world = World(mode="digest")
+    world.notify(record("app/a.log"), record("app/b.log"), record("db/c.log"))
+    assert len(world.held) == 6
+    return world
+
+
+def held_by_hand(world: World, key: str, phone: str = PHONE) -> None:
+    world.held.append(Stored(due.to_message(Due(log_file(key), phone), "digest"), world.now))
+
+
+def test_each_phone_gets_one_summary(world: World) -> None:
+    world.flush()
+    assert [(phone, body) for _, phone, body in world.texts] == [
+        (
+            phone,
+            "3 more logs since 23 Nov 14:05 UTC: app/ 2, db/ 1. Last: app/a.log",
+        )
+        for phone in (PHONE, OTHER_PHONE)
+    ]
+    assert world.held == []
+
+
+def test_one_held_file_is_texted_as_itself() -> None:
+    world = World(mode="digest", to_numbers=(PHONE,))
+    world.notify(record("app/a.log"))
+    world.flush()
+    assert world.texts[0][2] == "New log app/a.log, 1.0 kB, 23 Nov 14:05 UTC in logs-1a2b3c4"
+
+
+def test_nothing_held_is_no_text() -> None:
+    world = World()
+    world.flush()
+    assert world.texts == []
+
+
+def test_a_duplicate_after_the_flush_texts_nobody(world: World) -> None:
+    world.flush()
+    world.notify(record("app/a.log"))
+    assert world.held == []
+
+
+def test_what_sqs_delivers_twice_is_told_once(world: World) -> None:
+    copies = [Stored(one.body, one.visible_at) for one in world.held]
+    world.held.extend(Stored(one.body, one.visible_at) for one in world.held[:])
+    world.flush()
+    assert [body.split()[0] for _, _, body in world.texts] == ["3", "3"]
+    world.held.extend(copies)
+    world.flush()
+    assert len(world.texts) == 2
+    assert world.held == []
+
+
+def test_what_twilio_does_not_take_stays_and_is_told_once_it_does(world: World) -> None:
+    world.refuses = lambda _: NO_CONNECTION
+    for _ in range(5):
+        world.flush()
+        world.now += VISIBILITY + 1
+    assert world.texts == []
+    assert len(world.held) == 6
+    world.refuses = lambda _: None
+    world.flush()
+    assert len(world.texts) == 2
+    assert world.held == []
+
+
+def test_while_twilio_refuses_one_phone_is_tried_and_not_all(world: World) -> None:
+    tried: list[str] = []
+
+    def refuse(phone: str) -> Refusal:
+        tried.append(phone)
+        return NO_CONNECTION
+
+    world.refuses = refuse
+    world.flush()
+    assert tried == [PHONE]
+
+
+def test_a_phone_that_can_never_be_texted_fails_and_stops_no_other(world: World) -> None:
+    world.refuses = lambda phone: STOPPED if phone == PHONE else None
+    world.flush()
+    assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
+    assert [one.phone for one in world.on(world.failed)] == [PHONE] * 3
+    assert json.loads(world.failed[0].body)["meaning"] == "the recipient replied STOP"
+    assert world.held == []
+
+
+def test_what_failed_is_told_after_a_redrive(world: World) -> None:
+    world.refuses = lambda phone: STOPPED if phone == PHONE else None
+    world.flush()
+    world.refuses = lambda _: None
+    world.redrive()
+    world.flush()
+    assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE, PHONE]
+    assert world.held == world.failed == []
+
+
+def test_an_event_that_lambda_gave_up_on_is_told_after_a_redrive() -> None:
+    world = World()
+    world.notify(record("a.log"))
+    event = {"Records": [record("a.log"), record("b.log")]}
+    envelope = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event}
+    world.failed.append(Stored(json.dumps(envelope), world.now))
+    world.redrive()
+    world.flush()
+    assert len(world.texts) == 4
+    assert all("b.log" in body for _, _, body in world.texts[2:])
+    assert world.held == []
+
+
+@pytest.mark.parametrize("body", ["nonsense", '{"a": 1}', '{"file": {}, "phone": "+1"}', "[]"])
+def test_what_nobody_can_read_fails_and_stops_no_other(world: World, body: str) -> None:
+    world.held.insert(0, Stored(body, world.now))
+    world.flush()
+    assert len(world.texts) == 2
+    assert len(world.failed) == 1
+    world.redrive()
+    world.flush()
+    assert len(world.failed) == 1
+    assert world.held == []
+
+
+def test_an_unreadable_record_that_is_redriven_is_the_same_again() -> None:
+    world = World()
+    broken = record("a.log", eventVersion="9.0")
+    world.notify(broken)
+    before = json.loads(world.failed[0].body)
+    world.redrive()
+    world.flush()
+    assert json.loads(world.failed[0].body) == before
+
+
+def test_who_left_the_settings_is_not_texted(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held_by_hand(world, "a.log", phone="+15005550177")
+    world.flush()
+    assert {phone for _, phone, _ in world.texts} == {PHONE, OTHER_PHONE}
+    assert world.held == world.failed == []
+    dropped = [line for line in capsys.readouterr().out.splitlines() if "dropped" in line]
+    assert json.loads(dropped[0])["phone"] == "…0177"
+
+
+def test_quiet_hours_let_everything_lie() -> None:
+    world = World(quiet_hours="14:00-15:00")
+    world.notify(record("a.log"), record("b.log"))
+    world.flush()
+    assert world.texts == []
+    assert all(one.received == 0 for one in world.held)
+    world.now += 3600
+    world.flush()
+    assert len(world.texts) == 2
+
+
+def test_a_flush_counts_toward_the_limit_but_is_not_held_back_by_it() -> None:
+    world = World(max_texts_per_hour=1, to_numbers=(PHONE,))
+    world.notify(record("a.log"), record("b.log"))
+    world.flush()
+    assert len(world.texts) == 2
+    world.now += 3600
+    held_by_hand(world, "c.log")
+    world.flush()
+    world.notify(record("d.log"))
+    assert len(world.texts) == 3
+    assert len(world.held) == 1
+
+
+def test_without_the_table_the_summary_goes_out(world: World) -> None:
+    world.down = {"dynamodb"}
+    world.flush()
+    assert len(world.texts) == 2
+    assert world.held == []
+
+
+def test_a_run_takes_no_more_than_it_has_room_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flusher, "MESSAGES", 2)
+    for number in range(30):
+        held_by_hand(world, f"{number}.log")
+    world.flush()
+    assert len(world.held) == 26  # one batch of ten
+    for _ in range(3):
+        world.flush()
+    assert world.held == []
+    told = sum(int(body.split()[0]) for _, phone, body in world.texts if phone == PHONE)
+    assert told == 33
+
+
+def test_a_run_that_gets_late_leaves_the_rest_to_the_next(world: World) -> None:
+    times = iter([100.0, 100.0, 39.0, 29.0])
+    world.flusher.flush(lambda: next(times, 29.0))
+    assert world.texts == []
+    assert len(world.held) == 6
+    world.now += VISIBILITY + 1
+    world.flush()
+    assert len(world.texts) == 2
+
+
+def test_two_runs_at_once_tell_everything_once(world: World) -> None:
+    """One run is in the middle of sending when another one starts."""
+    inner: list[int] = []
+
+    def overlap(_phone: str) -> None:
+        if not inner:
+            inner.append(len(world.texts))
+            world.flush()
+
+    world.refuses = overlap
+    world.flush()
+    assert inner == [0]
+    assert len(world.texts) == 2
+    assert world.held == []
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda key, minutes: log_file(key, time=TIME.replace(minute=minutes)),
+            st.text(min_size=1, max_size=1024),
+            st.integers(0, 59),
+        ),
+        min_size=2,
+        max_size=40,
+    )
+)
+def test_a_summary_takes_two_segments_at_most(files: list[Any]) -> None:
+    body = summarize(files, zoneinfo.ZoneInfo("Asia/Kathmandu"))
+    assert segments(body) <= SUMMARY_SEGMENTS
+    assert body.startswith(f"{len(files)} more logs since ")
+    assert body.isprintable()
+
+
+@given(st.lists(st.sampled_from(["app/a", "db/b", "c", "x/y/z", "long" * 20 + "/a"]), min_size=2))
+def test_the_counts_of_a_summary_add_up(keys: list[str]) -> None:
+    body = summarize([log_file(key) for key in keys], TIME.tzinfo)  # type: ignore[arg-type]
+    places = body.partition("UTC: ")[2].partition(". Last")[0].split(", ")
+    assert sum(int(place.rsplit(" ", 1)[1]) for place in places) == len(keys)
+
+
+def test_many_folders_are_told_with_the_rest_in_one_number() -> None:
+    files = [log_file(f"folder{number}/a.log") for number in range(9) for _ in range(9 - number)]
+    assert summarize(files, TIME.tzinfo) == (  # type: ignore[arg-type]
+        "45 more logs since 23 Nov 14:05 UTC: folder0/ 9, folder1/ 8, folder2/ 7, folder3/ 6, "
+        "folder4/ 5, elsewhere 10. Last: folder0/a.log"
+    )
+
+
+def test_the_latest_is_the_latest_and_since_is_the_earliest() -> None:
+    files = [log_file(f"{minute}.log", time=TIME.replace(minute=minute)) for minute in (30, 59, 10)]
+    body = summarize(files, TIME.tzinfo)  # type: ignore[arg-type]
+    assert "since 23 Nov 14:10 UTC" in body
+    assert body.endswith("Last: 59.log")

@@ -1,0 +1,227 @@
+"""Files, duplicates, crashes, outages, retries, flushes and redrives, in any order.
+
+The handler's code is the real one; the clock, the table, the queues and Twilio are of `World`.
+"""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from handler import text
+from handler.aws import AwsError
+from handler.queues import NotQueued
+from handler.refusals import NO_ANSWER, NO_CONNECTION, refusal
+from tests.unit.fake_world import VISIBILITY, Crash, Stored, World
+from tests.unit.fakes import OTHER_PHONE, PHONE, record
+
+LIMIT = 3
+PHONES = (PHONE, OTHER_PHONE)
+RETRY_AFTER = (60, 120)  # seconds, as Lambda waits before it tries an event again
+OUTAGES = [NO_CONNECTION, NO_ANSWER, refusal(401, 20003), refusal(429, 20429), refusal(500, None)]
+
+Told = tuple[str, str]  # a file's key and a phone
+
+
+@dataclasses.dataclass
+class Event:
+    """An event that Lambda has not done with."""
+
+    records: list[dict[str, Any]]
+    tries: int
+    due: float
+
+
+class Machine(RuleBasedStateMachine):
+    """What may happen, and what must hold whatever happens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(max_texts_per_hour=LIMIT, message="$key")
+        self.files = 0
+        self.records: list[dict[str, Any]] = []
+        self.accepted: set[Told] = set()  # of events that Lambda has done with
+        self.pending: list[Event] = []
+        self.excused: set[Told] = set()  # may be told twice
+        self.flushes: Counter[int] = Counter()
+        self.open_hours: set[int] = set()  # the table was down: nobody counted
+
+    @property
+    def told(self) -> Counter[Told]:
+        return Counter(
+            (key, phone) for _, phone, body in self.world.texts for key in body.split(",")
+        )
+
+    @property
+    def hour(self) -> int:
+        return int(self.world.now) // 3600
+
+    def run(self, what: Callable[[], None], crash_after: int | None) -> bool:
+        """Run a function, whose process may end after so many steps. Whether it did what it was
+        to."""
+        world = self.world
+        before = len(world.texts)
+        world.crash_at = None if crash_after is None else world.steps + crash_after
+        try:
+            what()
+        except (Crash, AwsError, NotQueued) as error:
+            if isinstance(error, Crash):
+                self.excuse(before)
+                world.restart()
+            return False
+        finally:
+            world.crash_at = None
+            if world.doubtful or world.down:
+                self.excuse(before)
+            if "dynamodb" in world.down:
+                self.open_hours.add(self.hour)
+        return True
+
+    def excuse(self, since: int) -> None:
+        """What was told since then was in doubt, or could not be recorded."""
+        for _, phone, body in self.world.texts[since:]:
+            self.excused |= {(key, phone) for key in body.split(",")}
+
+    def deliver(self, event: Event, crash_after: int | None = None) -> None:
+        """Let Lambda call the function, as often as it does."""
+        event.tries += 1
+        if self.run(lambda: self.world.notify(*event.records), crash_after):
+            for one in event.records:
+                key = one["s3"]["object"]["key"]
+                self.accepted |= {(key, phone) for phone in PHONES}
+        elif event.tries <= len(RETRY_AFTER):
+            event.due = self.world.now + RETRY_AFTER[event.tries - 1]
+            self.pending.append(event)
+        else:
+            envelope = {"requestContext": {}, "requestPayload": {"Records": event.records}}
+            self.world.failed.append(Stored(json.dumps(envelope), self.world.now))
+
+    crashes = st.none() | st.integers(0, 25)
+
+    @rule(count=st.integers(1, 3), crash_after=crashes)
+    def upload(self, count: int, crash_after: int | None) -> None:
+        records = []
+        for _ in range(count):
+            self.files += 1
+            records.append(record(f"f{self.files}", sequencer=str(self.files)))
+        self.records += records
+        self.deliver(Event(records, 0, self.world.now), crash_after)
+
+    @precondition(lambda self: self.records)
+    @rule(data=st.data(), crash_after=crashes)
+    def duplicate(self, data: st.DataObject, crash_after: int | None) -> None:
+        one = data.draw(st.sampled_from(self.records))
+        self.deliver(Event([one], 0, self.world.now), crash_after)
+
+    @precondition(lambda self: self.pending)
+    @rule(crash_after=crashes)
+    def retry(self, crash_after: int | None) -> None:
+        event = self.pending.pop(0)
+        self.world.now = max(self.world.now, event.due)
+        self.deliver(event, crash_after)
+
+    @rule(crash_after=crashes)
+    def flush(self, crash_after: int | None) -> None:
+        self.flushes[self.hour] += 1
+        self.run(self.world.flush, crash_after)
+
+    @rule(seconds=st.sampled_from([1, 30, 61, VISIBILITY + 1, 3600]))
+    def wait(self, seconds: float) -> None:
+        self.world.now += seconds
+
+    @rule()
+    def redrive(self) -> None:
+        self.world.redrive()
+
+    @rule(why=st.sampled_from(OUTAGES))
+    def twilio_goes_down(self, why: Any) -> None:
+        self.world.refuses = lambda _phone: why
+
+    @rule()
+    def a_phone_replies_stop(self) -> None:
+        stopped = refusal(400, 21610)
+        self.world.refuses = lambda phone: stopped if phone == PHONE else None
+
+    @rule()
+    def twilio_answers_too_late(self) -> None:
+        self.world.doubtful = True
+
+    @rule(service=st.sampled_from(["dynamodb", "sqs"]))
+    def aws_goes_down(self, service: str) -> None:
+        self.world.down.add(service)
+
+    @rule(times=st.integers(1, 4))
+    def others_claim_at_the_same_time(self, times: int) -> None:
+        self.world.contended = times
+
+    @rule(times=st.integers(1, 4))
+    def sqs_refuses_messages(self, times: int) -> None:
+        self.world.refused_entries = times
+
+    @rule()
+    def all_is_well(self) -> None:
+        world = self.world
+        world.refuses, world.doubtful = (lambda _phone: None), False
+        world.down, world.contended, world.refused_entries = set(), 0, 0
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        world = self.world
+        somewhere = set(self.told)
+        for queue in (world.held, world.failed):
+            somewhere |= {(due.file.key, due.phone) for due in world.on(queue)}
+        unfinished = {
+            (one["s3"]["object"]["key"], phone)
+            for event in self.pending
+            for one in event.records
+            for phone in PHONES
+        }
+        assert self.accepted - unfinished <= somewhere
+
+    @invariant()
+    def nothing_is_told_twice(self) -> None:
+        twice = {one for one, times in self.told.items() if times > 1}
+        assert twice <= self.excused
+
+    @invariant()
+    def nobody_is_flooded(self) -> None:
+        texts = Counter((int(when) // 3600, phone) for when, phone, _ in self.world.texts)
+        for (hour, _), count in texts.items():
+            assert hour in self.open_hours or count <= LIMIT + self.flushes[hour]
+
+    def teardown(self) -> None:
+        """Once things are quiet, every file was told to every phone."""
+        self.all_is_well()
+        world = self.world
+        for _ in range(100):
+            while self.pending:
+                self.retry(crash_after=None)
+            world.now += VISIBILITY + 1
+            self.flush(crash_after=None)
+            world.redrive()
+            if not world.held:
+                break
+        self.nothing_is_lost()
+        self.nothing_is_told_twice()
+        self.nobody_is_flooded()
+        everything = {(f"f{number + 1}", phone) for number in range(self.files) for phone in PHONES}
+        assert set(self.told) == everything
+        assert world.held == world.failed == []
+
+
+@pytest.fixture(autouse=True)
+def summaries_name_their_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a summary say which files it is about, so that the machine can check it."""
+    monkeypatch.setattr(text, "summarize", lambda files, _: ",".join(file.key for file in files))
+
+
+class TestNeverLost(Machine.TestCase):  # type: ignore[valid-type,misc]  # made by hypothesis
+    """Run the machine."""
+
+    settings = hypothesis_settings(max_examples=150, stateful_step_count=40, deadline=None)
