@@ -1,0 +1,130 @@
+"""The program, deployed to the emulator by Pulumi's mocks: each resource it asks for is made."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks
+
+from local import program, resources
+from local.emulator import Aws
+
+SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105  # how Pulumi marks special values
+STACK = "local"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Made:
+    """One resource in the emulator."""
+
+    type: str
+    name: str
+    id: str
+    state: dict[str, Any]
+
+
+class Deployment:
+    """The program's resources in an emulator.
+
+    Attributes:
+        aws: Clients of the emulator.
+        outputs: What the program exports.
+        made: Its resources, in the order in which they were made.
+    """
+
+    def __init__(
+        self,
+        aws: Aws,
+        settings: Mapping[str, str],
+        *,
+        path: Path = program.PROGRAM,
+    ) -> None:
+        """Deploy the program.
+
+        Args:
+            aws: Clients of the emulator.
+            settings: As `pulumi config set` would set them.
+            path: The program's file.
+
+        Raises:
+            pulumi.RunError: The program refuses its settings.
+            resources.ResourceError: AWS refused a resource.
+        """
+        self.aws = aws
+        self.made: list[Made] = []
+        self.outputs = program.run(
+            program.Monitor(_Makers(aws, self.made)), settings, stack_name=STACK, program=path
+        )
+
+    def the(self, type_: str, name: str) -> Made:
+        """Give the one resource of that type and name."""
+        (found,) = (one for one in self.made if (one.type, one.name) == (type_, name))
+        return found
+
+    def upload(self, key: str, body: bytes = b"a line\n") -> None:
+        """Put a file into the bucket."""
+        self.aws["s3"].put_object(Bucket=self.outputs["bucket"], Key=key, Body=body)
+
+    def logged(self, function: str = "notify") -> list[dict[str, Any]]:
+        """Give what a function logged, decoded; lines that are no JSON as `{"text": …}`."""
+        group = self.outputs[f"{function}LogGroup"]
+        pages = self.aws["logs"].get_paginator("filter_log_events").paginate(logGroupName=group)
+        lines = [event["message"] for page in pages for event in page["events"]]
+        return [_decoded(line) for line in lines]
+
+    def destroy(self) -> None:
+        """Delete everything, in reverse order.
+
+        Raises:
+            resources.ResourceError: AWS refused to.
+        """
+        while self.made:
+            one = self.made[-1]
+            resources.delete(self.aws, one.type, one.name, one.id, one.state)
+            self.made.pop()
+
+
+class _Makers(mocks.Mocks):
+    """Make in the emulator what the program asks for."""
+
+    def __init__(self, aws: Aws, made: list[Made]) -> None:
+        self._aws = aws
+        self._made = made
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        return resources.invoke(self._aws, args.token), []
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        if not args.custom:
+            return "", {}
+        inputs = resources.named(args.typ, args.name, plain(args.inputs))
+        id_, state = resources.create(self._aws, args.typ, args.name, inputs)
+        self._made.append(Made(type=args.typ, name=args.name, id=id_, state=state))
+        return id_, {**args.inputs, **{key: state[key] for key in state.keys() - args.inputs}}
+
+
+def plain(value: Any) -> Any:
+    """Unwrap secrets, and give archives as their folders."""
+    match value:
+        case pulumi.FileArchive():
+            return str(value.path)
+        case {"value": inner} if SECRET in value:
+            return plain(inner)
+        case dict():
+            return {key: plain(inner) for key, inner in value.items()}
+        case list():
+            return [plain(inner) for inner in value]
+        case _:
+            return value
+
+
+def _decoded(line: str) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        decoded = json.loads(line)
+        if isinstance(decoded, dict):
+            return decoded
+    return {"text": line}

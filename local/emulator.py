@@ -1,0 +1,161 @@
+"""AWS on this machine: MiniStack, as a child process that leaves nothing behind."""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import boto3
+import botocore.config
+
+REGION = "us-east-1"
+START_SECONDS = 30
+
+# The root user of MiniStack's own account; every other key is checked against its IAM.
+CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+
+class EmulatorError(Exception):
+    """The emulator does not start. The message says why, and what to do."""
+
+
+@dataclasses.dataclass
+class Aws:
+    """Clients of the emulator's services, as its root user. They may be used by several threads."""
+
+    url: str
+
+    def __post_init__(self) -> None:
+        self._clients: dict[str, Any] = {}
+
+    def __getitem__(self, service: str) -> Any:
+        """Give the client of one service, such as `s3`."""
+        if service not in self._clients:
+            self._clients[service] = boto3.session.Session().client(
+                service,
+                endpoint_url=self.url,
+                region_name=REGION,
+                config=botocore.config.Config(
+                    s3={"addressing_style": "path"},
+                    retries={"total_max_attempts": 1},
+                    max_pool_connections=50,
+                ),
+                **CREDENTIALS,
+            )
+        return self._clients[service]
+
+    def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients.values():
+            client.close()
+
+
+class Emulator:
+    """MiniStack, checking signatures and permissions as AWS does (`AUTH=true`)."""
+
+    def __init__(self, *, options: Mapping[str, str] | None = None) -> None:
+        """Prepare it.
+
+        Args:
+            options: MiniStack's own environment variables, for tests.
+        """
+        self._options = dict(options or {})
+        self._stack = contextlib.ExitStack()
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        """Start it, on a free port of the loopback address.
+
+        Raises:
+            EmulatorError: It does not start.
+        """
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s3-logs-")))
+            port = _free_port()
+            self.url = f"http://127.0.0.1:{port}"
+            log = stack.enter_context((folder / "log").open("w+"))
+            # The functions inherit this environment: nothing of this machine's is in it.
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ministack"],
+                cwd=folder,
+                env={
+                    "PATH": os.environ.get("PATH", os.defpath),
+                    "HOME": str(folder),
+                    "TMPDIR": str(folder),
+                    "AUTH": "true",
+                    "BIND_HOST": "127.0.0.1",
+                    "GATEWAY_PORT": str(port),
+                    "MINISTACK_HOST": "127.0.0.1",
+                    "MINISTACK_REGION": REGION,
+                    **self._options,
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            stack.callback(_end, process)
+            self._await(process, folder / "log")
+            self.aws = Aws(self.url)
+            stack.callback(self.aws.close)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it and its functions, and remove its files."""
+        self._stack.close()
+
+    def _await(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        until = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if process.poll() is not None or time.monotonic() > until:
+                last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+                raise EmulatorError(
+                    f"The emulator of AWS, MiniStack, does not start. Its last words:\n{last}\n"
+                    "If its package is broken: make clean, and the same command again."
+                )
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=1) as answer:  # noqa: S310  # our own address
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[None]:
+    """Make SIGTERM end this process as Ctrl-C does, so that everything is cleaned up."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started: they are a process group of their own."""
+    for sent, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 10)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, sent)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,563 @@
+"""What each resource of the program is in the emulator: from Pulumi's types to boto3's calls.
+
+Inputs and outputs are in Pulumi's own form, camelCase; archives are their folders. To add a type,
+add a `Kind` to `KINDS`, below, with the functions that make, change and delete it.
+"""
+
+import dataclasses
+import io
+import secrets
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_plus
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.emulator import REGION, Aws
+
+Properties = dict[str, Any]
+
+
+class ResourceError(Exception):
+    """AWS refused something, or this program does not know how to ask for it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One type of resource.
+
+    Attributes:
+        create: Makes it of its inputs. Gives its id, and what AWS adds to the inputs.
+        update: Changes the one of that id to these inputs. Gives what AWS adds to them. By default
+            it is made again, which changes what there can be only one of.
+        delete: Deletes the one of that id and with that state.
+        named: The input that gets a name of its own where the program gives none; "" if none does.
+        replaced_by: The inputs whose change makes AWS replace it.
+    """
+
+    create: Callable[[Aws, Properties], tuple[str, Properties]]
+    delete: Callable[[Aws, str, Properties], object]
+    update: Callable[[Aws, str, Properties], Properties] | None = None
+    named: str = ""
+    replaced_by: frozenset[str] = frozenset()
+
+
+def kind_of(type_: str) -> Kind:
+    """Give what is known of a type.
+
+    Raises:
+        ResourceError: It is not known. The message names the file to extend.
+    """
+    if type_ not in KINDS:
+        raise ResourceError(f"{type_} is not known on this machine: add it to {__file__}")
+    return KINDS[type_]
+
+
+def named(
+    type_: str, name: str, inputs: Properties, before: Mapping[str, Any] = {}
+) -> Properties:  # never changed
+    """Name a resource as Pulumi does: its name in the program and seven random digits.
+
+    Args:
+        type_: Its type.
+        name: Its name in the program.
+        inputs: Its inputs.
+        before: The inputs that it has already, whose name it keeps.
+    """
+    key = kind_of(type_).named
+    if not key or inputs.get(key):
+        return inputs
+    return {key: before.get(key) or f"{name}-{secrets.token_hex(4)[:7]}", **inputs}
+
+
+def create(aws: Aws, type_: str, name: str, inputs: Properties) -> tuple[str, Properties]:
+    """Make a resource. Give its id and its state.
+
+    Raises:
+        ResourceError: AWS refused it.
+    """
+    with_numbers = _whole(inputs)
+    with _explained(type_, name):
+        id_, outputs = kind_of(type_).create(aws, with_numbers)
+    return id_, {**with_numbers, **outputs}
+
+
+def update(aws: Aws, type_: str, name: str, id_: str, inputs: Properties) -> Properties:
+    """Change a resource. Give its state.
+
+    Raises:
+        ResourceError: AWS refused it.
+    """
+    kind, with_numbers = kind_of(type_), _whole(inputs)
+    with _explained(type_, name):
+        if kind.update:
+            outputs = kind.update(aws, id_, with_numbers)
+        else:
+            outputs = kind.create(aws, with_numbers)[1]
+    return {**with_numbers, **outputs}
+
+
+def delete(aws: Aws, type_: str, name: str, id_: str, state: Properties) -> None:
+    """Delete a resource; one that is gone already is fine.
+
+    Raises:
+        ResourceError: AWS refused it.
+    """
+    with _explained(type_, name):
+        try:
+            kind_of(type_).delete(aws, id_, state)
+        except ClientError as error:
+            if not any(word in error.response["Error"]["Code"] for word in _GONE):
+                raise
+
+
+def invoke(aws: Aws, function: str) -> Properties:
+    """Answer what the program asks of AWS itself.
+
+    Raises:
+        ResourceError: It is not known.
+    """
+    if function == "aws:index/getCallerIdentity:getCallerIdentity":
+        identity = aws["sts"].get_caller_identity()
+        return {"accountId": identity["Account"], "arn": identity["Arn"], "id": identity["Account"]}
+    raise ResourceError(f"{function} is not known on this machine: add it to {__file__}")
+
+
+_GONE = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist")
+
+
+class _explained:  # noqa: N801  # a context manager
+    """Says which resource it was that AWS refused. Never with its inputs: they may be secret."""
+
+    def __init__(self, type_: str, name: str) -> None:
+        self._what = f"{type_} {name}"
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, ClientError):
+            refused = error.response["Error"]
+            raise ResourceError(f"{self._what}: {refused['Code']}: {refused['Message']}") from None
+        if isinstance(error, BotoCoreError):
+            raise ResourceError(f"{self._what}: {type(error).__name__}: {error}") from None
+
+
+def _whole(value: Any) -> Any:
+    """Give the numbers back that became floats on Pulumi's wire."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {key: _whole(inner) for key, inner in value.items()}
+        case list():
+            return [_whole(inner) for inner in value]
+        case _:
+            return value
+
+
+def _pascal(value: Any) -> Any:
+    """Write properties as AWS does: `ruleName` is `RuleName`."""
+    match value:
+        case dict():
+            return {
+                _SPELLINGS.get(key, key[:1].upper() + key[1:]): _pascal(inner)
+                for key, inner in value.items()
+                if inner is not None
+            }
+        case list():
+            return [_pascal(inner) for inner in value]
+        case _:
+            return value
+
+
+_SPELLINGS = {"id": "ID", "sseAlgorithm": "SSEAlgorithm", "kmsKeyArn": "KMSKeyArn"}
+
+
+# S3
+
+
+def _create_bucket(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    aws["s3"].create_bucket(Bucket=inputs["bucket"])
+    return inputs["bucket"], _bucket(aws, inputs["bucket"], inputs)
+
+
+def _bucket(_: Aws, name: str, __: Properties) -> Properties:
+    return {"arn": f"arn:aws:s3:::{name}", "region": REGION}
+
+
+def _delete_bucket(aws: Aws, name: str, state: Properties) -> None:
+    if state.get("forceDestroy"):
+        for page in aws["s3"].get_paginator("list_objects_v2").paginate(Bucket=name):
+            for found in page.get("Contents", []):
+                aws["s3"].delete_object(Bucket=name, Key=found["Key"])
+    aws["s3"].delete_bucket(Bucket=name)
+
+
+def _part_of_bucket(put: Callable[[Aws, Properties], object], delete: str = "") -> Kind:
+    """Give the kind of what there is one of in each bucket."""
+
+    def create(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+        put(aws, inputs)
+        return inputs["bucket"], {}
+
+    def remove(aws: Aws, bucket: str, _: Properties) -> None:
+        if delete:
+            getattr(aws["s3"], delete)(Bucket=bucket)
+        else:
+            put(aws, {"bucket": bucket})
+
+    return Kind(create=create, delete=remove, replaced_by=frozenset({"bucket"}))
+
+
+def _put_ownership(aws: Aws, inputs: Properties) -> None:
+    aws["s3"].put_bucket_ownership_controls(
+        Bucket=inputs["bucket"], OwnershipControls={"Rules": [_pascal(inputs["rule"])]}
+    )
+
+
+def _put_block(aws: Aws, inputs: Properties) -> None:
+    block = {key: value for key, value in inputs.items() if key != "bucket"}
+    aws["s3"].put_public_access_block(
+        Bucket=inputs["bucket"], PublicAccessBlockConfiguration=_pascal(block)
+    )
+
+
+def _put_encryption(aws: Aws, inputs: Properties) -> None:
+    aws["s3"].put_bucket_encryption(
+        Bucket=inputs["bucket"],
+        ServerSideEncryptionConfiguration={"Rules": _pascal(inputs["rules"])},
+    )
+
+
+def _put_lifecycle(aws: Aws, inputs: Properties) -> None:
+    aws["s3"].put_bucket_lifecycle_configuration(
+        Bucket=inputs["bucket"], LifecycleConfiguration={"Rules": _pascal(inputs["rules"])}
+    )
+
+
+def _put_bucket_policy(aws: Aws, inputs: Properties) -> None:
+    aws["s3"].put_bucket_policy(Bucket=inputs["bucket"], Policy=inputs["policy"])
+
+
+def _put_notification(aws: Aws, inputs: Properties) -> None:
+    rules = [
+        {
+            "Id": rule["id"],
+            "LambdaFunctionArn": rule["lambdaFunctionArn"],
+            "Events": rule["events"],
+            "Filter": {
+                "Key": {
+                    "FilterRules": [
+                        # S3 decodes a filter's value; the emulator compares it as it is.
+                        {"Name": name, "Value": unquote_plus(rule[key])}
+                        for name, key in (("prefix", "filterPrefix"), ("suffix", "filterSuffix"))
+                        if rule.get(key)
+                    ]
+                }
+            },
+        }
+        for rule in inputs.get("lambdaFunctions") or []
+    ]
+    aws["s3"].put_bucket_notification_configuration(
+        Bucket=inputs["bucket"], NotificationConfiguration={"LambdaFunctionConfigurations": rules}
+    )
+
+
+# KMS, IAM, CloudWatch Logs
+
+
+def _create_key(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    key = aws["kms"].create_key(Description=inputs.get("description", ""))["KeyMetadata"]
+    return key["KeyId"], _key(aws, key["KeyId"], inputs)
+
+
+def _key(aws: Aws, id_: str, inputs: Properties) -> Properties:
+    rotation = "enable" if inputs.get("enableKeyRotation") else "disable"
+    getattr(aws["kms"], f"{rotation}_key_rotation")(KeyId=id_)
+    return {"keyId": id_, "arn": aws["kms"].describe_key(KeyId=id_)["KeyMetadata"]["Arn"]}
+
+
+def _create_role(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    role = aws["iam"].create_role(
+        RoleName=inputs["name"], AssumeRolePolicyDocument=inputs["assumeRolePolicy"]
+    )["Role"]
+    return inputs["name"], {"arn": role["Arn"]}
+
+
+def _update_role(aws: Aws, name: str, inputs: Properties) -> Properties:
+    aws["iam"].update_assume_role_policy(RoleName=name, PolicyDocument=inputs["assumeRolePolicy"])
+    return {"arn": aws["iam"].get_role(RoleName=name)["Role"]["Arn"]}
+
+
+def _put_role_policy(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    aws["iam"].put_role_policy(
+        RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"]
+    )
+    return f"{inputs['role']}:{inputs['name']}", {}
+
+
+def _delete_role_policy(aws: Aws, _: str, state: Properties) -> None:
+    aws["iam"].delete_role_policy(RoleName=state["role"], PolicyName=state["name"])
+
+
+def _create_log_group(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    aws["logs"].create_log_group(logGroupName=inputs["name"])
+    return inputs["name"], _log_group(aws, inputs["name"], inputs)
+
+
+def _log_group(aws: Aws, name: str, inputs: Properties) -> Properties:
+    aws["logs"].put_retention_policy(logGroupName=name, retentionInDays=inputs["retentionInDays"])
+    (found,) = aws["logs"].describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    return {"arn": found["arn"].removesuffix(":*")}
+
+
+# Lambda
+
+
+def _zipped(folder: str) -> bytes:
+    """Zip a folder as Pulumi does with an archive."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writer:
+        for path in sorted(Path(folder).rglob("*")):
+            if path.is_file():
+                writer.write(path, path.relative_to(folder))
+    return archive.getvalue()
+
+
+def _function_settings(inputs: Properties) -> Properties:
+    settings = {
+        "FunctionName": inputs["name"],
+        "Role": inputs["role"],
+        "Handler": inputs["handler"],
+        "Runtime": inputs["runtime"],
+        "Timeout": inputs.get("timeout", 3),
+        "MemorySize": inputs.get("memorySize", 128),
+        "Environment": {"Variables": (inputs.get("environment") or {}).get("variables", {})},
+        "KMSKeyArn": inputs.get("kmsKeyArn", ""),
+    }
+    if inputs.get("loggingConfig"):
+        settings["LoggingConfig"] = _pascal(inputs["loggingConfig"])
+    return settings
+
+
+def _create_function(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    made = aws["lambda"].create_function(
+        **_function_settings(inputs),
+        Architectures=inputs.get("architectures", ["x86_64"]),
+        Code={"ZipFile": _zipped(inputs["code"])},
+    )
+    return inputs["name"], _function(made["FunctionArn"])
+
+
+def _update_function(aws: Aws, name: str, inputs: Properties) -> Properties:
+    aws["lambda"].update_function_code(FunctionName=name, ZipFile=_zipped(inputs["code"]))
+    made = aws["lambda"].update_function_configuration(**_function_settings(inputs))
+    return _function(made["FunctionArn"])
+
+
+def _function(arn: str) -> Properties:
+    api = f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{arn}/invocations"
+    return {"arn": arn, "invokeArn": api}
+
+
+def _delete_function(aws: Aws, name: str, _: Properties) -> None:
+    aws["lambda"].delete_function(FunctionName=name)
+
+
+def _put_invoke_config(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    destination = inputs.get("destinationConfig") or {}
+    aws["lambda"].put_function_event_invoke_config(
+        FunctionName=inputs["functionName"],
+        MaximumRetryAttempts=inputs.get("maximumRetryAttempts", 2),
+        DestinationConfig=_pascal(destination),
+    )
+    return inputs["functionName"], {}
+
+
+def _delete_invoke_config(aws: Aws, name: str, _: Properties) -> None:
+    aws["lambda"].delete_function_event_invoke_config(FunctionName=name)
+
+
+def _create_permission(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    optional = {"SourceArn": "sourceArn", "SourceAccount": "sourceAccount"}
+    aws["lambda"].add_permission(
+        FunctionName=inputs["function"],
+        StatementId=inputs["statementId"],
+        Action=inputs["action"],
+        Principal=inputs["principal"],
+        **{theirs: inputs[ours] for theirs, ours in optional.items() if inputs.get(ours)},
+    )
+    return inputs["statementId"], {}
+
+
+def _delete_permission(aws: Aws, id_: str, state: Properties) -> None:
+    aws["lambda"].remove_permission(FunctionName=state["function"], StatementId=id_)
+
+
+# SQS, DynamoDB, EventBridge Scheduler
+
+_QUEUE_ATTRIBUTES = {
+    "messageRetentionSeconds": "MessageRetentionPeriod",
+    "visibilityTimeoutSeconds": "VisibilityTimeout",
+    "sqsManagedSseEnabled": "SqsManagedSseEnabled",
+    "redrivePolicy": "RedrivePolicy",
+}
+
+
+def _queue_attributes(inputs: Properties) -> dict[str, str]:
+    return {
+        theirs: str(inputs[ours]).lower() if isinstance(inputs[ours], bool) else str(inputs[ours])
+        for ours, theirs in _QUEUE_ATTRIBUTES.items()
+        if inputs.get(ours) is not None
+    }
+
+
+def _create_queue(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    url = aws["sqs"].create_queue(QueueName=inputs["name"], Attributes=_queue_attributes(inputs))[
+        "QueueUrl"
+    ]
+    return url, _queue(aws, url)
+
+
+def _update_queue(aws: Aws, url: str, inputs: Properties) -> Properties:
+    aws["sqs"].set_queue_attributes(QueueUrl=url, Attributes=_queue_attributes(inputs))
+    return _queue(aws, url)
+
+
+def _queue(aws: Aws, url: str) -> Properties:
+    found = aws["sqs"].get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return {"url": url, "arn": found["Attributes"]["QueueArn"]}
+
+
+def _create_table(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    made = aws["dynamodb"].create_table(
+        TableName=inputs["name"],
+        BillingMode=inputs["billingMode"],
+        KeySchema=[{"AttributeName": inputs["hashKey"], "KeyType": "HASH"}],
+        AttributeDefinitions=[
+            {"AttributeName": one["name"], "AttributeType": one["type"]}
+            for one in inputs["attributes"]
+        ],
+    )["TableDescription"]
+    _update_table(aws, inputs["name"], inputs)
+    return inputs["name"], {"arn": made["TableArn"]}
+
+
+def _update_table(aws: Aws, name: str, inputs: Properties) -> Properties:
+    wanted = _pascal(inputs["ttl"])
+    found = aws["dynamodb"].describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    if (found["TimeToLiveStatus"] == "ENABLED") != wanted["Enabled"]:
+        aws["dynamodb"].update_time_to_live(TableName=name, TimeToLiveSpecification=wanted)
+    return {"arn": aws["dynamodb"].describe_table(TableName=name)["Table"]["TableArn"]}
+
+
+def _schedule(inputs: Properties) -> Properties:
+    return {
+        "Name": inputs["name"],
+        "ScheduleExpression": inputs["scheduleExpression"],
+        "FlexibleTimeWindow": _pascal(inputs["flexibleTimeWindow"]),
+        "Target": _pascal(inputs["target"]),
+    }
+
+
+def _create_schedule(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    arn = aws["scheduler"].create_schedule(**_schedule(inputs))["ScheduleArn"]
+    return f"default/{inputs['name']}", {"arn": arn}
+
+
+def _update_schedule(aws: Aws, _: str, inputs: Properties) -> Properties:
+    return {"arn": aws["scheduler"].update_schedule(**_schedule(inputs))["ScheduleArn"]}
+
+
+KINDS: dict[str, Kind] = {
+    "aws:s3/bucket:Bucket": Kind(
+        create=_create_bucket,
+        update=_bucket,
+        delete=_delete_bucket,
+        named="bucket",
+        replaced_by=frozenset({"bucket"}),
+    ),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": _part_of_bucket(
+        _put_ownership, "delete_bucket_ownership_controls"
+    ),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _part_of_bucket(
+        _put_block, "delete_public_access_block"
+    ),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
+        _part_of_bucket(_put_encryption, "delete_bucket_encryption")
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _part_of_bucket(
+        _put_lifecycle, "delete_bucket_lifecycle"
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": _part_of_bucket(_put_bucket_policy, "delete_bucket_policy"),
+    "aws:s3/bucketNotification:BucketNotification": _part_of_bucket(_put_notification),
+    "aws:kms/key:Key": Kind(
+        create=_create_key,
+        update=_key,
+        delete=lambda aws, id_, _: aws["kms"].schedule_key_deletion(KeyId=id_),
+    ),
+    "aws:iam/role:Role": Kind(
+        create=_create_role,
+        update=_update_role,
+        delete=lambda aws, name, _: aws["iam"].delete_role(RoleName=name),
+        named="name",
+        replaced_by=frozenset({"name"}),
+    ),
+    "aws:iam/rolePolicy:RolePolicy": Kind(
+        create=_put_role_policy,
+        delete=_delete_role_policy,
+        named="name",
+        replaced_by=frozenset({"name", "role"}),
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": Kind(
+        create=_create_log_group,
+        update=_log_group,
+        delete=lambda aws, name, _: aws["logs"].delete_log_group(logGroupName=name),
+        named="name",
+        replaced_by=frozenset({"name"}),
+    ),
+    "aws:lambda/function:Function": Kind(
+        create=_create_function,
+        update=_update_function,
+        delete=_delete_function,
+        named="name",
+        replaced_by=frozenset({"name", "architectures"}),
+    ),
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Kind(
+        create=_put_invoke_config,
+        delete=_delete_invoke_config,
+        replaced_by=frozenset({"functionName"}),
+    ),
+    "aws:lambda/permission:Permission": Kind(
+        create=_create_permission,
+        delete=_delete_permission,
+        named="statementId",
+        replaced_by=frozenset(
+            {"action", "function", "principal", "sourceAccount", "sourceArn", "statementId"}
+        ),
+    ),
+    "aws:sqs/queue:Queue": Kind(
+        create=_create_queue,
+        update=_update_queue,
+        delete=lambda aws, url, _: aws["sqs"].delete_queue(QueueUrl=url),
+        named="name",
+        replaced_by=frozenset({"name"}),
+    ),
+    "aws:dynamodb/table:Table": Kind(
+        create=_create_table,
+        update=_update_table,
+        delete=lambda aws, name, _: aws["dynamodb"].delete_table(TableName=name),
+        named="name",
+        replaced_by=frozenset({"name", "hashKey"}),
+    ),
+    "aws:scheduler/schedule:Schedule": Kind(
+        create=_create_schedule,
+        update=_update_schedule,
+        delete=lambda aws, _, state: aws["scheduler"].delete_schedule(Name=state["name"]),
+        named="name",
+        replaced_by=frozenset({"name"}),
+    ),
+}
