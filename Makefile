@@ -12,7 +12,7 @@ demo: .venv/local ## Deploy to an emulator on this machine, upload a log, show t
 	@$(BIN)/python -m local $(ARGS)
 
 upload: .venv/local ## Put a file into the running demo's bucket: make upload FILE=app/web.log
-	@$(BIN)/python -m local.upload "$(FILE)" $(ARGS)
+	@$(BIN)/python -m local upload "$(FILE)" $(ARGS)
 
 test: .venv/tests ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)

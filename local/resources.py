@@ -69,7 +69,7 @@ def named(
     key = kind_of(type_).named
     if not key or inputs.get(key):
         return inputs
-    return {key: before.get(key) or f"{name}-{secrets.token_hex(4)[:7]}", **inputs}
+    return {key: (before or {}).get(key) or f"{name}-{secrets.token_hex(4)[:7]}", **inputs}
 
 
 def create(aws: Aws, type_: str, name: str, inputs: Properties) -> tuple[str, Properties]:

@@ -1,0 +1,201 @@
+"""S3 Logs on this machine: upload a log, see the text.
+
+The program is deployed to MiniStack, an emulator of AWS, and texts by a stand-in for Twilio; the
+event, the function's process, Twilio's client and the HTTP between them are real.
+"""
+
+import argparse
+import contextlib
+import datetime
+import json
+import queue
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pulumi
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import EndpointConnectionError
+
+from local import program
+from local.deployment import Deployment
+from local.emulator import Aws, Emulator, EmulatorError, stop_signals
+from local.resources import ResourceError
+from local.twilio import PortInUse, StandIn, Text
+
+ACCOUNT_SID = "AC" + "0" * 32
+SECRET = "a secret of this demo only"  # noqa: S105  # the stand-in's
+SETTINGS = {
+    "twilioAccountSid": ACCOUNT_SID,
+    "twilioSecret": SECRET,
+    "fromNumber": "+15005550006",
+    "toNumbers": "+15005550100",
+    "flushMinutes": "1",
+    "forceDestroy": "true",
+}
+PATIENCE = 60  # seconds to wait for the first text
+RUNNING = program.ROOT / ".build" / "demo.json"  # where a running demo is, for `upload`
+
+
+def main() -> None:
+    """Run the command line."""
+    options = _options()
+    try:
+        with stop_signals():
+            if options.command == "upload":
+                _upload(options.file, options.key)
+            else:
+                _demo(dict(options.set), once=options.once)
+    except (EmulatorError, PortInUse, ResourceError, pulumi.RunError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _say("\nStopped; nothing is left behind.")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="exit after the first text")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        type=_setting,
+        help="set one of the program's settings, as pulumi config set would",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="upload FILE")
+    upload = commands.add_parser("upload", help="put a file into the running demo's bucket")
+    upload.add_argument("file", type=Path, help="the file")
+    upload.add_argument("--key", help="its key in the bucket (default: the path as it is given)")
+    return parser.parse_args()
+
+
+def _setting(pair: str) -> tuple[str, str]:
+    key, equals, value = pair.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{pair} is not of the form KEY=VALUE")
+    return key, value
+
+
+def _demo(settings: dict[str, str], *, once: bool) -> None:
+    started = time.monotonic()
+    texts: queue.Queue[Text] = queue.Queue()
+    with contextlib.ExitStack() as stack:
+        emulator = stack.enter_context(Emulator())
+        if "twilioApiUrl" not in settings:
+            twilio = stack.enter_context(
+                StandIn(
+                    account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}, on_text=texts.put
+                )
+            )
+            settings = {"twilioApiUrl": twilio.url, **settings}
+            elsewhere = False
+        else:
+            elsewhere = True
+        deployment = Deployment(emulator.aws, {**SETTINGS, **settings})
+        stack.enter_context(_announced(emulator.url, deployment.outputs["bucket"]))
+        _say(
+            f"Deployed {len(deployment.made)} resources to an emulator of AWS in "
+            f"{time.monotonic() - started:.1f} s."
+        )
+        key = f"app/{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web.log"
+        _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...\n")
+        uploaded = time.monotonic()
+        deployment.upload(key, b"127.0.0.1 GET / 500\n" * 60)
+        if elsewhere:
+            _await_decision(deployment, settings["twilioApiUrl"])
+        else:
+            _show(_first(texts, deployment), time.monotonic() - uploaded)
+        if once:
+            return
+        _say("Upload more:  make upload FILE=path/to/some.log")
+        _say("Stop:         Ctrl-C\n")
+        while True:
+            _show(texts.get())
+
+
+@contextlib.contextmanager
+def _announced(url: str, bucket: str) -> Iterator[None]:
+    """Say where this demo runs, as long as it does."""
+    RUNNING.parent.mkdir(exist_ok=True)
+    RUNNING.write_text(json.dumps({"url": url, "bucket": bucket}))
+    try:
+        yield
+    finally:
+        RUNNING.unlink(missing_ok=True)
+
+
+def _first(texts: "queue.Queue[Text]", deployment: Deployment) -> Text:
+    try:
+        return texts.get(timeout=PATIENCE)
+    except queue.Empty:
+        _no_text(f"No text came within {PATIENCE} s", deployment)
+
+
+def _await_decision(deployment: Deployment, url: str) -> None:
+    """Wait for what the function says became of the text: a real phone shows it elsewhere."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        for line in deployment.logged():
+            if line.get("outcome") == "sent":
+                _say(f"{url} accepted the text for {line['phone']} as {line['sid']}.\n")
+                return
+            if line.get("outcome") in {"held", "failed"}:
+                _no_text(f"{url} did not accept the text: {line.get('meaning')}", deployment)
+        time.sleep(0.2)
+    _no_text(f"The function decided nothing within {PATIENCE} s", deployment)
+
+
+def _no_text(why: str, deployment: Deployment) -> NoReturn:
+    lines = [line.get("text") or json.dumps(line) for line in deployment.logged()]
+    logs = "\n".join(f"  {line}" for line in lines) or "  nothing: S3 did not call it"
+    _fail(f"{why}. What the function logged:\n{logs}")
+
+
+def _show(text: Text, seconds: float | None = None) -> None:
+    """Draw a text as a phone does."""
+    after = f"{seconds:.1f} s after the upload" if seconds else f"{text.time:%H:%M:%S} UTC"
+    _say(f"  ┌ {text.to:<30}{after:>24}")
+    for line in textwrap.wrap(text.body, 54, break_on_hyphens=False):
+        _say(f"  │ {line}")
+    _say(f"  └ from {text.sender}, {text.segments} segment{'s' * (text.segments > 1)}\n")
+
+
+def _upload(file: Path, key: str | None) -> None:
+    if not file.is_file():
+        _fail(f"There is no file {file}.")
+    if not RUNNING.is_file():
+        _fail("No demo is running. Start one in another terminal: make demo")
+    running: dict[str, Any] = json.loads(RUNNING.read_text())
+    aws = Aws(running["url"])
+    inside = not file.is_absolute() and ".." not in file.parts
+    name = key or (file.as_posix() if inside else file.name)
+    with contextlib.closing(aws), _connected():
+        aws["s3"].upload_file(str(file), running["bucket"], name)
+    _say(f"Uploaded {file} to s3://{running['bucket']}/{name}")
+
+
+@contextlib.contextmanager
+def _connected() -> Iterator[None]:
+    try:
+        yield
+    except (S3UploadFailedError, EndpointConnectionError):
+        RUNNING.unlink(missing_ok=True)
+        _fail("The demo is no longer running. Start one in another terminal: make demo")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _fail(message: str) -> NoReturn:
+    sys.stderr.write(message.rstrip() + "\n")
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
