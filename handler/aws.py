@@ -18,10 +18,13 @@ Service = Literal["dynamodb", "sqs"]
 # Source: the `targetPrefix` and `jsonVersion` of each service's model in botocore.
 _TARGETS = {"dynamodb": "DynamoDB_20120810", "sqs": "AmazonSQS"}
 
-SECONDS = (1.0, 5.0)
+SECONDS = (1.0, 3.0)
 """How long to wait for AWS to connect, and then for its answer."""
 
 TRIES = 3
+
+SILENT_SECONDS = 30
+"""How long a service that did not answer is not asked again: its silence costs everybody's time."""
 
 
 class AwsError(Exception):
@@ -46,6 +49,7 @@ class Aws:
         self._session = requests.Session()
         self._session.mount("http", HTTPAdapter(max_retries=1))
         self._signers: dict[Service, AWS4Auth] = {}
+        self._silent_until: dict[Service, float] = {}
 
     def call(self, service: Service, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Call one operation, trying again what AWS did not answer or was too busy for.
@@ -53,12 +57,18 @@ class Aws:
         Raises:
             AwsError: It was refused, or is in doubt.
         """
+        if time.monotonic() < self._silent_until.get(service, 0):
+            raise AwsError(operation, "", {})
         for attempt in range(1, TRIES + 1):
             try:
                 return self._call(service, operation, payload)
             except AwsError as error:
                 again = not error.code or "Throttl" in error.code or "Internal" in error.code
-                if not again or attempt == TRIES:
+                if not again:
+                    raise
+                if attempt == TRIES:
+                    if not error.code:
+                        self._silent_until[service] = time.monotonic() + SILENT_SECONDS
                     raise
             time.sleep(random.uniform(0.05, 0.1) * 2**attempt)  # noqa: S311  # no secret
         raise AssertionError  # the last try returns or raises

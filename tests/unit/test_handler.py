@@ -8,7 +8,8 @@ import pytest
 
 import handler
 from handler.settings import Settings, SettingsError, to_environment
-from tests.unit.fakes import settings
+from tests.unit.fakes import record, settings
+from tests.unit.http_server import Server
 
 ENVIRONMENT = {
     "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
@@ -109,3 +110,38 @@ def test_settings_come_from_the_environment_only() -> None:
     with pytest.raises(SettingsError):
         Settings.from_environment({})
     assert handler.notify.__module__ == "handler"
+
+
+class Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+@pytest.fixture
+def environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The functions' environment, with AWS at a server that answers what a test says."""
+    for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": server.url}.items():
+        monkeypatch.setenv(name, value)
+    handler._notifier.cache_clear()
+    handler._flusher.cache_clear()
+    return server
+
+
+def test_notify_claims_what_it_is_told_of(environment: Server) -> None:
+    environment.status, environment.body = (
+        400,
+        (
+            b'{"__type": "TransactionCanceledException",'
+            b' "CancellationReasons": [{"Code": "ConditionalCheckFailed"}, {"Code": "None"}]}'
+        ),
+    )
+    handler.notify({"Records": [record("a.log")]}, Context())
+    operations = [headers["X-Amz-Target"] for _, headers, _ in environment.requests]
+    assert operations == ["DynamoDB_20120810.TransactWriteItems"] * 2  # two phones
+
+
+def test_flush_takes_from_the_held(environment: Server) -> None:
+    handler.flush({}, Context())
+    ((_, headers, body),) = environment.requests
+    assert headers["X-Amz-Target"] == "AmazonSQS.ReceiveMessage"
+    assert "https://sqs/held" in body

@@ -1,12 +1,9 @@
 """Twilio's own client, over real HTTP, to a server that answers what a test says."""
 
 import base64
-import http.server
 import logging
-import threading
 import traceback
 import urllib.parse
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,60 +11,16 @@ from handler import sender
 from handler.refusals import Kind
 from handler.sender import Refused, TwilioSender
 from tests.unit.fakes import PHONE, settings
+from tests.unit.http_server import Server
 
 CREATED = b'{"sid": "SM0123", "status": "queued"}'
 SID = "AC" + "0" * 32
 
 
-class Twilio(http.server.ThreadingHTTPServer):
-    """Answers every request with the same status and body, and keeps the requests."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.status, self.body = 201, CREATED
-        self.hangs = threading.Event()
-        self.requests: list[tuple[str, str, dict[str, str]]] = []
-        self.connections: set[tuple[str, int]] = set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Twilio
-
-    def do_POST(self) -> None:
-        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.connections.add(self.client_address)
-        self.server.requests.append(
-            (self.path, self.headers["Authorization"], dict(urllib.parse.parse_qsl(form)))
-        )
-        if self.server.status == 0:
-            self.server.hangs.wait(5)
-            self.close_connection = True
-            return
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(self.server.body)))
-        self.end_headers()
-        self.wfile.write(self.server.body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def twilio() -> Iterator[Twilio]:
-    with Twilio() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.hangs.set()
-        server.shutdown()
-        thread.join()
+def twilio(server: Server) -> Server:
+    server.status, server.body = 201, CREATED
+    return server
 
 
 def refused(from_: TwilioSender) -> Refused:
@@ -80,39 +33,40 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def test_a_text_is_one_request_with_the_auth_token(twilio: Twilio) -> None:
+def test_a_text_is_one_request_with_the_auth_token(twilio: Server) -> None:
     sid = TwilioSender(settings(twilio_api_url=twilio.url)).send(PHONE, "a text")
     assert sid == "SM0123"
-    assert twilio.requests == [
-        (
-            f"/2010-04-01/Accounts/{SID}/Messages.json",
-            basic(SID, "a secret"),
-            {"To": PHONE, "From": "+15005550006", "Body": "a text"},
-        )
-    ]
+    ((path, headers, form),) = twilio.requests
+    assert path == f"/2010-04-01/Accounts/{SID}/Messages.json"
+    assert headers["Authorization"] == basic(SID, "a secret")
+    assert dict(urllib.parse.parse_qsl(form)) == {
+        "To": PHONE,
+        "From": "+15005550006",
+        "Body": "a text",
+    }
 
 
-def test_with_an_api_key_the_account_stays_in_the_address(twilio: Twilio) -> None:
+def test_with_an_api_key_the_account_stays_in_the_address(twilio: Server) -> None:
     key = "SK" + "1" * 32
     TwilioSender(settings(twilio_api_url=twilio.url, twilio_api_key_sid=key)).send(PHONE, "a text")
-    path, authorization, _ = twilio.requests[0]
+    path, headers, _ = twilio.requests[0]
     assert path == f"/2010-04-01/Accounts/{SID}/Messages.json"
-    assert authorization == basic(key, "a secret")
+    assert headers["Authorization"] == basic(key, "a secret")
 
 
-def test_a_messaging_service_takes_the_place_of_a_number(twilio: Twilio) -> None:
+def test_a_messaging_service_takes_the_place_of_a_number(twilio: Server) -> None:
     service = "MG" + "2" * 32
     TwilioSender(
         settings(twilio_api_url=twilio.url, from_number="", messaging_service_sid=service)
     ).send(PHONE, "a text")
-    assert twilio.requests[0][2] == {
+    assert dict(urllib.parse.parse_qsl(twilio.requests[0][2])) == {
         "To": PHONE,
         "MessagingServiceSid": service,
         "Body": "a text",
     }
 
 
-def test_texts_share_one_connection(twilio: Twilio) -> None:
+def test_texts_share_one_connection(twilio: Server) -> None:
     texting = TwilioSender(settings(twilio_api_url=twilio.url))
     for _ in range(5):
         texting.send(PHONE, "a text")
@@ -136,7 +90,7 @@ def test_texts_share_one_connection(twilio: Twilio) -> None:
     ],
 )
 def test_an_answer_is_classed(
-    twilio: Twilio, status: int, body: bytes, kind: Kind, code: int
+    twilio: Server, status: int, body: bytes, kind: Kind, code: int
 ) -> None:
     twilio.status, twilio.body = status, body
     error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
@@ -149,7 +103,7 @@ def test_nobody_at_the_address_is_no_connection() -> None:
     assert error.refusal.kind is Kind.BUSY
 
 
-def test_no_answer_in_time_is_in_doubt(twilio: Twilio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_answer_in_time_is_in_doubt(twilio: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "SECONDS", 0.2)
     twilio.status = 0
     error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
@@ -158,7 +112,7 @@ def test_no_answer_in_time_is_in_doubt(twilio: Twilio, monkeypatch: pytest.Monke
 
 
 def test_a_refusal_tells_neither_secret_nor_number_nor_text(
-    twilio: Twilio, caplog: pytest.LogCaptureFixture
+    twilio: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     twilio.status = 400
     twilio.body = b'{"code": 21211, "message": "The number %s is invalid"}' % PHONE.encode()
