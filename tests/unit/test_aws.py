@@ -84,7 +84,7 @@ def test_no_answer_is_raised(server: Server, monkeypatch: pytest.MonkeyPatch) ->
     assert len(server.requests) == 3  # who is silent is not asked again for a while
     server.status = 200
     assert calls.call("dynamodb", "GetItem", {}) == {}
-    monkeypatch.setattr(aws.time, "monotonic", lambda: float("inf"))
+    monkeypatch.setattr("handler.aws.time.monotonic", lambda: float("inf"))
     assert calls.call("sqs", "SendMessage", {}) == {}
 
 
