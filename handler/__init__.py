@@ -66,6 +66,7 @@ def _flusher() -> "Flusher":
 
 def _parts() -> dict[str, Any]:
     from handler.aws import Aws
+    from handler.ends import Ends
     from handler.memory import Memory
     from handler.queues import Queue
     from handler.sender import TwilioSender
@@ -76,9 +77,11 @@ def _parts() -> dict[str, Any]:
     return {
         "settings": settings,
         "sender": TwilioSender(settings),
-        "memory": Memory(aws, settings.memory_table),
-        "held": Queue(aws, settings.held_queue),
-        "failed": Queue(aws, settings.failed_queue),
+        "ends": Ends(
+            memory=Memory(aws, settings.memory_table),
+            held=Queue(aws, settings.held_queue),
+            failed=Queue(aws, settings.failed_queue),
+        ),
     }
 
 

@@ -3,14 +3,14 @@
 import dataclasses
 import datetime
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator
 
-from handler import due, log, notifier, text
+from handler import due, log, text
 from handler.aws import AwsError
 from handler.due import Due
+from handler.ends import Ends, forgiven
 from handler.events import Unreadable
-from handler.memory import State
+from handler.notifier import SECONDS_TO_SEND
 from handler.queues import Message
 from handler.sender import Refused, Sender
 from handler.settings import Settings
@@ -20,20 +20,6 @@ MESSAGES = 20_000
 
 DRAIN_SHARE = 0.4
 """The share of a run's time that goes into taking from the queue; the rest sends and deletes."""
-
-
-class Memory(notifier.Memory, Protocol):
-    """What `handler.memory.Memory` does for the flusher."""
-
-    def sent(self, dues: Sequence[Due]) -> set[str]: ...  # noqa: D102
-    def count(self, phone: str) -> None: ...  # noqa: D102
-
-
-class HeldQueue(Protocol):
-    """What `handler.queues.Queue` does for the flusher."""
-
-    def receive(self) -> list[Message]: ...  # noqa: D102
-    def delete(self, messages: Sequence[Message]) -> int: ...  # noqa: D102
 
 
 @dataclasses.dataclass
@@ -52,18 +38,14 @@ class Flusher:
         settings: Settings,
         *,
         sender: Sender,
-        memory: Memory,
-        held: HeldQueue,
-        failed: notifier.Queue,
+        ends: Ends,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._zone = settings.zone
         self._quiet = settings.quiet
         self._sender = sender
-        self._memory = memory
-        self._held = held
-        self._failed = failed
+        self._ends = ends
         self._clock = clock
 
     def flush(self, seconds_left: Callable[[], float]) -> None:
@@ -85,13 +67,13 @@ class Flusher:
             return
         waiting, opened = self._drain(seconds_left)
         for phone, dues in self._unsent(waiting).items():
-            if seconds_left() < notifier.SECONDS_TO_SEND or not self._text(phone, dues):
+            if seconds_left() < SECONDS_TO_SEND or not self._text(phone, dues):
                 break
             for wanted in dues:
                 for one in waiting[wanted]:
                     one.left -= 1
         done = [one.message for one in opened if not one.left]
-        left = self._held.delete(done) + len(opened) - len(done)
+        left = self._ends.held.delete(done) + len(opened) - len(done)
         log.decision("flushed", messages=len(opened), left=left)
 
     def _drain(
@@ -102,7 +84,7 @@ class Flusher:
         opened: list[_Open] = []
         until = seconds_left() * (1 - DRAIN_SHARE)
         while len(opened) < MESSAGES and seconds_left() > until:
-            messages = self._held.receive()
+            messages = self._ends.held.receive()
             if not messages:
                 break
             for message in messages:
@@ -115,7 +97,7 @@ class Flusher:
     def _readable(self, message: Message) -> Iterator[Due]:
         for item in due.read(message.body, self._settings.to_numbers):
             if isinstance(item, Unreadable):
-                notifier.fail_unreadable(item, self._failed)
+                self._ends.fail_unreadable(item)
             elif item.phone not in self._settings.to_numbers:
                 log.decision("dropped", file=item.file, phone=item.phone, reason="left toNumbers")
             else:
@@ -124,7 +106,7 @@ class Flusher:
     def _unsent(self, waiting: dict[Due, list[_Open]]) -> dict[str, list[Due]]:
         """Give what is due to each phone, without what a message that came twice was sent for."""
         try:
-            sent = self._memory.sent(list(waiting))
+            sent = self._ends.memory.sent(list(waiting))
         except AwsError as error:
             log.decision("claim failed open", level="ERROR", meaning=str(error))
             sent = set()
@@ -144,8 +126,8 @@ class Flusher:
             body = text.write(dues[0].file, self._settings.message, self._zone)
         else:
             body = text.summarize([wanted.file for wanted in dues], self._zone)
-        with notifier.forgiven(1):
-            self._memory.count(phone)
+        with forgiven(1):
+            self._ends.memory.count(phone)
         try:
             sid = self._sender.send(phone, body)
         except Refused as error:
@@ -160,7 +142,7 @@ class Flusher:
                 segments=text.segments(body),
                 seconds=round(self._clock() - oldest.timestamp(), 1),
             )
-            notifier.settle(self._memory, dues, State.SENT)
+            self._ends.remember_sent(dues)
             return True
         if refusal.kind.passes:
             log.decision(
@@ -173,5 +155,5 @@ class Flusher:
             )
             return False
         for wanted in dues:
-            notifier.fail(wanted, refusal, self._failed, self._memory)
+            self._ends.fail(wanted, refusal)
         return True

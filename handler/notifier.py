@@ -1,18 +1,17 @@
 """From an event to texts: every log file in it to every phone, each to one of three ends."""
 
-import contextlib
 import datetime
-import json
+import functools
 import time
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable
 
-from handler import due, events, log, text
+from handler import events, log, text
 from handler.aws import AwsError
 from handler.due import Due
+from handler.ends import Ends
 from handler.events import Unreadable
-from handler.memory import Claim, State
-from handler.refusals import Refusal
+from handler.memory import HOUR_SECONDS, Claim
+from handler.queues import NotQueued
 from handler.sender import Refused, Sender
 from handler.settings import Settings
 
@@ -21,22 +20,6 @@ BREAKER_SECONDS = 60
 
 SECONDS_TO_SEND = 30
 """What one text may take at worst: Twilio's connection twice and its answer, and AWS."""
-
-SECONDS_IN_HOUR = 60 * 60
-
-
-class Memory(Protocol):
-    """What `handler.memory.Memory` does for the notifier."""
-
-    def claim(self, due: Due, *, limit: int | None) -> Claim: ...  # noqa: D102
-    def hold(self, due: Due) -> None: ...  # noqa: D102
-    def settle(self, dues: list[Due], state: State) -> None: ...  # noqa: D102
-
-
-class Queue(Protocol):
-    """What `handler.queues.Queue` does for the notifier."""
-
-    def send(self, bodies: list[str]) -> None: ...  # noqa: D102
 
 
 class Notifier:
@@ -47,18 +30,14 @@ class Notifier:
         settings: Settings,
         *,
         sender: Sender,
-        memory: Memory,
-        held: Queue,
-        failed: Queue,
+        ends: Ends,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._zone = settings.zone
         self._quiet = settings.quiet
         self._sender = sender
-        self._memory = memory
-        self._held = held
-        self._failed = failed
+        self._ends = ends
         self._clock = clock
         self._refusing_until = 0.0
         self._full: dict[str, int] = {}
@@ -72,16 +51,28 @@ class Notifier:
 
         Raises:
             handler.aws.AwsError, handler.queues.NotQueued: A text could be neither sent nor held,
-                nor put to the failed ones. Lambda tries the event again; what was settled is not
+                nor put to the failed ones. Lambda tries the event again; what has an end is not
                 done twice.
         """
+        steps: list[Callable[[], None]] = []
         for item in events.read(event):
             if isinstance(item, Unreadable):
-                fail_unreadable(item, self._failed)
+                steps.append(functools.partial(self._ends.fail_unreadable, item))
                 continue
             log.decision("seen", file=item)
-            for phone in self._settings.to_numbers:
-                self._tell(Due(item, phone), seconds_left)
+            steps.extend(
+                functools.partial(self._tell, Due(item, phone), seconds_left)
+                for phone in self._settings.to_numbers
+            )
+        without_end: list[Exception] = []
+        for step in steps:
+            try:
+                step()
+            except (AwsError, NotQueued) as error:
+                log.decision("no end yet", level="ERROR", meaning=str(error))
+                without_end.append(error)
+        if without_end:
+            raise without_end[0]
 
     def _tell(self, wanted: Due, seconds_left: Callable[[], float]) -> None:
         reason = self._why_not_now(wanted.phone, seconds_left)
@@ -96,13 +87,13 @@ class Notifier:
             # A duplicate beats a loss.
             log.decision("claim failed open", level="ERROR", file=wanted.file, phone=wanted.phone)
         if reason:
-            self._hold(wanted, reason)
+            self._ends.hold(wanted, reason)
         else:
             self._send(wanted)
 
     def _claim(self, wanted: Due, *, counted: bool) -> Claim:
         limit = self._settings.max_texts_per_hour if counted else None
-        claim = self._memory.claim(wanted, limit=limit)
+        claim = self._ends.memory.claim(wanted, limit=limit)
         if claim is Claim.OVER_LIMIT:
             self._full[wanted.phone] = self._hour()
         return claim
@@ -123,7 +114,7 @@ class Notifier:
         return ""
 
     def _hour(self) -> int:
-        return int(self._clock()) // SECONDS_IN_HOUR
+        return int(self._clock()) // HOUR_SECONDS
 
     def _send(self, wanted: Due) -> None:
         body = text.write(wanted.file, self._settings.message, self._zone)
@@ -140,67 +131,10 @@ class Notifier:
                 segments=text.segments(body),
                 seconds=round(self._clock() - wanted.file.time.timestamp(), 1),
             )
-            settle(self._memory, [wanted], State.SENT)
+            self._ends.remember_sent([wanted])
             return
         if refusal.kind.passes:
             self._refusing_until = self._clock() + BREAKER_SECONDS
-            self._hold(wanted, refusal.kind, refusal)
+            self._ends.hold(wanted, refusal.kind, refusal)
         else:
-            fail(wanted, refusal, self._failed, self._memory)
-
-    def _hold(self, wanted: Due, reason: str, refusal: Refusal | None = None) -> None:
-        details = refusal.details if refusal else {}
-        self._held.send([due.to_message(wanted, reason, **details)])
-        log.decision(
-            "held",
-            level="WARNING" if refusal else "INFO",
-            file=wanted.file,
-            phone=wanted.phone,
-            reason=reason,
-            **details,
-        )
-        with forgiven(1):
-            self._memory.hold(wanted)
-
-
-def fail(wanted: Due, refusal: Refusal, failed: Queue, memory: Memory) -> None:
-    """Put a text to those that no retry will mend, with Twilio's reason.
-
-    Raises:
-        handler.aws.AwsError, handler.queues.NotQueued: It could not be put there.
-    """
-    failed.send([due.to_message(wanted, refusal.kind, **refusal.details)])
-    log.decision(
-        "failed",
-        level="ERROR",
-        file=wanted.file,
-        phone=wanted.phone,
-        reason=refusal.kind,
-        **refusal.details,
-    )
-    settle(memory, [wanted], State.FAILED)
-
-
-def fail_unreadable(item: Unreadable, failed: Queue) -> None:
-    """Put a record that nobody can read to the failed ones, as it came.
-
-    Raises:
-        handler.aws.AwsError, handler.queues.NotQueued: It could not be put there.
-    """
-    failed.send([json.dumps({"unreadable": item.record, "reason": item.reason})])
-    log.decision("failed", level="ERROR", reason="unreadable", meaning=item.reason)
-
-
-def settle(memory: Memory, dues: list[Due], state: State) -> None:
-    """Record the end of texts."""
-    with forgiven(len(dues)):
-        memory.settle(dues, state)
-
-
-@contextlib.contextmanager
-def forgiven(count: int) -> Iterator[None]:
-    """Go on without the table: a duplicate of the event may then be texted again."""
-    try:
-        yield
-    except AwsError as error:
-        log.decision("not remembered", level="ERROR", count=count, meaning=str(error))
+            self._ends.fail(wanted, refusal)

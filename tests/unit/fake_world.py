@@ -11,6 +11,7 @@ from typing import Any
 
 from handler.aws import Aws, AwsError
 from handler.due import Due, read
+from handler.ends import Ends
 from handler.events import Unreadable
 from handler.flusher import Flusher
 from handler.memory import Memory
@@ -64,13 +65,20 @@ class World(Aws):
         """Start new processes, as Lambda does after a crash."""
         parts: dict[str, Any] = {
             "sender": self,
-            "memory": Memory(self, self.settings.memory_table, clock=self.clock),
-            "held": Queue(self, self.settings.held_queue),
-            "failed": Queue(self, self.settings.failed_queue),
+            "ends": Ends(
+                memory=Memory(self, self.settings.memory_table, clock=self.clock),
+                held=Queue(self, self.settings.held_queue),
+                failed=Queue(self, self.settings.failed_queue),
+            ),
             "clock": self.clock,
         }
         self.notifier = Notifier(self.settings, **parts)
         self.flusher = Flusher(self.settings, **parts)
+
+    def all_is_well(self) -> None:
+        """Let Twilio and AWS answer as they should."""
+        self.refuses, self.doubtful = (lambda _phone: None), False
+        self.down, self.contended, self.refused_entries = set(), 0, 0
 
     def clock(self) -> float:
         return self.now

@@ -166,9 +166,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def all_is_well(self) -> None:
-        world = self.world
-        world.refuses, world.doubtful = (lambda _phone: None), False
-        world.down, world.contended, world.refused_entries = set(), 0, 0
+        self.world.all_is_well()
 
     @invariant()
     def nothing_is_lost(self) -> None:

@@ -193,6 +193,19 @@ def test_a_text_that_cannot_even_be_held_is_left_to_lambdas_retry() -> None:
     assert len(world.held) == 1
 
 
+def test_a_text_without_an_end_stops_no_other() -> None:
+    world = World()
+    world.down = {"sqs"}
+    world.refuses = refusing(PHONE, STOPPED)
+    with pytest.raises(AwsError):
+        world.notify(record("a.log"), record("b.log"))
+    assert phones(world) == [OTHER_PHONE] * 2
+    world.all_is_well()
+    world.now += 60
+    world.notify(record("a.log"), record("b.log"))
+    assert sorted(phones(world)) == [PHONE] * 2 + [OTHER_PHONE] * 2
+
+
 def test_what_sqs_refuses_in_its_answer_is_sent_again_and_then_raised() -> None:
     world = World(mode="digest", to_numbers=(PHONE,))
     world.refused_entries = 1

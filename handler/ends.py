@@ -1,0 +1,86 @@
+"""The three ends of a text: sent, held, failed. Each is reached once it is remembered."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+
+from handler import due, log
+from handler.aws import AwsError
+from handler.due import Due
+from handler.events import Unreadable
+from handler.memory import Memory, State
+from handler.queues import Queue
+from handler.refusals import Refusal
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ends:
+    """Where texts end, and what remembers it.
+
+    A queue that cannot be reached raises `handler.aws.AwsError` or `handler.queues.NotQueued`: the
+    text has no end then. A table that cannot be reached does not: a duplicate beats a loss.
+
+    Attributes:
+        memory: Who was told of which file.
+        held: The queue of the texts that are due later.
+        failed: The queue of what no retry will mend.
+    """
+
+    memory: Memory
+    held: Queue
+    failed: Queue
+
+    def remember_sent(self, dues: Sequence[Due]) -> None:
+        """End texts that Twilio has accepted, each on its own or all in one summary."""
+        with forgiven(len(dues)):
+            self.memory.settle(dues, State.SENT)
+
+    def hold(self, wanted: Due, reason: str, refusal: Refusal | None = None) -> None:
+        """End a text for now: a flush takes it up again.
+
+        Args:
+            wanted: The text.
+            reason: Why it may not go now.
+            refusal: Why Twilio did not take it, if it was asked.
+        """
+        details = refusal.details if refusal else {}
+        self.held.send([due.to_message(wanted, reason, **details)])
+        log.decision(
+            "held",
+            level="WARNING" if refusal else "INFO",
+            file=wanted.file,
+            phone=wanted.phone,
+            reason=reason,
+            **details,
+        )
+        with forgiven(1):
+            self.memory.hold(wanted)
+
+    def fail(self, wanted: Due, refusal: Refusal) -> None:
+        """End a text that no retry will mend, with Twilio's reason."""
+        self.failed.send([due.to_message(wanted, refusal.kind, **refusal.details)])
+        log.decision(
+            "failed",
+            level="ERROR",
+            file=wanted.file,
+            phone=wanted.phone,
+            reason=refusal.kind,
+            **refusal.details,
+        )
+        with forgiven(1):
+            self.memory.settle([wanted], State.FAILED)
+
+    def fail_unreadable(self, item: Unreadable) -> None:
+        """End a record that nobody can read, as it came."""
+        self.failed.send([json.dumps({"unreadable": item.record, "reason": item.reason})])
+        log.decision("failed", level="ERROR", reason="unreadable", meaning=item.reason)
+
+
+@contextlib.contextmanager
+def forgiven(count: int) -> Iterator[None]:
+    """Go on without the table, where it cannot be told of so many texts."""
+    try:
+        yield
+    except AwsError as error:
+        log.decision("not remembered", level="ERROR", count=count, meaning=str(error))
