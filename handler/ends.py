@@ -71,6 +71,11 @@ class Ends:
         with forgiven(1):
             self.memory.settle([wanted], State.FAILED)
 
+    def none_yet(self, wanted: Due) -> None:
+        """Leave a text that could not reach any end to the next try of its event."""
+        with forgiven(1):
+            self.memory.release(wanted)
+
     def fail_unreadable(self, item: Unreadable) -> None:
         """End a record that nobody can read, as it came."""
         self.failed.send([json.dumps({"unreadable": item.record, "reason": item.reason})])

@@ -97,25 +97,15 @@ class Memory:
         Raises:
             AwsError: The table cannot be reached.
         """
-        try:
-            self._aws.call(
-                "dynamodb",
-                "UpdateItem",
-                {
-                    "TableName": self._table,
-                    "Key": {"id": {"S": due.id}},
-                    "ConditionExpression": "#s = :sending",
-                    "UpdateExpression": "SET #s = :held",
-                    "ExpressionAttributeNames": {"#s": "state"},
-                    "ExpressionAttributeValues": {
-                        ":sending": {"S": State.SENDING},
-                        ":held": {"S": State.HELD},
-                    },
-                },
-            )
-        except AwsError as error:
-            if error.code != "ConditionalCheckFailedException":
-                raise
+        self._if_sending(due, "SET #s = :value", {"S": State.HELD})
+
+    def release(self, due: Due) -> None:
+        """Give up a claim, so that the next try of the event may claim the text at once.
+
+        Raises:
+            AwsError: The table cannot be reached.
+        """
+        self._if_sending(due, "SET lease = :value", {"N": "0"})
 
     def settle(self, dues: Sequence[Due], state: State) -> None:
         """Record that texts were sent, or failed.
@@ -162,6 +152,28 @@ class Memory:
             AwsError: The table cannot be reached.
         """
         self._aws.call("dynamodb", "UpdateItem", self._counting(phone, int(self._clock()), None))
+
+    def _if_sending(self, due: Due, change: str, value: dict[str, str]) -> None:
+        """Change the claim on a text, if it is one still."""
+        try:
+            self._aws.call(
+                "dynamodb",
+                "UpdateItem",
+                {
+                    "TableName": self._table,
+                    "Key": {"id": {"S": due.id}},
+                    "ConditionExpression": "#s = :sending",
+                    "UpdateExpression": change,
+                    "ExpressionAttributeNames": {"#s": "state"},
+                    "ExpressionAttributeValues": {
+                        ":sending": {"S": State.SENDING},
+                        ":value": value,
+                    },
+                },
+            )
+        except AwsError as error:
+            if error.code != "ConditionalCheckFailedException":
+                raise
 
     def _claiming(self, due: Due, now: int) -> dict[str, Any]:
         return {

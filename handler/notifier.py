@@ -1,9 +1,9 @@
 """From an event to texts: every log file in it to every phone, each to one of three ends."""
 
+import contextlib
 import datetime
-import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from handler import events, log, text
 from handler.aws import AwsError
@@ -54,23 +54,16 @@ class Notifier:
                 nor put to the failed ones. Lambda tries the event again; what has an end is not
                 done twice.
         """
-        steps: list[Callable[[], None]] = []
+        without_end: list[Exception] = []
         for item in events.read(event):
             if isinstance(item, Unreadable):
-                steps.append(functools.partial(self._ends.fail_unreadable, item))
+                with _collected(without_end):
+                    self._ends.fail_unreadable(item)
                 continue
             log.decision("seen", file=item)
-            steps.extend(
-                functools.partial(self._tell, Due(item, phone), seconds_left)
-                for phone in self._settings.to_numbers
-            )
-        without_end: list[Exception] = []
-        for step in steps:
-            try:
-                step()
-            except (AwsError, NotQueued) as error:
-                log.decision("no end yet", level="ERROR", meaning=str(error))
-                without_end.append(error)
+            for phone in self._settings.to_numbers:
+                with _collected(without_end):
+                    self._tell(Due(item, phone), seconds_left)
         if without_end:
             raise without_end[0]
 
@@ -86,10 +79,14 @@ class Notifier:
         if claim is Claim.UNKNOWN:
             # A duplicate beats a loss.
             log.decision("claim failed open", level="ERROR", file=wanted.file, phone=wanted.phone)
-        if reason:
-            self._ends.hold(wanted, reason)
-        else:
-            self._send(wanted)
+        try:
+            if reason:
+                self._ends.hold(wanted, reason)
+            else:
+                self._send(wanted)
+        except (AwsError, NotQueued):
+            self._ends.none_yet(wanted)
+            raise
 
     def _claim(self, wanted: Due, *, counted: bool) -> Claim:
         limit = self._settings.max_texts_per_hour if counted else None
@@ -138,3 +135,13 @@ class Notifier:
             self._ends.hold(wanted, refusal.kind, refusal)
         else:
             self._ends.fail(wanted, refusal)
+
+
+@contextlib.contextmanager
+def _collected(without_end: list[Exception]) -> Iterator[None]:
+    """Let no text stop another one."""
+    try:
+        yield
+    except (AwsError, NotQueued) as error:
+        log.decision("no end yet", level="ERROR", meaning=str(error))
+        without_end.append(error)

@@ -6,6 +6,7 @@ add a `Kind` to `KINDS`, below, with the functions that make, change and delete 
 
 import dataclasses
 import io
+import json
 import secrets
 import zipfile
 from collections.abc import Callable, Mapping
@@ -292,9 +293,22 @@ def _update_role(aws: Aws, name: str, inputs: Properties) -> Properties:
     return {"arn": aws["iam"].get_role(RoleName=name)["Role"]["Arn"]}
 
 
+# AWS has no permissions of their own for batches; the emulator asks for some.
+# Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html
+_BATCHES = {
+    "sqs:SendMessage": "sqs:SendMessageBatch",
+    "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
+}
+
+
 def _put_role_policy(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    policy = json.loads(inputs["policy"])
+    for statement in policy["Statement"]:
+        actions = statement["Action"]
+        actions = [actions] if isinstance(actions, str) else actions
+        statement["Action"] = actions + [_BATCHES[one] for one in actions if one in _BATCHES]
     aws["iam"].put_role_policy(
-        RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"]
+        RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=json.dumps(policy)
     )
     return f"{inputs['role']}:{inputs['name']}", {}
 

@@ -184,8 +184,11 @@ class World(Aws):
                 item |= {"state": values[":sending"], "lease": values[":lease"]}
             case "SET expires = :expires ADD texts :one":
                 item["texts"] = {"N": str(int(item.get("texts", {"N": "0"})["N"]) + 1)}
-            case "SET #s = :held":
-                item["state"] = values[":held"]
+            case "SET #s = :value":
+                item["state"] = values[":value"]
+                return
+            case "SET lease = :value":
+                item["lease"] = values[":value"]
                 return
             case other:
                 raise AssertionError(other)

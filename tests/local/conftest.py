@@ -1,0 +1,137 @@
+"""The program on the emulator: what the tests of the whole need."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from local.deployment import Deployment
+from local.emulator import Emulator
+from local.twilio import GOOD_SENDER, StandIn, Text
+
+ACCOUNT_SID = "AC" + "0" * 32
+SECRET = "canary-secret-of-the-tests"
+PHONE = "+15005550100"
+OTHER_PHONE = "+15005550101"
+SECONDS = 30  # to wait for anything: a slow machine passes, a broken one fails
+
+
+class Whole(Deployment):
+    """The program in an emulator, with a stand-in for Twilio."""
+
+    def __init__(self, emulator: Emulator, twilio: StandIn, **settings: str) -> None:
+        self.twilio = twilio
+        super().__init__(
+            emulator.aws,
+            {
+                "twilioAccountSid": ACCOUNT_SID,
+                "twilioSecret": SECRET,
+                "fromNumber": GOOD_SENDER,
+                "toNumbers": PHONE,
+                "twilioApiUrl": twilio.url,
+                "forceDestroy": "true",
+                **settings,
+            },
+        )
+
+    def texts(self, count: int) -> list[Text]:
+        """Wait for so many texts."""
+        return self.twilio.wait_for(count, seconds=SECONDS)
+
+    def decided(self, *outcomes: str, count: int = 1, function: str = "notify") -> Any:
+        """Wait until so many decisions with one of these outcomes are in the log."""
+
+        def found() -> list[dict[str, Any]]:
+            return [line for line in self.logged(function) if line.get("outcome") in outcomes]
+
+        until(lambda: len(found()) >= count, f"{count} of {outcomes}")
+        return found()
+
+    def flush(self) -> None:
+        """Run the flush now."""
+        answer = self.aws["lambda"].invoke(FunctionName=self.outputs["flushFunction"])
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
+    def on(self, queue: str) -> list[dict[str, Any]]:
+        """Look at the messages on a queue, `held` or `failed`, without taking them."""
+        url, found = self.outputs[f"{queue}Queue"], []
+        while (
+            messages := self.aws["sqs"]
+            .receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=2)
+            .get("Messages")
+        ):
+            found += messages
+        for message in found:
+            self.aws["sqs"].change_message_visibility(
+                QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+            )
+        return [json.loads(message["Body"]) for message in found]
+
+    def event(self, key: str, sequencer: str = "0A") -> dict[str, Any]:
+        """Make the event that S3 sends about a file."""
+        described = {"key": key, "size": 7, "eTag": "e", "sequencer": sequencer}
+        return {
+            "Records": [
+                {
+                    "eventVersion": "2.6",
+                    "eventSource": "aws:s3",
+                    "eventTime": "2026-11-23T14:05:09.120Z",
+                    "eventName": "ObjectCreated:Put",
+                    "s3": {"bucket": {"name": self.outputs["bucket"]}, "object": described},
+                }
+            ]
+        }
+
+    def notify(self, event: dict[str, Any]) -> None:
+        """Call the function with an event and wait for its end."""
+        answer = self.aws["lambda"].invoke(
+            FunctionName=self.outputs["notifyFunction"], Payload=json.dumps(event)
+        )
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """One emulator for all tests: their deployments have names of their own."""
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_twilio() -> Iterator[StandIn]:
+    with StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as running:
+        yield running
+
+
+@pytest.fixture
+def twilio() -> Iterator[StandIn]:
+    """A stand-in of this test's own."""
+    with StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as running:
+        yield running
+
+
+Deploy = Callable[..., Whole]
+
+
+@pytest.fixture
+def deploy(emulator: Emulator, twilio: StandIn) -> Iterator[Deploy]:
+    """Deploy the program with settings of this test's own."""
+    with contextlib.ExitStack() as stack:
+
+        def deployed(**settings: str) -> Whole:
+            whole = Whole(emulator, twilio, **settings)
+            stack.callback(whole.destroy)
+            return whole
+
+        yield deployed

@@ -1,0 +1,221 @@
+"""Outages, storms, quiet hours: what is held comes back as one summary, and nothing is lost."""
+
+import collections
+import datetime
+import json
+import re
+from typing import Any
+
+import pytest
+
+from local import resources
+from local.twilio import BROKEN, BUSY, RESET, UNAUTHORIZED, UNAVAILABLE, Fault, Text
+from tests.local.conftest import OTHER_PHONE, PHONE, Deploy, Whole, until
+
+
+def told(texts: list[Text]) -> dict[str, int]:
+    """How many files each phone was told of."""
+    files: collections.Counter[str] = collections.Counter()
+    for text in texts:
+        several = re.match(r"(\d+) more logs since ", text.body)
+        files[text.to] += int(several[1]) if several else 1
+    return dict(files)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (BUSY, 20429),
+        (BROKEN, 20500),
+        (UNAVAILABLE, 503),
+        (UNAUTHORIZED, 20003),
+        (RESET, 0),
+        (Fault(status=504, delay=11), 0),
+    ],
+    ids=["429", "500", "503", "401", "reset", "timeout"],
+)
+def test_an_outage_ends_with_one_summary_for_each_phone(
+    deploy: Deploy, fault: Fault, code: int
+) -> None:
+    whole = deploy(toNumbers=f"{PHONE},{OTHER_PHONE}")
+    whole.twilio.fault(fault)
+    for number in range(3):
+        whole.upload(f"app/{number}.log")
+    lines = whole.decided("held", count=6)
+    assert code in {line.get("code") for line in lines}
+    assert whole.twilio.texts == []
+    whole.twilio.well()
+    whole.flush()
+    assert told(whole.texts(2)) == {PHONE: 3, OTHER_PHONE: 3}
+    assert len(whole.twilio.texts) == 2
+    assert whole.on("held") == []
+    whole.flush()
+    assert len(whole.twilio.texts) == 2
+
+
+def test_a_flush_during_an_outage_keeps_everything(deploy: Deploy) -> None:
+    whole = deploy(mode="digest")
+    for number in range(3):
+        whole.upload(f"app/{number}.log")
+    whole.decided("held", count=3)
+    whole.aws["sqs"].set_queue_attributes(
+        QueueUrl=whole.outputs["heldQueue"], Attributes={"VisibilityTimeout": "1"}
+    )
+    whole.twilio.fault(UNAUTHORIZED)
+    whole.flush()
+    whole.twilio.well()
+    until(lambda: len(whole.on("held")) == 3, "all three on the queue again")
+    whole.flush()
+    assert told(whole.twilio.texts) == {PHONE: 3}
+
+
+def test_over_the_limit_the_rest_comes_in_one_summary(deploy: Deploy) -> None:
+    whole = deploy(maxTextsPerHour="2")
+    for number in range(7):
+        whole.upload(f"app/{number}.log")
+    whole.decided("held", "sent", count=7)
+    assert len(whole.twilio.texts) == 2
+    whole.flush()
+    assert told(whole.texts(3)) == {PHONE: 7}
+    assert re.fullmatch(
+        r"5 more logs since .*: app/ 5\. Last: app/\d\.log", whole.twilio.texts[2].body
+    )
+
+
+def test_in_digest_mode_one_file_is_texted_as_itself_by_the_flush(deploy: Deploy) -> None:
+    whole = deploy(mode="digest")
+    whole.upload("app/web.log")
+    (line,) = whole.decided("held")
+    assert line["reason"] == "digest"
+    assert whole.twilio.texts == []
+    whole.flush()
+    assert whole.texts(1)[0].body.startswith("New log app/web.log, ")
+
+
+def test_in_quiet_hours_nobody_is_woken(deploy: Deploy) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    start, end = now - datetime.timedelta(hours=1), now + datetime.timedelta(hours=1)
+    whole = deploy(quietHours=f"{start:%H:%M}-{end:%H:%M}")
+    whole.upload("app/web.log")
+    (line,) = whole.decided("held")
+    assert line["reason"] == "quiet hours"
+    whole.flush()
+    assert whole.twilio.texts == []
+    assert len(whole.on("held")) == 1
+
+
+def test_the_schedule_runs_the_flush(deploy: Deploy) -> None:
+    whole = deploy(mode="digest", flushMinutes="1")
+    whole.upload("app/web.log")
+    assert whole.twilio.wait_for(1, seconds=90)
+
+
+def test_what_failed_is_texted_after_a_redrive(deploy: Deploy) -> None:
+    """Whatever is there: a refused text, and an event in Lambda's envelope."""
+    whole = deploy()
+    event = whole.event("envelope.log")
+    envelope = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event}
+    refused: dict[str, Any] = {
+        "file": {
+            "bucket": "b",
+            "key": "refused.log",
+            "size": 1,
+            "time": "2026-11-23T14:05:09+00:00",
+            "version": "",
+            "sequencer": "0A",
+        },
+        "phone": PHONE,
+        "reason": "phone",
+        "code": 21610,
+    }
+    arns = {}
+    for queue in ("failed", "held"):
+        found = whole.aws["sqs"].get_queue_attributes(
+            QueueUrl=whole.outputs[f"{queue}Queue"], AttributeNames=["QueueArn"]
+        )
+        arns[queue] = found["Attributes"]["QueueArn"]
+    for body in (envelope, refused):
+        whole.aws["sqs"].send_message(
+            QueueUrl=whole.outputs["failedQueue"], MessageBody=json.dumps(body)
+        )
+    whole.aws["sqs"].start_message_move_task(SourceArn=arns["failed"], DestinationArn=arns["held"])
+    until(lambda: len(whole.on("held")) == 2, "both on the queue")
+    whole.flush()
+    assert told(whole.texts(1)) == {PHONE: 2}
+
+
+def test_an_event_that_lambda_gives_up_on_fails_in_its_envelope(deploy: Deploy) -> None:
+    whole = deploy(mode="digest")
+    whole.aws["sqs"].delete_queue(QueueUrl=whole.outputs["heldQueue"])
+    whole.made = [one for one in whole.made if one.name != "texts-held"]
+    whole.upload("app/web.log")
+    until(lambda: whole.on("failed"), "the envelope")
+    (envelope,) = whole.on("failed")
+    assert envelope["requestContext"]["condition"] == "RetriesExhausted"
+    (record,) = envelope["requestPayload"]["Records"]
+    assert record["s3"]["object"]["key"] == "app/web.log"
+
+
+def test_a_storm_costs_each_phone_its_limit_and_one_summary(deploy: Deploy) -> None:
+    whole = deploy(toNumbers=f"{PHONE},{OTHER_PHONE}", maxTextsPerHour="3")
+    files = 60
+    for number in range(files):
+        whole.upload(f"app{number % 7}/{number}.log")
+        if number % 8 == 7:  # no more at once than the emulator can do
+            whole.decided("held", "sent", count=2 * number - 14)
+    whole.decided("held", "sent", count=2 * files)
+    whole.flush()
+    assert told(whole.texts(8)) == {PHONE: files, OTHER_PHONE: files}
+    assert len(whole.twilio.texts) == 2 * (3 + 1)
+
+
+# Every permission is needed
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "sign"),
+    [
+        ("notify", "dynamodb:UpdateItem", "claim failed open"),
+        ("notify", "dynamodb:BatchWriteItem", "not remembered"),
+        ("notify", "sqs:SendMessage", "no end yet"),
+        ("flush", "dynamodb:UpdateItem", "not remembered"),
+        ("flush", "dynamodb:BatchWriteItem", "not remembered"),
+        ("flush", "dynamodb:BatchGetItem", "claim failed open"),
+        ("flush", "sqs:ReceiveMessage", "AccessDenied"),
+        ("flush", "sqs:DeleteMessage", "AccessDenied"),
+        ("flush", "sqs:SendMessage", "AccessDenied"),
+    ],
+)
+def test_without_one_permission_something_is_wrong(
+    deploy: Deploy, role: str, action: str, sign: str
+) -> None:
+    """Those for logs and KMS stand in a unit test: the emulator does without them."""
+    whole = deploy(maxTextsPerHour="1")
+    _forbid(whole, role, action)
+    if role == "flush":
+        held = {"file": {**_FILE, "key": "a.log"}, "phone": PHONE}
+        for body in (json.dumps(held), "nobody can read this"):
+            whole.aws["sqs"].send_message(QueueUrl=whole.outputs["heldQueue"], MessageBody=body)
+        whole.aws["lambda"].invoke(FunctionName=whole.outputs["flushFunction"])
+    else:
+        for number in range(2):
+            whole.aws["lambda"].invoke(
+                FunctionName=whole.outputs["notifyFunction"],
+                Payload=json.dumps(whole.event(f"{number}.log")),
+            )
+    until(lambda: sign in json.dumps(whole.logged(role)), f"{sign} in the log")
+
+
+_FILE = {"bucket": "b", "size": 1, "time": "2026-11-23T14:05:09+00:00", "sequencer": "0A"}
+
+
+def _forbid(whole: Whole, role: str, action: str) -> None:
+    """Take one action out of a role."""
+    made = whole.the("aws:iam/rolePolicy:RolePolicy", role)
+    policy = json.loads(made.state["policy"])
+    for statement in policy["Statement"]:
+        actions = statement["Action"]
+        actions = [actions] if isinstance(actions, str) else actions
+        statement["Action"] = [one for one in actions if one != action] or ["sqs:ListQueues"]
+    changed = {**made.state, "policy": json.dumps(policy)}
+    resources.update(whole.aws, made.type, made.name, made.id, changed)
