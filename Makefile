@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo upload test check format package lock clean
+.PHONY: help demo upload storm test check format package lock clean
 
 help: ## List these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -13,6 +13,9 @@ demo: .venv/local ## Deploy to an emulator on this machine, upload a log, show t
 
 upload: .venv/local ## Put a file into the running demo's bucket: make upload FILE=app/web.log
 	@$(BIN)/python -m local upload "$(FILE)" $(ARGS)
+
+storm: .venv/local ## Storm the emulator with files, and count what the phones are told (ARGS=2000)
+	@$(BIN)/python -m local.storm $(ARGS)
 
 test: .venv/tests ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)

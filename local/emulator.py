@@ -49,6 +49,7 @@ class Aws:
                     s3={"addressing_style": "path"},
                     retries={"total_max_attempts": 1},
                     max_pool_connections=50,
+                    read_timeout=300,  # a flush of many texts takes minutes
                 ),
                 **CREDENTIALS,
             )

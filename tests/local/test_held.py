@@ -4,21 +4,33 @@ import collections
 import datetime
 import json
 import re
+import subprocess
 from typing import Any
 
 import pytest
 
+from handler.memory import LEASE_SECONDS
 from local import resources
-from local.twilio import BROKEN, BUSY, RESET, UNAUTHORIZED, UNAVAILABLE, Fault, Text
-from tests.local.conftest import OTHER_PHONE, PHONE, Deploy, Whole, until
+from local.emulator import Emulator
+from local.storm import files_in, storm
+from local.twilio import BROKEN, BUSY, RESET, UNAUTHORIZED, UNAVAILABLE, Fault, StandIn, Text
+from tests.local.conftest import (
+    ACCOUNT_SID,
+    OTHER_PHONE,
+    PHONE,
+    SECONDS,
+    SECRET,
+    Deploy,
+    Whole,
+    until,
+)
 
 
 def told(texts: list[Text]) -> dict[str, int]:
     """How many files each phone was told of."""
     files: collections.Counter[str] = collections.Counter()
     for text in texts:
-        several = re.match(r"(\d+) more logs since ", text.body)
-        files[text.to] += int(several[1]) if several else 1
+        files[text.to] += files_in(text.body)
     return dict(files)
 
 
@@ -150,17 +162,29 @@ def test_an_event_that_lambda_gives_up_on_fails_in_its_envelope(deploy: Deploy) 
     assert record["s3"]["object"]["key"] == "app/web.log"
 
 
-def test_a_storm_costs_each_phone_its_limit_and_one_summary(deploy: Deploy) -> None:
-    whole = deploy(toNumbers=f"{PHONE},{OTHER_PHONE}", maxTextsPerHour="3")
-    files = 60
-    for number in range(files):
-        whole.upload(f"app{number % 7}/{number}.log")
-        if number % 8 == 7:  # no more at once than the emulator can do
-            whole.decided("held", "sent", count=2 * number - 14)
-    whole.decided("held", "sent", count=2 * files)
-    whole.flush()
-    assert told(whole.texts(8)) == {PHONE: files, OTHER_PHONE: files}
-    assert len(whole.twilio.texts) == 2 * (3 + 1)
+def test_a_storm_costs_each_phone_its_limit_and_one_summary(emulator: Emulator) -> None:
+    result = storm(emulator, 2000, limit=5)
+    for phone in result["phones"].values():
+        assert phone["files"] == 2000
+        assert phone["texts"] <= 2 * 5 + 1  # an hour may end meanwhile
+
+
+def test_a_function_that_is_killed_is_tried_again_after_its_lease() -> None:
+    """Lambda's first retry comes after a minute; here just after the lease of 45 seconds."""
+    options = {"LAMBDA_ASYNC_RETRY_BASE_SECONDS": str(LEASE_SECONDS + 1)}
+    with (
+        Emulator(options=options) as emulator,
+        StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as twilio,
+    ):
+        whole = Whole(emulator, twilio)
+        twilio.fault(Fault(status=503, delay=20), times=1)
+        whole.upload("app/web.log")
+        until(lambda: twilio.requests, "the function asks Twilio")
+        process = f"ministack-lambda-{whole.outputs['notifyFunction']}-"
+        subprocess.run(["pkill", "-KILL", "-f", process], check=True)
+        (text,) = twilio.wait_for(1, seconds=LEASE_SECONDS + SECONDS)
+        assert "app/web.log" in text.body
+        assert whole.on("held") == []
 
 
 # Every permission is needed

@@ -1,0 +1,130 @@
+"""A storm: many files at once for two phones, and the texts that come of them.
+
+    python -m local.storm [FILES]
+
+It ends with one line of JSON: how many files, for each phone how many texts and how many files they
+told of, the seconds it took, and the most memory that a process of each function used.
+"""
+
+import collections
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from local.deployment import Deployment
+from local.emulator import Emulator
+from local.twilio import StandIn
+
+ACCOUNT_SID = "AC" + "0" * 32
+SECRET = "a secret of this storm only"  # noqa: S105  # the stand-in's
+PHONES = ("+15005550100", "+15005550101")
+LIMIT = 30  # texts for each phone and hour, the program's default
+IN_FLIGHT = 16  # files on their way at once: the emulator starts a process for each event
+PATIENCE = 60  # seconds without any progress
+
+
+class StormError(Exception):
+    """The storm does not end."""
+
+
+def storm(emulator: Emulator, files: int, *, limit: int = LIMIT) -> dict[str, Any]:
+    """Upload so many files, flush until nothing is held, and count what the phones were told.
+
+    Raises:
+        StormError: Files get no end.
+    """
+    started = time.monotonic()
+    with StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as twilio:
+        deployment = Deployment(
+            emulator.aws,
+            {
+                "twilioAccountSid": ACCOUNT_SID,
+                "twilioSecret": SECRET,
+                "fromNumber": "+15005550006",
+                "toNumbers": ",".join(PHONES),
+                "twilioApiUrl": twilio.url,
+                "maxTextsPerHour": str(limit),
+                "flushMinutes": "1440",  # no flush but ours
+                "forceDestroy": "true",
+            },
+        )
+        memory: dict[str, float] = {}
+        for number in range(files):
+            if number % IN_FLIGHT == 0:
+                _await(deployment, twilio, len(PHONES) * max(0, number - IN_FLIGHT))
+                _measure(memory)
+            deployment.upload(f"app{number % 7}/{number}.log")
+        _await(deployment, twilio, len(PHONES) * files)
+        while _held(deployment):
+            function = deployment.outputs["flushFunction"]
+            answer = deployment.aws["lambda"].invoke(FunctionName=function)
+            if "FunctionError" in answer:
+                raise StormError(answer["Payload"].read().decode())
+            _measure(memory)
+        texts: collections.Counter[str] = collections.Counter()
+        told: collections.Counter[str] = collections.Counter()
+        for text in twilio.texts:
+            texts[text.to] += 1
+            told[text.to] += files_in(text.body)
+        deployment.destroy()
+    return {
+        "files": files,
+        "phones": {phone: {"texts": texts[phone], "files": told[phone]} for phone in PHONES},
+        "seconds": round(time.monotonic() - started, 1),
+        "memory_mb": memory,
+    }
+
+
+def files_in(body: str) -> int:
+    """How many files a text tells of."""
+    summary = re.match(r"(\d+) more logs since ", body)
+    return int(summary[1]) if summary else 1
+
+
+def _await(deployment: Deployment, twilio: StandIn, settled: int) -> None:
+    """Wait until so many texts are sent or held."""
+    last, since = -1, time.monotonic()
+    while (now := len(twilio.texts) + _held(deployment)) < settled:
+        if now != last:
+            last, since = now, time.monotonic()
+        if time.monotonic() - since > PATIENCE:
+            raise StormError(f"Only {now} of {settled} texts are sent or held.")
+        time.sleep(0.02)
+
+
+def _held(deployment: Deployment) -> int:
+    found = deployment.aws["sqs"].get_queue_attributes(
+        QueueUrl=deployment.outputs["heldQueue"],
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )["Attributes"]
+    return sum(int(value) for value in found.values())
+
+
+def _measure(memory: dict[str, float]) -> None:
+    """Note the most memory that a process of each function has used so far (Linux only)."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_text()
+            status = (process / "status").read_text()
+        except OSError:
+            continue  # it has ended meanwhile
+        function = re.search(r"ministack-lambda-(\w+)-.*_worker\.py", command)
+        most = re.search(r"VmHWM:\s+(\d+) kB", status)
+        if function and most:
+            megabytes = round(int(most[1]) / 1000, 1)
+            memory[function[1]] = max(memory.get(function[1], 0), megabytes)
+
+
+def main() -> None:
+    """Run the command line."""
+    files = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    sys.stderr.write(f"A storm of {files} files for {len(PHONES)} phones ...\n")
+    with Emulator() as emulator:
+        sys.stdout.write(json.dumps(storm(emulator, files)) + "\n")
+
+
+if __name__ == "__main__":
+    main()
