@@ -28,8 +28,9 @@ def notify(event: object, context: Context) -> None:
         context: Lambda's context.
 
     Raises:
-        handler.aws.AwsError, handler.queues.NotQueued: Some text has no end yet. Lambda tries the
-            event again after one minute and after two, and then sends it to `failed`.
+        handler.aws.AwsError, handler.queues.NotQueued, handler.notifier.BeingSent: Some text has no
+            end yet. Lambda tries the event again after one minute and after two, and then sends it
+            to `failed`.
         handler.settings.SettingsError: The function's environment is incomplete.
     """
     _notifier().notify(event, lambda: context.get_remaining_time_in_millis() / 1000)

@@ -36,7 +36,10 @@ class Claim(enum.Enum):
     """Yes, and to nobody else for 45 seconds."""
 
     DUPLICATE = enum.auto()
-    """No: it was sent, held or failed before, or somebody is sending it right now."""
+    """No: it was sent, held or failed before."""
+
+    LEASED = enum.auto()
+    """Not now: somebody is sending it, or has crashed over it less than 45 seconds ago."""
 
     OVER_LIMIT = enum.auto()
     """No: the phone had all its texts for this hour."""
@@ -181,6 +184,7 @@ class Memory:
             "Key": {"id": {"S": due.id}},
             "ConditionExpression": "attribute_not_exists(id) OR (#s = :sending AND lease < :now)",
             "UpdateExpression": "SET #s = :sending, lease = :lease, expires = :expires",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             "ExpressionAttributeNames": {"#s": "state"},
             "ExpressionAttributeValues": {
                 ":sending": {"S": State.SENDING},
@@ -223,11 +227,13 @@ def _why(error: AwsError) -> Claim:
         return Claim.CONTENDED
     if error.code != "TransactionCanceledException":
         return Claim.UNKNOWN
-    reasons = [reason.get("Code") for reason in error.details.get("CancellationReasons", [])]
+    reasons = error.details.get("CancellationReasons", [])
+    codes = [reason.get("Code") for reason in reasons]
     # In the order of the items: the claim, the phone's hour.
-    if reasons[:1] == ["ConditionalCheckFailed"]:
-        return Claim.DUPLICATE
-    if reasons[1:] == ["ConditionalCheckFailed"]:
+    if codes[:1] == ["ConditionalCheckFailed"]:
+        state = reasons[0].get("Item", {}).get("state", {}).get("S")
+        return Claim.LEASED if state == State.SENDING else Claim.DUPLICATE
+    if codes[1:] == ["ConditionalCheckFailed"]:
         return Claim.OVER_LIMIT
     return Claim.CONTENDED
 

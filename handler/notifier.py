@@ -22,6 +22,10 @@ SECONDS_TO_SEND = 30
 """What one text may take at worst: Twilio's connection twice and its answer, and AWS."""
 
 
+class BeingSent(Exception):
+    """Another invocation has claimed a text. What became of it, the next try of the event sees."""
+
+
 class Notifier:
     """Tells every phone of every log file in an event."""
 
@@ -53,6 +57,7 @@ class Notifier:
             handler.aws.AwsError, handler.queues.NotQueued: A text could be neither sent nor held,
                 nor put to the failed ones. Lambda tries the event again; what has an end is not
                 done twice.
+            BeingSent: Another invocation has not done with a text.
         """
         without_end: list[Exception] = []
         for item in events.read(event):
@@ -76,6 +81,8 @@ class Notifier:
         if claim is Claim.DUPLICATE:
             log.decision("duplicate", file=wanted.file, phone=wanted.phone)
             return
+        if claim is Claim.LEASED:
+            raise BeingSent(f"A text to {log.masked(wanted.phone)} is being sent, or was until now")
         if claim is Claim.UNKNOWN:
             # A duplicate beats a loss.
             log.decision("claim failed open", level="ERROR", file=wanted.file, phone=wanted.phone)
@@ -142,6 +149,6 @@ def _collected(without_end: list[Exception]) -> Iterator[None]:
     """Let no text stop another one."""
     try:
         yield
-    except (AwsError, NotQueued) as error:
+    except (AwsError, NotQueued, BeingSent) as error:
         log.decision("no end yet", level="ERROR", meaning=str(error))
         without_end.append(error)

@@ -140,13 +140,15 @@ class World(Aws):
 
     def _TransactWriteItems(self, payload: Any) -> None:  # noqa: N802
         updates = [item["Update"] for item in payload["TransactItems"]]
-        reasons = [{"Code": "None"} for _ in updates]
+        reasons: list[dict[str, Any]] = [{"Code": "None"} for _ in updates]
         if self.contended:
             self.contended -= 1
             reasons[-1] = {"Code": "TransactionConflict"}
         for update, reason in zip(updates, reasons, strict=True):
             if not self._allowed(update):
                 reason["Code"] = "ConditionalCheckFailed"
+                if update.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD":
+                    reason["Item"] = self.table[update["Key"]["id"]["S"]]
         if any(reason["Code"] != "None" for reason in reasons):
             raise AwsError(
                 "TransactWriteItems",

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from handler import text
 from handler.aws import AwsError
+from handler.notifier import BeingSent
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, refusal
 from tests.unit.fake_world import VISIBILITY, Crash, Stored, World
@@ -23,7 +24,7 @@ from tests.unit.fakes import OTHER_PHONE, PHONE, record
 
 LIMIT = 3
 PHONES = (PHONE, OTHER_PHONE)
-RETRY_AFTER = (60, 120)  # seconds, as Lambda waits before it tries an event again
+RETRY_AFTER = (30, 120)  # seconds: Lambda waits 60 and 120, and here it is early once
 OUTAGES = [NO_CONNECTION, NO_ANSWER, refusal(401, 20003), refusal(429, 20429), refusal(500, None)]
 
 Told = tuple[str, str]  # a file's key and a phone
@@ -70,7 +71,7 @@ class Machine(RuleBasedStateMachine):
         world.crash_at = None if crash_after is None else world.steps + crash_after
         try:
             what()
-        except (Crash, AwsError, NotQueued) as error:
+        except (Crash, AwsError, NotQueued, BeingSent) as error:
             if isinstance(error, Crash):
                 self.excuse(before)
                 world.restart()

@@ -10,10 +10,11 @@ from handler import log
 from handler.aws import AwsError
 from handler.due import Due
 from handler.events import Unreadable
-from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
+from handler.memory import LEASE_SECONDS
+from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND, BeingSent
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, Refusal, refusal
-from tests.unit.fake_world import World
+from tests.unit.fake_world import Crash, World
 from tests.unit.fakes import OTHER_PHONE, PHONE, record
 
 STOPPED = refusal(400, 21610)
@@ -191,6 +192,21 @@ def test_a_text_that_cannot_even_be_held_is_left_to_lambdas_retry() -> None:
     world.now += 60
     world.notify(record("a.log"))
     assert len(world.held) == 1
+
+
+def test_a_text_that_somebody_else_is_sending_is_left_to_lambdas_retry() -> None:
+    world = World(to_numbers=(PHONE,))
+    world.crash_at = world.steps + 2  # it has claimed, and dies before it sends
+    with pytest.raises(Crash):
+        world.notify(record("a.log"))
+    world.crash_at = None
+    world.restart()
+    with pytest.raises(BeingSent, match="A text to …0100"):
+        world.notify(record("a.log"), record("b.log"))
+    assert ["b.log" in body for _, _, body in world.texts] == [True]
+    world.now += LEASE_SECONDS + 1
+    world.notify(record("a.log"), record("b.log"))
+    assert len(world.texts) == 2
 
 
 def test_a_text_without_an_end_stops_no_other() -> None:
