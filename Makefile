@@ -2,8 +2,9 @@
 .DELETE_ON_ERROR:
 PYTHON ?= python3
 BIN := .venv/bin
+PULUMI_VERSION = $(shell sed -nE 's|.*pulumi/pkg/v3 (v[0-9.]+).*|\1|p' tools/pulumi/go.mod)
 
-.PHONY: help demo upload storm test check format package lock clean
+.PHONY: help demo upload storm pulumi test test-engine check format package lock clean
 
 help: ## List these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -16,6 +17,22 @@ upload: .venv/local ## Put a file into the running demo's bucket: make upload FI
 
 storm: .venv/local ## Storm the emulator with files, and count what the phones are told (ARGS=2000)
 	@$(BIN)/python -m local.storm $(ARGS)
+
+test-engine: .venv/tests ## Run the program by Pulumi's own engine, on the emulator
+	@$(BIN)/python -m pytest tests/engine $(ARGS)
+
+pulumi: ## Find Pulumi's CLI, or build the pinned one into .bin/ (some minutes, with Go)
+	@if pulumi version 2>/dev/null | grep -q '^v3\.' || .bin/pulumi version >/dev/null 2>&1; then \
+		echo "Pulumi's CLI is there."; \
+	elif command -v go >/dev/null; then \
+		echo "Building Pulumi's CLI $(PULUMI_VERSION) into .bin/ (once, some minutes) ..."; \
+		cd tools/pulumi && go build -o ../../.bin/pulumi -ldflags \
+		"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=$(PULUMI_VERSION)" \
+		github.com/pulumi/pulumi/pkg/v3/cmd/pulumi; \
+	else \
+		echo "There is neither Pulumi's CLI nor Go here. To install the CLI, see" \
+		     "https://www.pulumi.com/docs/install/" >&2; exit 1; \
+	fi
 
 test: .venv/tests ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)

@@ -13,7 +13,6 @@ from pulumi.runtime import mocks
 from local import program, resources
 from local.emulator import Aws
 
-SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105  # how Pulumi marks special values
 STACK = "local"
 
 
@@ -112,8 +111,10 @@ def plain(value: Any) -> Any:
     match value:
         case pulumi.FileArchive():
             return str(value.path)
-        case {"value": inner} if SECRET in value:
+        case {"value": inner} if resources.MARK in value:
             return plain(inner)
+        case {"path": path} if resources.MARK in value:
+            return path
         case dict():
             return {key: plain(inner) for key, inner in value.items()}
         case list():

@@ -1,0 +1,139 @@
+"""The program, deployed to the emulator by Pulumi's own engine rather than by its mocks.
+
+The CLI is that of PATH, or the one that `make pulumi` builds. The program runs in this process, by
+Pulumi's Automation API; its settings are checked by the CLI against the actual Pulumi.yaml.
+"""
+
+import contextlib
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pulumi import automation
+
+from local import program, provider
+
+BUILT = program.ROOT / ".bin"
+STACK = "engine"
+SECRETS = ("twilioSecret", "toNumbers")
+
+
+class EngineError(Exception):
+    """There is no CLI. The message says how to get one."""
+
+
+def cli() -> Path:
+    """Give Pulumi's CLI.
+
+    Raises:
+        EngineError: There is none of version 3.
+    """
+    for folder in (None, str(BUILT)):
+        found = shutil.which("pulumi", path=folder)
+        if found and re.match(r"v3\.", _version(found)):
+            return Path(found)
+    raise EngineError(
+        "There is no Pulumi CLI of version 3 here: make pulumi builds one if Go is installed, or "
+        "see https://www.pulumi.com/docs/install/"
+    )
+
+
+@contextlib.contextmanager
+def stack(
+    url: str,
+    settings: Mapping[str, str],
+    *,
+    body: Callable[[], None] | None = None,
+) -> Iterator[automation.Stack]:
+    """Give a new stack of the program, whose resources go to the emulator at that address.
+
+    Everything of Pulumi's, its state included, is in a temporary folder.
+
+    Args:
+        url: The emulator's address.
+        settings: As `pulumi config set` would set them.
+        body: What to run instead of the program.
+
+    Raises:
+        EngineError: There is no CLI.
+    """
+    found = cli()
+    with (
+        tempfile.TemporaryDirectory(prefix="s3-logs-") as temporary,
+        provider.launcher(url, found.parent) as environment,
+        _environment(environment),
+    ):
+        folder = Path(temporary)
+        for name in ("state", "work"):
+            (folder / name).mkdir()
+        shutil.copy(program.ROOT / "Pulumi.yaml", folder / "work")
+        made = automation.create_or_select_stack(
+            STACK,
+            project_name=program.PROJECT["name"],
+            program=body or _program,
+            work_dir=str(folder / "work"),
+            opts=automation.LocalWorkspaceOptions(
+                work_dir=str(folder / "work"),
+                pulumi_home=str(folder / "home"),
+                env_vars={
+                    "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+                    "PULUMI_CONFIG_PASSPHRASE": "of this folder only",
+                    "PULUMI_SKIP_UPDATE_CHECK": "true",
+                },
+            ),
+        )
+        configure(made, {"aws:region": "us-east-1", **settings})
+        yield made
+
+
+def configure(made: automation.Stack, settings: Mapping[str, str]) -> None:
+    """Set settings as `pulumi config set` does, those that are secret with `--secret`."""
+    made.set_all_config(
+        {
+            key: automation.ConfigValue(value, secret=key in SECRETS)
+            for key, value in settings.items()
+        }
+    )
+
+
+def state_of(made: automation.Stack) -> str:
+    """Give the state as it lies on the disk, where secrets must be encrypted."""
+    folder = Path(made.workspace.work_dir).parent / "state"
+    (found,) = folder.glob(f"**/{STACK}.json")
+    return found.read_text()
+
+
+def run_program() -> dict[str, Any]:
+    """Run the actual program. Gives what it defines."""
+    return runpy.run_path(str(program.PROGRAM), run_name="__main__")
+
+
+def _program() -> None:
+    run_program()
+
+
+def _version(command: str) -> str:
+    return subprocess.run(
+        [command, "version"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+
+
+@contextlib.contextmanager
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """Change this process's environment for a while: the Automation API finds the CLI by PATH."""
+    before = {key: os.environ.get(key) for key in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value

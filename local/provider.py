@@ -1,0 +1,177 @@
+"""The second door to the emulator: a resource provider, which Pulumi's own engine calls.
+
+The engine starts `pulumi-resource-aws` from PATH and reads from it the port of this gRPC service;
+`launcher` makes such a program. What a resource is stands in `local.resources`, as for the mocks.
+"""
+
+import concurrent.futures
+import contextlib
+import importlib.metadata
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf import empty_pb2, json_format, struct_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+
+from local import resources
+from local.deployment import plain
+from local.emulator import Aws
+from local.program import ROOT
+
+EMULATOR = "S3_LOGS_EMULATOR"
+"""The environment variable that tells the provider where the emulator is."""
+
+Wire = dict[str, Any]  # properties as Pulumi sends them: secrets and archives are marked
+
+
+class Provider(provider_pb2_grpc.ResourceProviderServicer):
+    """Makes, changes and deletes resources in the emulator for Pulumi's engine."""
+
+    def __init__(self, aws: Aws) -> None:
+        self._aws = aws
+
+    # The names are gRPC's, from pulumi/proto/provider.proto.
+
+    def GetPluginInfo(self, _: Any, __: Any) -> Any:  # noqa: N802, D102
+        return plugin_pb2.PluginInfo(version=importlib.metadata.version("pulumi-aws"))
+
+    def CheckConfig(self, request: Any, _: Any) -> Any:  # noqa: N802, D102
+        return provider_pb2.CheckResponse(inputs=request.news)
+
+    def DiffConfig(self, _: Any, __: Any) -> Any:  # noqa: N802, D102
+        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+
+    def Configure(self, _: Any, __: Any) -> Any:  # noqa: N802, D102
+        return provider_pb2.ConfigureResponse(acceptSecrets=True)
+
+    def Cancel(self, _: Any, __: Any) -> Any:  # noqa: N802, D102
+        return empty_pb2.Empty()
+
+    def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+        with _explained(context):
+            answer = resources.invoke(self._aws, request.tok)
+            return provider_pb2.InvokeResponse(**{"return": _struct(answer)})
+
+    def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Name the resource, or keep its name."""
+        with _explained(context):
+            named = resources.named(
+                request.type, request.name, _wire(request.news), _wire(request.olds)
+            )
+            return provider_pb2.CheckResponse(inputs=_struct(named))
+
+    def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Say which inputs differ, and whether AWS replaces the resource for that."""
+        with _explained(context):
+            before, after = _wire(request.old_inputs), _wire(request.news)
+            keys = sorted(before.keys() | after.keys())
+            changed = [key for key in keys if _seen(before.get(key)) != _seen(after.get(key))]
+            replaces = [
+                key for key in changed if key in resources.kind_of(request.type).replaced_by
+            ]
+            changes = provider_pb2.DiffResponse
+            return provider_pb2.DiffResponse(
+                changes=changes.DIFF_SOME if changed else changes.DIFF_NONE,
+                diffs=changed,
+                replaces=replaces,
+            )
+
+    def Create(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+        with _explained(context):
+            inputs = _wire(request.properties)
+            id_, state = resources.create(self._aws, request.type, request.name, plain(inputs))
+            return provider_pb2.CreateResponse(id=id_, properties=_outputs(inputs, state))
+
+    def Update(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+        with _explained(context):
+            inputs = _wire(request.news)
+            state = resources.update(
+                self._aws, request.type, request.name, request.id, plain(inputs)
+            )
+            return provider_pb2.UpdateResponse(properties=_outputs(inputs, state))
+
+    def Read(self, request: Any, _: Any) -> Any:  # noqa: N802
+        """Give what the engine knows already: nothing but Pulumi changes this emulator."""
+        return provider_pb2.ReadResponse(
+            id=request.id, properties=request.properties, inputs=request.inputs
+        )
+
+    def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+        with _explained(context):
+            state = plain(_wire(request.properties))
+            resources.delete(self._aws, request.type, request.name, request.id, state)
+            return empty_pb2.Empty()
+
+
+@contextlib.contextmanager
+def launcher(url: str, *commands: Path) -> Iterator[dict[str, str]]:
+    """Give the environment in which Pulumi's engine finds this provider, for an emulator.
+
+    Args:
+        url: The emulator's address.
+        commands: Folders of other commands that must be found.
+    """
+    with tempfile.TemporaryDirectory(prefix="s3-logs-") as folder:
+        program = Path(folder) / "pulumi-resource-aws"
+        program.write_text(f'#!/bin/sh\ncd "{ROOT}" && exec "{sys.executable}" -m local.provider\n')
+        program.chmod(0o755)
+        inherited = os.environ.get("PATH", os.defpath)
+        path = os.pathsep.join([folder, *map(str, commands), inherited])
+        yield {"PATH": path, EMULATOR: url}
+
+
+def serve() -> None:
+    """Serve until the engine ends this process."""
+    with contextlib.closing(Aws(os.environ[EMULATOR])) as aws:
+        server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=16))
+        provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(aws), server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        sys.stdout.write(f"{port}\n")
+        sys.stdout.flush()
+        server.wait_for_termination()
+
+
+def _wire(properties: struct_pb2.Struct) -> Wire:
+    return dict(json_format.MessageToDict(properties))
+
+
+def _struct(properties: Wire) -> struct_pb2.Struct:
+    return json_format.ParseDict(properties, struct_pb2.Struct())
+
+
+def _outputs(inputs: Wire, state: resources.Properties) -> struct_pb2.Struct:
+    """Add to the inputs what AWS added to them. What is secret in them stays so."""
+    return _struct({**state, **inputs})
+
+
+def _seen(value: Any) -> Any:
+    """Give what two states are compared by: an archive's content, not where it is."""
+    match value:
+        case {"hash": hash_, **_rest} if resources.MARK in value:
+            return hash_
+        case {"value": inner} if resources.MARK in value:
+            return _seen(inner)
+        case dict():
+            return {key: _seen(inner) for key, inner in value.items() if inner is not None}
+        case list():
+            return [_seen(inner) for inner in value]
+        case _:
+            return value
+
+
+@contextlib.contextmanager
+def _explained(context: Any) -> Iterator[None]:
+    try:
+        yield
+    except resources.ResourceError as error:
+        context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+
+if __name__ == "__main__":
+    serve()

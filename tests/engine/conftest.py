@@ -1,0 +1,20 @@
+"""Pulumi's engine, where its CLI is."""
+
+import os
+import shutil
+
+import pytest
+
+from local import engine
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the CLI where there is none, and say so; in CI that is a failure."""
+    try:
+        engine.cli()
+    except engine.EngineError as error:
+        if os.environ.get("CI") or shutil.which("pulumi"):
+            raise pytest.UsageError(str(error)) from None
+        for item in items:
+            if "tests/engine" in item.path.as_posix():
+                item.add_marker(pytest.mark.skip(reason=str(error)))

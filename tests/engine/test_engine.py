@@ -1,0 +1,339 @@
+"""What `pulumi up` does: the actual program and settings, by Pulumi's own engine, on the emulator.
+
+The tests of one class run in their order, on one stack, as a user would go on.
+"""
+
+import contextlib
+import dataclasses
+import http.client
+import http.server
+import json
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from pulumi import automation
+from pulumi.automation.errors import CommandError
+
+from local import engine
+from local.emulator import Emulator
+from local.twilio import GOOD_SENDER, StandIn
+
+# Pulumi's Automation API closes neither all its event loops nor all its connections.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+ACCOUNT_SID = "AC" + "0" * 32
+SECRET = "canary-secret-of-the-engine"
+PHONE, OTHER_PHONE = "+15005550142", "+15005550143"
+FUNCTIONS = {"aws:lambda/function:Function notify", "aws:lambda/function:Function flush"}
+
+
+@dataclasses.dataclass
+class Whole:
+    """A stack, the emulator it goes to, and the stand-in for Twilio."""
+
+    stack: automation.Stack
+    emulator: Emulator
+    twilio: StandIn
+    events: list[str] = dataclasses.field(default_factory=list)
+
+    def up(self) -> dict[str, set[str]]:
+        """Run `pulumi up`. Gives what it did: operation to resources."""
+        steps: list[Any] = []
+        self.stack.up(on_event=steps.append)
+        return self._done(steps)
+
+    def preview(self) -> dict[str, set[str]]:
+        """Run `pulumi preview`. Gives what `up` would do."""
+        steps: list[Any] = []
+        self.stack.preview(on_event=steps.append)
+        return self._done(steps)
+
+    def configure(self, **settings: str) -> None:
+        engine.configure(self.stack, settings)
+
+    def _done(self, steps: list[Any]) -> dict[str, set[str]]:
+        self.events += [str(step.__dict__) for step in steps]
+        done = defaultdict(set)
+        for step in steps:
+            event = step.resource_pre_event
+            if event and event.metadata.op != automation.OpType.SAME:
+                urn = event.metadata.urn.split("::")
+                done[event.metadata.op.value].add(f"{urn[2].split('$')[-1]} {urn[3]}")
+        return dict(done)
+
+
+@contextlib.contextmanager
+def deployed(
+    emulator: Emulator,
+    *,
+    url: str = "",
+    body: Callable[[], None] | None = None,
+    **settings: str,
+) -> Iterator[Whole]:
+    """Give a stack with settings of a test's own; nothing is deployed yet."""
+    with (
+        StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as twilio,
+        engine.stack(
+            url or emulator.url,
+            {
+                "twilioAccountSid": ACCOUNT_SID,
+                "twilioSecret": SECRET,
+                "fromNumber": GOOD_SENDER,
+                "toNumbers": PHONE,
+                "twilioApiUrl": twilio.url,
+                **settings,
+            },
+            body=body,
+        ) as stack,
+    ):
+        yield Whole(stack, emulator, twilio)
+
+
+def left(emulator: Emulator) -> list[str]:
+    """Give what is in the emulator."""
+    aws = emulator.aws
+    return [
+        *(one["Name"] for one in aws["s3"].list_buckets()["Buckets"]),
+        *(one["FunctionName"] for one in aws["lambda"].list_functions()["Functions"]),
+        *aws["sqs"].list_queues().get("QueueUrls", []),
+        *aws["dynamodb"].list_tables()["TableNames"],
+        *(one["RoleName"] for one in aws["iam"].list_roles()["Roles"]),
+        *(one["logGroupName"] for one in aws["logs"].describe_log_groups()["logGroups"]),
+        *(one["Name"] for one in aws["scheduler"].list_schedules()["Schedules"]),
+    ]
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def whole(emulator: Emulator) -> Iterator[Whole]:
+    with deployed(emulator) as whole:
+        yield whole
+
+
+class TestTheLifeOfAStack:
+    def test_a_preview_of_an_empty_stack_makes_nothing(self, whole: Whole) -> None:
+        planned = whole.preview()
+        assert set(planned) == {"create"}
+        assert planned["create"] >= FUNCTIONS | {"aws:s3/bucket:Bucket logs"}
+        assert left(whole.emulator) == []
+
+    def test_up_makes_it_and_a_log_is_texted(self, whole: Whole) -> None:
+        planned = whole.preview()
+        assert whole.up() == planned
+        outputs = whole.stack.outputs()
+        whole.emulator.aws["s3"].put_object(
+            Bucket=outputs["bucket"].value, Key="app/web.log", Body=b"a line"
+        )
+        (text,) = whole.twilio.wait_for(1, seconds=30)
+        assert text.body.startswith("New log app/web.log, ")
+
+    def test_up_again_changes_nothing(self, whole: Whole) -> None:
+        assert whole.preview() == {}
+        assert whole.up() == {}
+
+    def test_neither_state_nor_events_hold_a_secret_in_plain_text(self, whole: Whole) -> None:
+        state = engine.state_of(whole.stack)
+        assert "handler.notify" in state
+        for hidden in (SECRET, PHONE):
+            assert hidden not in state
+            assert hidden not in "".join(whole.events)
+
+    def test_a_new_secret_changes_the_two_functions_only(self, whole: Whole) -> None:
+        whole.configure(twilioSecret="another-canary")
+        assert whole.up() == {"update": FUNCTIONS}
+        whole.configure(twilioSecret=SECRET)
+        whole.up()
+
+    @pytest.mark.parametrize(
+        ("settings", "changed"),
+        [
+            ({"toNumbers": f"{PHONE},{OTHER_PHONE}"}, FUNCTIONS),
+            ({"quietHours": "22:00-07:00"}, FUNCTIONS),
+            ({"mode": "digest"}, FUNCTIONS),
+            ({"filterSuffix": ".txt"}, {"aws:s3/bucketNotification:BucketNotification logs"}),
+            ({"flushMinutes": "7"}, {"aws:scheduler/schedule:Schedule flush"}),
+            (
+                {"expireLogsAfterDays": "9"},
+                {"aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration logs"},
+            ),
+        ],
+        ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    )
+    def test_a_setting_changes_what_it_is_about_and_replaces_nothing(
+        self, whole: Whole, settings: dict[str, str], changed: set[str]
+    ) -> None:
+        whole.configure(**settings)
+        assert whole.up() == {"update": changed}
+
+    def test_a_bucket_with_a_log_in_it_refuses_to_be_destroyed(self, whole: Whole) -> None:
+        with pytest.raises(CommandError, match=r"Bucket logs: BucketNotEmpty"):
+            whole.stack.destroy()
+        bucket = whole.stack.outputs()["bucket"].value
+        assert "Contents" in whole.emulator.aws["s3"].list_objects_v2(Bucket=bucket)
+
+    def test_unless_it_is_forced_and_then_nothing_is_left(self, whole: Whole) -> None:
+        whole.configure(forceDestroy="true")
+        whole.up()
+        whole.stack.destroy()
+        assert left(whole.emulator) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"toNumbers": "15005550142"}, "toNumbers: …0142 is not in E.164"),
+        ({"fromNumber": ""}, "fromNumber: is not set, nor is messagingServiceSid."),
+        ({"twilioAccountSid": "SK" + "0" * 32}, "but that of an API key"),
+        ({"message": "$file"}, "message: uses $file, but there are only $name"),
+        ({"filterSuffix": "*.log"}, 'pulumi config set filterSuffix ".log"'),
+        ({"quietHours": "22-7"}, "pulumi config set quietHours 22:00-07:00"),
+        ({"flushMinutes": "often"}, "'flushMinutes' must be of type 'integer'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_wrong_setting_is_refused_at_preview(
+    emulator: Emulator, settings: dict[str, str], said: str
+) -> None:
+    with deployed(emulator, **settings) as whole, pytest.raises(CommandError) as caught:
+        whole.preview()
+    assert said in str(caught.value)
+    assert left(emulator) == []
+
+
+def test_a_secret_in_plain_text_is_refused(emulator: Emulator) -> None:
+    with deployed(emulator) as whole:
+        whole.stack.set_config("twilioSecret", automation.ConfigValue("plain"))
+        with pytest.raises(CommandError, match="'twilioSecret' must be encrypted"):
+            whole.preview()
+
+
+def test_a_missing_setting_is_refused(emulator: Emulator) -> None:
+    with deployed(emulator) as whole:
+        whole.stack.remove_config("twilioAccountSid")
+        with pytest.raises(CommandError, match="twilioAccountSid"):
+            whole.preview()
+
+
+def test_a_type_that_the_emulator_does_not_know_names_the_file_to_extend(
+    emulator: Emulator,
+) -> None:
+    def body() -> None:
+        import pulumi_aws as aws  # noqa: PLC0415  # as late as a program imports it
+
+        aws.ec2.Vpc("network", cidr_block="10.0.0.0/16")
+
+    with (
+        deployed(emulator, body=body) as whole,
+        pytest.raises(CommandError, match=r"aws:ec2/vpc:Vpc .*resources\.py"),
+    ):
+        whole.preview()
+
+
+def test_a_subscription_comes_and_goes_and_the_notification_stays(emulator: Emulator) -> None:
+    more = threading.Event()
+
+    def body() -> None:
+        defined = engine.run_program()
+        if more.is_set():
+            defined["logs"].on_object_created("more", defined["notify"].func, filter_suffix=".txt")
+
+    def rules(whole: Whole) -> list[str]:
+        found = emulator.aws["s3"].get_bucket_notification_configuration(
+            Bucket=whole.stack.outputs()["bucket"].value
+        )
+        return sorted(one["Id"] for one in found["LambdaFunctionConfigurations"])
+
+    notification = {"aws:s3/bucketNotification:BucketNotification logs"}
+    permission = {"aws:lambda/permission:Permission more"}
+    with deployed(emulator, body=body) as whole:
+        whole.up()
+        assert rules(whole) == ["notify"]
+        more.set()
+        assert whole.up() == {"create": permission, "update": notification}
+        assert rules(whole) == ["more", "notify"]
+        more.clear()
+        assert whole.up() == {"delete": permission, "update": notification}
+        assert rules(whole) == ["notify"]
+        whole.stack.destroy()
+    assert left(emulator) == []
+
+
+def test_an_update_that_fails_in_the_middle_is_mended_by_the_next(emulator: Emulator) -> None:
+    with (
+        refusing(emulator, r"/functions/flush-\w+/configuration") as (url, refuse),
+        deployed(emulator, url=url) as whole,
+    ):
+        whole.up()
+        whole.configure(mode="digest")
+        refuse.set()
+        with pytest.raises(CommandError, match=r"Function flush: ServiceException: not now"):
+            whole.up()
+        refuse.clear()
+        assert whole.up().keys() == {"update"}
+        assert whole.up() == {}
+        whole.stack.destroy()
+    assert left(emulator) == []
+
+
+@contextlib.contextmanager
+def refusing(emulator: Emulator, path: str) -> Iterator[tuple[str, threading.Event]]:
+    """Give an address in front of the emulator's, where requests for a path may be refused."""
+    refuse = threading.Event()
+    behind = urlsplit(emulator.url)
+
+    class Door(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if refuse.is_set() and re.search(path, self.path):
+                self.answer(
+                    500,
+                    {"x-amzn-errortype": "ServiceException"},
+                    json.dumps({"message": "not now"}).encode(),
+                )
+                return
+            connection = http.client.HTTPConnection(str(behind.hostname), behind.port)
+            with contextlib.closing(connection):
+                connection.request(self.command, self.path, body, dict(self.headers))
+                answer = connection.getresponse()
+                headers = {
+                    name: value
+                    for name, value in answer.getheaders()
+                    if name.lower() not in {"transfer-encoding", "content-length", "connection"}
+                }
+                self.answer(answer.status, headers, answer.read())
+
+        do_GET = do_POST = do_DELETE = do_HEAD = do_PUT  # noqa: N815  # the base class's names
+
+        def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", refuse
+        server.shutdown()
+        thread.join()
