@@ -19,9 +19,10 @@ from typing import Any, NoReturn
 import pulumi
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import EndpointConnectionError
+from pulumi.automation.errors import CommandError
 
-from local import program
-from local.deployment import Deployment
+from local import engine, program
+from local.deployment import Deployed, Deployment
 from local.emulator import Aws, Emulator, EmulatorError, stop_signals
 from local.resources import ResourceError
 from local.twilio import PortInUse, StandIn, Text
@@ -48,9 +49,11 @@ def main() -> None:
             if options.command == "upload":
                 _upload(options.file, options.key)
             else:
-                _demo(dict(options.set), once=options.once)
-    except (EmulatorError, PortInUse, ResourceError, pulumi.RunError) as error:
+                _demo(dict(options.set), once=options.once, by_engine=options.engine)
+    except (EmulatorError, PortInUse, ResourceError, engine.EngineError, pulumi.RunError) as error:
         _fail(str(error))
+    except CommandError:
+        _fail("Pulumi's engine says no; it has said why, above.")
     except KeyboardInterrupt:
         _say("\nStopped; nothing is left behind.")
 
@@ -58,6 +61,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("--once", action="store_true", help="exit after the first text")
+    parser.add_argument(
+        "--engine", action="store_true", help="deploy by Pulumi's own engine, not by its mocks"
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -80,7 +86,7 @@ def _setting(pair: str) -> tuple[str, str]:
     return key, value
 
 
-def _demo(settings: dict[str, str], *, once: bool) -> None:
+def _demo(settings: dict[str, str], *, once: bool, by_engine: bool) -> None:
     started = time.monotonic()
     texts: queue.Queue[Text] = queue.Queue()
     with contextlib.ExitStack() as stack:
@@ -95,12 +101,22 @@ def _demo(settings: dict[str, str], *, once: bool) -> None:
             elsewhere = False
         else:
             elsewhere = True
-        deployment = Deployment(emulator.aws, {**SETTINGS, **settings})
+        settings = {**SETTINGS, **settings}
+        if by_engine:
+            made = stack.enter_context(engine.stack(emulator.url, settings))
+            outputs = made.up(on_output=_say).outputs
+            deployment: Deployed = Deployed(
+                emulator.aws, {key: one.value for key, one in outputs.items()}
+            )
+            _say("Deployed by Pulumi's engine.")
+        else:
+            mocked = Deployment(emulator.aws, settings)
+            deployment = mocked
+            _say(
+                f"Deployed {len(mocked.made)} resources to an emulator of AWS in "
+                f"{time.monotonic() - started:.1f} s."
+            )
         stack.enter_context(_announced(emulator.url, deployment.outputs["bucket"]))
-        _say(
-            f"Deployed {len(deployment.made)} resources to an emulator of AWS in "
-            f"{time.monotonic() - started:.1f} s."
-        )
         key = f"app/{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web.log"
         _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...\n")
         uploaded = time.monotonic()
@@ -128,14 +144,14 @@ def _announced(url: str, bucket: str) -> Iterator[None]:
         RUNNING.unlink(missing_ok=True)
 
 
-def _first(texts: "queue.Queue[Text]", deployment: Deployment) -> Text:
+def _first(texts: "queue.Queue[Text]", deployment: Deployed) -> Text:
     try:
         return texts.get(timeout=PATIENCE)
     except queue.Empty:
         _no_text(f"No text came within {PATIENCE} s", deployment)
 
 
-def _await_decision(deployment: Deployment, url: str) -> None:
+def _await_decision(deployment: Deployed, url: str) -> None:
     """Wait for what the function says became of the text: a real phone shows it elsewhere."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
@@ -149,7 +165,7 @@ def _await_decision(deployment: Deployment, url: str) -> None:
     _no_text(f"The function decided nothing within {PATIENCE} s", deployment)
 
 
-def _no_text(why: str, deployment: Deployment) -> NoReturn:
+def _no_text(why: str, deployment: Deployed) -> NoReturn:
     lines = [line.get("text") or json.dumps(line) for line in deployment.logged()]
     logs = "\n".join(f"  {line}" for line in lines) or "  nothing: S3 did not call it"
     _fail(f"{why}. What the function logged:\n{logs}")

@@ -26,21 +26,39 @@ class Made:
     state: dict[str, Any]
 
 
-class Deployment:
-    """The program's resources in an emulator.
+class Deployed:
+    """The program in an emulator, whoever deployed it.
 
     Attributes:
         aws: Clients of the emulator.
         outputs: What the program exports.
+    """
+
+    def __init__(self, aws: Aws, outputs: Mapping[str, Any]) -> None:
+        self.aws = aws
+        self.outputs = outputs
+
+    def upload(self, key: str, body: bytes = b"a line\n") -> None:
+        """Put a file into the bucket."""
+        self.aws["s3"].put_object(Bucket=self.outputs["bucket"], Key=key, Body=body)
+
+    def logged(self, function: str = "notify") -> list[dict[str, Any]]:
+        """Give what a function logged, decoded; lines that are no JSON as `{"text": …}`."""
+        group = self.outputs[f"{function}LogGroup"]
+        pages = self.aws["logs"].get_paginator("filter_log_events").paginate(logGroupName=group)
+        lines = [event["message"] for page in pages for event in page["events"]]
+        return [_decoded(line) for line in lines]
+
+
+class Deployment(Deployed):
+    """The program, deployed by Pulumi's mocks.
+
+    Attributes:
         made: Its resources, in the order in which they were made.
     """
 
     def __init__(
-        self,
-        aws: Aws,
-        settings: Mapping[str, str],
-        *,
-        path: Path = program.PROGRAM,
+        self, aws: Aws, settings: Mapping[str, str], *, path: Path = program.PROGRAM
     ) -> None:
         """Deploy the program.
 
@@ -53,27 +71,14 @@ class Deployment:
             pulumi.RunError: The program refuses its settings.
             resources.ResourceError: AWS refused a resource.
         """
-        self.aws = aws
         self.made: list[Made] = []
-        self.outputs = program.run(
-            program.Monitor(_Makers(aws, self.made)), settings, stack_name=STACK, program=path
-        )
+        monitor = program.Monitor(_Makers(aws, self.made))
+        super().__init__(aws, program.run(monitor, settings, stack_name=STACK, program=path))
 
     def the(self, type_: str, name: str) -> Made:
         """Give the one resource of that type and name."""
         (found,) = (one for one in self.made if (one.type, one.name) == (type_, name))
         return found
-
-    def upload(self, key: str, body: bytes = b"a line\n") -> None:
-        """Put a file into the bucket."""
-        self.aws["s3"].put_object(Bucket=self.outputs["bucket"], Key=key, Body=body)
-
-    def logged(self, function: str = "notify") -> list[dict[str, Any]]:
-        """Give what a function logged, decoded; lines that are no JSON as `{"text": …}`."""
-        group = self.outputs[f"{function}LogGroup"]
-        pages = self.aws["logs"].get_paginator("filter_log_events").paginate(logGroupName=group)
-        lines = [event["message"] for page in pages for event in page["events"]]
-        return [_decoded(line) for line in lines]
 
     def destroy(self) -> None:
         """Delete everything, in reverse order.

@@ -1,7 +1,6 @@
 """Pulumi's engine, where its CLI is."""
 
 import os
-import shutil
 
 import pytest
 
@@ -13,7 +12,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     try:
         engine.cli()
     except engine.EngineError as error:
-        if os.environ.get("CI") or shutil.which("pulumi"):
+        if os.environ.get("CI"):
             raise pytest.UsageError(str(error)) from None
         for item in items:
             if "tests/engine" in item.path.as_posix():
