@@ -205,7 +205,7 @@ class TestTheLifeOfAStack:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_a_wrong_setting_is_refused_at_preview(
-    emulator: Emulator, settings: dict[str, str], said: str
+    emulator: Emulator, settings: dict[str, Any], said: str
 ) -> None:
     with deployed(emulator, **settings) as whole, pytest.raises(CommandError) as caught:
         whole.preview()
