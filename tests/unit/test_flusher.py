@@ -1,6 +1,7 @@
 """What is held becomes one summary for each phone, and is deleted only then."""
 
 import json
+import tracemalloc
 import zoneinfo
 from typing import Any
 
@@ -207,6 +208,38 @@ def test_a_run_takes_no_more_than_it_has_room_for(
     assert world.held == []
     told = sum(int(body.split()[0]) for _, phone, body in world.texts if phone == PHONE)
     assert told == 33
+
+
+class Heap(World):
+    """A queue too long to look through for each message: what is taken is gone at once."""
+
+    def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+        taken, self.held[:] = self.held[-10:], self.held[:-10]
+        return {"Messages": [{"Body": one.body, "ReceiptHandle": "r" * 400} for one in taken]}
+
+    def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+        return {}
+
+
+def test_a_hundred_thousand_held_texts_fit_the_function() -> None:
+    """In 256 MB there is room for 60 MB of the interpreter and libraries, and for this twice."""
+    heap = Heap(to_numbers=(PHONE,))
+    for number in range(100_000):
+        held_by_hand(heap, f"application-{number % 50}/2026-11-23/host-{number}/web.log")
+    peak, runs = 0, 0
+    while heap.held:
+        before = len(heap.held)
+        if not runs:
+            tracemalloc.start()
+        heap.flush()
+        runs += 1
+        if tracemalloc.is_tracing():
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        assert before - len(heap.held) <= flusher.MESSAGES
+    told = [int(body.split()[0]) for _, _, body in heap.texts]
+    assert (sum(told), len(told)) == (100_000, runs)
+    assert peak < 90_000_000
 
 
 def test_a_run_that_gets_late_leaves_the_rest_to_the_next(world: World) -> None:
