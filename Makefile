@@ -7,7 +7,7 @@ PULUMI_VERSION = $(shell sed -nE 's|.*pulumi/pkg/v3 (v[0-9.]+).*|\1|p' tools/pul
 .PHONY: help demo upload storm pulumi test test-engine check format package lock clean
 
 help: ## List these commands
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
 
 demo: .venv/local ## Deploy to an emulator on this machine, upload a log, show the text (ARGS=--once: and stop)
 	@$(BIN)/python -m local $(ARGS)

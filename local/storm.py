@@ -1,11 +1,10 @@
 """A storm: many files at once for two phones, and the texts that come of them.
 
-    python -m local.storm [FILES]
-
 It ends with one line of JSON: how many files, for each phone how many texts and how many files they
 told of, the seconds it took, and the most memory that a process of each function used.
 """
 
+import argparse
 import collections
 import json
 import re
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from local.deployment import Deployment
-from local.emulator import Emulator
+from local.emulator import Emulator, EmulatorError, stop_signals
 from local.twilio import StandIn
 
 ACCOUNT_SID = "AC" + "0" * 32
@@ -120,10 +119,18 @@ def _measure(memory: dict[str, float]) -> None:
 
 def main() -> None:
     """Run the command line."""
-    files = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    parser = argparse.ArgumentParser(prog="python -m local.storm", description=__doc__)
+    parser.add_argument("files", nargs="?", type=int, default=10_000, help="how many (10000)")
+    files = parser.parse_args().files
     sys.stderr.write(f"A storm of {files} files for {len(PHONES)} phones ...\n")
-    with Emulator() as emulator:
-        sys.stdout.write(json.dumps(storm(emulator, files)) + "\n")
+    try:
+        with stop_signals(), Emulator() as emulator:
+            sys.stdout.write(json.dumps(storm(emulator, files)) + "\n")
+    except (EmulatorError, StormError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped; nothing is left behind.\n")
 
 
 if __name__ == "__main__":
