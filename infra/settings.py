@@ -23,6 +23,12 @@ E164 = re.compile(r"\+[1-9]\d{6,14}")
 SID_OF = {"AC": "an account", "SK": "an API key", "MG": "a Messaging Service"}
 """What a Twilio SID names, by its first two letters: https://www.twilio.com/docs/glossary/what-is-a-sid"""
 
+LONGEST_NUMBERS, LONGEST_MESSAGE = 2000, 500
+"""Characters: the whole environment of a function is 4 KB at most.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -156,6 +162,8 @@ class _Reader:
         numbers = tuple(number.strip() for number in value.split(",") if number.strip())
         if value and not numbers:
             self._mistake(key, "names no phone", remedy)
+        if len(value) > LONGEST_NUMBERS:
+            self._mistake(key, f"is longer than {LONGEST_NUMBERS} characters", remedy)
         for number in dict.fromkeys(numbers):
             if not E164.fullmatch(number):
                 self._mistake(key, f"{masked(number)} {_NOT_E164}", remedy)
@@ -182,6 +190,8 @@ class _Reader:
             self._mistake(key, f"uses {names}, but there are only {known}", remedy)
         elif not value.strip():
             self._mistake(key, "is empty", remedy)
+        elif len(value) > LONGEST_MESSAGE:
+            self._mistake(key, f"is longer than {LONGEST_MESSAGE} characters", remedy)
         return value
 
     def timezone(self, key: str) -> str:

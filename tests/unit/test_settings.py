@@ -106,6 +106,15 @@ PHONES = '-> pulumi config set --secret toNumbers "+15551234567,+15557654321"'
             "message: is empty. -> pulumi config set message 'New log $key, $size, $time'",
         ),
         (
+            {"message": "x" * 501},
+            "message: is longer than 500 characters. "
+            "-> pulumi config set message 'New log $key, $size, $time'",
+        ),
+        (
+            {"toNumbers": ",".join(f"+1500555{number:04}" for number in range(200))},
+            f"toNumbers: is longer than 2000 characters. {PHONES}",
+        ),
+        (
             {"timezone": "Berlin"},
             "timezone: is no IANA time zone, such as Europe/Berlin. "
             "-> pulumi config set timezone UTC",
