@@ -16,7 +16,7 @@ ACCOUNT_SID = "AC" + "0" * 32
 SECRET = "canary-secret-of-the-tests"
 PHONE = "+15005550100"
 OTHER_PHONE = "+15005550101"
-SECONDS = 30  # to wait for anything: a slow machine passes, a broken one fails
+SECONDS = 60  # to wait for anything: a slow machine passes, a broken one fails
 
 
 class Whole(Deployment):
