@@ -12,7 +12,7 @@ import queue
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,7 +37,7 @@ SETTINGS = {
     "flushMinutes": "1",
     "forceDestroy": "true",
 }
-PATIENCE = 60  # seconds to wait for the first text
+PATIENCE = 120  # seconds to wait for the first text; in digest mode a flush comes every minute
 RUNNING = program.ROOT / ".build" / "demo.json"  # where a running demo is, for `upload`
 
 
@@ -117,7 +117,7 @@ def _demo(settings: dict[str, str], *, once: bool, by_engine: bool) -> None:
                 f"{time.monotonic() - started:.1f} s."
             )
         stack.enter_context(_announced(emulator.url, deployment.outputs["bucket"]))
-        key = f"app/{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web.log"
+        key = _example(settings)
         _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...\n")
         uploaded = time.monotonic()
         deployment.upload(key, b"127.0.0.1 GET / 500\n" * 60)
@@ -131,6 +131,15 @@ def _demo(settings: dict[str, str], *, once: bool, by_engine: bool) -> None:
         _say("Stop:         Ctrl-C\n")
         while True:
             _show(texts.get())
+
+
+def _example(settings: Mapping[str, str]) -> str:
+    """Give the key of a log that the program's filters let through."""
+    config = program.config_of(settings)
+    prefix, suffix = (
+        config[f"{program.PROJECT['name']}:filter{end}"] for end in ("Prefix", "Suffix")
+    )
+    return f"{prefix or 'app/'}{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web{suffix}"
 
 
 @contextlib.contextmanager

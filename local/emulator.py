@@ -17,12 +17,15 @@ from typing import Any, Self
 
 import boto3
 import botocore.config
+import botocore.session
 
 REGION = "us-east-1"
 START_SECONDS = 30
 
 # The root user of MiniStack's own account; every other key is checked against its IAM.
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class EmulatorError(Exception):
@@ -41,11 +44,12 @@ class Aws:
     def __getitem__(self, service: str) -> Any:
         """Give the client of one service, such as `s3`."""
         if service not in self._clients:
-            self._clients[service] = boto3.session.Session().client(
+            self._clients[service] = _session().client(
                 service,
                 endpoint_url=self.url,
                 region_name=REGION,
                 config=botocore.config.Config(
+                    proxies={},
                     s3={"addressing_style": "path"},
                     retries={"total_max_attempts": 1},
                     max_pool_connections=50,
@@ -129,7 +133,7 @@ class Emulator:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=1) as answer:  # noqa: S310  # our own address
+            with _DIRECTLY.open(f"{self.url}/_ministack/health", timeout=1) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
@@ -143,6 +147,16 @@ def stop_signals() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _session() -> boto3.session.Session:
+    """Give a session that knows nothing of this machine's profiles, real ones or broken ones."""
+    profile, no_file = (None, None, None, None), (None, None, os.devnull, None)
+    return boto3.session.Session(
+        botocore_session=botocore.session.Session(
+            {"profile": profile, "config_file": no_file, "credentials_file": no_file}
+        )
+    )
 
 
 def _free_port() -> int:

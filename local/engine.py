@@ -67,7 +67,8 @@ def stack(
     with (
         tempfile.TemporaryDirectory(prefix="s3-logs-") as temporary,
         provider.launcher(url, found.parent) as environment,
-        _environment(environment),
+        # Engine, program and provider speak gRPC to each other, never by a proxy.
+        _environment({**environment, "no_grpc_proxy": "127.0.0.1,localhost"}),
     ):
         folder = Path(temporary)
         for name in ("state", "work"):

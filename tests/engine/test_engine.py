@@ -5,7 +5,6 @@ The tests of one class run in their order, on one stack, as a user would go on.
 
 import contextlib
 import dataclasses
-import gc
 import http.client
 import http.server
 import json
@@ -23,12 +22,6 @@ from pulumi.automation.errors import CommandError
 from local import engine
 from local.emulator import Emulator
 from local.twilio import GOOD_SENDER, StandIn
-
-# Pulumi's Automation API closes neither all its event loops nor all its connections.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
 
 ACCOUNT_SID = "AC" + "0" * 32
 SECRET = "canary-secret-of-the-engine"
@@ -112,15 +105,8 @@ def left(emulator: Emulator) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def swept() -> Iterator[None]:
-    """Sweep up what the Automation API left open while pytest still overlooks it."""
-    yield
-    gc.collect()
-
-
 @pytest.fixture(scope="module")
-def emulator(swept: None) -> Iterator[Emulator]:
+def emulator() -> Iterator[Emulator]:
     with Emulator() as running:
         yield running
 

@@ -19,11 +19,11 @@ from tests.local.conftest import SECONDS
 RUNNING = ROOT / ".build" / "demo.json"
 
 
-def demo(*arguments: str, folder: Path) -> subprocess.Popen[str]:
+def demo(*arguments: str, folder: Path, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "local", *arguments],
         cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(folder)},
+        env={**os.environ, "TMPDIR": str(folder), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -71,6 +71,24 @@ def test_a_demo_takes_uploads_until_it_is_stopped(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.stdout.read().endswith("Stopped; nothing is left behind.\n")
         assert process.wait(SECONDS) == 0
+
+
+def test_neither_profiles_nor_proxies_of_this_machine_are_used(tmp_path: Path) -> None:
+    nowhere = "http://127.0.0.1:9"
+    with nothing_left(tmp_path):
+        process = demo(
+            "--once",
+            *("--set", "filterPrefix=some/"),
+            *("--set", "filterSuffix=.txt"),
+            folder=tmp_path,
+            AWS_PROFILE="none",
+            AWS_CONFIG_FILE=str(ROOT / "README.md"),
+            HTTP_PROXY=nowhere,
+            http_proxy=nowhere,
+        )
+        said, _ = process.communicate(timeout=3 * SECONDS)
+    assert process.returncode == 0, said
+    assert re.search(r"New log some/[-\d]+/web\.txt", said)
 
 
 @pytest.mark.parametrize(
