@@ -2,7 +2,7 @@
 
 Whoever uploads a log to the bucket makes S3 call `notify`, which claims each text in the memory and
 sends it by Twilio. What may not go now is held in a queue, until `flush` sends each phone one
-summary. What no retry will mend is kept in the queue of those that failed.
+summary. What no retry will mend is kept in the queue of those that failed. Alarms tell of that.
 """
 
 import pulumi
@@ -14,6 +14,7 @@ from infra.memory import Memory
 from infra.schedule import Schedule
 from infra.settings import Settings
 from infra.texts import FLUSH_SECONDS, Texts
+from infra.watch import Watch, region_of
 
 settings = Settings.load()  # every mistake at once, each with the command that mends it
 
@@ -55,10 +56,29 @@ flush = Schedule(
     timeout_seconds=FLUSH_SECONDS,
     environment=environment,
     secrets_key=secrets_key,
-    allow=[memory.may_claim, memory.may_recall, texts.may_drain, texts.may_fail],
+    allow=[
+        memory.may_claim,
+        memory.may_recall,
+        memory.may_audit,
+        texts.may_drain,
+        texts.may_fail,
+    ],
 )
 
-region = notify.func.arn.apply(lambda arn: arn.split(":")[3])
+watch = Watch(
+    "watch",
+    stack=settings.stack,
+    notify=notify.func,
+    flush=flush.function,
+    texts=texts,
+    flush_minutes=settings.flush_minutes,
+    max_segments_per_day=settings.max_segments_per_day,
+    email=settings.alarm_email,
+)
+
+console = pulumi.Output.concat(
+    "https://", region_of(notify.func.arn), ".console.aws.amazon.com/cloudwatch/home#dashboards/"
+)
 example = f"{settings.filter_prefix}example{settings.filter_suffix}"
 pulumi.export("bucket", logs.bucket.id)
 pulumi.export(
@@ -71,9 +91,7 @@ pulumi.export("flushFunction", flush.function.name)
 pulumi.export("flushLogGroup", flush.function.logging_config.log_group)
 pulumi.export("heldQueue", texts.held.url)
 pulumi.export("failedQueue", texts.failed.url)
+pulumi.export("alarmTopic", watch.topic.arn)
 pulumi.export(
-    "console",
-    pulumi.Output.concat(
-        "https://", region, ".console.aws.amazon.com/lambda/home#/functions/", notify.func.name
-    ),
+    "dashboard", pulumi.Output.concat(console, "dashboard/", watch.dashboard.dashboard_name)
 )

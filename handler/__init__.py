@@ -66,6 +66,7 @@ def _flusher() -> "Flusher":
 
 
 def _parts() -> dict[str, Any]:
+    from handler import log
     from handler.aws import Aws
     from handler.ends import Ends
     from handler.memory import Memory
@@ -74,6 +75,7 @@ def _parts() -> dict[str, Any]:
     from handler.settings import Settings
 
     settings = Settings.from_environment(os.environ)
+    log.of_stack(settings.stack)
     aws = Aws(os.environ)
     return {
         "settings": settings,

@@ -5,13 +5,14 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 
-from handler import due, log
+from handler import due, log, metrics
 from handler.aws import AwsError
 from handler.due import Due
 from handler.events import Unreadable
 from handler.memory import Memory, State
+from handler.metrics import Metric
 from handler.queues import Queue
-from handler.refusals import Refusal
+from handler.refusals import Kind, Refusal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,10 +32,10 @@ class Ends:
     held: Queue
     failed: Queue
 
-    def remember_sent(self, dues: Sequence[Due]) -> None:
-        """End texts that Twilio has accepted, each on its own or all in one summary."""
+    def remember_sent(self, dues: Sequence[Due], sid: str) -> None:
+        """End texts that Twilio has accepted under one SID: one, or all of a summary."""
         with forgiven(len(dues)):
-            self.memory.settle(dues, State.SENT)
+            self.memory.settle(dues, State.SENT, sid)
 
     def hold(self, wanted: Due, reason: str, refusal: Refusal | None = None) -> None:
         """End a text for now: a flush takes it up again.
@@ -51,6 +52,7 @@ class Ends:
             level="WARNING" if refusal else "INFO",
             file=wanted.file,
             phone=wanted.phone,
+            measured={metrics.HELD: 1, **refused(refusal)},
             reason=reason,
             **details,
         )
@@ -65,6 +67,7 @@ class Ends:
             level="ERROR",
             file=wanted.file,
             phone=wanted.phone,
+            measured={metrics.FAILED: 1},
             reason=refusal.kind,
             **refusal.details,
         )
@@ -79,7 +82,20 @@ class Ends:
     def fail_unreadable(self, item: Unreadable) -> None:
         """End a record that nobody can read, as it came."""
         self.failed.send([json.dumps({"unreadable": item.record, "reason": item.reason})])
-        log.decision("failed", level="ERROR", reason="unreadable", meaning=item.reason)
+        log.decision(
+            "failed",
+            level="ERROR",
+            measured={metrics.FAILED: 1},
+            reason="unreadable",
+            code="unreadable",
+            meaning=item.reason,
+        )
+
+
+def refused(refusal: Refusal | None) -> dict[Metric, float]:
+    """Count a refusal of what only an operator can mend."""
+    ours = refusal and refusal.kind is Kind.SETTINGS
+    return {metrics.SETTINGS_REFUSED: 1} if ours else {}
 
 
 @contextlib.contextmanager
@@ -88,4 +104,9 @@ def forgiven(count: int) -> Iterator[None]:
     try:
         yield
     except AwsError as error:
-        log.decision("not remembered", level="ERROR", count=count, meaning=str(error))
+        log.decision(
+            "not remembered",
+            level="ERROR",
+            measured={metrics.FAILED_OPEN: count},
+            meaning=str(error),
+        )

@@ -28,6 +28,10 @@ class LogFile:
     version: str = ""
     sequencer: str = ""
 
+    def age(self, now: float) -> float:
+        """How many seconds ago it was uploaded."""
+        return round(now - self.time.timestamp(), 1)
+
     @property
     def name(self) -> str:
         """The last part of the key: `web.log` of `app/web.log`."""

@@ -5,10 +5,11 @@ import datetime
 import time
 from collections.abc import Callable, Iterator
 
-from handler import due, log, text
+from handler import due, log, metrics, text
+from handler.audit import Audit
 from handler.aws import AwsError
 from handler.due import Due
-from handler.ends import Ends, forgiven
+from handler.ends import Ends, forgiven, refused
 from handler.events import Unreadable
 from handler.notifier import SECONDS_TO_SEND
 from handler.queues import Message
@@ -47,9 +48,10 @@ class Flusher:
         self._sender = sender
         self._ends = ends
         self._clock = clock
+        self._audit = Audit(memory=ends.memory, sender=sender, clock=clock)
 
     def flush(self, seconds_left: Callable[[], float]) -> None:
-        """Drain the queue, text each phone, and delete what has an end.
+        """Drain the queue, text each phone, and delete what has an end; then ask after the sent.
 
         What Twilio does not accept stays on the queue, and comes back when the time of its
         visibility is over.
@@ -63,8 +65,12 @@ class Flusher:
         """
         moment = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
         if self._quiet and moment in self._quiet:
-            log.decision("quiet hours")
-            return
+            log.decision("quiet hours", measured={metrics.FLUSHES: 1})
+        else:
+            self._flush(seconds_left)
+        self._audit.run(seconds_left)
+
+    def _flush(self, seconds_left: Callable[[], float]) -> None:
         waiting, opened = self._drain(seconds_left)
         for phone, dues in self._unsent(waiting).items():
             if seconds_left() < SECONDS_TO_SEND or not self._text(phone, dues):
@@ -74,7 +80,20 @@ class Flusher:
                     one.left -= 1
         done = [one.message for one in opened if not one.left]
         left = self._ends.held.delete(done) + len(opened) - len(done)
-        log.decision("flushed", messages=len(opened), left=left)
+        waits = [
+            wanted.file.age(self._clock())
+            for wanted, messages in waiting.items()
+            if any(one.left for one in messages)
+        ]
+        log.decision(
+            "flushed",
+            measured={
+                metrics.FLUSHES: 1,
+                metrics.BACKLOG: left,
+                metrics.BACKLOG_AGE: max(waits, default=0),
+            },
+            messages=len(opened),
+        )
 
     def _drain(
         self, seconds_left: Callable[[], float]
@@ -108,12 +127,22 @@ class Flusher:
         try:
             sent = self._ends.memory.sent(list(waiting))
         except AwsError as error:
-            log.decision("claim failed open", level="ERROR", meaning=str(error))
+            log.decision(
+                "claim failed open",
+                level="ERROR",
+                measured={metrics.FAILED_OPEN: len(waiting)},
+                meaning=str(error),
+            )
             sent = set()
         by_phone: dict[str, list[Due]] = {}
         for wanted, messages in waiting.items():
             if wanted.id in sent:
-                log.decision("duplicate", file=wanted.file, phone=wanted.phone)
+                log.decision(
+                    "duplicate",
+                    file=wanted.file,
+                    phone=wanted.phone,
+                    measured={metrics.DUPLICATES: 1},
+                )
                 for one in messages:
                     one.left -= 1
             else:
@@ -133,22 +162,26 @@ class Flusher:
         except Refused as error:
             refusal = error.refusal
         else:
-            oldest = min(wanted.file.time for wanted in dues)
+            now = self._clock()
             log.decision(
                 "sent",
                 phone=phone,
+                measured={
+                    metrics.ACCEPTED: 1,
+                    metrics.SEGMENTS: text.segments(body),
+                    metrics.SECONDS_HELD: max(wanted.file.age(now) for wanted in dues),
+                },
                 sid=sid,
                 files=len(dues),
-                segments=text.segments(body),
-                seconds=round(self._clock() - oldest.timestamp(), 1),
             )
-            self._ends.remember_sent(dues)
+            self._ends.remember_sent(dues, sid)
             return True
         if refusal.kind.passes:
             log.decision(
                 "not sent",
                 level="WARNING",
                 phone=phone,
+                measured=refused(refusal),
                 files=len(dues),
                 reason=refusal.kind,
                 **refusal.details,

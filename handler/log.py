@@ -1,12 +1,31 @@
-"""What the functions log: one line of JSON for each decision, for CloudWatch Logs Insights."""
+"""What the functions log: one line of JSON for each decision, for CloudWatch Logs Insights.
+
+The metrics of a decision are in the same line, see `handler.metrics`.
+"""
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Literal
 
+from handler import metrics
 from handler.events import LogFile
+from handler.metrics import Metric
 
 Level = Literal["INFO", "WARNING", "ERROR"]
+
+NOTHING: Mapping[Metric, float] = {}
+
+
+class _Process:
+    """What is the same in every line of one process: a function belongs to one stack."""
+
+    stack = ""
+
+
+def of_stack(stack: str) -> None:
+    """Say which stack's metrics the lines are to carry from now on."""
+    _Process.stack = stack
 
 
 def decision(
@@ -15,6 +34,7 @@ def decision(
     level: Level = "INFO",
     file: LogFile | None = None,
     phone: str | None = None,
+    measured: Mapping[Metric, float] = NOTHING,
     **details: object,
 ) -> None:
     """Log one decision.
@@ -26,6 +46,7 @@ def decision(
         level: Its weight.
         file: The log file it is about.
         phone: The phone it is about; only its last four digits are logged.
+        measured: The metrics that it adds to.
         details: Anything else worth searching for. Never a secret, a whole number or a whole text.
     """
     line: dict[str, object] = {"level": level, "outcome": outcome}
@@ -33,7 +54,8 @@ def decision(
         line |= {"bucket": file.bucket, "key": file.key, "size": file.size}
     if phone:
         line["phone"] = masked(phone)
-    sys.stdout.write(json.dumps(line | details) + "\n")
+    line |= details | metrics.embedded(measured, _Process.stack)
+    sys.stdout.write(json.dumps(line) + "\n")
 
 
 def masked(phone: str) -> str:

@@ -4,12 +4,13 @@ An item is either a text, by its hash, with its state; or a phone's hour, with t
 in it. Both expire by themselves.
 """
 
+import dataclasses
 import enum
 import hashlib
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from handler.aws import Aws, AwsError
@@ -20,10 +21,19 @@ LEASE_SECONDS = 45
 which Lambda tries again what crashed: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
+ASK_AFTER_SECONDS = 60
+"""When Twilio is first asked what became of a text that it accepted."""
+
+AUDITS = 200
+"""How many texts one flush asks after, at most."""
+
 KEPT_SECONDS = 30 * 24 * 60 * 60
 """How long it is remembered that a text was sent: longer than any queue here keeps a message."""
 
 HOUR_SECONDS = 60 * 60
+
+AUDIT_INDEX, AUDIT_DUE = "audit", "due"
+"""The index of the texts to be asked after, and what their `audit` says."""
 
 TRIES = 3
 """How often a claim is tried that another transaction was in the way of."""
@@ -58,6 +68,21 @@ class State(enum.StrEnum):
     SENT = "sent"
     HELD = "held"
     FAILED = "failed"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """A text that Twilio accepted, and of which it is not known yet what became of it.
+
+    Attributes:
+        id: Its item in the table.
+        sid: Twilio's record of it.
+        at: When it was accepted, in seconds since the epoch.
+    """
+
+    id: str
+    sid: str
+    at: int
 
 
 class Memory:
@@ -110,18 +135,36 @@ class Memory:
         """
         self._if_sending(due, "SET lease = :value", {"N": "0"})
 
-    def settle(self, dues: Sequence[Due], state: State) -> None:
+    def settle(self, dues: Sequence[Due], state: State, sid: str = "") -> None:
         """Record that texts were sent, or failed.
+
+        Args:
+            dues: The texts; all that one summary told of.
+            state: Their end.
+            sid: Twilio's record of the text, which is to be asked after once, whatever it told of.
 
         Raises:
             AwsError: The table cannot be reached.
         """
-        expires = {"N": str(int(self._clock()) + KEPT_SECONDS)}
+        now = int(self._clock())
+        expires = {"N": str(now + KEPT_SECONDS)}
+        audit = {
+            "sid": {"S": sid},
+            "sent_at": {"N": str(now)},
+            "audit": {"S": AUDIT_DUE},
+            "ask_at": {"N": str(now + ASK_AFTER_SECONDS)},
+        }
+        first = dues[0].id if sid else ""
         for some in _by(25, dues):
             puts = [
                 {
                     "PutRequest": {
-                        "Item": {"id": {"S": id_}, "state": {"S": state}, "expires": expires}
+                        "Item": {
+                            "id": {"S": id_},
+                            "state": {"S": state},
+                            "expires": expires,
+                            **(audit if id_ == first else {}),
+                        }
                     }
                 }
                 for id_ in dict.fromkeys(due.id for due in some)
@@ -156,27 +199,87 @@ class Memory:
         """
         self._aws.call("dynamodb", "UpdateItem", self._counting(phone, int(self._clock()), None))
 
+    def to_audit(self) -> list[Accepted]:
+        """Give accepted texts that Twilio is to be asked about now, the longest due first.
+
+        Raises:
+            AwsError: The table cannot be reached.
+        """
+        answer = self._aws.call(
+            "dynamodb",
+            "Query",
+            {
+                "TableName": self._table,
+                "IndexName": AUDIT_INDEX,
+                "KeyConditionExpression": "audit = :due AND ask_at <= :now",
+                "ExpressionAttributeValues": {
+                    ":due": {"S": AUDIT_DUE},
+                    ":now": {"N": str(int(self._clock()))},
+                },
+                "Limit": AUDITS,
+            },
+        )
+        return [
+            Accepted(id=item["id"]["S"], sid=item["sid"]["S"], at=int(item["sent_at"]["N"]))
+            for item in answer.get("Items", [])
+        ]
+
+    def audited(self, one: Accepted) -> bool:
+        """Record that it is known what became of a text. False if that was known before.
+
+        Raises:
+            AwsError: The table cannot be reached.
+        """
+        return self._if(
+            one.id, "attribute_exists(audit)", {"UpdateExpression": "REMOVE audit, ask_at"}
+        )
+
+    def ask_later(self, one: Accepted) -> None:
+        """Ask about a text again when it is twice as old.
+
+        Raises:
+            AwsError: The table cannot be reached.
+        """
+        now = int(self._clock())
+        self._if(
+            one.id,
+            "attribute_exists(audit)",
+            {
+                "UpdateExpression": "SET ask_at = :value",
+                "ExpressionAttributeValues": {":value": {"N": str(now + now - one.at)}},
+            },
+        )
+
     def _if_sending(self, due: Due, change: str, value: dict[str, str]) -> None:
         """Change the claim on a text, if it is one still."""
+        self._if(
+            due.id,
+            "#s = :sending",
+            {
+                "UpdateExpression": change,
+                "ExpressionAttributeNames": {"#s": "state"},
+                "ExpressionAttributeValues": {":sending": {"S": State.SENDING}, ":value": value},
+            },
+        )
+
+    def _if(self, id_: str, condition: str, change: Mapping[str, Any]) -> bool:
+        """Change an item on a condition. Whether that held."""
         try:
             self._aws.call(
                 "dynamodb",
                 "UpdateItem",
                 {
                     "TableName": self._table,
-                    "Key": {"id": {"S": due.id}},
-                    "ConditionExpression": "#s = :sending",
-                    "UpdateExpression": change,
-                    "ExpressionAttributeNames": {"#s": "state"},
-                    "ExpressionAttributeValues": {
-                        ":sending": {"S": State.SENDING},
-                        ":value": value,
-                    },
+                    "Key": {"id": {"S": id_}},
+                    "ConditionExpression": condition,
+                    **change,
                 },
             )
         except AwsError as error:
             if error.code != "ConditionalCheckFailedException":
                 raise
+            return False
+        return True
 
     def _claiming(self, due: Due, now: int) -> dict[str, Any]:
         return {

@@ -5,7 +5,7 @@ import datetime
 import time
 from collections.abc import Callable, Iterator
 
-from handler import events, log, text
+from handler import events, log, metrics, text
 from handler.aws import AwsError
 from handler.due import Due
 from handler.ends import Ends
@@ -65,7 +65,7 @@ class Notifier:
                 with _collected(without_end):
                     self._ends.fail_unreadable(item)
                 continue
-            log.decision("seen", file=item)
+            log.decision("seen", file=item, measured={metrics.LOG_FILES: 1})
             for phone in self._settings.to_numbers:
                 with _collected(without_end):
                     self._tell(Due(item, phone), seconds_left)
@@ -79,13 +79,24 @@ class Notifier:
             reason = "over the limit" if claim is Claim.OVER_LIMIT else "too much at once"
             claim = self._claim(wanted, counted=False)
         if claim is Claim.DUPLICATE:
-            log.decision("duplicate", file=wanted.file, phone=wanted.phone)
+            log.decision(
+                "duplicate",
+                file=wanted.file,
+                phone=wanted.phone,
+                measured={metrics.DUPLICATES: 1},
+            )
             return
         if claim is Claim.LEASED:
             raise BeingSent(f"A text to {log.masked(wanted.phone)} is being sent, or was until now")
         if claim is Claim.UNKNOWN:
             # A duplicate beats a loss.
-            log.decision("claim failed open", level="ERROR", file=wanted.file, phone=wanted.phone)
+            log.decision(
+                "claim failed open",
+                level="ERROR",
+                file=wanted.file,
+                phone=wanted.phone,
+                measured={metrics.FAILED_OPEN: 1},
+            )
         try:
             if reason:
                 self._ends.hold(wanted, reason)
@@ -131,11 +142,14 @@ class Notifier:
                 "sent",
                 file=wanted.file,
                 phone=wanted.phone,
+                measured={
+                    metrics.ACCEPTED: 1,
+                    metrics.SEGMENTS: text.segments(body),
+                    metrics.SECONDS_TO_TEXT: wanted.file.age(self._clock()),
+                },
                 sid=sid,
-                segments=text.segments(body),
-                seconds=round(self._clock() - wanted.file.time.timestamp(), 1),
             )
-            self._ends.remember_sent([wanted])
+            self._ends.remember_sent([wanted], sid)
             return
         if refusal.kind.passes:
             self._refusing_until = self._clock() + BREAKER_SECONDS

@@ -47,7 +47,7 @@ class Refusal:
     @property
     def details(self) -> dict[str, Any]:
         """What an operator looks up: the code and what it means."""
-        return {"code": self.code, "meaning": self.meaning}
+        return {"code": str(self.code), "meaning": self.meaning}
 
 
 # Source: https://www.twilio.com/docs/api/errors, one page for each code.
@@ -105,6 +105,9 @@ def refusal(status: int, code: int | None) -> Refusal:
         kind, meaning = Kind.TEXT, "refused for a reason that is not known here"
     return Refusal(kind=kind, code=code or status, meaning=meaning)
 
+
+NOT_FOUND = frozenset({404, 20404})
+"""The codes of what is not there."""
 
 NO_CONNECTION = Refusal(kind=Kind.BUSY, code=0, meaning="no connection to Twilio")
 NO_ANSWER = Refusal(kind=Kind.IN_DOUBT, code=0, meaning="no answer from Twilio in time")

@@ -1,7 +1,9 @@
-"""Sending one text by Twilio's own client."""
+"""Sending one text, and asking what became of it, by Twilio's own client."""
 
+import dataclasses
 import logging
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 import requests
 from twilio.base.exceptions import TwilioException, TwilioRestException
@@ -10,6 +12,9 @@ from twilio.rest import Client
 
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from handler.settings import Settings
+
+if TYPE_CHECKING:
+    from twilio.rest.api.v2010.account.message import MessageInstance
 
 SECONDS = 10.0
 """How long to wait for Twilio to connect, and then for its answer. twilio-python has no default."""
@@ -23,6 +28,22 @@ class Refused(Exception):
         self.refusal = refused
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What became of a text, as far as Twilio knows.
+
+    Attributes:
+        status: Twilio's word, such as `delivered`:
+            https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
+        code: Why it was not delivered; 0 if Twilio does not say.
+        phone: Whom it went to; "" if Twilio does not say.
+    """
+
+    status: str
+    code: int = 0
+    phone: str = ""
+
+
 class Sender(Protocol):
     """Whatever sends a text."""
 
@@ -34,6 +55,13 @@ class Sender(Protocol):
 
         Raises:
             Refused: It was not accepted, or that is in doubt.
+        """
+
+    def delivery(self, sid: str) -> Delivery:
+        """Ask what became of a text.
+
+        Raises:
+            Refused: Twilio does not say.
         """
 
 
@@ -59,8 +87,25 @@ class TwilioSender:
 
     def send(self, phone: str, body: str) -> str:
         """Send a text; see `Sender.send`."""
+        return str(
+            self._ask(lambda: self._messages.create(to=phone, body=body, **self._sender)).sid
+        )
+
+    def delivery(self, sid: str) -> Delivery:
+        """Ask what became of a text; see `Sender.delivery`."""
+        found = self._ask(lambda: self._messages(sid).fetch())
+        return Delivery(
+            status=str(found.status), code=int(found.error_code or 0), phone=str(found.to or "")
+        )
+
+    def _ask(self, request: Callable[[], "MessageInstance"]) -> "MessageInstance":
+        """Make a request to Twilio.
+
+        Raises:
+            Refused: It is refused, or that is in doubt.
+        """
         try:
-            return str(self._messages.create(to=phone, body=body, **self._sender).sid)
+            return request()
         except TwilioRestException as error:
             refused = refusal(error.status, error.code)
         except TwilioException as error:

@@ -40,6 +40,7 @@ class Settings:
         memory_table: The name of the DynamoDB table.
         held_queue: The URL of the queue of texts that are due later.
         failed_queue: The URL of the queue of what no retry will mend.
+        stack: The project and the stack, such as `s3-logs/dev`: whose metrics they are.
     """
 
     twilio_account_sid: str
@@ -57,6 +58,7 @@ class Settings:
     memory_table: str
     held_queue: str
     failed_queue: str
+    stack: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

@@ -48,6 +48,19 @@ def may_invoke(function_arn: pulumi.Input[str]) -> Statement:
     return {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function_arn}
 
 
+def may_publish(
+    service: str, topic_arn: pulumi.Input[str], account: pulumi.Input[str]
+) -> Statement:
+    """Let a service of AWS's publish to one topic, on behalf of one account."""
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sns:Publish",
+        "Resource": topic_arn,
+        "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+    }
+
+
 def tls_only(bucket_arn: pulumi.Input[str]) -> Statement:
     """Refuse whoever speaks to a bucket in plain text.
 

@@ -49,6 +49,8 @@ class Settings:
     max_texts_per_hour: int
     quiet_hours: str
     timezone: str
+    alarm_email: str
+    max_segments_per_day: int
     expire_logs_after_days: int
     protect_bucket: bool
     force_destroy: bool
@@ -77,6 +79,8 @@ class Settings:
             max_texts_per_hour=read.count("maxTextsPerHour", at_least=1),
             quiet_hours=read.quiet_hours("quietHours"),
             timezone=read.timezone("timezone"),
+            alarm_email=read.email("alarmEmail"),
+            max_segments_per_day=read.count("maxSegmentsPerDay", at_least=1),
             expire_logs_after_days=read.count("expireLogsAfterDays", at_least=0),
             protect_bucket=read.switch("protectBucket"),
             force_destroy=read.switch("forceDestroy"),
@@ -84,6 +88,11 @@ class Settings:
         read.one_of("fromNumber", "messagingServiceSid")
         read.raise_mistakes()
         return settings
+
+    @property
+    def stack(self) -> str:
+        """The project and the stack, such as `s3-logs/dev`: whose metrics and alarms they are."""
+        return f"{pulumi.get_project()}/{pulumi.get_stack()}"
 
     def for_handler(self, memory: Memory, texts: Texts) -> dict[str, pulumi.Input[str]]:
         """Give the environment of the functions, as `handler.settings` reads it."""
@@ -104,6 +113,7 @@ class Settings:
                 "memory_table": memory.table.name,
                 "held_queue": texts.held.url,
                 "failed_queue": texts.failed.url,
+                "stack": self.stack,
             }
         )
 
@@ -220,6 +230,13 @@ class _Reader:
                 QuietHours.parse(value, datetime.UTC)
         except ValueError as error:
             self._mistake(key, f"is {error}", remedy)
+        return value
+
+    def email(self, key: str) -> str:
+        remedy = f"{key} you@example.com"
+        value = self._text(key, remedy).strip()
+        if value and not re.fullmatch(r"[^@\s,]+@[^@\s,]+\.[^@\s,]+", value):
+            self._mistake(key, "is not one e-mail address", remedy)
         return value
 
     def count(self, key: str, *, at_least: int, at_most: int = 10**9 - 1) -> int:

@@ -458,6 +458,17 @@ def _create_table(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
             {"AttributeName": one["name"], "AttributeType": one["type"]}
             for one in inputs["attributes"]
         ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": one["name"],
+                "KeySchema": [_pascal(key) for key in one["keySchemas"]],
+                "Projection": {
+                    "ProjectionType": one["projectionType"],
+                    "NonKeyAttributes": one["nonKeyAttributes"],
+                },
+            }
+            for one in inputs["globalSecondaryIndexes"]
+        ],
     )["TableDescription"]
     _update_table(aws, inputs["name"], inputs)
     return inputs["name"], {"arn": made["TableArn"]}
@@ -487,6 +498,63 @@ def _create_schedule(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
 
 def _update_schedule(aws: Aws, _: str, inputs: Properties) -> Properties:
     return {"arn": aws["scheduler"].update_schedule(**_schedule(inputs))["ScheduleArn"]}
+
+
+# SNS, CloudWatch
+
+
+def _create_topic(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    arn = aws["sns"].create_topic(Name=inputs["name"])["TopicArn"]
+    return arn, {"arn": arn}
+
+
+def _put_topic_policy(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    aws["sns"].set_topic_attributes(
+        TopicArn=inputs["arn"], AttributeName="Policy", AttributeValue=inputs["policy"]
+    )
+    return inputs["arn"], {}
+
+
+def _create_subscription(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    arn = aws["sns"].subscribe(
+        TopicArn=inputs["topic"],
+        Protocol=inputs["protocol"],
+        Endpoint=inputs["endpoint"],
+        ReturnSubscriptionArn=True,
+    )["SubscriptionArn"]
+    return arn, {"arn": arn}
+
+
+_ALARM_SETTINGS = (
+    "alarmActions",
+    "alarmDescription",
+    "comparisonOperator",
+    "evaluationPeriods",
+    "insufficientDataActions",
+    "metricName",
+    "namespace",
+    "period",
+    "statistic",
+    "threshold",
+    "treatMissingData",
+)
+
+
+def _put_alarm(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    aws["cloudwatch"].put_metric_alarm(
+        AlarmName=inputs["name"],
+        Dimensions=[{"Name": name, "Value": value} for name, value in inputs["dimensions"].items()],
+        **_pascal({key: inputs[key] for key in _ALARM_SETTINGS}),
+    )
+    (found,) = aws["cloudwatch"].describe_alarms(AlarmNames=[inputs["name"]])["MetricAlarms"]
+    return inputs["name"], {"arn": found["AlarmArn"]}
+
+
+def _put_dashboard(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    aws["cloudwatch"].put_dashboard(
+        DashboardName=inputs["dashboardName"], DashboardBody=inputs["dashboardBody"]
+    )
+    return inputs["dashboardName"], {}
 
 
 KINDS: dict[str, Kind] = {
@@ -576,5 +644,32 @@ KINDS: dict[str, Kind] = {
         delete=lambda aws, _, state: aws["scheduler"].delete_schedule(Name=state["name"]),
         named="name",
         replaced_by=frozenset({"name"}),
+    ),
+    "aws:sns/topic:Topic": Kind(
+        create=_create_topic,
+        delete=lambda aws, arn, _: aws["sns"].delete_topic(TopicArn=arn),
+        named="name",
+        replaced_by=frozenset({"name"}),
+    ),
+    "aws:sns/topicPolicy:TopicPolicy": Kind(
+        create=_put_topic_policy,
+        delete=lambda _, __, ___: None,  # it goes with its topic
+        replaced_by=frozenset({"arn"}),
+    ),
+    "aws:sns/topicSubscription:TopicSubscription": Kind(
+        create=_create_subscription,
+        delete=lambda aws, arn, _: aws["sns"].unsubscribe(SubscriptionArn=arn),
+        replaced_by=frozenset({"endpoint", "protocol", "topic"}),
+    ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": Kind(
+        create=_put_alarm,
+        delete=lambda aws, name, _: aws["cloudwatch"].delete_alarms(AlarmNames=[name]),
+        named="name",
+        replaced_by=frozenset({"name"}),
+    ),
+    "aws:cloudwatch/dashboard:Dashboard": Kind(
+        create=_put_dashboard,
+        delete=lambda aws, name, _: aws["cloudwatch"].delete_dashboards(DashboardNames=[name]),
+        replaced_by=frozenset({"dashboardName"}),
     ),
 }

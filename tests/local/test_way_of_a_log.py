@@ -99,7 +99,7 @@ def test_one_bad_phone_of_two_stops_nobody(deploy: Deploy) -> None:
     (text,) = whole.texts(1)
     assert text.to == PHONE
     (line,) = whole.decided("failed")
-    assert (line["code"], line["phone"]) == (21610, "…0004")
+    assert (line["code"], line["phone"]) == ("21610", "…0004")
     (kept,) = whole.on("failed")
     assert (kept["phone"], kept["file"]["key"]) == (STOPPED, "app/web.log")
 
@@ -109,7 +109,7 @@ def test_a_refused_secret_loses_nothing_and_tells_nothing(deploy: Deploy) -> Non
     whole.upload("app/web.log")
     lines = whole.decided("held", count=2)
     assert {line["phone"] for line in lines} == {"…0100", "…0101"}
-    assert lines[0]["code"] == 20003
+    assert lines[0]["code"] == "20003"
     assert {message["phone"] for message in whole.on("held")} == {PHONE, OTHER_PHONE}
     logged = json.dumps(whole.logged(), ensure_ascii=False)
     for hidden in ("wrong-canary", SECRET, PHONE, OTHER_PHONE, ACCOUNT_SID):

@@ -18,7 +18,7 @@ from handler.memory import Memory
 from handler.notifier import Notifier
 from handler.queues import Queue
 from handler.refusals import Kind, Refusal
-from handler.sender import Refused
+from handler.sender import Delivery, Refused
 from handler.settings import Settings
 from tests.unit.fakes import TIME, settings
 
@@ -52,6 +52,8 @@ class World(Aws):
         }
         self.texts: list[tuple[float, str, str]] = []  # when, phone, body: what phones received
         self.refuses: Callable[[str], Refusal | None] = lambda _phone: None
+        self.deliveries: dict[str, Delivery] = {}  # what became of a text, where it is known
+        self.asked: list[str] = []  # the SIDs that Twilio was asked about
         self.doubtful = False  # Twilio accepts, and its answer is lost
         self.down: set[str] = set()  # the services that do not answer
         self.contended = 0  # how many transactions are cancelled by others
@@ -123,6 +125,14 @@ class World(Aws):
             raise Refused(Refusal(kind=Kind.IN_DOUBT, code=500, meaning="in doubt"))
         return f"SM{len(self.texts):032x}"
 
+    def delivery(self, sid: str) -> Delivery:
+        self._step()
+        self.asked.append(sid)
+        refusal = self.refuses(sid)
+        if refusal:
+            raise Refused(refusal)
+        return self.deliveries.get(sid, Delivery(status="sent"))
+
     # AWS
 
     def call(self, service: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,7 +170,7 @@ class World(Aws):
 
     def _allowed(self, update: Any) -> bool:
         item = self.table.get(update["Key"]["id"]["S"])
-        values = update["ExpressionAttributeValues"]
+        values = update.get("ExpressionAttributeValues", {})
         match update.get("ConditionExpression"):
             case None:
                 return True
@@ -173,6 +183,8 @@ class World(Aws):
                 return item is None or int(item["texts"]["N"]) < int(values[":limit"]["N"])
             case "#s = :sending":
                 return item is not None and item["state"] == values[":sending"]
+            case "attribute_exists(audit)":
+                return item is not None and "audit" in item
             case other:
                 raise AssertionError(other)
 
@@ -180,7 +192,7 @@ class World(Aws):
         if not self._allowed(update):
             raise AwsError("UpdateItem", "ConditionalCheckFailedException", {})
         item = self.table.setdefault(update["Key"]["id"]["S"], {})
-        values = update["ExpressionAttributeValues"]
+        values = update.get("ExpressionAttributeValues", {})
         match update["UpdateExpression"]:
             case "SET #s = :sending, lease = :lease, expires = :expires":
                 item |= {"state": values[":sending"], "lease": values[":lease"]}
@@ -188,6 +200,12 @@ class World(Aws):
                 item["texts"] = {"N": str(int(item.get("texts", {"N": "0"})["N"]) + 1)}
             case "SET #s = :value":
                 item["state"] = values[":value"]
+                return
+            case "REMOVE audit, ask_at":
+                del item["audit"], item["ask_at"]
+                return
+            case "SET ask_at = :value":
+                item["ask_at"] = values[":value"]
                 return
             case "SET lease = :value":
                 item["lease"] = values[":value"]
@@ -215,6 +233,18 @@ class World(Aws):
             if key["id"]["S"] in self.table
         ]
         return {"Responses": {table: found}, "UnprocessedKeys": {}}
+
+    def _Query(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+        assert payload["KeyConditionExpression"] == "audit = :due AND ask_at <= :now"
+        values = payload["ExpressionAttributeValues"]
+        now = int(values[":now"]["N"])
+        found = [
+            {"id": {"S": id_}, **{key: item[key] for key in ("sid", "sent_at", "ask_at")}}
+            for id_, item in self.table.items()
+            if item.get("audit") == values[":due"] and int(item["ask_at"]["N"]) <= now
+        ]
+        found.sort(key=lambda item: int(item["ask_at"]["N"]))
+        return {"Items": found[: payload["Limit"]]}
 
     def _SendMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802
         assert 0 < len(payload["Entries"]) <= 10

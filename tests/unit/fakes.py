@@ -67,6 +67,7 @@ def settings(**changes: Any) -> Settings:
             "held_queue": "https://sqs/held",
             "failed_queue": "https://sqs/failed",
             "timezone": "UTC",
+            "stack": "s3-logs/test",
             **changes,
         }
     )

@@ -31,7 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         self.server.connections.add(self.client_address)
         self.server.requests.append((self.path, self.headers, form))
         if self.server.answers:
@@ -44,6 +44,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(self.server.body)))
         self.end_headers()
         self.wfile.write(self.server.body)
+
+    def do_GET(self) -> None:
+        self.do_POST()
 
     def log_message(self, *_: object) -> None:
         pass

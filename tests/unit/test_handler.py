@@ -24,6 +24,7 @@ ENVIRONMENT = {
     "MEMORY_TABLE": "memory",
     "HELD_QUEUE": "https://sqs/held",
     "FAILED_QUEUE": "https://sqs/failed",
+    "STACK": "s3-logs/test",
     "AWS_REGION": "eu-central-1",
     "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "example",
@@ -71,7 +72,7 @@ def test_in_lambda_an_incomplete_environment_is_one_message_that_names_all() -> 
     assert done.stderr.splitlines()[-1] == (
         "handler.settings.SettingsError: The function's environment lacks TWILIO_ACCOUNT_SID, "
         "TWILIO_SECRET, TWILIO_API_URL, TO_NUMBERS, MESSAGE, MODE, MAX_TEXTS_PER_HOUR, "
-        "MEMORY_TABLE, HELD_QUEUE, FAILED_QUEUE."
+        "MEMORY_TABLE, HELD_QUEUE, FAILED_QUEUE, STACK."
     )
 
 
@@ -142,6 +143,7 @@ def test_notify_claims_what_it_is_told_of(environment: Server) -> None:
 
 def test_flush_takes_from_the_held(environment: Server) -> None:
     handler.flush({}, Context())
-    ((_, headers, body),) = environment.requests
+    (_, headers, body), (_, then, _) = environment.requests
     assert headers["X-Amz-Target"] == "AmazonSQS.ReceiveMessage"
     assert "https://sqs/held" in body
+    assert then["X-Amz-Target"] == "DynamoDB_20120810.Query"  # what is to be asked after

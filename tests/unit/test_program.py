@@ -129,6 +129,7 @@ def test_the_environment_is_what_the_handler_reads(program: Recorded) -> None:
     assert settings.memory_table == "memory-1a2b3c4"
     assert settings.held_queue.endswith("/texts-held-1a2b3c4")
     assert settings.failed_queue.endswith("/texts-failed-1a2b3c4")
+    assert settings.stack == "s3-logs/test"
 
 
 def test_secret_and_numbers_are_secret_wherever_they_go(program: Recorded) -> None:
@@ -229,6 +230,7 @@ def test_each_function_may_do_exactly_this(program: Recorded) -> None:
         ("dynamodb:UpdateItem", "memory-1a2b3c4"),
         ("dynamodb:BatchWriteItem", "memory-1a2b3c4"),
         ("dynamodb:BatchGetItem", "memory-1a2b3c4"),
+        ("dynamodb:Query", "memory-1a2b3c4/index/audit"),
         ("sqs:ReceiveMessage", "texts-held-1a2b3c4"),
         ("sqs:DeleteMessage", "texts-held-1a2b3c4"),
         ("sqs:SendMessage", "texts-failed-1a2b3c4"),
@@ -279,7 +281,9 @@ def test_the_outputs_are_what_a_person_types_next(program: Recorded) -> None:
         "flushLogGroup": "/aws/lambda/flush-1a2b3c4",
         "heldQueue": "https://sqs.eu-central-1.amazonaws.com/123456789012/texts-held-1a2b3c4",
         "failedQueue": "https://sqs.eu-central-1.amazonaws.com/123456789012/texts-failed-1a2b3c4",
-        "console": "https://eu-central-1.console.aws.amazon.com/lambda/home#/functions/notify-1a2b3c4",
+        "alarmTopic": "arn:aws:sns:eu-central-1:123456789012:s3-logs-test-alarms-1a2b3c4",
+        "dashboard": "https://eu-central-1.console.aws.amazon.com/cloudwatch/home"
+        "#dashboards/dashboard/s3-logs-test",
     }
 
 

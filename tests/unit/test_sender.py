@@ -9,7 +9,7 @@ import pytest
 
 from handler import sender
 from handler.refusals import Kind
-from handler.sender import Refused, TwilioSender
+from handler.sender import Delivery, Refused, TwilioSender
 from tests.unit.fakes import PHONE, settings
 from tests.unit.http_server import Server
 
@@ -121,3 +121,18 @@ def test_a_refusal_tells_neither_secret_nor_number_nor_text(
     told = "".join(traceback.format_exception(error)) + repr(error) + caplog.text
     for hidden in (PHONE, "a secret", "a text\n", SID):
         assert hidden not in told
+
+
+def test_what_became_of_a_text_is_asked_by_its_sid(twilio: Server) -> None:
+    twilio.status = 200
+    twilio.body = b'{"sid": "SM0123", "status": "undelivered", "error_code": 30007, "to": "+1500"}'
+    delivery = TwilioSender(settings(twilio_api_url=twilio.url)).delivery("SM0123")
+    assert delivery == Delivery(status="undelivered", code=30007, phone="+1500")
+    assert twilio.requests[0][0] == f"/2010-04-01/Accounts/{SID}/Messages/SM0123.json"
+
+
+def test_a_text_that_twilio_has_no_record_of_is_refused(twilio: Server) -> None:
+    twilio.status, twilio.body = 404, b'{"code": 20404, "message": "m", "status": 404}'
+    with pytest.raises(Refused) as caught:
+        TwilioSender(settings(twilio_api_url=twilio.url)).delivery("SM0123")
+    assert caught.value.refusal.code == 20404

@@ -1,0 +1,170 @@
+"""What an operator is told at once: each alarm with what it means and what to do next."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import pulumi
+
+from handler import metrics
+
+RUNBOOK = "docs/operations.md"
+
+OLDEST_SECONDS = 60 * 60
+"""How old a text may be that a flush cannot send."""
+
+SILENT_FLUSHES = 3
+"""How many flushes in a row may be missing."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """One alarm, over one metric. Without data it is quiet, unless it is about silence.
+
+    Attributes:
+        name: Its name among the stack's.
+        namespace: The metric's namespace.
+        metric: The metric's name.
+        dimensions: The metric's dimensions.
+        statistic: What is made of the metric's values within the minutes.
+        minutes: The length of one period.
+        above: The alarm is on when the metric is above this.
+        silence: After how many periods without any data it is on, instead; 0 for never.
+        means: What has happened.
+        to_do: What to do next.
+        section: The section of the runbook that says more.
+    """
+
+    name: str
+    namespace: str = metrics.NAMESPACE
+    metric: str
+    dimensions: Mapping[str, pulumi.Input[str]]
+    statistic: Literal["Sum", "Maximum"] = "Sum"
+    minutes: int = 5
+    above: float = 0
+    silence: int = 0
+    means: str
+    to_do: str
+    section: str
+
+    def description(self, stack: str) -> str:
+        """Say what an e-mail about it is to say."""
+        return f"{stack}: {self.means} {self.to_do} See {RUNBOOK}#{self.section}"
+
+
+def alarms(
+    *,
+    stack: str,
+    notify: pulumi.Input[str],
+    flush: pulumi.Input[str],
+    failed: pulumi.Input[str],
+    flush_minutes: int,
+    max_segments_per_day: int,
+) -> Sequence[Alarm]:
+    """Give the alarms of a stack.
+
+    Args:
+        stack: The project and the stack, as in the metrics' dimension.
+        notify: The name of the function `notify`.
+        flush: The name of the function `flush`.
+        failed: The name of the queue `failed`.
+        flush_minutes: How often a flush runs.
+        max_segments_per_day: How many segments a day are expected at most.
+    """
+    dimensions: Mapping[str, pulumi.Input[str]] = {metrics.STACK: stack}
+    return (
+        Alarm(
+            name="failed",
+            namespace="AWS/SQS",
+            # Not NumberOfMessagesSent, which does not count what SQS or Lambda put there.
+            metric="ApproximateNumberOfMessagesVisible",
+            dimensions={"QueueName": failed},
+            statistic="Maximum",
+            means="Texts have failed that no retry will mend, or Lambda gave up on an event.",
+            to_do="make status shows why; mend it, then make redrive.",
+            section="something-is-in-failed",
+        ),
+        Alarm(
+            name="held-too-old",
+            metric=metrics.BACKLOG_AGE.name,
+            dimensions=dimensions,
+            statistic="Maximum",
+            above=OLDEST_SECONDS,
+            means="Texts are held for over an hour, since Twilio does not take them.",
+            to_do="Nothing is lost. make status shows what Twilio says.",
+            section="twilio-is-down",
+        ),
+        Alarm(
+            name="settings-refused",
+            metric=metrics.SETTINGS_REFUSED.name,
+            dimensions=dimensions,
+            means="Twilio refuses our credentials, number or permissions.",
+            to_do="Nothing is lost, all is held. make status shows the code; mend the setting.",
+            section="twilio-refuses-us",
+        ),
+        Alarm(
+            name="undelivered",
+            metric=metrics.UNDELIVERED.name,
+            dimensions=dimensions,
+            means="Twilio accepted texts that did not reach their phone.",
+            to_do="make status shows the codes.",
+            section="texts-are-accepted-but-do-not-arrive",
+        ),
+        Alarm(
+            name="notify-errors",
+            namespace="AWS/Lambda",
+            metric="Errors",
+            dimensions={"FunctionName": notify},
+            minutes=15,
+            above=2,  # an event that fails for good fails three times
+            means="The function notify fails again and again.",
+            to_do="Lambda keeps what it gives up on in the queue failed. make tail shows why.",
+            section="a-function-fails",
+        ),
+        Alarm(
+            name="notify-throttled",
+            namespace="AWS/Lambda",
+            metric="Throttles",
+            dimensions={"FunctionName": notify},
+            means="AWS runs no more copies of notify at once: texts come late, none is lost.",
+            to_do="If it goes on, ask AWS for a higher limit of concurrent executions.",
+            section="texts-come-late",
+        ),
+        Alarm(
+            name="flush-errors",
+            namespace="AWS/Lambda",
+            metric="Errors",
+            dimensions={"FunctionName": flush},
+            means="A flush has failed: what is held is held still.",
+            to_do="make tail shows why; make flush tries again at once.",
+            section="a-function-fails",
+        ),
+        Alarm(
+            name="flush-silent",
+            metric=metrics.FLUSHES.name,
+            dimensions=dimensions,
+            minutes=max(5, flush_minutes),
+            silence=SILENT_FLUSHES,
+            means="Nothing was heard from flush: what is held stays held.",
+            to_do="make flush runs it at once and says what is wrong.",
+            section="nothing-is-heard-from-flush",
+        ),
+        Alarm(
+            name="claims-failing-open",
+            metric=metrics.FAILED_OPEN.name,
+            dimensions=dimensions,
+            means="The memory cannot be reached: texts go out, but may go out twice or too often.",
+            to_do="Is DynamoDB in trouble, or the table or a permission gone? See make tail.",
+            section="too-many-texts",
+        ),
+        Alarm(
+            name="segments",
+            metric=metrics.SEGMENTS.name,
+            dimensions=dimensions,
+            minutes=24 * 60,
+            above=max_segments_per_day,
+            means=f"More than maxSegmentsPerDay ({max_segments_per_day}) segments in a day.",
+            to_do="If that is too much: pulumi config set maxTextsPerHour 10, or mode digest.",
+            section="too-many-texts",
+        ),
+    )

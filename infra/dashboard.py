@@ -1,0 +1,193 @@
+"""The dashboard: the way of a log from left to right, then times, reasons, money, errors, lines."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+
+from handler import metrics
+from handler.metrics import Metric
+
+COLUMNS = 24
+"""How wide a dashboard is.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
+"""
+
+Widget = dict[str, Any]
+
+LINES = (
+    "fields @timestamp, outcome, key, phone, reason, code, meaning "
+    "| filter ispresent(outcome) and outcome != 'seen' | sort @timestamp desc | limit 50"
+)
+
+
+def body(
+    *,
+    stack: str,
+    region: pulumi.Input[str],
+    functions: Mapping[str, pulumi.Input[str]],
+    log_groups: Sequence[pulumi.Input[str]],
+    queues: Mapping[str, pulumi.Input[str]],
+    alarms: Sequence[pulumi.Input[str]],
+    max_segments_per_day: int,
+) -> dict[str, Any]:
+    """Give the dashboard of a stack.
+
+    Args:
+        stack: The project and the stack, as in the metrics' dimension.
+        region: Where it is.
+        functions: The names of the functions, by what to call them.
+        log_groups: The names of their log groups.
+        queues: The names of the queues, by what to call them.
+        alarms: The ARNs of the alarms.
+        max_segments_per_day: The line that the segments should stay below.
+    """
+
+    def ours(metric: Metric, statistic: str = "Sum", **options: Any) -> list[Any]:
+        return [
+            *(metrics.NAMESPACE, metric.name, metrics.STACK, stack),
+            {"stat": statistic, **options},
+        ]
+
+    def told_apart(metric: Metric) -> list[Any]:
+        search = (
+            f"SEARCH('{{{metrics.NAMESPACE},{metrics.STACK},{metric.by}}} "
+            f'MetricName="{metric.name}" {metrics.STACK}="{stack}"\', \'Sum\', 300)'
+        )
+        return [{"expression": search, "label": f"{metric.name} ${{PROP('Dim.{metric.by}')}}"}]
+
+    def graph(title: str, *lines: list[Any], **options: Any) -> Widget:
+        return {
+            "type": "metric",
+            "properties": {
+                "title": title,
+                "metrics": list(lines),
+                "region": region,
+                "period": 300,
+                **options,
+            },
+        }
+
+    def number(title: str, line: list[Any]) -> Widget:
+        return graph(title, line, view="singleValue", setPeriodToTimeRange=True, sparkline=True)
+
+    def of_functions(metric: str, statistic: str = "Sum") -> list[list[Any]]:
+        return [
+            ["AWS/Lambda", metric, "FunctionName", name, {"stat": statistic, "label": called}]
+            for called, name in functions.items()
+        ]
+
+    def of_queues(metric: str) -> list[list[Any]]:
+        return [
+            ["AWS/SQS", metric, "QueueName", name, {"stat": "Maximum", "label": called}]
+            for called, name in queues.items()
+        ]
+
+    sources = pulumi.Output.all(*log_groups).apply(
+        lambda names: " | ".join(f"SOURCE '{name}'" for name in names)
+    )
+    rows: list[tuple[int, list[Widget]]] = [
+        (
+            4,
+            [
+                number("1. Log files", ours(metrics.LOG_FILES)),
+                number("2. Duplicates", ours(metrics.DUPLICATES)),
+                number("3. Held", ours(metrics.HELD)),
+                number("4. Accepted", ours(metrics.ACCEPTED)),
+                number("5. Delivered", ours(metrics.DELIVERED)),
+                number("Undelivered", ours(metrics.UNDELIVERED)),
+                number("Failed", ours(metrics.FAILED)),
+                number("Segments", ours(metrics.SEGMENTS)),
+            ],
+        ),
+        (
+            6,
+            [
+                graph(
+                    "Seconds from upload to text",
+                    *(
+                        ours(metrics.SECONDS_TO_TEXT, percentile, label=percentile)
+                        for percentile in ("p50", "p90", "p99")
+                    ),
+                ),
+                graph(
+                    "Seconds that texts were held",
+                    ours(metrics.SECONDS_HELD, "Maximum"),
+                    ours(metrics.BACKLOG_AGE, "Maximum"),
+                ),
+                graph(
+                    "On the queues",
+                    *of_queues("ApproximateNumberOfMessagesVisible"),
+                    ours(metrics.BACKLOG, "Maximum"),
+                ),
+            ],
+        ),
+        (
+            6,
+            [
+                graph("Held, by reason", told_apart(metrics.HELD), stacked=True),
+                graph(
+                    "Failed and undelivered, by Twilio's code",
+                    told_apart(metrics.FAILED),
+                    told_apart(metrics.UNDELIVERED),
+                    stacked=True,
+                ),
+                graph(
+                    "Segments a day: the money",
+                    ours(metrics.SEGMENTS),
+                    period=24 * 60 * 60,
+                    view="timeSeries",
+                    annotations={
+                        "horizontal": [
+                            {"label": "maxSegmentsPerDay", "value": max_segments_per_day}
+                        ]
+                    },
+                ),
+            ],
+        ),
+        (
+            6,
+            [
+                graph("Errors", *of_functions("Errors"), *of_functions("Throttles")),
+                graph(
+                    "Trouble",
+                    ours(metrics.SETTINGS_REFUSED),
+                    ours(metrics.FAILED_OPEN),
+                    ours(metrics.FLUSHES),
+                ),
+                graph("Milliseconds of the functions", *of_functions("Duration", "p99")),
+            ],
+        ),
+        (
+            3,
+            [{"type": "alarm", "properties": {"title": "Alarms", "alarms": list(alarms)}}],
+        ),
+        (
+            9,
+            [
+                {
+                    "type": "log",
+                    "properties": {
+                        "title": "The last decisions",
+                        "region": region,
+                        "query": pulumi.Output.concat(sources, " | ", LINES),
+                        "view": "table",
+                    },
+                }
+            ],
+        ),
+    ]
+    return {"widgets": _placed(rows)}
+
+
+def _placed(rows: Sequence[tuple[int, Sequence[Widget]]]) -> list[Widget]:
+    """Place rows of widgets of one height below each other, each row as wide as the dashboard."""
+    placed, top = [], 0
+    for height, widgets in rows:
+        width = COLUMNS // len(widgets)
+        for number, widget in enumerate(widgets):
+            where = {"x": number * width, "y": top, "width": width, "height": height}
+            placed.append(widget | where)
+        top += height
+    return placed

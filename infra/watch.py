@@ -1,0 +1,130 @@
+"""What watches over a stack: the alarms, whom they tell, and the dashboard."""
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import policy
+from infra.alarms import Alarm, alarms
+from infra.dashboard import body
+from infra.texts import Texts
+
+
+class Watch(pulumi.ComponentResource):
+    """The alarms of a stack, the topic that they go to, and its dashboard.
+
+    Attributes:
+        topic: Where the alarms go; whoever is to hear of them subscribes to it.
+        alarms: The alarms, by their name.
+        dashboard: The dashboard.
+    """
+
+    topic: aws.sns.Topic
+    alarms: dict[str, aws.cloudwatch.MetricAlarm]
+    dashboard: aws.cloudwatch.Dashboard
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        stack: str,
+        notify: aws.lambda_.Function,
+        flush: aws.lambda_.Function,
+        texts: Texts,
+        flush_minutes: int,
+        max_segments_per_day: int,
+        email: str = "",
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare it.
+
+        Args:
+            name: Its name; AWS's names are made of the stack's.
+            stack: The project and the stack, as in the metrics' dimension.
+            notify: The function that S3 calls.
+            flush: The function that texts what is held.
+            texts: The queues.
+            flush_minutes: How often a flush runs.
+            max_segments_per_day: How many segments a day are expected at most.
+            email: Who hears of alarms, once they have confirmed it; "" for nobody.
+            opts: Pulumi's options.
+        """
+        super().__init__("s3logs:infra:Watch", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        title = stack.replace("/", "-")
+        self.topic = aws.sns.Topic(f"{title}-alarms", opts=child)
+        account = aws.get_caller_identity_output(
+            opts=pulumi.InvokeOutputOptions(parent=self)
+        ).account_id
+        aws.sns.TopicPolicy(
+            f"{title}-alarms",
+            arn=self.topic.arn,
+            policy=policy.document(
+                policy.may_publish("cloudwatch.amazonaws.com", self.topic.arn, account)
+            ),
+            opts=child,
+        )
+        if email:
+            aws.sns.TopicSubscription(
+                f"{title}-alarms",
+                topic=self.topic.arn,
+                protocol="email",
+                endpoint=email,
+                opts=child,
+            )
+        self.alarms = {
+            alarm.name: self._alarm(f"{title}-{alarm.name}", alarm, stack)
+            for alarm in alarms(
+                stack=stack,
+                notify=notify.name,
+                flush=flush.name,
+                failed=texts.failed.name,
+                flush_minutes=flush_minutes,
+                max_segments_per_day=max_segments_per_day,
+            )
+        }
+        self.dashboard = aws.cloudwatch.Dashboard(
+            title,
+            dashboard_name=title,
+            dashboard_body=policy.json(
+                body(
+                    stack=stack,
+                    region=region_of(notify.arn),
+                    functions={"notify": notify.name, "flush": flush.name},
+                    log_groups=[notify.logging_config.log_group, flush.logging_config.log_group],
+                    queues={"held": texts.held.name, "failed": texts.failed.name},
+                    alarms=[alarm.arn for alarm in self.alarms.values()],
+                    max_segments_per_day=max_segments_per_day,
+                )
+            ),
+            opts=child,
+        )
+        self.register_outputs({"topic": self.topic.arn})
+
+    def _alarm(self, name: str, alarm: Alarm, stack: str) -> aws.cloudwatch.MetricAlarm:
+        """Declare one alarm.
+
+        One about silence tells of the lack of data rather than of an alarm: else it would be on
+        from the deployment to the first flush.
+        """
+        on = [self.topic.arn]
+        return aws.cloudwatch.MetricAlarm(
+            name,
+            alarm_description=alarm.description(stack),
+            namespace=alarm.namespace,
+            metric_name=alarm.metric,
+            dimensions=alarm.dimensions,
+            statistic=alarm.statistic,
+            period=alarm.minutes * 60,
+            evaluation_periods=alarm.silence or 1,
+            comparison_operator="LessThanThreshold" if alarm.silence else "GreaterThanThreshold",
+            threshold=1 if alarm.silence else alarm.above,
+            treat_missing_data="missing" if alarm.silence else "notBreaching",
+            alarm_actions=on,
+            insufficient_data_actions=on if alarm.silence else [],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def region_of(arn: pulumi.Output[str]) -> pulumi.Output[str]:
+    """Give the region of what has this ARN."""
+    return arn.apply(lambda whole: whole.split(":")[3])

@@ -1,0 +1,131 @@
+"""What became of the accepted texts is asked until it is known, and told once."""
+
+import json
+from typing import Any
+
+import pytest
+
+from handler.audit import LOST, MEANINGS, UNKNOWN_SECONDS
+from handler.memory import ASK_AFTER_SECONDS, AUDITS
+from handler.refusals import NO_CONNECTION, refusal
+from handler.sender import Delivery
+from tests.unit.fake_world import World
+from tests.unit.fakes import PHONE, record
+
+SID = "SM" + "0" * 31 + "1"
+
+
+@pytest.fixture
+def world(capsys: pytest.CaptureFixture[str]) -> World:
+    """A world in which one text was accepted a while ago."""
+    world = World(to_numbers=(PHONE,))
+    world.notify(record("a.log"))
+    world.now += ASK_AFTER_SECONDS
+    capsys.readouterr()
+    return world
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in lines if line["outcome"] != "flushed"]
+
+
+def test_a_delivered_text_is_told_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.deliveries[SID] = Delivery(status="delivered", phone=PHONE)
+    for _ in range(3):
+        world.flush()
+    (line,) = told(capsys)
+    assert (line["outcome"], line["sid"], line["phone"]) == ("delivered", SID, "…0100")
+    assert line["TextsDelivered"] == 1
+    assert world.asked == [SID]
+
+
+@pytest.mark.parametrize("status", sorted(LOST))
+@pytest.mark.parametrize("code", [*MEANINGS, 30999])
+def test_one_that_did_not_arrive_is_told_with_its_code_and_what_it_means(
+    world: World, capsys: pytest.CaptureFixture[str], status: str, code: int
+) -> None:
+    world.deliveries[SID] = Delivery(status=status, code=code, phone=PHONE)
+    world.flush()
+    (line,) = told(capsys)
+    assert (line["outcome"], line["level"], line["code"]) == ("undelivered", "ERROR", str(code))
+    assert line["meaning"]
+    assert line["TextsUndelivered"] == 1
+    assert PHONE not in json.dumps(line)
+
+
+def test_a_text_on_its_way_is_asked_after_again_ever_more_rarely(world: World) -> None:
+    times: list[float] = []
+    while len(times) < 8:
+        before = len(world.asked)
+        world.flush()
+        if len(world.asked) > before:
+            times.append(world.now)
+        world.now += 60
+    ages = [round(time - times[0] + ASK_AFTER_SECONDS) for time in times]
+    assert ages == [60 * 2**number for number in range(8)]
+
+
+def test_what_twilio_never_says_is_given_up_after_half_a_day(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.now += UNKNOWN_SECONDS + 1
+    for _ in range(2):
+        world.flush()
+    (line,) = told(capsys)
+    assert (line["outcome"], line["meaning"]) == ("unconfirmed", "sent")
+
+
+def test_a_record_that_is_gone_is_asked_for_once(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.refuses = lambda sid: refusal(404, 20404) if sid == SID else None
+    for _ in range(2):
+        world.flush()
+    (line,) = told(capsys)
+    assert (line["outcome"], line["meaning"]) == ("unconfirmed", "not found")
+    assert world.asked == [SID]
+
+
+def test_an_outage_only_postpones_it(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.deliveries[SID] = Delivery(status="delivered", phone=PHONE)
+    world.refuses = lambda _: NO_CONNECTION
+    world.flush()
+    world.all_is_well()
+    world.down.add("dynamodb")
+    world.flush()
+    world.all_is_well()
+    assert [line["outcome"] for line in told(capsys)] == ["not audited", "not audited"]
+    world.flush()
+    assert [line["outcome"] for line in told(capsys)] == ["delivered"]
+
+
+def test_a_summary_is_one_text_to_ask_after() -> None:
+    world = World(mode="digest", to_numbers=(PHONE,))
+    world.notify(*(record(f"{number}.log") for number in range(60)))
+    world.flush()
+    world.now += ASK_AFTER_SECONDS
+    world.flush()
+    assert world.asked == [SID]
+
+
+def test_quiet_hours_hold_texts_but_not_the_audit(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quiet = World(to_numbers=(PHONE,), quiet_hours="14:06-15:00")
+    quiet.notify(record("a.log"))
+    quiet.now += ASK_AFTER_SECONDS
+    quiet.flush()
+    assert quiet.asked == [SID]
+
+
+def test_a_flush_asks_after_so_many_and_within_its_time() -> None:
+    world = World(to_numbers=(PHONE,), max_texts_per_hour=1000)
+    world.notify(*(record(f"{number}.log") for number in range(AUDITS + 5)))
+    world.now += ASK_AFTER_SECONDS
+    world.flush(seconds_left=29)
+    assert world.asked == []
+    world.flush()
+    assert len(world.asked) == AUDITS
+    world.flush()
+    assert len(world.asked) == AUDITS + 5

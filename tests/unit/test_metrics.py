@@ -1,0 +1,135 @@
+"""Every metric is measured, in lines that CloudWatch takes it from."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from handler import metrics
+from handler.memory import ASK_AFTER_SECONDS
+from handler.refusals import NO_CONNECTION, refusal
+from handler.sender import Delivery
+from tests.unit.fake_world import VISIBILITY, Stored, World
+from tests.unit.fakes import PHONE, record
+
+# Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+EMBEDDED = {
+    "type": "object",
+    "required": ["_aws"],
+    "properties": {
+        "_aws": {
+            "type": "object",
+            "required": ["Timestamp", "CloudWatchMetrics"],
+            "properties": {
+                "Timestamp": {"type": "integer"},
+                "CloudWatchMetrics": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["Namespace", "Dimensions", "Metrics"],
+                        "properties": {
+                            "Namespace": {"type": "string", "minLength": 1, "maxLength": 1024},
+                            "Dimensions": {
+                                "type": "array",
+                                "minItems": 1,
+                                "items": {
+                                    "type": "array",
+                                    "minItems": 1,
+                                    "maxItems": 30,
+                                    "items": {"type": "string", "minLength": 1, "maxLength": 250},
+                                },
+                            },
+                            "Metrics": {
+                                "type": "array",
+                                "items": {
+                                    "type": "object",
+                                    "required": ["Name"],
+                                    "properties": {
+                                        "Name": {"type": "string", "minLength": 1},
+                                        "Unit": {"enum": ["Seconds", "Count"]},
+                                    },
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        }
+    },
+}
+
+
+def whatever_happens() -> None:
+    """Let everything happen that is measured."""
+    world = World(to_numbers=(PHONE,), max_texts_per_hour=1)
+    world.notify(record("a.log"), record("a.log"), record("b.log"), {"no": "record"})
+    world.flush()
+    world.now += 3600
+    world.refuses = lambda _: refusal(401, 20003)
+    world.notify(record("c.log"))
+    world.flush()
+    world.now += VISIBILITY + 1
+    world.refuses = lambda _: refusal(400, 21610)
+    world.flush()
+    world.all_is_well()
+    world.down.add("dynamodb")
+    world.notify(record("d.log"))
+    world.all_is_well()
+    world.now += ASK_AFTER_SECONDS
+    first, second = (f"SM{number:032x}" for number in (1, 2))
+    world.deliveries[first] = Delivery(status="delivered")
+    world.deliveries[second] = Delivery(status="undelivered", code=30007)
+    world.flush()
+
+
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    whatever_happens()
+    printed = capsys.readouterr().out.splitlines()
+    return [line for line in map(json.loads, printed) if "_aws" in line]
+
+
+def test_every_metric_is_measured_with_its_unit_and_dimensions(lines: list[dict[str, Any]]) -> None:
+    found = {}
+    for line in lines:
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            assert directive["Namespace"] == metrics.NAMESPACE
+            for metric in directive["Metrics"]:
+                found[metric["Name"]] = (metric["Unit"], directive["Dimensions"])
+    assert found == {
+        metric.name: (
+            metric.unit,
+            [["stack"], ["stack", metric.by]] if metric.by else [["stack"]],
+        )
+        for metric in metrics.ALL
+    }
+
+
+def test_every_line_is_one_that_cloudwatch_takes_metrics_from(lines: list[dict[str, Any]]) -> None:
+    for line in lines:
+        jsonschema.validate(line, EMBEDDED)
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            for metric in directive["Metrics"]:
+                assert isinstance(line[metric["Name"]], int | float)
+            for dimension in (one for some in directive["Dimensions"] for one in some):
+                assert isinstance(line[dimension], str)
+
+
+def test_a_backlog_is_as_old_as_the_oldest_file_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(mode="digest", to_numbers=(PHONE,))
+    world.notify(record("a.log", eventTime="2026-11-23T13:05:09Z"), record("b.log"))
+    world.refuses = lambda _: NO_CONNECTION
+    world.flush()
+    world.all_is_well()
+    world.now += VISIBILITY + 1
+    world.flush()
+    flushed = [json.loads(one) for one in capsys.readouterr().out.splitlines() if "flushed" in one]
+    assert [(line["Backlog"], line["BacklogAge"]) for line in flushed] == [(2, 3601), (0, 0)]
+
+
+def test_a_decision_without_metrics_costs_none(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(to_numbers=())
+    world.held.append(Stored(json.dumps({"Event": "s3:TestEvent"}), world.now))
+    world.notify({**record("a.log"), "eventName": "ObjectRemoved:Delete"})
+    assert "_aws" not in capsys.readouterr().out

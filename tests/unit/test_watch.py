@@ -1,0 +1,258 @@
+"""Who is on call hears at once when texts do not go out, and only then."""
+
+import itertools
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from handler import metrics
+from infra.alarms import OLDEST_SECONDS, SILENT_FLUSHES
+from infra.dashboard import COLUMNS
+from local.program import ROOT
+from tests.unit.recorded import ACCOUNT, SETTINGS, Recorded, Resource, record
+
+STACK = "s3-logs/test"
+OF_AWS = {
+    "AWS/Lambda": {"Errors", "Throttles", "Duration"},
+    "AWS/SQS": {"ApproximateNumberOfMessagesVisible"},
+}
+FAILED = ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+
+Found = Mapping[tuple[str, str], float]  # namespace and metric to what is found in each period
+
+
+def ours(metric: metrics.Metric) -> tuple[str, str]:
+    return metrics.NAMESPACE, metric.name
+
+
+HEALTHY: Found = {ours(metrics.FLUSHES): 1, ours(metrics.BACKLOG): 0, ours(metrics.BACKLOG_AGE): 0}
+BUSY: Found = {
+    **HEALTHY,
+    FAILED: 0,
+    ours(metrics.ACCEPTED): 30,
+    ours(metrics.SEGMENTS): 900,
+    ours(metrics.HELD): 1000,
+    ours(metrics.DUPLICATES): 3,
+    ours(metrics.BACKLOG_AGE): OLDEST_SECONDS,
+    ("AWS/Lambda", "Errors"): 0,
+    ("AWS/Lambda", "Throttles"): 0,
+}
+
+
+@pytest.fixture(scope="module")
+def program() -> Recorded:
+    return record({**SETTINGS, "alarmEmail": "on-call@example.com"})
+
+
+def named(program: Recorded) -> dict[str, Resource]:
+    return {one.name.removeprefix("s3-logs-test-"): one for one in program.of_type("MetricAlarm")}
+
+
+def state(alarm: Resource, found: Found) -> str:
+    """Say what CloudWatch makes of an alarm, when each period has the same data.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+    """
+    inputs = alarm.inputs
+    value = found.get((inputs["namespace"], inputs["metricName"]))
+    if value is None:
+        return {"missing": "INSUFFICIENT_DATA", "notBreaching": "OK", "breaching": "ALARM"}[
+            inputs["treatMissingData"]
+        ]
+    breaching = {
+        "GreaterThanThreshold": value > inputs["threshold"],
+        "LessThanThreshold": value < inputs["threshold"],
+    }[inputs["comparisonOperator"]]
+    return "ALARM" if breaching else "OK"
+
+
+def told(program: Recorded, found: Found) -> set[str]:
+    """Give the alarms that tell somebody when this follows upon a healthy state."""
+    on = set()
+    for name, alarm in named(program).items():
+        before, now = state(alarm, HEALTHY), state(alarm, found)
+        actions = {
+            "OK": alarm.inputs.get("okActions"),
+            "ALARM": alarm.inputs["alarmActions"],
+            "INSUFFICIENT_DATA": alarm.inputs["insufficientDataActions"],
+        }
+        if now != before and actions[now]:
+            on.add(name)
+    return on
+
+
+@pytest.mark.parametrize("found", [HEALTHY, BUSY], ids=["no traffic", "traffic"])
+def test_nobody_hears_of_a_healthy_stack(program: Recorded, found: Found) -> None:
+    assert {state(alarm, found) for alarm in named(program).values()} == {"OK"}
+    assert told(program, found) == set()
+
+
+def test_nobody_hears_of_a_stack_that_has_just_been_made(program: Recorded) -> None:
+    """A new alarm begins without data; only a change of its state tells anybody."""
+    states = {name: state(alarm, {}) for name, alarm in named(program).items()}
+    assert states.pop("flush-silent") == "INSUFFICIENT_DATA"
+    assert set(states.values()) == {"OK"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "alarm"),
+    [
+        (FAILED, 1, {"failed"}),
+        (ours(metrics.BACKLOG_AGE), OLDEST_SECONDS + 1, {"held-too-old"}),
+        (ours(metrics.SETTINGS_REFUSED), 1, {"settings-refused"}),
+        (ours(metrics.UNDELIVERED), 1, {"undelivered"}),
+        (("AWS/Lambda", "Errors"), 3, {"notify-errors", "flush-errors"}),
+        (("AWS/Lambda", "Errors"), 1, {"flush-errors"}),
+        (("AWS/Lambda", "Throttles"), 1, {"notify-throttled"}),
+        (ours(metrics.FLUSHES), None, {"flush-silent"}),
+        (ours(metrics.FAILED_OPEN), 1, {"claims-failing-open"}),
+        (ours(metrics.SEGMENTS), 1001, {"segments"}),
+    ],
+)
+def test_somebody_hears_of(
+    program: Recorded, metric: tuple[str, str], value: float | None, alarm: set[str]
+) -> None:
+    found = {key: one for key, one in {**HEALTHY, metric: value}.items() if one is not None}
+    assert told(program, found) == alarm
+
+
+def test_every_alarm_is_among_those_above(program: Recorded) -> None:
+    assert named(program).keys() == {
+        "failed", "held-too-old", "settings-refused", "undelivered", "notify-errors",
+        "notify-throttled", "flush-errors", "flush-silent", "claims-failing-open", "segments",
+    }  # fmt: skip
+
+
+def test_alarms_are_about_this_stack_only(program: Recorded) -> None:
+    names = {"notify-1a2b3c4", "flush-1a2b3c4", "texts-failed-1a2b3c4", STACK}
+    for alarm in named(program).values():
+        (value,) = alarm.inputs["dimensions"].values()
+        assert value in names
+
+
+def test_an_alarm_says_what_it_means_what_to_do_and_where_to_read_on(program: Recorded) -> None:
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    sections = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}
+    for alarm in named(program).values():
+        description = alarm.inputs["alarmDescription"]
+        assert re.match(rf"{STACK}: .+\. .+ See docs/operations\.md#", description)
+        assert description.rpartition("#")[2] in sections
+        assert len(description) <= 1024
+
+
+def test_alarms_go_to_a_topic_that_only_cloudwatch_of_this_account_may_publish_to(
+    program: Recorded,
+) -> None:
+    (statement,) = program.the("TopicPolicy").policy()
+    assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert statement["Action"] == "sns:Publish"
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    for alarm in named(program).values():
+        assert alarm.inputs["alarmActions"] == [statement["Resource"]]
+
+
+def test_the_mail_goes_to_whom_it_is_set_to_go(program: Recorded) -> None:
+    subscription = program.the("TopicSubscription").inputs
+    assert (subscription["protocol"], subscription["endpoint"]) == ("email", "on-call@example.com")
+    assert record().of_type("TopicSubscription") == []
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 60, 1440])
+def test_cloudwatch_takes_the_periods(minutes: int) -> None:
+    """Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
+    asked = record({**SETTINGS, "flushMinutes": str(minutes), "maxSegmentsPerDay": "7"})
+    for alarm in named(asked).values():
+        period = alarm.inputs["period"]
+        whole = period * alarm.inputs["evaluationPeriods"]
+        assert period % 60 == 0
+        assert whole <= (7 * 86400 if period >= 3600 else 86400)
+    silent = named(asked)["flush-silent"].inputs
+    assert silent["period"] >= minutes * 60
+    assert silent["evaluationPeriods"] == SILENT_FLUSHES
+    assert named(asked)["segments"].inputs["threshold"] == 7
+
+
+# The dashboard
+
+
+@pytest.fixture(scope="module")
+def widgets(program: Recorded) -> list[dict[str, Any]]:
+    dashboard = program.the("Dashboard").inputs
+    assert dashboard["dashboardName"] == "s3-logs-test"
+    found = json.loads(dashboard["dashboardBody"])["widgets"]
+    assert isinstance(found, list)
+    return found
+
+
+def shown(widgets: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    """Give the metrics that a dashboard shows."""
+    found = set()
+    for line in itertools.chain(*(one["properties"].get("metrics", []) for one in widgets)):
+        if isinstance(line[0], dict):
+            search = re.search(r"\{(\w+),[\w,]+\} MetricName=\"(\w+)\"", line[0]["expression"])
+            assert search
+            found.add((search[1], search[2]))
+        else:
+            found.add((line[0], line[1]))
+    return found
+
+
+def test_no_widget_overlaps_another_or_the_edge(widgets: list[dict[str, Any]]) -> None:
+    for one in widgets:
+        assert 0 <= one["x"] < one["x"] + one["width"] <= COLUMNS
+        assert 1 <= one["height"] <= 1000
+    for one, other in itertools.combinations(widgets, 2):
+        assert (
+            one["x"] + one["width"] <= other["x"]
+            or other["x"] + other["width"] <= one["x"]
+            or one["y"] + one["height"] <= other["y"]
+            or other["y"] + other["height"] <= one["y"]
+        )
+
+
+def test_every_metric_that_is_shown_or_watched_is_measured(
+    program: Recorded, widgets: list[dict[str, Any]]
+) -> None:
+    known = {ours(metric) for metric in metrics.ALL}
+    known |= {(namespace, name) for namespace, names in OF_AWS.items() for name in names}
+    watched = {
+        (one.inputs["namespace"], one.inputs["metricName"]) for one in named(program).values()
+    }
+    assert shown(widgets) | watched <= known
+
+
+def test_every_metric_that_is_measured_is_shown(widgets: list[dict[str, Any]]) -> None:
+    assert {ours(metric) for metric in metrics.ALL} <= shown(widgets)
+
+
+def test_what_is_told_apart_is_searched_by_the_dimensions_it_is_measured_with(
+    widgets: list[dict[str, Any]],
+) -> None:
+    whole = json.dumps(widgets)
+    for metric in metrics.ALL:
+        if metric.by:
+            assert f"{{{metrics.NAMESPACE},{metrics.STACK},{metric.by}}}" in whole
+
+
+def test_the_dashboard_shows_all_alarms_and_the_lines_of_both_functions(
+    program: Recorded, widgets: list[dict[str, Any]]
+) -> None:
+    (alarms,) = (one for one in widgets if one["type"] == "alarm")
+    assert len(alarms["properties"]["alarms"]) == len(named(program))
+    (lines,) = (one for one in widgets if one["type"] == "log")
+    for function in ("notify", "flush"):
+        assert f"SOURCE '/aws/lambda/{function}-1a2b3c4'" in lines["properties"]["query"]
+
+
+def test_cloudwatch_takes_the_dashboard(widgets: list[dict[str, Any]]) -> None:
+    """Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html"""
+    assert len(widgets) <= 500
+    for one in widgets:
+        assert one["type"] in {"metric", "alarm", "log"}
+        if one["type"] != "alarm":
+            assert one["properties"]["region"] == "eu-central-1"
+        assert len(one["properties"].get("metrics", [])) <= 500
+        assert one["properties"]["title"]
