@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PULUMI_VERSION = $(shell sed -nE 's|.*pulumi/pkg/v3 (v[0-9.]+).*|\1|p' tools/pulumi/go.mod)
 
-.PHONY: help demo upload storm pulumi test test-engine check format package lock clean
+.PHONY: help demo upload storm status smoke redrive flush tail pulumi test test-engine check format package lock clean
 
 help: ## List these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -17,6 +17,15 @@ upload: .venv/local ## Put a file into the running demo's bucket: make upload FI
 
 storm: .venv/local ## Storm the emulator with files, and count what the phones are told (ARGS=2000)
 	@$(BIN)/python -m local.storm $(ARGS)
+
+STACK ?= dev
+status smoke redrive flush tail: .venv/ops
+	@$(BIN)/python -m ops --stack $(STACK) $@
+status: ## Show whether texts go out, what waits and why (STACK=dev; STACK=local is the demo)
+smoke: ## Upload a log and follow it to Twilio's record of the text
+redrive: ## Move what failed back to the held
+flush: ## Text what is held, now
+tail: ## Show what the functions decide, as they do
 
 # In a process of their own: after an update that fails, Pulumi's Automation API leaves its event
 # loop open, which is no other test's business.
@@ -62,6 +71,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
         --no-annotate --no-header --no-emit-index-url
 lock: .venv/tests ## Resolve pyproject.toml's dependencies into the lock files, with hashes
 	@$(LOCK) --group tests $(ARGS) -o tests/requirements.txt
+	@$(LOCK) --group ops -c tests/requirements.txt -o ops/requirements.txt
 	@$(LOCK) --group local -c tests/requirements.txt -o local/requirements.txt
 	@$(LOCK) --group program -c tests/requirements.txt -o requirements.txt
 	@$(LOCK) --group handler -c tests/requirements.txt $(UNUSED:%=--no-emit-package %) \

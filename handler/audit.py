@@ -35,6 +35,11 @@ MEANINGS = {
 }
 
 
+def meaning(code: int) -> str:
+    """Say what a code means that stands on a text which did not arrive."""
+    return MEANINGS.get(code, f"see https://www.twilio.com/docs/api/errors/{code}")
+
+
 class Audit:
     """Asks Twilio what became of each accepted text, until it knows, and reports that once."""
 
@@ -82,7 +87,7 @@ def _report(one: Accepted, delivery: Delivery) -> None:
             measured={metrics.UNDELIVERED: 1},
             sid=one.sid,
             code=str(delivery.code),
-            meaning=MEANINGS.get(delivery.code, "see https://www.twilio.com/docs/api/errors"),
+            meaning=meaning(delivery.code),
         )
     else:
         log.decision(

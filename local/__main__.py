@@ -14,7 +14,7 @@ import textwrap
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pulumi
 from boto3.exceptions import S3UploadFailedError
@@ -22,9 +22,11 @@ from botocore.exceptions import EndpointConnectionError
 from pulumi.automation.errors import CommandError
 
 from local import engine, program
+from local.cli import CliError
 from local.deployment import Deployed, Deployment
 from local.emulator import Aws, Emulator, EmulatorError, stop_signals
 from local.resources import ResourceError
+from local.running import NOTE, NotRunning, Running, announced, find
 from local.twilio import PortInUse, StandIn, Text
 
 ACCOUNT_SID = "AC" + "0" * 32
@@ -38,7 +40,6 @@ SETTINGS = {
     "forceDestroy": "true",
 }
 PATIENCE = 120  # seconds to wait for the first text; in digest mode a flush comes every minute
-RUNNING = program.ROOT / ".build" / "demo.json"  # where a running demo is, for `upload`
 
 
 def main() -> None:
@@ -50,7 +51,14 @@ def main() -> None:
                 _upload(options.file, options.key)
             else:
                 _demo(dict(options.set), once=options.once, by_engine=options.engine)
-    except (EmulatorError, PortInUse, ResourceError, engine.EngineError, pulumi.RunError) as error:
+    except (
+        EmulatorError,
+        NotRunning,
+        PortInUse,
+        ResourceError,
+        CliError,
+        pulumi.RunError,
+    ) as error:
         _fail(str(error))
     except CommandError:
         _fail("Pulumi's engine says no; it has said why, above.")
@@ -116,7 +124,7 @@ def _demo(settings: dict[str, str], *, once: bool, by_engine: bool) -> None:
                 f"Deployed {len(mocked.made)} resources to an emulator of AWS in "
                 f"{time.monotonic() - started:.1f} s."
             )
-        stack.enter_context(_announced(emulator.url, deployment.outputs["bucket"]))
+        stack.enter_context(announced(Running(emulator.url, deployment.outputs)))
         key = _example(settings)
         _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...\n")
         uploaded = time.monotonic()
@@ -140,17 +148,6 @@ def _example(settings: Mapping[str, str]) -> str:
         config[f"{program.PROJECT['name']}:filter{end}"] for end in ("Prefix", "Suffix")
     )
     return f"{prefix or 'app/'}{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web{suffix}"
-
-
-@contextlib.contextmanager
-def _announced(url: str, bucket: str) -> Iterator[None]:
-    """Say where this demo runs, as long as it does."""
-    RUNNING.parent.mkdir(exist_ok=True)
-    RUNNING.write_text(json.dumps({"url": url, "bucket": bucket}))
-    try:
-        yield
-    finally:
-        RUNNING.unlink(missing_ok=True)
 
 
 def _first(texts: "queue.Queue[Text]", deployment: Deployed) -> Text:
@@ -192,15 +189,14 @@ def _show(text: Text, seconds: float | None = None) -> None:
 def _upload(file: Path, key: str | None) -> None:
     if not file.is_file():
         _fail(f"There is no file {file}.")
-    if not RUNNING.is_file():
-        _fail("No demo is running. Start one in another terminal: make demo")
-    running: dict[str, Any] = json.loads(RUNNING.read_text())
-    aws = Aws(running["url"])
+    running = find()
+    bucket = running.outputs["bucket"]
+    aws = Aws(running.url)
     inside = not file.is_absolute() and ".." not in file.parts
     name = key or (file.as_posix() if inside else file.name)
     with contextlib.closing(aws), _connected():
-        aws["s3"].upload_file(str(file), running["bucket"], name)
-    _say(f"Uploaded {file} to s3://{running['bucket']}/{name}")
+        aws["s3"].upload_file(str(file), bucket, name)
+    _say(f"Uploaded {file} to s3://{bucket}/{name}")
 
 
 @contextlib.contextmanager
@@ -208,8 +204,8 @@ def _connected() -> Iterator[None]:
     try:
         yield
     except (S3UploadFailedError, EndpointConnectionError):
-        RUNNING.unlink(missing_ok=True)
-        _fail("The demo is no longer running. Start one in another terminal: make demo")
+        NOTE.unlink(missing_ok=True)
+        raise NotRunning from None
 
 
 def _say(line: str) -> None:

@@ -6,10 +6,8 @@ Pulumi's Automation API; its settings are checked by the CLI against the actual 
 
 import contextlib
 import os
-import re
 import runpy
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,31 +15,11 @@ from typing import Any
 
 from pulumi import automation
 
-from local import program, provider
+from local import ROOT, program, provider
+from local.cli import cli
 
-BUILT = program.ROOT / ".bin"
 STACK = "engine"
 SECRETS = ("twilioSecret", "toNumbers")
-
-
-class EngineError(Exception):
-    """There is no CLI. The message says how to get one."""
-
-
-def cli() -> Path:
-    """Give Pulumi's CLI.
-
-    Raises:
-        EngineError: There is none of version 3.
-    """
-    for folder in (None, str(BUILT)):
-        found = shutil.which("pulumi", path=folder)
-        if found and re.match(r"v3\.", _version(found)):
-            return Path(found)
-    raise EngineError(
-        "There is no Pulumi CLI of version 3 here: make pulumi builds one if Go is installed, or "
-        "see https://www.pulumi.com/docs/install/"
-    )
 
 
 @contextlib.contextmanager
@@ -61,7 +39,7 @@ def stack(
         body: What to run instead of the program.
 
     Raises:
-        EngineError: There is no CLI.
+        local.cli.CliError: There is no CLI.
     """
     found = cli()
     with (
@@ -73,7 +51,7 @@ def stack(
         folder = Path(temporary)
         for name in ("state", "work"):
             (folder / name).mkdir()
-        shutil.copy(program.ROOT / "Pulumi.yaml", folder / "work")
+        shutil.copy(ROOT / "Pulumi.yaml", folder / "work")
         made = automation.create_or_select_stack(
             STACK,
             project_name=program.PROJECT["name"],
@@ -117,12 +95,6 @@ def run_program() -> dict[str, Any]:
 
 def _program() -> None:
     run_program()
-
-
-def _version(command: str) -> str:
-    return subprocess.run(
-        [command, "version"], capture_output=True, text=True, check=False
-    ).stdout.strip()
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ from pulumi.runtime import mocks, rpc, stack
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.settings import SETTINGS, configure
 
-ROOT = Path(__file__).parent.parent
+from local import ROOT
+
 PROGRAM = ROOT / "__main__.py"
 PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
 

@@ -18,10 +18,9 @@ import grpc
 from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from local import resources
+from local import ROOT, resources
 from local.deployment import plain
 from local.emulator import Aws
-from local.program import ROOT
 
 EMULATOR = "S3_LOGS_EMULATOR"
 """The environment variable that tells the provider where the emulator is."""

@@ -4,14 +4,14 @@ import os
 
 import pytest
 
-from local import engine
+from local.cli import CliError, cli
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs the CLI where there is none, and say so; in CI that is a failure."""
     try:
-        engine.cli()
-    except engine.EngineError as error:
+        cli()
+    except CliError as error:
         if os.environ.get("CI"):
             raise pytest.UsageError(str(error)) from None
         for item in items:

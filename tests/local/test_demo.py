@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from local import resources
+from local import ROOT, resources
 from local.emulator import Emulator
-from local.program import ROOT
+from local.running import NOTE
 from tests.local.conftest import SECONDS
-
-RUNNING = ROOT / ".build" / "demo.json"
 
 
 def demo(*arguments: str, folder: Path, **environment: str) -> subprocess.Popen[str]:
@@ -35,7 +33,7 @@ def nothing_left(folder: Path) -> Iterator[None]:
     """Assert that no process, no folder and no note of the demo is left."""
     yield
     assert list(folder.iterdir()) == []
-    assert not RUNNING.exists()
+    assert not NOTE.exists()
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert str(folder) not in processes.stdout
 

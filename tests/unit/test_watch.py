@@ -11,7 +11,7 @@ import pytest
 from handler import metrics
 from infra.alarms import OLDEST_SECONDS, SILENT_FLUSHES
 from infra.dashboard import COLUMNS
-from local.program import ROOT
+from local import ROOT
 from tests.unit.recorded import ACCOUNT, SETTINGS, Recorded, Resource, record
 
 STACK = "s3-logs/test"

@@ -1,0 +1,36 @@
+"""Pulumi's CLI: that of PATH, or the one that `make pulumi` builds."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from local import ROOT
+
+BUILT = ROOT / ".bin"
+
+
+class CliError(Exception):
+    """There is no CLI. The message says how to get one."""
+
+
+def cli() -> Path:
+    """Give Pulumi's CLI.
+
+    Raises:
+        CliError: There is none of version 3.
+    """
+    for folder in (None, str(BUILT)):
+        found = shutil.which("pulumi", path=folder)
+        if found and re.match(r"v3\.", _version(found)):
+            return Path(found)
+    raise CliError(
+        "There is no Pulumi CLI of version 3 here: make pulumi builds one if Go is installed, or "
+        "see https://www.pulumi.com/docs/install/"
+    )
+
+
+def _version(command: str) -> str:
+    return subprocess.run(
+        [command, "version"], capture_output=True, text=True, check=False
+    ).stdout.strip()

@@ -1,0 +1,117 @@
+"""What the functions of a stack have decided: the lines of their logs."""
+
+import dataclasses
+import datetime
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ops.stack import Stack
+
+FUNCTIONS = ("notify", "flush")
+POLL_SECONDS = 1.0
+
+_SHOWN = ("phone", "key", "reason", "code", "meaning", "sid")
+_COUNTED = ("files", "messages")
+_PLATFORM = ("START ", "END ", "REPORT ", "INIT_START ")
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One line of a function's log.
+
+    Attributes:
+        id: What tells it from any other.
+        time: When it was written.
+        function: Which function wrote it.
+        fields: What it says; `text` where it is no JSON.
+    """
+
+    id: str
+    time: datetime.datetime
+    function: str
+    fields: dict[str, Any]
+
+    @property
+    def outcome(self) -> str:
+        """What was decided; "" if it is no decision."""
+        return str(self.fields.get("outcome", ""))
+
+    @property
+    def level(self) -> str:
+        """Its weight."""
+        return str(self.fields.get("level", "INFO"))
+
+    @property
+    def of_lambda(self) -> bool:
+        """Whether Lambda wrote it about its own doings: nothing that an operator looks for."""
+        text = str(self.fields.get("text", ""))
+        return text.startswith(_PLATFORM) or str(self.fields.get("type", "")).startswith("platform")
+
+    def __str__(self) -> str:
+        if not self.outcome:
+            return str(self.fields.get("text") or json.dumps(self.fields))
+        told = [str(self.fields[key]) for key in _SHOWN if self.fields.get(key) not in {None, ""}]
+        told += [f"{self.fields[key]} {key}" for key in _COUNTED if key in self.fields]
+        return "  ".join([self.outcome, *told])
+
+
+def read(stack: Stack, *, since: datetime.datetime, outcomes: tuple[str, ...] = ()) -> list[Line]:
+    """Read the lines of all functions, the oldest first.
+
+    Args:
+        stack: The stack.
+        since: No lines from before.
+        outcomes: Only decisions of these; all lines without.
+    """
+    pattern = " || ".join(f'$.outcome = "{outcome}"' for outcome in outcomes)
+    found = []
+    for function in FUNCTIONS:
+        pages = (
+            stack.aws["logs"]
+            .get_paginator("filter_log_events")
+            .paginate(
+                logGroupName=stack.outputs[f"{function}LogGroup"],
+                startTime=int(since.timestamp() * 1000),
+                filterPattern=f"{{ {pattern} }}" if pattern else "",
+            )
+        )
+        for page in pages:
+            for event in page["events"]:
+                line = Line(
+                    # An emulator has no eventId.
+                    id=f"{event['logStreamName']} {event['timestamp']} {event['message']}",
+                    time=datetime.datetime.fromtimestamp(event["timestamp"] / 1000, datetime.UTC),
+                    function=function,
+                    fields=_decoded(event["message"]),
+                )
+                if not outcomes or line.outcome in outcomes:
+                    found.append(line)
+    return sorted(found, key=lambda line: line.time)
+
+
+def follow(
+    stack: Stack,
+    *,
+    since: datetime.datetime,
+    wait: Callable[[float], object] = time.sleep,
+) -> Iterator[Line]:
+    """Give the lines of all functions as they come, for ever."""
+    seen: set[str] = set()
+    while True:
+        lines = read(stack, since=since)
+        yield from (line for line in lines if line.id not in seen)
+        if lines:
+            # CloudWatch takes lines late: look a minute back, and skip what was given.
+            since = max(since, lines[-1].time - datetime.timedelta(minutes=1))
+            seen = {line.id for line in lines}
+        wait(POLL_SECONDS)
+
+
+def _decoded(message: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(message)
+    except ValueError:
+        fields = None
+    return fields if isinstance(fields, dict) else {"text": message.rstrip()}
