@@ -65,7 +65,12 @@ def _show_flush(console: Console, found: list[Line]) -> None:
 
 def _show_alarms(stack: Stack, console: Console) -> None:
     prefix = stack.settings.stack.replace("/", "-") + "-"
-    alarms = stack.aws["cloudwatch"].describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+    pages = (
+        stack.aws["cloudwatch"].get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
+    )
+    # A stack whose name begins with this one's has alarms of that prefix as well.
+    topic = stack.outputs["alarmTopic"]
+    alarms = [one for page in pages for one in page["MetricAlarms"] if topic in one["AlarmActions"]]
     on = [one for one in alarms if one["StateValue"] == "ALARM"]
     said = f"{len(on)} of {len(alarms)} are on" if on else f"none of {len(alarms)} is on"
     console.print(Text.assemble(("Alarms       ", "bold"), (said, "red" if on else "green")))

@@ -22,10 +22,12 @@ from pulumi.automation.errors import CommandError
 from local import engine
 from local.emulator import Emulator
 from local.twilio import GOOD_SENDER, StandIn
+from ops.stack import OpsError, Stack
 
 ACCOUNT_SID = "AC" + "0" * 32
 SECRET = "canary-secret-of-the-engine"
 PHONE, OTHER_PHONE = "+15005550142", "+15005550143"
+ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 FUNCTIONS = {"aws:lambda/function:Function notify", "aws:lambda/function:Function flush"}
 
 
@@ -102,6 +104,9 @@ def left(emulator: Emulator) -> list[str]:
         *(one["RoleName"] for one in aws["iam"].list_roles()["Roles"]),
         *(one["logGroupName"] for one in aws["logs"].describe_log_groups()["logGroups"]),
         *(one["Name"] for one in aws["scheduler"].list_schedules()["Schedules"]),
+        *(one["TopicArn"] for one in aws["sns"].list_topics()["Topics"]),
+        *(one["AlarmName"] for one in aws["cloudwatch"].describe_alarms()["MetricAlarms"]),
+        *(one["DashboardName"] for one in aws["cloudwatch"].list_dashboards()["DashboardEntries"]),
     ]
 
 
@@ -134,6 +139,16 @@ class TestTheLifeOfAStack:
         (text,) = whole.twilio.wait_for(1, seconds=30)
         assert text.body.startswith("New log app/web.log, ")
 
+    def test_the_operators_commands_find_it_by_pulumis_cli(
+        self, whole: Whole, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, value in whole.stack.workspace.env_vars.items():
+            monkeypatch.setenv(name, value)
+        found = Stack.open(engine.STACK)
+        assert found.outputs["bucket"] == whole.stack.outputs()["bucket"].value
+        with pytest.raises(OpsError, match="no stack named 'none' found"):
+            Stack.open("none")
+
     def test_up_again_changes_nothing(self, whole: Whole) -> None:
         assert whole.preview() == {}
         assert whole.up() == {}
@@ -158,7 +173,20 @@ class TestTheLifeOfAStack:
             ({"quietHours": "22:00-07:00"}, FUNCTIONS),
             ({"mode": "digest"}, FUNCTIONS),
             ({"filterSuffix": ".txt"}, {"aws:s3/bucketNotification:BucketNotification logs"}),
-            ({"flushMinutes": "7"}, {"aws:scheduler/schedule:Schedule flush"}),
+            (
+                {"flushMinutes": "7"},
+                {
+                    "aws:scheduler/schedule:Schedule flush",
+                    f"{ALARM} s3-logs-engine-flush-silent",
+                },
+            ),
+            (
+                {"maxSegmentsPerDay": "7"},
+                {
+                    "aws:cloudwatch/dashboard:Dashboard s3-logs-engine",
+                    f"{ALARM} s3-logs-engine-segments",
+                },
+            ),
             (
                 {"expireLogsAfterDays": "9"},
                 {"aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration logs"},
@@ -171,6 +199,13 @@ class TestTheLifeOfAStack:
     ) -> None:
         whole.configure(**settings)
         assert whole.up() == {"update": changed}
+
+    def test_an_address_for_alarms_is_subscribed_and_forgotten(self, whole: Whole) -> None:
+        subscription = {"aws:sns/topicSubscription:TopicSubscription s3-logs-engine-alarms"}
+        whole.configure(alarmEmail="on-call@example.com")
+        assert whole.up() == {"create": subscription}
+        whole.configure(alarmEmail="")
+        assert whole.up() == {"delete": subscription}
 
     def test_a_bucket_with_a_log_in_it_refuses_to_be_destroyed(self, whole: Whole) -> None:
         with pytest.raises(CommandError, match=r"Bucket logs: BucketNotEmpty"):

@@ -187,6 +187,43 @@ def test_a_function_that_is_killed_is_tried_again_after_its_lease() -> None:
         assert whole.on("held") == []
 
 
+def test_a_flush_tells_once_what_became_of_the_texts(deploy: Deploy) -> None:
+    whole = deploy(toNumbers=f"{PHONE},{OTHER_PHONE}")
+    whole.twilio.undeliverable[OTHER_PHONE] = 30003
+    whole.upload("app/web.log")
+    whole.texts(2)
+    whole.decided("sent", count=2)
+    whole.flush()
+    assert not [one for one in whole.logged("flush") if "delivered" in one.get("outcome", "")]
+    _let_a_minute_pass(whole, texts=2)
+    for _ in range(2):
+        whole.flush()
+    lines = [one for one in whole.logged("flush") if "delivered" in one.get("outcome", "")]
+    assert {(one["outcome"], one["phone"]) for one in lines} == {
+        ("delivered", "…0100"),
+        ("undelivered", "…0101"),
+    }
+    assert len(lines) == 2
+
+
+def _let_a_minute_pass(whole: Whole, *, texts: int) -> None:
+    """Make it time to ask after accepted texts."""
+    table = whole.the("aws:dynamodb/table:Table", "memory").id
+
+    def open_ones() -> list[dict[str, Any]]:
+        found = whole.aws["dynamodb"].scan(TableName=table)["Items"]
+        return [item for item in found if "ask_at" in item]
+
+    until(lambda: len(open_ones()) == texts, f"{texts} texts to ask after")
+    for item in open_ones():
+        whole.aws["dynamodb"].update_item(
+            TableName=table,
+            Key={"id": item["id"]},
+            UpdateExpression="SET ask_at = :then",
+            ExpressionAttributeValues={":then": {"N": "1"}},
+        )
+
+
 # Every permission is needed
 
 
@@ -199,6 +236,7 @@ def test_a_function_that_is_killed_is_tried_again_after_its_lease() -> None:
         ("flush", "dynamodb:UpdateItem", "not remembered"),
         ("flush", "dynamodb:BatchWriteItem", "not remembered"),
         ("flush", "dynamodb:BatchGetItem", "claim failed open"),
+        ("flush", "dynamodb:Query", "not audited"),
         ("flush", "sqs:ReceiveMessage", "AccessDenied"),
         ("flush", "sqs:DeleteMessage", "AccessDenied"),
         ("flush", "sqs:SendMessage", "AccessDenied"),

@@ -1,0 +1,333 @@
+"""What an operator runs, on the emulator; and an alarm, from the function's log to its topic."""
+
+import datetime
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from rich.console import Console
+
+from local import ROOT
+from local.emulator import Emulator
+from local.twilio import UNAUTHORIZED, Fault, StandIn
+from ops import __main__ as ops
+from ops import lines, queues, smoke
+from ops.stack import OpsError, Stack
+from tests.local.conftest import ACCOUNT_SID, PHONE, SECRET, Deploy, Whole, until
+
+STOPPED = "+15005550004"
+HOSTILE = "[bold]x[/bold] \n<b>.log"
+
+
+def stack_of(whole: Whole) -> Stack:
+    return Stack("test", whole.outputs, whole.aws)
+
+
+def said(command: str, whole: Whole) -> str:
+    """Run a command as the command line does. Gives what it prints."""
+    written = io.StringIO()
+    console = Console(file=written, width=200, highlight=False)
+    ops.COMMANDS[command](stack_of(whole), console)
+    return written.getvalue()
+
+
+def smoked(whole: Whole) -> list[str]:
+    """Run the smoke test. Gives its steps."""
+    steps: list[str] = []
+    smoke.Smoke(stack_of(whole), steps.append).run()
+    return [step[10:] for step in steps]
+
+
+@pytest.fixture(scope="module")
+def busy(emulator: Emulator) -> Iterator[Whole]:
+    """A stack on which one text was sent, one is held and one failed."""
+    with StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as twilio:
+        whole = Whole(emulator, twilio, toNumbers=f"{PHONE},{STOPPED}", maxTextsPerHour="1")
+        whole.upload(HOSTILE)
+        whole.decided("failed")
+        whole.texts(1)
+        whole.upload("over the limit.log")
+        whole.decided("held")
+        yield whole
+        whole.destroy()
+
+
+def test_status_shows_what_was_sent_what_waits_and_why(busy: Whole) -> None:
+    shown = said("status", busy)
+    for told in (
+        "s3-logs/local",
+        "…0100, …0004",
+        "instant, at most 1 texts a phone and hour",
+        "none of 10 is on",
+        "delivered",
+        "[bold]x[/bold]",
+        "over the limit",
+        "phone (21610: the recipient replied STOP)",
+        "make redrive",
+    ):
+        assert told in shown, shown
+    for hidden in (PHONE, STOPPED, SECRET):
+        assert hidden not in shown
+
+
+def test_status_takes_nothing_from_the_queues(busy: Whole) -> None:
+    before = {queue: queues.count(stack_of(busy), queue) for queue in ("held", "failed")}
+    assert all(before.values())
+    for _ in range(2):
+        said("status", busy)
+    assert len(busy.on("held")) == before["held"]
+    assert len(busy.on("failed")) == before["failed"]
+
+
+def test_status_shows_quiet_hours_in_force_and_a_text_that_did_not_arrive(deploy: Deploy) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    hours = f"{now - datetime.timedelta(hours=1):%H:%M}-{now + datetime.timedelta(hours=1):%H:%M}"
+    assert f"{hours} UTC, now" in said("status", deploy(quietHours=hours))
+    whole = deploy()
+    whole.twilio.undeliverable[PHONE] = 30007
+    whole.upload("a.log")
+    whole.texts(1)
+    whole.decided("sent")
+    assert "undelivered 30007: a carrier's filter took it for spam" in said("status", whole)
+
+
+def test_smoke_follows_a_log_to_its_delivery_and_removes_it(deploy: Deploy) -> None:
+    whole = deploy(filterPrefix="app/", filterSuffix=".txt")
+    uploaded, *rest = smoked(whole)
+    assert uploaded.startswith("uploaded app/smoke-")
+    assert rest == [
+        "notify has seen it",
+        f"Twilio accepted the text to …0100 as {whole.twilio.texts[0].sid}",
+        "delivered to …0100",
+        "removed the file",
+    ]
+    assert "Contents" not in whole.aws["s3"].list_objects_v2(Bucket=whole.outputs["bucket"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "undeliverable", "why"),
+    [
+        (UNAUTHORIZED, {}, r"held for …0100: wrong credentials, or the account is suspended"),
+        (None, {PHONE: 30003}, r"not delivered: undelivered, 30003: the phone is switched off"),
+    ],
+)
+def test_smoke_says_where_a_log_stops_and_removes_it(
+    deploy: Deploy, fault: Fault | None, undeliverable: dict[str, int], why: str
+) -> None:
+    whole = deploy()
+    whole.twilio.undeliverable |= undeliverable
+    if fault:
+        whole.twilio.fault(fault)
+    with pytest.raises(smoke.Stopped, match=why):
+        smoked(whole)
+    assert "Contents" not in whole.aws["s3"].list_objects_v2(Bucket=whole.outputs["bucket"])
+
+
+def test_smoke_says_that_s3_calls_nobody(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = deploy()
+    whole.aws["s3"].put_bucket_notification_configuration(
+        Bucket=whole.outputs["bucket"], NotificationConfiguration={}
+    )
+    monkeypatch.setattr(smoke, "SEEN_SECONDS", 1)
+    monkeypatch.setattr(smoke, "UPLOADS", 2)
+    with pytest.raises(smoke.Stopped, match="S3 did not call it"):
+        smoked(whole)
+
+
+def test_smoke_is_content_with_what_is_held_by_a_setting(deploy: Deploy) -> None:
+    assert "held for …0100, as set: digest; a flush texts it" in smoked(deploy(mode="digest"))
+
+
+def test_what_failed_is_redriven_and_flushed_with_one_command_each(deploy: Deploy) -> None:
+    whole = deploy()
+    event = whole.event("given up.log")
+    envelope = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event}
+    for _ in range(12):
+        whole.aws["sqs"].send_message(
+            QueueUrl=whole.outputs["failedQueue"], MessageBody=json.dumps(envelope)
+        )
+    assert "Lambda gave up on it: RetriesExhausted" in said("status", whole)
+    assert said("redrive", whole).startswith("12 back on held.")
+    assert said("redrive", whole) == "Nothing has failed.\n"
+    flushed = said("flush", whole)
+    assert "12 were held, 0 are now." in flushed
+    assert "sent  …0100" in flushed
+    assert len(whole.texts(1)) == 1
+
+
+def test_a_flush_that_fails_says_why(deploy: Deploy) -> None:
+    whole = deploy()
+    whole.aws["lambda"].update_function_configuration(
+        FunctionName=whole.outputs["flushFunction"], Environment={"Variables": {}}
+    )
+    with pytest.raises(OpsError, match="The flush failed: "):
+        said("flush", whole)
+
+
+def test_tail_gives_each_line_once_as_it_comes(deploy: Deploy) -> None:
+    whole = deploy()
+    whole.upload("first.log")
+    whole.decided("sent")
+
+    def upload_more(_seconds: float) -> None:
+        if len(whole.twilio.texts) == 1:
+            whole.upload("second.log")
+            whole.texts(2)
+
+    since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5)
+    found = []
+    for line in lines.follow(stack_of(whole), since=since, wait=upload_more):
+        found.append((line.outcome, line.fields.get("key")))
+        if found[-1] == ("sent", "second.log"):
+            break
+    decisions = [one for one in found if one[0] == "sent"]
+    assert decisions == [("sent", "first.log"), ("sent", "second.log")]
+
+
+def test_a_stack_of_another_version_is_told_from_this_one(deploy: Deploy) -> None:
+    whole = deploy()
+    whole.aws["lambda"].update_function_configuration(
+        FunctionName=whole.outputs["notifyFunction"], Environment={"Variables": {"MODE": "x"}}
+    )
+    with pytest.raises(OpsError, match="pulumi up --stack test"):
+        said("status", whole)
+
+
+# The command line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "told"),
+    [
+        (["--stack", "local", "status"], {}, "No demo is running. Start one"),
+        (["--stack", "none", "status"], {"PATH": "/nowhere"}, "no Pulumi CLI"),
+    ],
+)
+def test_what_is_missing_is_one_clear_line(
+    arguments: list[str],
+    environment: dict[str, str],
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("local.cli.BUILT", ROOT / "none")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["ops", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        ops.main()
+    assert caught.value.code == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_a_refusal_of_aws_is_one_clear_line(
+    busy: Whole, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = Stack("test", {**busy.outputs, "notifyFunction": "none"}, busy.aws)
+    monkeypatch.setattr(Stack, "open", lambda _: gone)
+    monkeypatch.setattr(sys, "argv", ["ops", "smoke"])
+    with pytest.raises(SystemExit):
+        ops.main()
+    assert "AWS says no to GetFunctionConfiguration" in capsys.readouterr().err
+
+
+def test_without_credentials_it_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], busy: Whole
+) -> None:
+    outputs = {**busy.outputs, "alarmTopic": "arn:aws:sns:eu-central-1:1:alarms"}
+    monkeypatch.setattr("ops.stack._outputs", lambda _: outputs)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(sys, "argv", ["ops", "status"])
+    with pytest.raises(SystemExit):
+        ops.main()
+    assert capsys.readouterr().err.startswith("AWS does not know who you are")
+
+
+def test_help_tells_of_every_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ops", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for command in ops.COMMANDS:
+        assert f"  {command}" in done.stdout
+
+
+# From the function's log to the topic
+
+
+def test_what_a_function_measures_raises_the_alarm_and_reaches_the_topic(deploy: Deploy) -> None:
+    """The emulator takes no metrics from logs, as CloudWatch does; this test hands them over.
+
+    Its alarms know neither dimensions nor missing data; that is tests/unit/test_watch.py's.
+    """
+    whole = deploy(twilioSecret="wrong")
+    sqs = whole.aws["sqs"]
+    inbox = sqs.create_queue(QueueName=f"inbox-{whole.outputs['bucket']}")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])
+    arn = attributes["Attributes"]["QueueArn"]
+    anybody = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [anybody]})
+    sqs.set_queue_attributes(QueueUrl=inbox, Attributes={"Policy": policy})
+    whole.aws["sns"].subscribe(TopicArn=whole.outputs["alarmTopic"], Protocol="sqs", Endpoint=arn)
+    whole.upload("a.log")
+    whole.decided("held")
+    for line in whole.logged("notify"):
+        _hand_over(whole, line)
+
+    def mail() -> list[dict[str, Any]]:
+        whole.aws["cloudwatch"].describe_alarms()
+        found = sqs.receive_message(
+            QueueUrl=inbox, MaxNumberOfMessages=10, VisibilityTimeout=0
+        ).get("Messages", [])
+        return [json.loads(json.loads(one["Body"])["Message"]) for one in found]
+
+    until(mail, "a message on the topic")
+    refused = "s3-logs/local: Twilio refuses our credentials, number or permissions."
+    assert any(one["AlarmDescription"].startswith(refused) for one in mail())
+    shown = said("status", whole)
+    assert "of 10 are on" in shown, shown
+    assert refused in shown
+    sqs.delete_queue(QueueUrl=inbox)
+
+
+def _hand_over(whole: Whole, line: dict[str, Any]) -> None:
+    """Do what CloudWatch does with a line of a log that has metrics in it."""
+    for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+        for dimensions in directive["Dimensions"]:
+            whole.aws["cloudwatch"].put_metric_data(
+                Namespace=directive["Namespace"],
+                MetricData=[
+                    {
+                        "MetricName": metric["Name"],
+                        "Unit": metric["Unit"],
+                        "Value": line[metric["Name"]],
+                        "Dimensions": [
+                            {"Name": dimension, "Value": line[dimension]}
+                            for dimension in dimensions
+                        ],
+                    }
+                    for metric in directive["Metrics"]
+                ],
+            )
+
+
+def test_a_dashboard_is_there_with_the_alarms(deploy: Deploy) -> None:
+    whole = deploy()
+    name = whole.outputs["dashboard"].rpartition("/")[2]
+    found = whole.aws["cloudwatch"].get_dashboard(DashboardName=name)["DashboardBody"]
+    assert "alarm" in {widget["type"] for widget in json.loads(found)["widgets"]}
+    whole.destroy()
+    with pytest.raises(ClientError, match="ResourceNotFound|not found|does not exist"):
+        whole.aws["cloudwatch"].get_dashboard(DashboardName=name)
