@@ -25,9 +25,10 @@ from local import engine, program
 from local.cli import CliError
 from local.deployment import Deployed, Deployment
 from local.emulator import Aws, Emulator, EmulatorError, stop_signals
+from local.loopback import PortInUse
 from local.resources import ResourceError
 from local.running import NOTE, NotRunning, Running, announced, find
-from local.twilio import PortInUse, StandIn, Text
+from local.twilio import StandIn, Text
 
 ACCOUNT_SID = "AC" + "0" * 32
 SECRET = "a secret of this demo only"  # noqa: S105  # the stand-in's

@@ -9,12 +9,9 @@ https://www.twilio.com/docs/iam/test-credentials for the magic numbers.
 """
 
 import asyncio
-import concurrent.futures
 import dataclasses
 import datetime
 import email.utils
-import errno
-import functools
 import http.client
 import json
 import math
@@ -23,7 +20,7 @@ import secrets
 import socket
 import struct
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -31,8 +28,7 @@ from urllib.parse import urlencode
 
 from aiohttp import BasicAuth, hdrs, web
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_Halt = Callable[[], object]
+from local.loopback import Handler, Server, refuse_foreign_page
 
 API = "/2010-04-01"
 GOOD_SENDER = "+15005550006"
@@ -95,10 +91,6 @@ _GSM_7 = dict.fromkeys(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
     1,
 ) | dict.fromkeys("\f^{}\\[~]|€", 2)
-
-
-class PortInUse(OSError):
-    """The port that the stand-in should listen on is taken."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -180,7 +172,6 @@ class StandIn:
     """One stand-in, with its own texts and faults.
 
     Attributes:
-        url: Where it listens, such as `http://127.0.0.1:4010`; empty before it is started.
         undeliverable: The phones that accepted texts do not reach, each with the code to report.
     """
 
@@ -201,19 +192,16 @@ class StandIn:
             port: The port to listen on; 0 for any free one.
             on_text: Called with each accepted text, in the stand-in's thread: it must not block.
         """
-        self.url = ""
+        self._server = Server(self.application, name="stand-in for Twilio", port=port)
         self.undeliverable: dict[str, int] = {}
         self._account_sid = account_sid
         self._credentials = dict(credentials)
-        self._port = port
         self._on_text = on_text
         self._changed = threading.Condition()  # holds for the four below
         self._texts: list[Text] = []
         self._requests = 0
         self._fault: Fault | None = None
         self._times: int | None = None
-        self._thread: threading.Thread | None = None
-        self._halt: _Halt = lambda: None
 
     def start(self) -> None:
         """Listen, until `stop`.
@@ -221,21 +209,16 @@ class StandIn:
         Raises:
             PortInUse: Something else listens on the port.
         """
-        listener = _listen(self._port)
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        ready = concurrent.futures.Future[_Halt]()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve(listener, ready)), name="twilio", daemon=True
-        )
-        self._thread.start()
-        self._halt = ready.result()
+        self._server.start()
 
     def stop(self) -> None:
         """Stop listening at once, whatever is under way. The texts stay readable."""
-        if self._thread:
-            self._halt()
-            self._thread.join()
-            self._thread = None
+        self._server.stop()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, such as `http://127.0.0.1:4010`; empty before it is started."""
+        return self._server.url
 
     def __enter__(self) -> Self:
         self.start()
@@ -313,36 +296,17 @@ class StandIn:
         )
         return app
 
-    async def _serve(
-        self, listener: socket.socket, ready: concurrent.futures.Future[_Halt]
-    ) -> None:
-        loop, halted = asyncio.get_running_loop(), asyncio.Event()
-        # Two such timeouts pass before a request under way is cut off; zero would mean for ever.
-        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=0.05)
-        try:
-            await runner.setup()
-            await web.SockSite(runner, listener).start()
-            ready.set_result(functools.partial(loop.call_soon_threadsafe, halted.set))
-            await halted.wait()
-        finally:
-            ready.cancel()  # unless it is ready
-            await runner.cleanup()
-            listener.close()
-
     @web.middleware
     async def _refuse_foreign_pages(
-        self, request: web.Request, handler: _Handler
+        self, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
         """Let no web page from elsewhere change anything; Twilio's API asks for a password."""
-        ours = {None, self.url, self.url.replace("127.0.0.1", "localhost")}
-        changes = request.method not in {hdrs.METH_GET, hdrs.METH_HEAD}
-        foreign = request.headers.get(hdrs.ORIGIN) not in ours
-        if changes and foreign and not request.path.startswith(f"{API}/"):
-            raise web.HTTPForbidden(text="Another origin may not change anything here.\n")
+        if self._server.is_foreign(request) and not request.path.startswith(f"{API}/"):
+            raise refuse_foreign_page()
         return await handler(request)
 
     @web.middleware
-    async def _as_twilio(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def _as_twilio(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Count, fail, authenticate and refuse, as far as Twilio's API is concerned."""
         if not request.path.startswith(f"{API}/"):
             return await handler(request)
@@ -371,7 +335,7 @@ class StandIn:
                     self._fault = None
             return fault
 
-    async def _processed(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def _processed(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not self._knows(request):
             return _refused(20003)
         try:
@@ -531,18 +495,6 @@ def segments(body: str) -> int:
             count, room = count + 1, joined
         room -= size
     return count
-
-
-def _listen(port: int) -> socket.socket:
-    try:
-        return socket.create_server(("127.0.0.1", port))
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise PortInUse(
-            f"Port {port} of 127.0.0.1 is in use: choose another for the stand-in for Twilio, "
-            "or 0 for any free one."
-        ) from None
 
 
 def _refusal(to: str, sender: str, service: str, body: str) -> int | None:  # noqa: PLR0911

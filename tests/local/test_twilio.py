@@ -21,7 +21,8 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from local import twilio
-from local.twilio import Fault, PortInUse, StandIn, Text
+from local.loopback import PortInUse
+from local.twilio import Fault, StandIn, Text
 
 ACCOUNT = "AC" + "1a" * 16
 TOKEN = "2b" * 16
