@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PULUMI_VERSION = $(shell sed -nE 's|.*pulumi/pkg/v3 (v[0-9.]+).*|\1|p' tools/pulumi/go.mod)
 
-.PHONY: help demo upload storm status smoke redrive flush tail pulumi test test-engine check format package lock clean
+.PHONY: help demo upload storm status smoke redrive flush tail screenshots pulumi test test-engine check format package lock clean
 
 help: ## List these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -17,6 +17,9 @@ upload: .venv/local ## Put a file into the running demo's bucket: make upload FI
 
 storm: .venv/local ## Storm the emulator with files, and count what the phones are told (ARGS=2000)
 	@$(BIN)/python -m local.storm $(ARGS)
+
+screenshots: .venv/tests ## Take the pictures of the phone that the README shows
+	@$(BIN)/python -m tests.browser.screenshots
 
 STACK ?= dev
 status smoke redrive flush tail: .venv/ops

@@ -70,9 +70,9 @@ class Settings:
         values: dict[str, Any] = {}
         missing = []
         for field in dataclasses.fields(cls):
-            value = environment.get(_variable(field.name), "")
+            value = environment.get(variable(field.name), "")
             if not value and field.default is dataclasses.MISSING:
-                missing.append(_variable(field.name))
+                missing.append(variable(field.name))
             values[field.name] = value
         if missing:
             raise SettingsError(f"The function's environment lacks {', '.join(missing)}.")
@@ -103,8 +103,9 @@ def to_environment(values: Mapping[str, T]) -> dict[str, T]:
         TypeError: A setting is missing or unknown.
     """
     Settings(**values)  # type: ignore[arg-type]  # checks the names; the values may be outputs
-    return {_variable(name): value for name, value in values.items() if value != ""}
+    return {variable(name): value for name, value in values.items() if value != ""}
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """Name the environment variable of a setting."""
     return name.upper()

@@ -8,11 +8,13 @@ import argparse
 import contextlib
 import datetime
 import json
+import os
 import queue
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Mapping
+import webbrowser
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,6 +28,7 @@ from local.cli import CliError
 from local.deployment import Deployed, Deployment
 from local.emulator import Aws, Emulator, EmulatorError, stop_signals
 from local.loopback import PortInUse
+from local.page.server import Page
 from local.resources import ResourceError
 from local.running import NOTE, NotRunning, Running, announced, find
 from local.twilio import StandIn, Text
@@ -51,7 +54,7 @@ def main() -> None:
             if options.command == "upload":
                 _upload(options.file, options.key)
             else:
-                _demo(dict(options.set), once=options.once, by_engine=options.engine)
+                _demo(options)
     except (
         EmulatorError,
         NotRunning,
@@ -70,6 +73,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("--once", action="store_true", help="exit after the first text")
+    parser.add_argument("--no-browser", action="store_true", help="open no browser")
     parser.add_argument(
         "--engine", action="store_true", help="deploy by Pulumi's own engine, not by its mocks"
     )
@@ -95,46 +99,49 @@ def _setting(pair: str) -> tuple[str, str]:
     return key, value
 
 
-def _demo(settings: dict[str, str], *, once: bool, by_engine: bool) -> None:
+def _demo(options: argparse.Namespace) -> None:
     started = time.monotonic()
+    settings = {**SETTINGS, **dict(options.set)}
     texts: queue.Queue[Text] = queue.Queue()
+    hearers: list[Callable[[Text], None]] = [texts.put]
+
+    def hear(text: Text) -> None:
+        for one in hearers:
+            one(text)
+
     with contextlib.ExitStack() as stack:
         emulator = stack.enter_context(Emulator())
+        twilio = None
         if "twilioApiUrl" not in settings:
-            twilio = stack.enter_context(
-                StandIn(
-                    account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}, on_text=texts.put
-                )
+            twilio = StandIn(
+                account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}, on_text=hear
             )
-            settings = {"twilioApiUrl": twilio.url, **settings}
-            elsewhere = False
-        else:
-            elsewhere = True
-        settings = {**SETTINGS, **settings}
-        if by_engine:
-            made = stack.enter_context(engine.stack(emulator.url, settings))
-            outputs = made.up(on_output=_say).outputs
-            deployment: Deployed = Deployed(
-                emulator.aws, {key: one.value for key, one in outputs.items()}
-            )
+            stack.enter_context(twilio)
+            settings["twilioApiUrl"] = twilio.url
+        if options.engine:
+            deployment = stack.enter_context(_deployed_by_engine(emulator, settings))
             _say("Deployed by Pulumi's engine.")
         else:
-            mocked = Deployment(emulator.aws, settings)
-            deployment = mocked
+            deployment = mocked = Deployment(emulator.aws, settings)
             _say(
                 f"Deployed {len(mocked.made)} resources to an emulator of AWS in "
                 f"{time.monotonic() - started:.1f} s."
             )
         stack.enter_context(announced(Running(emulator.url, deployment.outputs)))
-        key = _example(settings)
+        prefix, suffix = _filters(settings)
+        if twilio and not options.once:
+            page = Page(deployment, twilio, prefix=prefix, suffix=suffix)
+            hearers.append(page.way.text)
+            _open(stack.enter_context(page.served()), browser=not options.no_browser)
+        key = f"{prefix or 'app/'}{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web{suffix}"
         _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...\n")
         uploaded = time.monotonic()
         deployment.upload(key, b"127.0.0.1 GET / 500\n" * 60)
-        if elsewhere:
-            _await_decision(deployment, settings["twilioApiUrl"])
-        else:
+        if twilio:
             _show(_first(texts, deployment), time.monotonic() - uploaded)
-        if once:
+        else:
+            _await_decision(deployment, settings["twilioApiUrl"])
+        if options.once:
             return
         _say("Upload more:  make upload FILE=path/to/some.log")
         _say("Stop:         Ctrl-C\n")
@@ -142,13 +149,25 @@ def _demo(settings: dict[str, str], *, once: bool, by_engine: bool) -> None:
             _show(texts.get())
 
 
-def _example(settings: Mapping[str, str]) -> str:
-    """Give the key of a log that the program's filters let through."""
-    config = program.config_of(settings)
-    prefix, suffix = (
-        config[f"{program.PROJECT['name']}:filter{end}"] for end in ("Prefix", "Suffix")
-    )
-    return f"{prefix or 'app/'}{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web{suffix}"
+@contextlib.contextmanager
+def _deployed_by_engine(emulator: Emulator, settings: Mapping[str, str]) -> Iterator[Deployed]:
+    with engine.stack(emulator.url, settings) as made:
+        outputs = made.up(on_output=_say).outputs
+        yield Deployed(emulator.aws, {key: one.value for key, one in outputs.items()})
+
+
+def _filters(settings: Mapping[str, str]) -> tuple[str, str]:
+    """Give the prefix and the suffix of the keys that the program's filters let through."""
+    config, project = program.config_of(settings), program.PROJECT["name"]
+    return config[f"{project}:filterPrefix"], config[f"{project}:filterSuffix"]
+
+
+def _open(url: str, *, browser: bool) -> None:
+    """Say where the page is, and open it where there is a display."""
+    _say(f"The phone: {url}")
+    display = sys.platform in {"darwin", "win32"} or {"DISPLAY", "WAYLAND_DISPLAY"} & {*os.environ}
+    if browser and display:
+        webbrowser.open(url)
 
 
 def _first(texts: "queue.Queue[Text]", deployment: Deployed) -> Text:

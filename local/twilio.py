@@ -276,6 +276,12 @@ class StandIn:
         with self._changed:
             self._fault, self._times = fault, times
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the next request fails."""
+        with self._changed:
+            return self._fault is not None
+
     def well(self) -> None:
         """Fail no more."""
         with self._changed:

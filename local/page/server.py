@@ -1,0 +1,289 @@
+"""What the page is served by: its files, what happens as it happens, and what its buttons do."""
+
+import asyncio
+import contextlib
+import datetime
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from handler.settings import Settings, variable
+from local.deployment import Deployed
+from local.loopback import Handler, Server, refuse_foreign_page
+from local.page.way import Event, Way
+from local.twilio import UNAVAILABLE, StandIn
+from ops import lines
+from ops.stack import Stack
+
+FOLDER = Path(__file__).parent
+
+FILES = {
+    "/": ("index.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+}
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+PRICE = {
+    "dollars": 0.0083,
+    "source": "Twilio's list price for a segment in the US, November 2026, without carriers' fees",
+}
+"""Source: https://www.twilio.com/en-us/sms/pricing/us"""
+
+LARGEST_BYTES = 10_000_000
+STORM = 200
+IN_FLIGHT = 16
+"""Files on their way at once: the emulator starts a process for each event."""
+
+FOLDERS = ("app", "db", "web")
+POLL_SECONDS = 0.2
+STORM_SECONDS = 300
+ALL_DAY = "00:00-23:59"
+BAD_NUMBER = "+15005550004"
+"""Twilio's magic number of somebody who replied STOP."""
+
+
+class _Stopped(Exception):
+    """The page is closed."""
+
+
+class Page:
+    """The page of a running demo.
+
+    Attributes:
+        way: The way of each log.
+    """
+
+    def __init__(self, deployment: Deployed, twilio: StandIn, *, prefix: str, suffix: str) -> None:
+        """Prepare it.
+
+        Args:
+            deployment: The program in the emulator.
+            twilio: The stand-in for Twilio.
+            prefix: What the key of a log begins with.
+            suffix: What the key of a log ends with.
+        """
+        self.way = Way()
+        self._deployment = deployment
+        self._twilio = twilio
+        self._prefix = prefix
+        self._suffix = suffix
+        self._server = Server(self._application, name="page")
+        self._stopped = threading.Event()
+        self._changing = threading.Lock()
+        self._storms = 0
+        self._settings = self._read_settings()
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._server.url
+
+    @contextlib.contextmanager
+    def served(self) -> Iterator[str]:
+        """Serve it for a while. Gives its address."""
+        self._server.start()
+        thread = threading.Thread(target=self._follow, name="way", daemon=True)
+        thread.start()
+        try:
+            yield self.url
+        finally:
+            self._stopped.set()
+            thread.join()
+            self._server.stop()
+
+    # What happens
+
+    def _follow(self) -> None:
+        stack = Stack("demo", self._deployment.outputs, self._deployment.aws)
+        since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5)
+
+        def wait(_seconds: float) -> None:
+            if self._stopped.wait(POLL_SECONDS):
+                raise _Stopped
+
+        with contextlib.suppress(_Stopped):
+            for line in lines.follow(stack, since=since, wait=wait):
+                self.way.line(line)
+
+    def _controls(self) -> Event:
+        """Say what is switched on, and who is texted."""
+        return {
+            "outage": self._twilio.is_failing,
+            "quiet": bool(self._settings.quiet_hours),
+            "bad": BAD_NUMBER in self._settings.to_numbers,
+            "phones": list(self._settings.to_numbers),
+        }
+
+    # What the buttons do; each blocks
+
+    def _storm(self) -> str:
+        self._storms += 1
+        phones, before = len(self._settings.to_numbers), self.way.settled
+        until = time.monotonic() + STORM_SECONDS
+        for number in range(STORM):
+            while self.way.settled - before < phones * (number - IN_FLIGHT + 1):
+                if self._stopped.wait(0.05) or time.monotonic() > until:
+                    return "The storm was cut short."
+            folder = FOLDERS[number % len(FOLDERS)]
+            self._deployment.upload(
+                f"{self._prefix}{folder}/storm-{self._storms}-{number:03}{self._suffix}"
+            )
+        return f"{STORM} files are in the bucket."
+
+    def _outage(self) -> str:
+        if self._twilio.is_failing:
+            self._twilio.well()
+            return "Twilio is back. The next flush texts what is held."
+        self._twilio.fault(UNAVAILABLE)
+        return "Twilio is down: every text is held."
+
+    def _quiet(self) -> str:
+        on = not self._settings.quiet_hours
+        self._change({variable("quiet_hours"): ALL_DAY if on else ""})
+        if on:
+            return "Quiet hours: every text is held."
+        return "Quiet hours are over. The next flush texts what is held."
+
+    def _bad(self) -> str:
+        phones = [phone for phone in self._settings.to_numbers if phone != BAD_NUMBER]
+        on = len(phones) == len(self._settings.to_numbers)
+        self._change({variable("to_numbers"): ",".join([*phones, *([BAD_NUMBER] if on else [])])})
+        if on:
+            return "There is a phone more, whose owner replied STOP: its texts fail, and no other."
+        return "The bad number is gone."
+
+    def _flush(self) -> str:
+        answer = self._deployment.aws["lambda"].invoke(
+            FunctionName=self._deployment.outputs["flushFunction"]
+        )
+        failed = "FunctionError" in answer
+        return "The flush failed: see make tail STACK=local." if failed else "Flushed."
+
+    def _change(self, changes: Mapping[str, str]) -> None:
+        """Change the settings of both functions, as `pulumi up` would."""
+        client = self._deployment.aws["lambda"]
+        with self._changing:
+            for function in ("notifyFunction", "flushFunction"):
+                name = self._deployment.outputs[function]
+                found = client.get_function_configuration(FunctionName=name)
+                variables = {**found["Environment"]["Variables"], **changes}
+                client.update_function_configuration(
+                    FunctionName=name, Environment={"Variables": variables}
+                )
+            self._settings = self._read_settings()
+
+    def _read_settings(self) -> Settings:
+        found = self._deployment.aws["lambda"].get_function_configuration(
+            FunctionName=self._deployment.outputs["notifyFunction"]
+        )
+        return Settings.from_environment(found["Environment"]["Variables"])
+
+    # HTTP
+
+    def _application(self) -> web.Application:
+        app = web.Application(middlewares=[self._guard], client_max_size=LARGEST_BYTES)
+        app.add_routes([web.get(path, self._file) for path in FILES])
+        app.add_routes(
+            [
+                web.get("/events", self._events),
+                web.post("/files", self._upload),
+                web.post("/storm", self._button(self._storm)),
+                web.post("/outage", self._button(self._outage)),
+                web.post("/quiet", self._button(self._quiet)),
+                web.post("/bad", self._button(self._bad)),
+                web.post("/flush", self._button(self._flush)),
+            ]
+        )
+        return app
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let no other page change anything, nor another name lead here."""
+        if request.host not in {self.url.removeprefix("http://"), self._by_name}:
+            raise web.HTTPForbidden(text="This page has another address.\n")
+        if self._server.is_foreign(request):
+            raise refuse_foreign_page()
+        answer = await handler(request)
+        if not answer.prepared:
+            answer.headers.update(HEADERS)
+        return answer
+
+    @property
+    def _by_name(self) -> str:
+        return self.url.removeprefix("http://").replace("127.0.0.1", "localhost")
+
+    async def _file(self, request: web.Request) -> web.Response:
+        name, type_ = FILES[request.path]
+        return web.Response(text=(FOLDER / name).read_text(), content_type=type_)
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        """Send what has happened so far, and then what happens, as server-sent events."""
+        answer = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            async for event in self._told():
+                await answer.write(f"data: {json.dumps(event)}\n\n".encode())
+        return answer
+
+    async def _told(self) -> AsyncIterator[Event]:
+        loop, told = asyncio.get_running_loop(), asyncio.Queue[Event]()
+
+        def listener(event: Event) -> None:
+            loop.call_soon_threadsafe(told.put_nowait, event)
+
+        before = self.way.listen(listener)
+        try:
+            yield {
+                "kind": "before",
+                **before,
+                "controls": self._controls(),
+                "price": PRICE,
+                "bucket": self._deployment.outputs["bucket"],
+                "suffix": self._suffix,
+            }
+            while True:
+                yield await told.get()
+        finally:
+            self.way.leave(listener)
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        """Put one file into the bucket: its name in the address, its content in the body."""
+        name = request.query.get("name", "").strip("/")
+        if not name:
+            return web.Response(status=400, text="The file has no name.\n")
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            megabytes = LARGEST_BYTES // 1_000_000
+            return web.Response(status=413, text=f"{name} is larger than {megabytes} MB.\n")
+        key = f"{self._prefix}{name}"
+        await asyncio.to_thread(self._deployment.upload, key, body)
+        if not key.endswith(self._suffix):
+            return web.Response(
+                text=f"{key} is in the bucket, but nobody is texted: it does not end with "
+                f"{self._suffix}.\n"
+            )
+        return web.Response(text=f"{key} is in the bucket.\n")
+
+    def _button(self, action: Callable[[], str]) -> Any:
+        async def pressed(_request: web.Request) -> web.Response:
+            said = await asyncio.to_thread(action)
+            self.way.tell({"kind": "controls", "controls": self._controls()})
+            return web.Response(text=f"{said}\n")
+
+        return pressed

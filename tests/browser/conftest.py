@@ -1,0 +1,51 @@
+"""What the tests of the page need."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Dialog, Page
+
+from tests.browser.chromium import NoBrowser, chromium, demo, opened
+
+MILLISECONDS = 60_000  # to wait for anything: a slow machine passes, a broken one fails
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real browser; without one the tests are skipped, except in CI."""
+    with contextlib.ExitStack() as stack:
+        try:
+            found = stack.enter_context(chromium())
+        except NoBrowser as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(str(error))
+        yield found
+
+
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
+    """The page of one demo for all tests: each leaves every switch off."""
+    with demo() as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    """The page, open and live, on which nothing may go wrong unseen."""
+    wrong: list[str] = []
+
+    def refused(dialog: Dialog) -> None:
+        wrong.append(dialog.message)
+        dialog.dismiss()
+
+    with browser.new_context() as context:
+        made = context.new_page()
+        made.set_default_timeout(MILLISECONDS)
+        made.on("pageerror", lambda error: wrong.append(str(error)))
+        made.on("console", lambda message: wrong.append(message.text))
+        made.on("dialog", refused)
+        yield opened(made, url)
+    assert wrong == []

@@ -1,0 +1,205 @@
+"""The phone in a real browser: what people see, and what they can do."""
+
+import re
+
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from local.page.server import BAD_NUMBER, LARGEST_BYTES, STORM
+from local.storm import files_in
+from tests.browser.chromium import opened, press, upload
+from tests.browser.conftest import MILLISECONDS
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'&amp;\u202egol.log"
+
+expect.set_options(timeout=MILLISECONDS)
+
+
+def count(page: Page, station: str) -> int:
+    return int(page.locator(f"#{station} .count").inner_text().replace(",", ""))
+
+
+def counts(page: Page, station: str, number: int) -> None:
+    """Wait until a station counts so many."""
+    expect(page.locator(f"#{station} .count")).to_have_text(f"{number:,}")
+
+
+def bodies(page: Page) -> list[str]:
+    return page.locator(".texts p").all_inner_texts()
+
+
+def test_a_chosen_file_becomes_a_text_on_the_phone(page: Page) -> None:
+    upload(page, "chosen.log")
+    text = page.locator(".texts li", has_text="New log chosen.log")
+    expect(text).to_have_count(1)
+    about = r"\d\d:\d\d:\d\d · 1 segment · \$0\.0083"
+    expect(text.locator("small")).to_have_text(re.compile(about))
+
+
+def test_dropped_files_become_texts_on_the_phone(page: Page) -> None:
+    files = page.evaluate_handle(
+        """() => {
+            const transfer = new DataTransfer();
+            for (const name of ["dropped 1.log", "dropped 2.log"])
+                transfer.items.add(new File(["a line"], name));
+            return transfer;
+        }"""
+    )
+    page.locator(".drop").dispatch_event("drop", {"dataTransfer": files})
+    for name in ("dropped 1.log", "dropped 2.log"):
+        expect(page.locator(".texts p", has_text=name)).to_have_count(1)
+
+
+def test_a_file_that_is_no_log_is_told_to_be_none(page: Page) -> None:
+    upload(page, "picture.png")
+    expect(page.locator("#said")).to_contain_text("does not end with .log")
+
+
+def test_a_hostile_name_stays_text(page: Page) -> None:
+    upload(page, HOSTILE)
+    expect(page.locator(".texts p", has_text="onerror=alert(1)")).to_have_count(1)
+    assert page.locator("img").count() == 0
+
+
+def test_a_storm_ends_with_the_right_counts(page: Page) -> None:
+    landed, told = count(page, "bucket"), sum(map(files_in, bodies(page)))
+    press(page, "storm")
+    counts(page, "bucket", landed + STORM)
+    expect(page.locator("#said")).to_contain_text(f"{STORM} files")
+    press(page, "flush")
+    counts(page, "held", 0)
+    expect(page.locator(".texts p", has_text="more logs since")).not_to_have_count(0)
+    assert sum(map(files_in, bodies(page))) == told + STORM
+    assert count(page, "twilio") == count(page, "phone") == len(bodies(page))
+
+
+def test_an_outage_holds_and_ends_with_one_summary(page: Page) -> None:
+    texts, summaries = len(bodies(page)), count(page, "flush")
+    press(page, "outage")
+    upload(page, "out 1.log", "out 2.log", "out 3.log")
+    counts(page, "held", 3)
+    assert len(bodies(page)) == texts
+    press(page, "outage")
+    press(page, "flush")
+    expect(page.locator(".texts p")).to_have_count(texts + 1)
+    assert bodies(page)[-1].startswith("3 more logs since")
+    counts(page, "flush", summaries + 1)
+    counts(page, "held", 0)
+
+
+def test_quiet_hours_hold_until_they_are_over(page: Page) -> None:
+    texts = len(bodies(page))
+    press(page, "quiet")
+    upload(page, "quiet.log")
+    counts(page, "held", 1)
+    press(page, "quiet")
+    press(page, "flush")
+    expect(page.locator(".texts p")).to_have_count(texts + 1)
+    assert "quiet.log" in bodies(page)[-1]
+
+
+def test_a_bad_number_has_a_tab_without_texts_and_stops_no_other(page: Page) -> None:
+    failed = count(page, "failed")
+    press(page, "bad")
+    tab = page.get_by_role("tab", name=BAD_NUMBER)
+    upload(page, "bad.log")
+    counts(page, "failed", failed + 1)
+    press(page, "flush")  # the hour's limit may be reached
+    expect(page.locator(".texts p", has_text="bad.log")).to_have_count(1)
+    tab.click()
+    expect(page.locator(".empty")).to_be_visible()
+    assert bodies(page) == []
+    page.get_by_role("tab").first.click()
+    press(page, "bad")
+    expect(tab).to_have_count(0)
+
+
+def test_who_comes_later_sees_what_was_before(page: Page) -> None:
+    before = bodies(page)
+    assert before
+    page.reload()
+    page.locator("body[data-live]").wait_for()
+    assert bodies(page) == before
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_axe_finds_no_violation_and_nothing_is_cut_off(
+    browser: Browser, url: str, scheme: str, width: int
+) -> None:
+    with browser.new_context(
+        color_scheme="dark" if scheme == "dark" else "light",
+        viewport={"width": width, "height": 800},
+    ) as context:
+        page = opened(context.new_page(), url)
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_all_of_it_is_done_by_keys_alone(page: Page) -> None:
+    reached = []
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.dataset.action ?? ''"))
+        if reached[-1] == "outage":
+            break
+    button = page.locator("[data-action=outage]")
+    for pressed in ("true", "false"):
+        page.keyboard.press("Enter")
+        expect(button).to_have_attribute("aria-pressed", pressed)
+        expect(button).to_have_attribute("aria-busy", "false")
+
+
+def test_who_wants_no_motion_sees_none(browser: Browser, url: str) -> None:
+    for motion, dots in (("reduce", False), ("no-preference", True)):
+        with browser.new_context(
+            reduced_motion="reduce" if motion == "reduce" else "no-preference"
+        ) as context:
+            page = opened(context.new_page(), url)
+            page.evaluate(
+                """() => {
+                    window.seen = 0;
+                    new MutationObserver((some) => { window.seen += some.length; })
+                        .observe(document.querySelector(".dots"), {childList: true});
+                }"""
+            )
+            before = count(page, "bucket")
+            upload(page, f"{motion}.log")
+            counts(page, "bucket", before + 1)
+            assert (page.evaluate("window.seen") > 0) == dots
+
+
+# Over plain HTTP
+
+
+def test_no_other_page_may_press_a_button(url: str) -> None:
+    for path in ("/outage", "/storm", "/files?name=a.log"):
+        for origin in ("https://example.com", "null", url.replace("http", "https")):
+            answer = requests.post(url + path, headers={"Origin": origin}, timeout=10)
+            assert answer.status_code == 403
+    assert requests.get(f"{url}/outage", timeout=10).status_code == 405
+
+
+def test_no_other_name_leads_to_the_page(url: str) -> None:
+    """A page elsewhere may let its own name lead to 127.0.0.1."""
+    answer = requests.get(url, headers={"Host": "example.com"}, timeout=10)
+    assert answer.status_code == 403
+
+
+def test_the_page_may_load_and_reach_nothing_but_itself(url: str) -> None:
+    policy = requests.get(url, timeout=10).headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    for path in ("/", "/page.css", "/page.js"):
+        assert not re.search(
+            r"https?://(?!www\.w3\.org/2000/svg)", requests.get(url + path, timeout=10).text
+        )
+
+
+def test_a_file_that_is_too_large_is_refused(url: str) -> None:
+    answer = requests.post(f"{url}/files?name=a.log", data=b"x" * (LARGEST_BYTES + 1), timeout=30)
+    assert (answer.status_code, answer.text) == (413, "a.log is larger than 10 MB.\n")
+    assert requests.post(f"{url}/files", data=b"x", timeout=10).status_code == 400
