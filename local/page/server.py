@@ -16,6 +16,7 @@ from handler.settings import Settings, variable
 from local.deployment import Deployed
 from local.loopback import Handler, Server, refuse_foreign_page
 from local.page.way import Event, Way
+from local.storm import IN_FLIGHT
 from local.twilio import UNAVAILABLE, StandIn
 from ops import lines
 from ops.stack import Stack
@@ -46,9 +47,6 @@ PRICE = {
 
 LARGEST_BYTES = 10_000_000
 STORM = 200
-IN_FLIGHT = 16
-"""Files on their way at once: the emulator starts a process for each event."""
-
 FOLDERS = ("app", "db", "web")
 POLL_SECONDS = 0.2
 STORM_SECONDS = 300
