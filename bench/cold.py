@@ -1,0 +1,182 @@
+"""Cold start: from a new process to the first byte of the request to Twilio.
+
+All ways run side by side, one after the other in each round: the clock of a machine that does other
+things as well is noisy, but so to all of them alike. Instructions are counted where valgrind is.
+"""
+
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.services import EVENT, Services
+from infra import package
+from local import ROOT
+
+ROUNDS = 25
+WORK = ROOT / ".build" / "bench"
+
+OURS = "ours"
+NO_BYTECODE = "ours, no bytecode"
+INSTALLED = "all as installed"
+REPLACED = "replaced project"
+FLOOR = "floor"
+
+_BOOT = f"""
+import sys
+sys.path.insert(0, sys.argv[1])
+import handler
+
+class Context:
+    def get_remaining_time_in_millis(self):
+        return 60_000
+
+handler.notify({EVENT!r}, Context())
+"""
+
+_FLOOR = """
+import http.client, os, ssl, sys
+connection = http.client.HTTPConnection(os.environ["TWILIO_API_URL"][7:])
+connection.request("POST", "/2010-04-01/Accounts/AC/Messages.json", b"To=1", {})
+connection.getresponse().read()
+"""
+
+# What the replaced project does at its first event, told where Twilio is.
+_NODE = """
+require("dotenv").config();
+const client = require("twilio")(process.env.TWILIO_ACCOUNT_SID, process.env.TWILIO_SECRET);
+client.api.baseUrl = process.env.TWILIO_API_URL;
+client.messages.create({body: "New log file uploaded!", from: "+15005550006", to: "+15005550100"})
+    .then(() => process.exit(0));
+"""
+_NODE_PACKAGES = {"dotenv": "^8.2.0", "twilio": "^3.48.0"}
+
+
+def measure() -> dict[str, Any]:
+    """Measure every way of starting. Gives milliseconds, instructions and sizes, by its name."""
+    ways, reasons = _ways()
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    with Services() as services:
+        environment = {"PATH": os.environ["PATH"], **services.environment}
+        for _ in range(ROUNDS):
+            for name, command in ways.items():
+                found[name].append(_start(command, environment, services))
+        instructions = {
+            name: _instructions(command, environment)
+            for name, command in ways.items()
+            if name != REPLACED
+        }
+    return {
+        "rounds": ROUNDS,
+        "milliseconds": {name: _spread(values) for name, values in found.items()},
+        "instructions": {name: count for name, count in instructions.items() if count},
+        "skipped": reasons,
+        "megabytes_zipped": _sizes(),
+    }
+
+
+def _ways() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
+    """Give the command of each way, and why one is missing."""
+    ours = package.build(ROOT / "handler")
+    python = [sys.executable, "-I"]
+    ways: dict[str, Sequence[str]] = {
+        OURS: [*python, "-c", _BOOT, str(ours)],
+        NO_BYTECODE: [*python, "-B", "-c", _BOOT, str(_without_bytecode(ours))],
+        INSTALLED: [*python, "-B", "-c", _BOOT, str(_installed())],
+        FLOOR: [*python, "-c", _FLOOR],
+    }
+    reasons = {}
+    if shutil.which("npm"):
+        ways[REPLACED] = ["node", str(_node() / "index.js")]
+    else:
+        reasons[REPLACED] = "there is no npm on this machine"
+    return ways, reasons
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], services: Services) -> float:
+    """Start a process. Gives the milliseconds until its request to Twilio arrives."""
+    before = len(services.texted)
+    started = time.perf_counter()
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+    return (services.texted[before] - started) * 1000
+
+
+def _instructions(command: Sequence[str], environment: Mapping[str, str]) -> int | None:
+    """Count the instructions of a whole process, in millions."""
+    if not shutil.which("valgrind"):
+        return None
+    done = subprocess.run(
+        ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command],
+        env={**environment, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    collected = re.search(r"Collected : (\d+)", done.stderr)
+    return round(int(collected[1]) / 1e6) if collected else None
+
+
+def _without_bytecode(built: Path) -> Path:
+    """Copy a package without its bytecode, as a code folder that nobody compiled."""
+    folder = WORK / "no-bytecode"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(built, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def _installed() -> Path:
+    """Install everything that twilio's metadata asks for, as zipping a whole directory ships it."""
+    folder = WORK / "installed"
+    if not (folder / "twilio").is_dir():
+        lock = (ROOT / "handler/requirements.txt").read_text()
+        pins = re.findall(r"^(twilio|requests-aws4auth|tzdata)(==\S+)", lock, re.MULTILINE)
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"),
+                *("--disable-pip-version-check", "--target", str(folder)),
+                *("".join(pin) for pin in pins),
+            ],
+            check=True,
+        )
+    shutil.rmtree(folder / "handler", ignore_errors=True)
+    shutil.copytree(
+        ROOT / "handler", folder / "handler", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    return folder
+
+
+def _node() -> Path:
+    folder = WORK / "node"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index.js").write_text(_NODE)
+    (folder / "package.json").write_text(json.dumps({"dependencies": _NODE_PACKAGES}))
+    if not (folder / "node_modules" / "twilio").is_dir():
+        subprocess.run(
+            ["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True
+        )
+    return folder
+
+
+def _sizes() -> dict[str, float]:
+    folders = {
+        OURS: package.build(ROOT / "handler"),
+        INSTALLED: WORK / "installed",
+        REPLACED: WORK / "node",
+    }
+    return {
+        name: round(len(package.zipped(folder)) / 1e6, 2)
+        for name, folder in folders.items()
+        if folder.is_dir()
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    low, middle, high = statistics.quantiles(values, n=4)
+    return {"median": round(middle, 1), "low": round(low, 1), "high": round(high, 1)}

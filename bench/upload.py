@@ -1,0 +1,67 @@
+"""From the upload to the text, on the emulator, and where the time goes."""
+
+import statistics
+import time
+from typing import Any
+
+from local.deployment import Deployment
+from local.emulator import Emulator
+from local.storm import ACCOUNT_SID, PHONES, SECRET
+from local.twilio import GOOD_SENDER, StandIn
+
+FILES = 500
+PATIENCE = 60
+
+
+def measure() -> dict[str, Any]:
+    """Upload files one after the other, each when the last one's text has come."""
+    with (
+        Emulator() as emulator,
+        StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as twilio,
+    ):
+        deployment = Deployment(
+            emulator.aws,
+            {
+                "twilioAccountSid": ACCOUNT_SID,
+                "twilioSecret": SECRET,
+                "fromNumber": GOOD_SENDER,
+                "toNumbers": PHONES[0],
+                "twilioApiUrl": twilio.url,
+                "maxTextsPerHour": "1000000",
+                "flushMinutes": "1440",
+                "forceDestroy": "true",
+            },
+        )
+        started, put = [], []
+        for number in range(FILES + 1):  # the first is a cold start, and not counted
+            started.append(time.time())
+            deployment.upload(f"app/{number:04}.log")
+            put.append(time.time())
+            twilio.wait_for(number + 1, seconds=PATIENCE)
+        accepted = [text.time.timestamp() for text in twilio.texts]
+        seen = _seen(deployment)
+    whole = [end - start for start, end in zip(started, accepted, strict=True)][1:]
+    return {
+        "files": FILES,
+        "milliseconds": {
+            "p50": round(statistics.median(whole) * 1000, 1),
+            "p99": round(statistics.quantiles(whole, n=100)[98] * 1000, 1),
+        },
+        "of_these": {
+            "upload": _median(started, put),
+            "S3 to notify": _median(put, seen),
+            "notify to Twilio": _median(seen, accepted),
+        },
+    }
+
+
+def _seen(deployment: Deployment) -> list[float]:
+    lines = [line for line in deployment.logged() if line.get("outcome") == "seen"]
+    lines.sort(key=lambda line: str(line["key"]))
+    return [line["_aws"]["Timestamp"] / 1000 for line in lines]
+
+
+def _median(start: list[float], end: list[float]) -> float:
+    return round(
+        statistics.median(b - a for a, b in list(zip(start, end, strict=True))[1:]) * 1000, 1
+    )

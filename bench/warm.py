@@ -1,0 +1,58 @@
+"""Warm: many events in one process; the handler's own time beside that of the wire."""
+
+import contextlib
+import http.client
+import io
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import handler
+from bench.services import EVENT, Services
+
+EVENTS = 500
+REQUESTS = 3  # claim, text, and that it was sent
+
+
+class _Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+def measure() -> dict[str, Any]:
+    """Send texts one after the other, with the handler and with nothing but the same requests."""
+    with Services() as services, _function(services):
+        ours, bare = [], []
+        connection = http.client.HTTPConnection(services.url.removeprefix("http://"))
+        for _ in range(EVENTS):
+            started = time.perf_counter()
+            with contextlib.redirect_stdout(io.StringIO()):
+                handler.notify(EVENT, _Context())
+            ours.append(time.perf_counter() - started)
+            started = time.perf_counter()
+            for _ in range(REQUESTS):
+                connection.request("POST", "/", b"x" * 500, {"Content-Length": "500"})
+                connection.getresponse().read()
+            bare.append(time.perf_counter() - started)
+        connection.close()
+        whole, wire = statistics.median(ours) * 1000, statistics.median(bare) * 1000
+        return {
+            "events": EVENTS,
+            "milliseconds_per_text": round(whole, 2),
+            "milliseconds_on_the_wire": round(wire, 2),
+            "milliseconds_of_our_own": round(whole - wire, 2),
+            "texts_per_second": round(1000 / whole),
+            "connections_of_ours": len(services.connections) - 1,
+        }
+
+
+@contextlib.contextmanager
+def _function(services: Services) -> Iterator[None]:
+    """Let the handler of this process be one that calls these services."""
+    with mock.patch.dict(os.environ, services.environment):
+        handler._notifier.cache_clear()  # noqa: SLF001  # as a new process
+        yield
+        handler._notifier.cache_clear()  # noqa: SLF001

@@ -1,0 +1,65 @@
+"""What is imported before the first text goes out, so that nothing creeps into a cold start."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.services import EVENT, Services
+from infra.package import build
+from local import ROOT
+
+CEILING = Path(__file__).parent / "start_up_modules.txt"
+
+_TEXT = f"""
+import json, sys
+before = set(sys.modules)
+sys.path.insert(0, sys.argv[1])
+import handler
+
+class Context:
+    def get_remaining_time_in_millis(self):
+        return 60_000
+
+handler.notify({EVENT!r}, Context())
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+@pytest.fixture(scope="module")
+def imported() -> set[str]:
+    """The modules that one text takes, of the standard library by their first name."""
+    with Services() as services:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _TEXT, str(build(ROOT / "handler"))],
+            env={"PATH": os.environ["PATH"], **services.environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert len(services.texted) == 1
+    found = json.loads(done.stdout.splitlines()[-1])
+    names = {name.partition(".")[0] if is_standard(name) else name for name in found}
+    return {name for name in names if not name.startswith("_")}
+
+
+def is_standard(name: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names
+
+
+def test_nothing_new_is_imported_before_the_first_text(imported: set[str]) -> None:
+    """What is new costs every cold start: measure it (make bench), then write it into the list."""
+    allowed = set(CEILING.read_text().split())
+    assert sorted(imported - allowed) == []
+
+
+def test_the_list_names_nothing_that_is_gone(imported: set[str]) -> None:
+    named = {name for name in CEILING.read_text().split() if not is_standard(name)}
+    assert sorted(named - imported) == []
+
+
+def test_the_clients_that_would_double_a_start_are_not_in_it() -> None:
+    assert not {"boto3", "botocore", "aiohttp", "uuid"} & set(CEILING.read_text().split())
