@@ -1,6 +1,8 @@
 """Pulumi's engine, where its CLI is."""
 
+import gc
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,3 +18,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(str(error)) from None
         for item in items:
             item.add_marker(pytest.mark.skip(reason=str(error)))
+
+
+@pytest.fixture(autouse=True)
+def swept() -> Iterator[None]:
+    """Sweep up what an update has left open, where it does no harm."""
+    yield
+    gc.collect()
