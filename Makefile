@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PULUMI_VERSION = $(shell sed -nE 's|.*pulumi/pkg/v3 (v[0-9.]+).*|\1|p' tools/pulumi/go.mod)
 
-.PHONY: help demo upload storm status smoke redrive flush tail screenshots pulumi test test-engine check format package lock clean
+.PHONY: help demo upload storm status smoke redrive flush tail bench screenshots pulumi test test-engine check format package lock clean
 
 help: ## List these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -17,6 +17,9 @@ upload: .venv/local ## Put a file into the running demo's bucket: make upload FI
 
 storm: .venv/local ## Storm the emulator with files, and count what the phones are told (ARGS=2000)
 	@$(BIN)/python -m local.storm $(ARGS)
+
+bench: .venv/bench ## Measure: cold and warm starts, uploads, storms, a simulated month (some ten minutes)
+	@$(BIN)/python -m bench $(ARGS)
 
 screenshots: .venv/tests ## Take the pictures of the phone that the README shows
 	@$(BIN)/python -m tests.browser.screenshots
@@ -76,6 +79,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
         --no-annotate --no-header --no-emit-index-url
 lock: .venv/tests ## Resolve pyproject.toml's dependencies into the lock files, with hashes
 	@$(LOCK) --group tests $(ARGS) -o tests/requirements.txt
+	@$(LOCK) --group bench -c tests/requirements.txt -o bench/requirements.txt
 	@$(LOCK) --group ops -c tests/requirements.txt -o ops/requirements.txt
 	@$(LOCK) --group local -c tests/requirements.txt -o local/requirements.txt
 	@$(LOCK) --group program -c tests/requirements.txt -o requirements.txt

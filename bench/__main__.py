@@ -1,0 +1,116 @@
+"""Measure everything, print it, and keep it in bench/results.json and docs/scale-*.png."""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import cold, deploy, month, plots, storms, upload, warm
+
+RESULTS = Path(__file__).parent / "results.json"
+
+PARTS = {
+    "cold": cold.measure,
+    "warm": warm.measure,
+    "deploy": deploy.measure,
+    "upload": upload.measure,
+    "storms": storms.measure,
+    "month": month.measure,
+}
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"only these: {', '.join(PARTS)}")
+    wanted = parser.parse_args().parts or list(PARTS)
+    if unknown := set(wanted) - set(PARTS):
+        parser.error(f"there is no {', '.join(unknown)}")
+    found: dict[str, Any] = {
+        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}",
+        "python": platform.python_version(),
+    }
+    for part in wanted:
+        sys.stderr.write(f"Measuring: {part} ...\n")
+        found[part] = PARTS[part]()
+    if "month" in found:
+        found["one_flush_keeps_up_to"] = month.beyond()
+    show(found)
+    if len(wanted) == len(PARTS):
+        RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+        for drawn in plots.draw(found):
+            sys.stderr.write(f"Drew {drawn.name}\n")
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print what was measured."""
+    table = Table("what", "measured", "against", title=f"{found['machine']}, {found['python']}")
+    _show_cold(table, found.get("cold", {}))
+    if "warm" in found:
+        warm_one = found["warm"]
+        table.add_row(
+            "warm text",
+            f"{warm_one['milliseconds_per_text']} ms",
+            f"the wire {warm_one['milliseconds_on_the_wire']} ms, "
+            f"{warm_one['connections_of_ours']} connections for {warm_one['events']} events",
+        )
+    if "deploy" in found:
+        built = found["deploy"]
+        table.add_row(
+            "package",
+            f"{built['seconds_cold']} s cold, {built['milliseconds_cached']} ms cached",
+            "same bytes everywhere" if built["same_bytes_everywhere"] else "DIFFERENT BYTES",
+        )
+    if "upload" in found:
+        times = found["upload"]["milliseconds"]
+        parts = ", ".join(f"{name} {ms}" for name, ms in found["upload"]["of_these"].items())
+        table.add_row("upload to text, p50, p99", f"{times['p50']}, {times['p99']} ms", parts)
+    for where, runs in found.get("storms", {}).items():
+        for run in runs:
+            phone = next(iter(run["phones"].values()))
+            took = (
+                f"{run['seconds']} s, {run['memory_mb']} MB"
+                if "seconds" in run
+                else f"{run['microseconds_per_file']} µs a file, "
+                f"a flush takes {run['peak_mb_of_a_flush']} MB"
+            )
+            table.add_row(f"storm of {run['files']:,}, {where}", f"{phone['texts']} texts", took)
+    for run in found.get("month", []):
+        cost = run["dollars_a_month"]
+        other = month.others(run["logs_a_month"])["one text per file"]
+        delays = run["seconds_to_text"]
+        table.add_row(
+            f"{run['logs_a_month']:,} logs, {run['scenario']}",
+            f"{run['texts_a_month']:,} texts, p50 {delays['p50']} s, p99 {delays['p99']} s",
+            f"${cost['all']:,} ({cost['Twilio']:,} for texts); one text per file ${other:,}",
+        )
+    Console(width=150).print(table)
+
+
+def _show_cold(table: Table, measured: dict[str, Any]) -> None:
+    times = measured.get("milliseconds", {})
+    for name, one in times.items():
+        share = one["median"] / times[cold.FLOOR]["median"]
+        count = measured["instructions"].get(name)
+        size = measured["megabytes_zipped"].get(name)
+        table.add_row(
+            f"cold start, {name}",
+            f"{one['median']} ms ({one['low']} to {one['high']})",
+            f"{share:.1f} times the floor"
+            + (f", {count:,} million instructions" if count else "")
+            + (f", {size} MB zipped" if size else ""),
+        )
+    for name, reason in measured.get("skipped", {}).items():
+        table.add_row(f"cold start, {name}", "-", reason)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""A month, simulated: the handler's own code decides on every file, by a clock of its own.
+
+As many hours of the month are simulated as a machine does in some seconds, in a steady state, and
+the month is so many times that. Files beyond `MOST_FILES` in an hour are not simulated.
+"""
+
+import contextlib
+import dataclasses
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from bench import prices
+from bench.world import Measured
+from handler import metrics
+from handler.flusher import MESSAGES
+from handler.refusals import NO_CONNECTION
+from handler.text import segments
+from infra.function import MEMORY_MB
+from tests.unit.fakes import PHONE, record
+
+HOUR, DAY = 3600, 86_400
+HOURS = 730  # of a month
+MOST_FILES = 150_000  # in what is simulated
+FLUSH_EVERY = 300
+VOLUMES = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
+BEYOND = 1_000_000_000
+
+# Assumed, since no emulator tells: how long a function runs in AWS.
+SENT_SECONDS, HELD_SECONDS = 0.25, 0.03
+FLUSH_SECONDS, FLUSH_SECONDS_PER_MESSAGE = 1.5, 0.003
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """How files land, and what goes wrong.
+
+    Attributes:
+        name: What it is called.
+        mode: The setting.
+        burst: How many seconds' files land at once.
+        outage: The hours of a day in which Twilio takes nothing.
+    """
+
+    name: str
+    mode: str = "instant"
+    burst: int = 0
+    outage: tuple[int, int] = (0, 0)
+
+
+SCENARIOS = (
+    Scenario("steady, instant"),
+    Scenario("steady, digest", mode="digest"),
+    Scenario("a burst every minute, instant", burst=60),
+    Scenario("six hours without Twilio, instant", outage=(6, 12)),
+)
+
+
+def measure() -> list[dict[str, Any]]:
+    """Simulate every scenario at every volume."""
+    return [
+        simulated
+        for scenario in SCENARIOS
+        for volume in VOLUMES
+        if (simulated := simulate(scenario, volume))
+    ]
+
+
+def simulate(scenario: Scenario, volume: int) -> dict[str, Any] | None:
+    """Simulate a part of a month with so many logs. None if that part is too much."""
+    hours = 24 if scenario.outage[1] else max(1, min(24, int(MOST_FILES / (volume / HOURS))))
+    files = round(volume / HOURS * hours)
+    if files > 1.3 * MOST_FILES:
+        return None
+    world = Measured(mode=scenario.mode, to_numbers=(PHONE,))
+    begun = world.now - world.now % DAY
+    logged, flushes, held_before = 0, 0, 0
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        for moment, happens in _agenda(world, scenario, files, begun, hours):
+            world.now = moment
+            world.refuses = _refusing(scenario, moment - begun)
+            flushes += happens()
+            logged += said.tell()
+            said.seek(0)
+            said.truncate()
+        held_before = world.waiting
+    factor = HOURS / hours
+    texts = len(world.texts)
+    spent = _cost(world, files, flushes, logged, factor)
+    delays = sorted(world.delays)
+    return {
+        "scenario": scenario.name,
+        "logs_a_month": volume,
+        "hours_simulated": hours,
+        "texts_a_month": round(texts * factor),
+        "most_texts_in_an_hour": _most_in_an_hour(world),
+        "seconds_to_text": {
+            name: round(delays[min(len(delays) - 1, int(len(delays) * share))], 1)
+            for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("most", 1))
+        }
+        if delays
+        else {},
+        "held_at_the_end": held_before,
+        "bytes_logged_per_file": round(logged / files),
+        "requests_a_month": {
+            name: round(count * factor) for name, count in sorted(world.requests.items())
+        },
+        "dollars_a_month": spent,
+    }
+
+
+def _agenda(
+    world: Measured, scenario: Scenario, files: int, begun: float, hours: int
+) -> Iterator[tuple[float, Callable[[], int]]]:
+    """Give what happens, and when. What happens says whether it was a flush."""
+    landed, flushed = 0, begun
+    gap = hours * HOUR / files
+    while landed < files or flushed < begun + hours * HOUR:
+        arrives = begun + landed * gap
+        if scenario.burst:
+            arrives = begun + (int(landed * gap) // scenario.burst) * scenario.burst
+        if landed < files and arrives <= flushed + FLUSH_EVERY:
+            yield max(arrives, flushed), lambda number=landed: _land(world, number)  # type: ignore[misc]
+            landed += 1
+        else:
+            flushed += FLUSH_EVERY
+            yield flushed, lambda: _flush(world)
+
+
+def _land(world: Measured, number: int) -> int:
+    world.notify(record(f"app{number % 7}/{number}.log", sequencer=str(number)))
+    return 0
+
+
+def _flush(world: Measured) -> int:
+    world.flush()
+    return 1
+
+
+def _refusing(scenario: Scenario, since: float) -> Callable[[str], Any]:
+    first, last = scenario.outage
+    down = first * HOUR <= since % DAY < last * HOUR
+    return (lambda _: NO_CONNECTION) if down else (lambda _: None)
+
+
+def _most_in_an_hour(world: Measured) -> int:
+    hours = [int(when) // HOUR for when, _, _ in world.texts]
+    return max((hours.count(hour) for hour in set(hours)), default=0)
+
+
+def _cost(
+    world: Measured, files: int, flushes: int, logged: int, factor: float
+) -> dict[str, float]:
+    """Give what a month costs, by service."""
+    sent = sum(segments(body) == 1 and "more logs" not in body for _, _, body in world.texts)
+    held = files - sent
+    seconds = sent * SENT_SECONDS + held * HELD_SECONDS
+    seconds += flushes * FLUSH_SECONDS + held * FLUSH_SECONDS_PER_MESSAGE
+    queued = sum(
+        count for name, count in world.requests.items() if name.endswith(("Batch", "Message"))
+    )
+    paid = {
+        "Twilio": sum(segments(body) for _, _, body in world.texts) * prices.TWILIO_SEGMENT,
+        "Lambda": (files + flushes) * prices.LAMBDA_REQUEST
+        + seconds * MEMORY_MB / 1024 * prices.LAMBDA_GB_SECOND,
+        "DynamoDB": world.units["write"] * prices.DYNAMODB_WRITE
+        + world.units["read"] * prices.DYNAMODB_READ,
+        "SQS": queued * prices.SQS_REQUEST,
+        "CloudWatch Logs": logged / 1e9 * prices.LOGS_GB,
+        "Scheduler": flushes * prices.SCHEDULER_CALL,
+    }
+    month = {name: round(dollars * factor, 2) for name, dollars in paid.items()}
+    month["fixed"] = round(
+        prices.KMS_KEY_MONTH + 10 * prices.ALARM_MONTH + len(metrics.ALL) * prices.METRIC_MONTH, 2
+    )
+    month["all"] = round(sum(month.values()), 2)
+    return month
+
+
+def others(volume: int) -> dict[str, float]:
+    """Give what a month costs otherwise: one text per file, by a function or by an instance."""
+    texts = volume * prices.TWILIO_SEGMENT
+    function = volume * (
+        prices.LAMBDA_REQUEST + SENT_SECONDS * 128 / 1024 * prices.LAMBDA_GB_SECOND
+    )
+    instance = HOURS * prices.EC2_HOUR + volume * 1.2 * prices.SQS_REQUEST
+    return {
+        "one text per file": round(texts + function, 2),
+        "an instance that polls a queue": round(texts + instance, 2),
+    }
+
+
+def beyond() -> dict[str, float]:
+    """Say how far one flush keeps up: the next bottleneck."""
+    flushes = HOURS * HOUR / FLUSH_EVERY
+    return {
+        "most_logs_a_month": round(MESSAGES * flushes),
+        "share_of_a_billion": round(MESSAGES * flushes / BEYOND, 3),
+    }

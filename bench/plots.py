@@ -1,0 +1,102 @@
+"""The pictures of docs/scale.md, of what was measured."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+
+from bench import cold, month
+from local import ROOT
+
+FOLDER = ROOT / "docs"
+_STYLE = {
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "figure.dpi": 110,
+    "font.size": 10,
+    "svg.hashsalt": "s3-logs",
+}
+
+
+def draw(found: Mapping[str, Any]) -> list[Path]:
+    """Draw what there is. Gives the files."""
+    mpl.use("Agg")
+    with plt.rc_context(_STYLE):
+        drawn = []
+        if "cold" in found:
+            drawn.append(_cold(found["cold"]))
+        if "month" in found:
+            drawn += [_cost(found["month"]), _delay(found["month"])]
+        return drawn
+
+
+def _cold(measured: Mapping[str, Any]) -> Path:
+    times = measured["milliseconds"]
+    names = sorted(times, key=lambda name: -times[name]["median"])
+    figure, axes = plt.subplots(figsize=(8, 2.8))
+    medians = [times[name]["median"] for name in names]
+    errors = [
+        [times[name]["median"] - times[name]["low"] for name in names],
+        [times[name]["high"] - times[name]["median"] for name in names],
+    ]
+    colours = ["#1d4fd7" if name == cold.OURS else "#b4bccb" for name in names]
+    bars = axes.barh(names, medians, xerr=errors, color=colours, ecolor="#555c68")
+    axes.bar_label(bars, [f"  {median:.0f} ms" for median in medians])
+    axes.set_title("From a new process to the first byte of the request to Twilio")
+    axes.set_xlim(0, max(medians) * 1.2)
+    return _saved(figure, "scale-cold-start.png")
+
+
+def _cost(simulated: list[Mapping[str, Any]]) -> Path:
+    figure, axes = plt.subplots(figsize=(8, 4.2))
+    for scenario, volumes, runs in _by_scenario(simulated):
+        if scenario.startswith("steady"):
+            axes.plot(
+                volumes, [run["dollars_a_month"]["all"] for run in runs], marker="o", label=scenario
+            )
+    volumes = list(month.VOLUMES)
+    for name in month.others(1):
+        axes.plot(
+            volumes, [month.others(volume)[name] for volume in volumes], "--", label=name, alpha=0.7
+        )
+    axes.set(xscale="log", yscale="log", xlabel="logs a month", ylabel="dollars a month")
+    axes.set_title("What a month costs, texts to one phone included")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.25)
+    return _saved(figure, "scale-cost.png")
+
+
+def _delay(simulated: list[Mapping[str, Any]]) -> Path:
+    figure, axes = plt.subplots(figsize=(8, 4.2))
+    for scenario, volumes, runs in _by_scenario(simulated):
+        for share, line in (("p50", "-"), ("p99", ":")):
+            axes.plot(
+                volumes,
+                [max(0.5, run["seconds_to_text"][share]) for run in runs],
+                line,
+                marker="o",
+                label=f"{scenario}, {share}",
+            )
+    axes.set(xscale="log", yscale="log", xlabel="logs a month", ylabel="seconds")
+    axes.set_title("From the upload to the text that tells of it")
+    axes.legend(frameon=False, fontsize=8, bbox_to_anchor=(1.01, 1), loc="upper left")
+    axes.grid(alpha=0.25)
+    return _saved(figure, "scale-delay.png")
+
+
+def _by_scenario(simulated: list[Mapping[str, Any]]) -> list[tuple[str, list[int], list[Any]]]:
+    found = []
+    for scenario in month.SCENARIOS:
+        runs = [run for run in simulated if run["scenario"] == scenario.name]
+        found.append((scenario.name, [run["logs_a_month"] for run in runs], runs))
+    return found
+
+
+def _saved(figure: Any, name: str) -> Path:
+    figure.savefig(FOLDER / name, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+    return FOLDER / name

@@ -1,0 +1,67 @@
+"""Storms: on the emulator, and larger ones on the handler's code with all around it faked."""
+
+import contextlib
+import io
+import time
+import tracemalloc
+from typing import Any
+
+from bench.world import Measured
+from local.emulator import Emulator
+from local.storm import files_in, storm
+from tests.unit.fakes import OTHER_PHONE, PHONE, record
+
+ON_THE_EMULATOR = (1_000, 10_000)
+ON_THE_CODE = (1_000, 10_000, 100_000)
+FLUSH_EVERY = 300
+FILES_A_SECOND = 1000
+
+
+def measure() -> dict[str, Any]:
+    """Run all of them."""
+    found: dict[str, Any] = {"emulator": [], "code": []}
+    for files in ON_THE_EMULATOR:
+        with Emulator() as emulator:
+            found["emulator"].append(storm(emulator, files))
+    for files in ON_THE_CODE:
+        found["code"].append(_on_the_code(files))
+    return found
+
+
+def _on_the_code(files: int) -> dict[str, Any]:
+    """Let so many files land within minutes, and flush until nothing is held.
+
+    Memory is what the flushes take at most, besides the messages that the fake itself keeps.
+    """
+    world = Measured()
+    started = time.perf_counter()
+    begun, peak, flushes = world.now, 0, 0
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        for number in range(files):
+            world.now = begun + number / FILES_A_SECOND
+            world.notify(record(f"app{number % 7}/{number}.log", sequencer=str(number)))
+            said.seek(0)
+            said.truncate()
+        notified = time.perf_counter() - started
+        while world.waiting:
+            world.now += FLUSH_EVERY
+            tracemalloc.start()
+            world.flush()
+            peak = max(peak, tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            flushes += 1
+            said.seek(0)
+            said.truncate()
+    return {
+        "files": files,
+        "phones": {
+            phone: {
+                "texts": sum(to == phone for _, to, _ in world.texts),
+                "files": sum(files_in(body) for _, to, body in world.texts if to == phone),
+            }
+            for phone in (PHONE, OTHER_PHONE)
+        },
+        "flushes": flushes,
+        "microseconds_per_file": round(notified / files * 1e6, 1),
+        "peak_mb_of_a_flush": round(peak / 1e6, 1),
+    }
