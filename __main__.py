@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 import handler
+from infra.existing_bucket import ExistingBucket
 from infra.log_bucket import LogBucket
 from infra.memory import Memory
 from infra.schedule import Schedule
@@ -18,11 +19,15 @@ from infra.watch import Watch, region_of
 
 settings = Settings.load()  # every mistake at once, each with the command that mends it
 
-logs = LogBucket(
-    "logs",
-    expire_after_days=settings.expire_logs_after_days,
-    protect=settings.protect_bucket,
-    force_destroy=settings.force_destroy,
+logs = (
+    ExistingBucket("logs", bucket=settings.existing_bucket)
+    if settings.existing_bucket
+    else LogBucket(
+        "logs",
+        expire_after_days=settings.expire_logs_after_days,
+        protect=settings.protect_bucket,
+        force_destroy=settings.force_destroy,
+    )
 )
 
 memory = Memory("memory")  # who was told of which file, how often this hour
@@ -80,10 +85,10 @@ console = pulumi.Output.concat(
     "https://", region_of(notify.func.arn), ".console.aws.amazon.com/cloudwatch/home#dashboards/"
 )
 example = f"{settings.filter_prefix}example{settings.filter_suffix}"
-pulumi.export("bucket", logs.bucket.id)
+pulumi.export("bucket", logs.name)
 pulumi.export(
     "uploadCommand",
-    pulumi.Output.concat("aws s3 cp example.log 's3://", logs.bucket.id, f"/{example}'"),
+    pulumi.Output.concat("aws s3 cp example.log 's3://", logs.name, f"/{example}'"),
 )
 pulumi.export("notifyFunction", notify.func.name)
 pulumi.export("notifyLogGroup", notify.func.logging_config.log_group)

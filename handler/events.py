@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 
@@ -54,28 +54,56 @@ class Unreadable:
 def read(event: object) -> Iterator[LogFile | Unreadable]:
     """Read every record of an event.
 
-    The shapes: S3's notification; S3's `s3:TestEvent`, which tells nothing and yields nothing; and
-    the envelope in which Lambda sends an event that it gave up on to the on-failure destination
-    (`requestPayload`), so that redriving one works. Records of other event types than the creation
-    of an object yield nothing.
-    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    The shapes: S3's notification; S3's `s3:TestEvent`, which tells nothing and yields nothing; what
+    EventBridge makes of S3's events; and the envelope in which Lambda sends an event that it gave
+    up on to the on-failure destination (`requestPayload`), so that redriving one works. Records of
+    other event types than the creation of an object yield nothing.
+    Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    and https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
     """
     match event:
         case {"Records": list(records)}:
             for record in records:
-                try:
-                    file = _read_record(record)
-                except (KeyError, TypeError, ValueError, AttributeError) as error:
-                    yield Unreadable(reason=_reason(error), record=record)
-                else:
-                    if file:
-                        yield file
+                yield from _read_one(record, _read_record)
+        case {"source": "aws.s3", "detail": dict(detail), "time": time}:
+            yield from _read_one(event, lambda _: _read_detail(detail, time))
         case {"Event": "s3:TestEvent"}:
             pass
         case {"requestContext": _, "requestPayload": payload}:
             yield from read(payload)
         case _:
             yield Unreadable(reason="not an event of S3", record=event)
+
+
+def _read_one(
+    record: Any, reader: Callable[[Any], LogFile | None]
+) -> Iterator[LogFile | Unreadable]:
+    try:
+        file = reader(record)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        yield Unreadable(reason=_reason(error), record=record)
+    else:
+        if file:
+            yield file
+
+
+def _read_detail(detail: Mapping[str, Any], time: str) -> LogFile:
+    """Read what EventBridge says of an object. Its key is as it is, not encoded."""
+    described = detail["object"]
+    size = described.get("size")
+    return LogFile(
+        bucket=_text(detail["bucket"]["name"]),
+        key=_text(described["key"]),
+        size=size if isinstance(size, int) and size >= 0 else None,
+        time=_moment(time),
+        version=described.get("version-id") or "",
+        sequencer=described.get("sequencer") or f"{described.get('etag', '')} {time}",
+    )
+
+
+def _moment(time: str) -> datetime.datetime:
+    moment = datetime.datetime.fromisoformat(time)
+    return moment.astimezone(datetime.UTC) if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
 def _read_record(record: Mapping[str, Any]) -> LogFile | None:
@@ -90,13 +118,12 @@ def _read_record(record: Mapping[str, Any]) -> LogFile | None:
     described = record["s3"]["object"]
     # S3 form-encodes the key in its notifications: `a b+c` arrives as `a+b%2Bc`. Decoded once.
     key = urllib.parse.unquote_plus(described["key"])
-    time = datetime.datetime.fromisoformat(record["eventTime"])
     size = described.get("size")
     return LogFile(
         bucket=_text(record["s3"]["bucket"]["name"]),
         key=_text(key),
         size=size if isinstance(size, int) and size >= 0 else None,
-        time=time.astimezone(datetime.UTC) if time.tzinfo else time.replace(tzinfo=datetime.UTC),
+        time=_moment(record["eventTime"]),
         version=described.get("versionId") or "",
         sequencer=described.get("sequencer")
         or f"{described.get('eTag', '')} {record['eventTime']}",

@@ -54,10 +54,12 @@ class LogBucket(pulumi.ComponentResource):
 
     Attributes:
         bucket: The bucket.
+        name: The bucket's name.
         notification: Its one notification configuration, for all subscriptions.
     """
 
     bucket: aws.s3.Bucket
+    name: pulumi.Output[str]
     notification: aws.s3.BucketNotification
 
     def __init__(
@@ -136,6 +138,7 @@ class LogBucket(pulumi.ComponentResource):
             lambda_functions=rules,
             opts=pulumi.ResourceOptions(parent=self, depends_on=permissions),
         )
+        self.name = self.bucket.id
         self.register_outputs({"bucket": self.bucket.id})
 
     @overload

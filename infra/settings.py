@@ -41,6 +41,7 @@ class Settings:
     from_number: str
     messaging_service_sid: str
     to_numbers: tuple[str, ...] = dataclasses.field(repr=False)
+    existing_bucket: str
     filter_prefix: str
     filter_suffix: str
     message: str
@@ -71,6 +72,7 @@ class Settings:
             from_number=read.from_number("fromNumber"),
             messaging_service_sid=read.sid("messagingServiceSid", "MG"),
             to_numbers=read.to_numbers("toNumbers"),
+            existing_bucket=read.bucket("existingBucket"),
             filter_prefix=read.filter("filterPrefix"),
             filter_suffix=read.filter("filterSuffix"),
             message=read.message("message"),
@@ -180,6 +182,19 @@ class _Reader:
             if numbers.count(number) > 1:
                 self._mistake(key, f"names {masked(number)} twice", remedy)
         return numbers
+
+    def bucket(self, key: str) -> str:
+        remedy = f'{key} ""'
+        value = self._text(key, remedy).strip()
+        if value and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
+            self._mistake(key, "is not the name of a bucket, without s3:// or an ARN", remedy)
+        if value:
+            for other in ("expireLogsAfterDays", "protectBucket", "forceDestroy"):
+                if self._config.get(other) not in {None, "0", "false"}:
+                    what = f"is set, but the bucket {value} is not this stack's to change"
+                    off = "0" if other.startswith("expire") else "false"
+                    self._mistake(other, what, f"{other} {off}")
+        return value
 
     def filter(self, key: str) -> str:
         value = self._text(key, f'{key} ""')

@@ -557,6 +557,24 @@ def _put_dashboard(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
     return inputs["dashboardName"], {}
 
 
+# EventBridge
+
+
+def _put_rule(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    arn = aws["events"].put_rule(
+        Name=inputs["name"],
+        Description=inputs.get("description", ""),
+        EventPattern=inputs["eventPattern"],
+    )["RuleArn"]
+    return inputs["name"], {"arn": arn}
+
+
+def _put_target(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    target = {"Id": inputs["targetId"], "Arn": inputs["arn"]}
+    aws["events"].put_targets(Rule=inputs["rule"], Targets=[target])
+    return inputs["targetId"], {}
+
+
 KINDS: dict[str, Kind] = {
     "aws:s3/bucket:Bucket": Kind(
         create=_create_bucket,
@@ -644,6 +662,18 @@ KINDS: dict[str, Kind] = {
         delete=lambda aws, _, state: aws["scheduler"].delete_schedule(Name=state["name"]),
         named="name",
         replaced_by=frozenset({"name"}),
+    ),
+    "aws:cloudwatch/eventRule:EventRule": Kind(
+        create=_put_rule,
+        delete=lambda aws, name, _: aws["events"].delete_rule(Name=name),
+        named="name",
+        replaced_by=frozenset({"name"}),
+    ),
+    "aws:cloudwatch/eventTarget:EventTarget": Kind(
+        create=_put_target,
+        delete=lambda aws, id_, state: aws["events"].remove_targets(Rule=state["rule"], Ids=[id_]),
+        named="targetId",
+        replaced_by=frozenset({"rule", "targetId"}),
     ),
     "aws:sns/topic:Topic": Kind(
         create=_create_topic,

@@ -1,0 +1,117 @@
+"""A bucket that another program owns, and `on_object_created` for it, by EventBridge.
+
+S3 keeps one notification configuration for a bucket, which this stack would overwrite. EventBridge
+is switched on once for the whole bucket, and then lets anybody listen: see docs/deploy.md.
+"""
+
+import dataclasses
+import json
+from typing import Any, Unpack
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.function import FunctionOptions, Handler, PythonFunction
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EventSubscription:
+    """What calls a function when an object is created.
+
+    Attributes:
+        rule: The rule of EventBridge.
+        func: The function that it calls.
+        permission: What lets this rule call the function.
+    """
+
+    rule: aws.cloudwatch.EventRule
+    func: aws.lambda_.Function
+    permission: aws.lambda_.Permission
+
+
+class ExistingBucket(pulumi.ComponentResource):
+    """A bucket that this stack does not own, and never changes.
+
+    Attributes:
+        name: The bucket's name.
+    """
+
+    name: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, *, bucket: str, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Name the bucket.
+
+        Args:
+            name: The component's name.
+            bucket: The bucket's name. It must be in the stack's region.
+            opts: Pulumi's options.
+        """
+        super().__init__("s3logs:infra:ExistingBucket", name, None, opts)
+        self.name = pulumi.Output.from_input(bucket)
+        self._bucket = bucket
+        self.register_outputs({"name": bucket})
+
+    def on_object_created(
+        self,
+        name: str,
+        handler: Handler,
+        *,
+        filter_prefix: str = "",
+        filter_suffix: str = "",
+        **options: Unpack[FunctionOptions],
+    ) -> EventSubscription:
+        """Call a function whenever an object is created; see `LogBucket.on_object_created`.
+
+        Args:
+            name: The subscription's name, and that of the function.
+            handler: A plain Python function.
+            filter_prefix: Only objects whose key begins with this.
+            filter_suffix: Only objects whose key ends with this.
+            options: What the function needs.
+
+        Raises:
+            pulumi.RunError: Lambda cannot import the handler.
+        """
+        child = pulumi.ResourceOptions(parent=self)
+        function = PythonFunction(name, handler, opts=child, **options).function
+        rule = aws.cloudwatch.EventRule(
+            name,
+            description=f"Logs that land in {self._bucket}",
+            event_pattern=json.dumps(
+                pattern(self._bucket, filter_prefix, filter_suffix),
+                sort_keys=True,
+                separators=(",", ":"),
+            ),
+            opts=child,
+        )
+        permission = aws.lambda_.Permission(
+            name,
+            function=function.name,
+            action="lambda:InvokeFunction",
+            principal="events.amazonaws.com",
+            source_arn=rule.arn,
+            opts=child,
+        )
+        aws.cloudwatch.EventTarget(
+            name,
+            rule=rule.name,
+            arn=function.arn,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
+        )
+        return EventSubscription(rule=rule, func=function, permission=permission)
+
+
+def pattern(bucket: str, prefix: str, suffix: str) -> dict[str, Any]:
+    """Give the pattern of EventBridge for the objects created in a bucket.
+
+    Of several values in a pattern one is enough, hence one wildcard for both ends of a key.
+
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+    """
+    detail: dict[str, Any] = {"bucket": {"name": [bucket]}}
+    if prefix or suffix:
+        ends = [end.replace("\\", "\\\\").replace("*", "\\*") for end in (prefix, suffix)]
+        detail["object"] = {"key": [{"wildcard": "*".join(ends)}]}
+    return {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail}

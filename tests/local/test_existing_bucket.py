@@ -1,0 +1,37 @@
+"""A bucket that was there before: its logs are texted, and its own notifications stay."""
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from local.emulator import Emulator
+from tests.local.conftest import Deploy
+
+BUCKET = "their-logs"
+
+
+@pytest.fixture
+def bucket(emulator: Emulator) -> Iterator[str]:
+    s3 = emulator.aws["s3"]
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_bucket_notification_configuration(
+        Bucket=BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    yield BUCKET
+    with contextlib.suppress(s3.exceptions.NoSuchBucket):
+        for found in s3.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+            s3.delete_object(Bucket=BUCKET, Key=found["Key"])
+        s3.delete_bucket(Bucket=BUCKET)
+
+
+def test_its_logs_are_texted_and_it_stays_as_it_is(bucket: str, deploy: Deploy) -> None:
+    whole = deploy(existingBucket=bucket, filterPrefix="app/", message="$key", forceDestroy="false")
+    for key in ("other/a.log", "app/a.txt", "app/my logs/a+b%2F.log"):
+        whole.upload(key)
+    (text,) = whole.texts(1)
+    assert text.body == "app/my logs/a+b%2F.log"
+    whole.destroy()
+    s3 = whole.aws["s3"]
+    assert len(s3.list_objects_v2(Bucket=bucket)["Contents"]) == 3
+    assert "EventBridgeConfiguration" in s3.get_bucket_notification_configuration(Bucket=bucket)

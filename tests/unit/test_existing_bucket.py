@@ -1,0 +1,144 @@
+"""A bucket that another program owns: nothing of it is changed, and its logs are texted."""
+
+import datetime
+import json
+import re
+import string
+from typing import Any
+
+import pulumi
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handler.events import LogFile, Unreadable, read
+from infra.existing_bucket import pattern
+from tests.unit.fake_world import World
+from tests.unit.fakes import PHONE, record
+from tests.unit.recorded import SETTINGS, Recorded
+from tests.unit.recorded import record as run
+
+BUCKET = "their-logs"
+
+
+@pytest.fixture(scope="module")
+def program() -> Recorded:
+    return run({**SETTINGS, "existingBucket": BUCKET, "filterPrefix": "app/"})
+
+
+def test_nothing_of_s3_is_declared(program: Recorded) -> None:
+    assert not [one.type for one in program.resources if one.type.startswith("aws:s3")]
+    assert program.outputs["bucket"] == BUCKET
+
+
+def test_a_rule_of_eventbridge_calls_the_function_and_nobody_else_may(program: Recorded) -> None:
+    rule, target = program.the("EventRule"), program.the("EventTarget")
+    assert json.loads(rule.inputs["eventPattern"]) == {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {"bucket": {"name": [BUCKET]}, "object": {"key": [{"wildcard": "app/*.log"}]}},
+    }
+    permission = program.the("Permission")
+    assert permission.inputs["principal"] == "events.amazonaws.com"
+    assert permission.inputs["sourceArn"].endswith(":notify-1a2b3c4")
+    assert target.inputs["arn"].endswith(":notify-1a2b3c4")
+    assert permission.urn in program.after(target)
+
+
+def matches(wildcard: str, key: str) -> bool:
+    """Say whether a key matches: `*` is anything, and what follows a backslash is as it is."""
+    parts = re.findall(r"\\(.)|(\*)|(.)", wildcard)
+    meant = [
+        ".*" if anything else re.escape(escaped or plain) for escaped, anything, plain in parts
+    ]
+    return re.fullmatch("".join(meant), key, re.DOTALL) is not None
+
+
+ENDS = st.text(alphabet=string.ascii_letters + "/.*\\ +é", max_size=6)
+
+
+@given(prefix=ENDS, suffix=ENDS, middle=ENDS)
+def test_the_filters_mean_what_they_mean_to_s3(prefix: str, suffix: str, middle: str) -> None:
+    found = pattern(BUCKET, prefix, suffix)["detail"].get("object")
+    if not prefix and not suffix:
+        assert found is None
+    else:
+        assert matches(found["key"][0]["wildcard"], prefix + middle + suffix)
+
+
+# What EventBridge sends
+
+
+def event(key: str = "my logs/a+b%2F.log", **changes: Any) -> dict[str, Any]:
+    return {
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "account": "123456789012",
+        "time": "2026-11-23T14:05:09Z",
+        "region": "eu-central-1",
+        "resources": [f"arn:aws:s3:::{BUCKET}"],
+        "detail": {
+            "version": "0",
+            "bucket": {"name": BUCKET},
+            "object": {"key": key, "size": 5, "etag": "b1946ac9", "sequencer": "00617F08"},
+            "request-id": "N4N7GDK58NMKJ12R",
+            "requester": "123456789012",
+            "source-ip-address": "1.2.3.4",
+            "reason": "PutObject",
+        }
+        | changes,
+    }
+
+
+def test_its_key_is_taken_as_it_is() -> None:
+    (file,) = read(event())
+    assert file == LogFile(
+        bucket=BUCKET,
+        key="my logs/a+b%2F.log",
+        size=5,
+        time=datetime.datetime(2026, 11, 23, 14, 5, 9, tzinfo=datetime.UTC),
+        sequencer="00617F08",
+    )
+
+
+def test_one_that_lambda_gave_up_on_is_read_in_its_envelope() -> None:
+    (file,) = read({"requestContext": {}, "requestPayload": event("a.log")})
+    assert isinstance(file, LogFile)
+    assert file.key == "a.log"
+
+
+@pytest.mark.parametrize("broken", [{"object": {}}, {"bucket": {}}, {"object": {"key": 1}}])
+def test_one_that_nobody_can_read_fails_as_it_came(broken: dict[str, Any]) -> None:
+    (item,) = read(event(**broken))
+    assert isinstance(item, Unreadable)
+    assert item.record == event(**broken)
+
+
+def test_the_same_upload_told_by_both_ways_is_texted_once() -> None:
+    world = World(to_numbers=(PHONE,))
+    world.notify(record("a.log"))
+    told = event("a.log", bucket={"name": "logs-1a2b3c4"})
+    told["detail"]["object"]["sequencer"] = "0A1B2C"
+    world.notifier.notify(told, lambda: 60.0)
+    assert len(world.texts) == 1
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"existingBucket": "s3://their-logs"}, "existingBucket: is not the name of a bucket"),
+        (
+            {"existingBucket": BUCKET, "expireLogsAfterDays": "3"},
+            "pulumi config set expireLogsAfterDays 0",
+        ),
+        ({"existingBucket": BUCKET, "forceDestroy": "true"}, "is not this stack's to change"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(settings: dict[str, str], said: str) -> None:
+    with pytest.raises(pulumi.RunError, match=said.replace("(", r"\(")):
+        run({**SETTINGS, **settings})
