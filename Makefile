@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PULUMI_VERSION = $(shell sed -nE 's|.*pulumi/pkg/v3 (v[0-9.]+).*|\1|p' tools/pulumi/go.mod)
 
-.PHONY: help demo upload storm status smoke redrive flush tail bench screenshots pulumi test test-engine check format package lock clean
+.PHONY: help demo upload storm status smoke redrive flush tail bench screenshots pulumi test test-engine check workflows fuzz audit sbom format package lock clean
 
 help: ## List these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -60,9 +60,30 @@ check: .venv/tests ## Format, lint, types, tests, coverage: all that CI runs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(MAKE) --no-print-directory workflows
 	@$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage report
 	@$(MAKE) --no-print-directory test-engine
+
+workflows: .venv/tests ## Read the workflows of GitHub Actions with zizmor and actionlint
+	@$(BIN)/zizmor --offline --quiet .github
+	@if command -v actionlint >/dev/null; then actionlint; \
+	elif [ -x .bin/actionlint ]; then .bin/actionlint; \
+	elif command -v go >/dev/null; then \
+		cd tools/actionlint && go build -o ../../.bin/actionlint \
+		github.com/rhysd/actionlint/cmd/actionlint && cd ../.. && .bin/actionlint; \
+	else echo "actionlint is skipped: there is neither it nor Go here."; test -z "$(CI)"; fi
+
+fuzz: .venv/tests ## Feed the readers whatever may come, for some minutes
+	@$(BIN)/python -m pytest tests/unit/test_whatever_comes.py --hypothesis-profile=fuzz $(ARGS)
+
+audit: .venv/tests ## Look for known vulnerabilities in all that is locked
+	@for lock in requirements.txt */requirements.txt; do \
+		echo "$$lock"; $(BIN)/pip-audit --disable-pip --require-hashes -r $$lock || exit 1; done
+
+sbom: .venv/tests ## Write what ships to Lambda into .build/sbom.json (CycloneDX)
+	@$(BIN)/pip-audit --disable-pip --require-hashes -r handler/requirements.txt \
+		-f cyclonedx-json -o .build/sbom.json && echo "Wrote .build/sbom.json"
 
 format: .venv/tests ## Format the code and mend what the linter can
 	@$(BIN)/ruff format .

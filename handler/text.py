@@ -87,7 +87,7 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
         return template.substitute(
             key=_cut(key, longest),
             name=_cut(name, longest),
-            bucket=_cut(file.bucket, longest),
+            bucket=_cut(_printable(file.bucket), longest),
             size=_size(file.size),
             time=f"{file.time.astimezone(zone):%d %b %H:%M %Z}",
         )[:LONGEST]

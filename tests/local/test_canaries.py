@@ -1,0 +1,61 @@
+"""A secret and a number go in; neither comes out anywhere but where it must."""
+
+import json
+from pathlib import Path
+
+from infra.package import build
+from local import ROOT
+from local.emulator import Emulator
+from local.twilio import BROKEN, UNAUTHORIZED, StandIn
+from tests.local.conftest import ACCOUNT_SID, PHONE, SECRET, Whole
+
+CANARY = "canary-" + "q" * 25
+
+
+def bytes_of(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_neither_logs_nor_outputs_nor_errors_nor_the_package_tell_of_them(
+    emulator: Emulator, twilio: StandIn
+) -> None:
+    whole = Whole(emulator, twilio, twilioSecret=CANARY, alarmEmail="on-call@example.com")
+    for fault in (None, BROKEN, UNAUTHORIZED):
+        if fault:
+            twilio.fault(fault)
+        whole.upload(f"{id(fault)}.log")
+    whole.decided("held", count=3)
+    whole.flush()
+    lambda_ = whole.aws["lambda"]
+    for function in ("notifyFunction", "flushFunction"):
+        answer = lambda_.invoke(FunctionName=whole.outputs[function], Payload=b'{"Records": 1}')
+        assert CANARY.encode() not in answer["Payload"].read()
+    told = json.dumps(
+        [whole.logged("notify"), whole.logged("flush"), whole.outputs], ensure_ascii=False
+    )
+    dashboards = whole.aws["cloudwatch"].list_dashboards()["DashboardEntries"]
+    told += json.dumps(
+        [
+            whole.aws["cloudwatch"].get_dashboard(DashboardName=one["DashboardName"])
+            for one in dashboards
+        ],
+        default=str,
+    )
+    told += json.dumps(whole.aws["cloudwatch"].describe_alarms(), default=str)
+    told += json.dumps(
+        whole.aws["dynamodb"].scan(TableName=whole.the("aws:dynamodb/table:Table", "memory").id),
+        default=str,
+    )
+    for hidden in (CANARY, SECRET, PHONE, PHONE[2:], ACCOUNT_SID):
+        assert hidden not in told
+    package = bytes_of(build(ROOT / "handler"))
+    for hidden in (CANARY, PHONE, ACCOUNT_SID):
+        assert hidden.encode() not in package
+    whole.destroy()
+
+
+def test_the_page_tells_numbers_but_no_secret() -> None:
+    """It shows the phones, as it must, and listens on the loopback address only."""
+    page = bytes_of(ROOT / "local" / "page").decode(errors="replace")
+    assert "twilioSecret" not in page
+    assert "TWILIO_SECRET" not in page

@@ -1,0 +1,95 @@
+"""Whatever comes in, the readers neither fail nor lose it; `make fuzz` tries far more of it."""
+
+import datetime
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handler import due, events, text
+from handler.due import Due
+from handler.events import LogFile, Unreadable
+from tests.unit.fakes import MESSAGE, PHONE, log_file, record
+
+ANYTHING: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+NAMES = st.sampled_from(
+    [
+        *("Records", "Event", "requestPayload", "requestContext", "source", "detail", "time"),
+        *("s3", "bucket", "object", "key", "name", "size", "eventTime", "eventName", "version"),
+        *("file", "phone", "reason", "unreadable", "sequencer", "eventVersion", "eventSource"),
+    ]
+)
+WORDS = st.sampled_from(
+    [
+        "s3:TestEvent",
+        "aws.s3",
+        "aws:s3",
+        "2.6",
+        "ObjectCreated:Put",
+        "2026-11-23T14:05:09Z",
+        "x",
+        "",
+    ]
+)
+LIKELY: Any = st.recursive(
+    ANYTHING | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(LIKELY)
+def test_an_event_is_read_into_files_and_what_nobody_can_read(event: Any) -> None:
+    for item in events.read(event):
+        assert isinstance(item, LogFile | Unreadable)
+        if isinstance(item, Unreadable):
+            assert item.reason
+
+
+@given(st.dictionaries(NAMES, LIKELY, max_size=4), st.text(min_size=1))
+def test_a_record_with_anything_changed_is_a_file_or_kept_as_it_came(
+    changes: dict[str, Any], key: str
+) -> None:
+    changed = {**record(key), **changes}
+    for item in events.read({"Records": [changed]}):
+        assert isinstance(item, LogFile) or item.record == changed
+
+
+@given(st.text() | LIKELY.map(json.dumps))
+def test_a_message_is_read_into_texts_and_what_nobody_can_read(body: str) -> None:
+    for item in due.read(body, (PHONE,)):
+        assert isinstance(item, Due | Unreadable)
+
+
+FILES = st.builds(
+    log_file,
+    key=st.text(min_size=1, max_size=1024),
+    bucket=st.text(min_size=3, max_size=63),
+    size=st.none() | st.integers(0, 10**15),
+    time=st.datetimes(timezones=st.just(datetime.UTC)),
+)
+
+
+@given(FILES)
+def test_a_text_due_is_read_from_its_message_as_it_was(file: LogFile) -> None:
+    wanted = Due(file, PHONE)
+    assert list(due.read(due.to_message(wanted, "digest"), (PHONE,))) == [wanted]
+
+
+@given(FILES)
+def test_a_text_is_short_printable_and_says_something(file: LogFile) -> None:
+    body = text.write(file, MESSAGE, datetime.UTC)
+    assert 0 < len(body) <= text.LONGEST
+    assert body.replace("\n", "").isprintable()
+
+
+@given(st.lists(FILES, min_size=2, max_size=30))
+def test_a_summary_is_two_segments_at_most_and_printable(files: list[LogFile]) -> None:
+    body = text.summarize(files, datetime.UTC)
+    assert text.segments(body) <= text.SUMMARY_SEGMENTS
+    assert body.isprintable()
