@@ -79,11 +79,12 @@ fuzz: .venv/tests ## Feed the readers whatever may come, for some minutes
 
 audit: .venv/tests ## Look for known vulnerabilities in all that is locked
 	@for lock in requirements.txt */requirements.txt; do \
-		echo "$$lock"; $(BIN)/pip-audit --disable-pip --require-hashes -r $$lock || exit 1; done
+		echo "$$lock"; $(BIN)/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; done
 
 sbom: .venv/tests ## Write what ships to Lambda into .build/sbom.json (CycloneDX)
-	@$(BIN)/pip-audit --disable-pip --require-hashes -r handler/requirements.txt \
-		-f cyclonedx-json -o .build/sbom.json && echo "Wrote .build/sbom.json"
+	@mkdir -p .build
+	@$(BIN)/cyclonedx-py requirements handler/requirements.txt -o .build/sbom.json
+	@echo "Wrote .build/sbom.json"
 
 format: .venv/tests ## Format the code and mend what the linter can
 	@$(BIN)/ruff format .

@@ -47,7 +47,7 @@ PRUNED = re.compile(
 )
 
 # What is imported by something that is needed, and then not used: in its place goes what the import
-# asks for, and a message for whoever uses it all the same. It takes a fifth off a start's time.
+# asks for, and a message for whoever uses it all the same. It takes a quarter off a start's time.
 HOLLOWED = (
     (  # the other resources of Twilio's API beside Messages
         re.compile(r"twilio/rest/api/v2010/account/(?!message/)(\w+/__init__|(?!__init__)\w+)\.py"),

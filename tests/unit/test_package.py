@@ -179,6 +179,21 @@ def test_twilios_own_client_sends_from_the_bytecode_of_the_package_and_nothing_e
     assert sum(place.is_relative_to(bare) for place in places.values()) > 100
 
 
+CALL = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from twilio.rest import Client
+try:
+    Client("AC" + "2" * 32, "secret").calls.list()
+except NotImplementedError as error:
+    print(error)
+"""
+
+
+def test_what_was_hollowed_out_says_so(bare: Path) -> None:
+    assert in_lambda(bare, CALL) == ("S3 Logs ships Twilio's Messages only: see infra/package.py\n")
+
+
 def test_every_module_of_the_handler_can_be_imported_there(bare: Path) -> None:
     modules = [
         path.relative_to(bare).with_suffix("").as_posix().replace("/", ".")
