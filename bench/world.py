@@ -4,6 +4,7 @@ The tests' `World`, made quick for many, and counting what each request costs.
 """
 
 import collections
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ class Measured(World):
         self.delays: list[float] = []
         self._claimed: dict[str, float] = {}
         self._ready: collections.deque[Stored] = collections.deque()
-        self._taken: dict[str, Stored] = {}
+        self._taken: collections.OrderedDict[str, Stored] = collections.OrderedDict()
         super().__init__(**changes)
 
     @property
@@ -79,7 +80,8 @@ class Measured(World):
         return {}
 
     def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802
-        for receipt, one in list(self._taken.items())[: payload["MaxNumberOfMessages"]]:
+        oldest = itertools.islice(self._taken.items(), payload["MaxNumberOfMessages"])
+        for receipt, one in list(oldest):
             if one.visible_at <= self.now:
                 self._ready.append(self._taken.pop(receipt))
         messages: list[dict[str, Any]] = []
