@@ -7,6 +7,7 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from local.__main__ import ACCOUNT_SID, SECRET
 from local.page.server import BAD_NUMBER, LARGEST_BYTES, STORM
 from local.storm import files_in
 from tests.browser.chromium import opened, press, upload
@@ -197,6 +198,14 @@ def test_the_page_may_load_and_reach_nothing_but_itself(url: str) -> None:
         assert not re.search(
             r"https?://(?!www\.w3\.org/2000/svg)", requests.get(url + path, timeout=10).text
         )
+
+
+def test_what_the_page_is_told_holds_no_secret(url: str) -> None:
+    with requests.get(f"{url}/events", stream=True, timeout=10) as answer:
+        first = next(answer.iter_lines()).decode()
+    assert '"kind": "before"' in first
+    for hidden in (SECRET, ACCOUNT_SID):
+        assert hidden not in first
 
 
 def test_a_file_that_is_too_large_is_refused(url: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from local import ROOT, resources
+from local.__main__ import SECRET
 from local.emulator import Emulator
 from local.running import NOTE
 from tests.local.conftest import SECONDS
@@ -47,6 +48,7 @@ def test_once_shows_the_text_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert "New log app/" in said
     assert "s after the upload" in said
     assert "Warning" not in said
+    assert SECRET not in said
 
 
 def test_a_demo_takes_uploads_until_it_is_stopped(tmp_path: Path) -> None:

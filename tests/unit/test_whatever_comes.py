@@ -2,14 +2,18 @@
 
 import datetime
 import json
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handler import due, events, text
 from handler.due import Due
 from handler.events import LogFile, Unreadable
+from local.twilio import API, CREATE_PARAMETERS, StandIn
 from tests.unit.fakes import MESSAGE, PHONE, log_file, record
 
 ANYTHING: Any = st.recursive(
@@ -93,3 +97,41 @@ def test_a_summary_is_two_segments_at_most_and_printable(files: list[LogFile]) -
     body = text.summarize(files, datetime.UTC)
     assert text.segments(body) <= text.SUMMARY_SEGMENTS
     assert body.isprintable()
+
+
+# The stand-in, over real HTTP
+
+SID, SECRET = "AC" + "0" * 32, "a secret of this test only"
+FORMS = st.dictionaries(
+    st.sampled_from(CREATE_PARAMETERS) | st.text(max_size=8),
+    st.sampled_from(["+15005550006", "+15005550100", "MG" + "2" * 32, ""]) | st.text(max_size=80),
+    max_size=6,
+)
+
+
+@pytest.fixture(scope="module")
+def stand_in() -> Iterator[StandIn]:
+    with StandIn(account_sid=SID, credentials={SID: SECRET}) as running:
+        yield running
+
+
+@given(form=FORMS)
+def test_the_stand_in_accepts_or_refuses_as_twilio_does(
+    stand_in: StandIn, form: dict[str, str]
+) -> None:
+    answer = requests.post(
+        f"{stand_in.url}{API}/Accounts/{SID}/Messages.json",
+        data={name: value.encode("utf-8", "replace") for name, value in form.items()},
+        auth=(SID, SECRET),
+        timeout=10,
+    )
+    assert answer.status_code in {201, 400, 404, 429}
+    told = answer.json()
+    assert told["sid"].startswith("SM") if answer.status_code == 201 else told["code"]
+
+
+@given(st.binary(max_size=200))
+def test_the_stand_in_takes_any_fault_or_says_what_is_wrong(stand_in: StandIn, body: bytes) -> None:
+    answer = requests.post(f"{stand_in.url}/faults", data=body, timeout=10)
+    assert answer.status_code in {204, 400}
+    stand_in.well()
