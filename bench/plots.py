@@ -72,12 +72,13 @@ def _cost(simulated: list[Mapping[str, Any]]) -> Path:
 
 def _delay(simulated: list[Mapping[str, Any]]) -> Path:
     figure, axes = plt.subplots(figsize=(8, 4.2))
-    for scenario, volumes, runs in _by_scenario(simulated):
+    for number, (scenario, volumes, runs) in enumerate(_by_scenario(simulated)):
         for share, line in (("p50", "-"), ("p99", ":")):
             axes.plot(
                 volumes,
                 [max(0.5, run["seconds_to_text"][share]) for run in runs],
                 line,
+                color=f"C{number}",
                 marker="o",
                 label=f"{scenario}, {share}",
             )
