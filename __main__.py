@@ -15,7 +15,7 @@ from infra.memory import Memory
 from infra.schedule import Schedule
 from infra.settings import Settings
 from infra.texts import FLUSH_SECONDS, Texts
-from infra.watch import Watch, region_of
+from infra.watch import Watch
 
 settings = Settings.load()  # every mistake at once, each with the command that mends it
 
@@ -81,22 +81,22 @@ watch = Watch(
     email=settings.alarm_email,
 )
 
-console = pulumi.Output.concat(
-    "https://", region_of(notify.func.arn), ".console.aws.amazon.com/cloudwatch/home#dashboards/"
+keys = f"{settings.filter_prefix}*{settings.filter_suffix}"
+upload = pulumi.Output.concat(
+    "aws s3 cp example.log 's3://", logs.name, "/", keys.replace("*", "example"), "'"
 )
-example = f"{settings.filter_prefix}example{settings.filter_suffix}"
-pulumi.export("bucket", logs.name)
-pulumi.export(
-    "uploadCommand",
-    pulumi.Output.concat("aws s3 cp example.log 's3://", logs.name, f"/{example}'"),
-)
-pulumi.export("notifyFunction", notify.func.name)
-pulumi.export("notifyLogGroup", notify.func.logging_config.log_group)
-pulumi.export("flushFunction", flush.function.name)
-pulumi.export("flushLogGroup", flush.function.logging_config.log_group)
-pulumi.export("heldQueue", texts.held.url)
-pulumi.export("failedQueue", texts.failed.url)
-pulumi.export("alarmTopic", watch.topic.arn)
-pulumi.export(
-    "dashboard", pulumi.Output.concat(console, "dashboard/", watch.dashboard.dashboard_name)
-)
+outputs = {
+    "bucket": logs.name,
+    "logKeys": keys,
+    "uploadCommand": upload,
+    "notifyFunction": notify.func.name,
+    "notifyLogGroup": notify.func.logging_config.log_group,
+    "flushFunction": flush.function.name,
+    "flushLogGroup": flush.function.logging_config.log_group,
+    "heldQueue": texts.held.url,
+    "failedQueue": texts.failed.url,
+    "alarmTopic": watch.topic.arn,
+    "dashboard": watch.address,
+}
+for name, value in outputs.items():
+    pulumi.export(name, value)

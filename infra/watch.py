@@ -16,11 +16,13 @@ class Watch(pulumi.ComponentResource):
         topic: Where the alarms go; whoever is to hear of them subscribes to it.
         alarms: The alarms, by their name.
         dashboard: The dashboard.
+        address: Where it is in AWS's console.
     """
 
     topic: aws.sns.Topic
     alarms: dict[str, aws.cloudwatch.MetricAlarm]
     dashboard: aws.cloudwatch.Dashboard
+    address: pulumi.Output[str]
 
     def __init__(
         self,
@@ -88,7 +90,7 @@ class Watch(pulumi.ComponentResource):
             dashboard_body=policy.json(
                 body(
                     stack=stack,
-                    region=region_of(notify.arn),
+                    region=_region_of(notify.arn),
                     functions={"notify": notify.name, "flush": flush.name},
                     log_groups=[notify.logging_config.log_group, flush.logging_config.log_group],
                     queues={"held": texts.held.name, "failed": texts.failed.name},
@@ -97,6 +99,12 @@ class Watch(pulumi.ComponentResource):
                 )
             ),
             opts=child,
+        )
+        self.address = pulumi.Output.concat(
+            "https://",
+            _region_of(notify.arn),
+            ".console.aws.amazon.com/cloudwatch/home#dashboards/dashboard/",
+            self.dashboard.dashboard_name,
         )
         self.register_outputs({"topic": self.topic.arn})
 
@@ -125,6 +133,6 @@ class Watch(pulumi.ComponentResource):
         )
 
 
-def region_of(arn: pulumi.Output[str]) -> pulumi.Output[str]:
+def _region_of(arn: pulumi.Output[str]) -> pulumi.Output[str]:
     """Give the region of what has this ARN."""
     return arn.apply(lambda whole: whole.split(":")[3])

@@ -2,7 +2,6 @@
 
 import datetime
 import time
-import urllib.parse
 import uuid
 from collections.abc import Callable
 from typing import TypeVar
@@ -47,8 +46,7 @@ class Smoke:
         self._say = say
         self._started = time.monotonic()
         self._since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=5)
-        prefix, suffix = _filters(stack)
-        self._key = f"{prefix}smoke-{uuid.uuid4().hex[:12]}{suffix}"
+        self._key = stack.outputs["logKeys"].replace("*", f"smoke-{uuid.uuid4().hex[:12]}")
 
     def run(self) -> None:
         """Upload the log, follow it, and remove it.
@@ -141,16 +139,6 @@ class Smoke:
 
     def _done(self, what: str) -> None:
         self._say(f"{time.monotonic() - self._started:6.1f} s  {what}")
-
-
-def _filters(stack: Stack) -> tuple[str, str]:
-    """Give the prefix and the suffix that S3 filters by: what is really there."""
-    found = stack.aws["s3"].get_bucket_notification_configuration(Bucket=stack.outputs["bucket"])
-    values = {"prefix": "", "suffix": ""}
-    for rule in found.get("LambdaFunctionConfigurations", []):
-        for one in rule.get("Filter", {}).get("Key", {}).get("FilterRules", []):
-            values[one["Name"].lower()] = urllib.parse.unquote_plus(one["Value"])
-    return values["prefix"], values["suffix"]
 
 
 def _await(condition: Callable[[], Found], seconds: float) -> Found:

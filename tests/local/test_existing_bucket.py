@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from local.emulator import Emulator
+from ops.smoke import Smoke
+from ops.stack import Stack
 from tests.local.conftest import Deploy
 
 BUCKET = "their-logs"
@@ -31,6 +33,9 @@ def test_its_logs_are_texted_and_it_stays_as_it_is(bucket: str, deploy: Deploy) 
         whole.upload(key)
     (text,) = whole.texts(1)
     assert text.body == "app/my logs/a+b%2F.log"
+    steps: list[str] = []
+    Smoke(Stack("test", whole.outputs, whole.aws), steps.append).run()
+    assert "delivered to" in steps[-2]
     whole.destroy()
     s3 = whole.aws["s3"]
     assert len(s3.list_objects_v2(Bucket=bucket)["Contents"]) == 3

@@ -275,6 +275,7 @@ def test_the_outputs_are_what_a_person_types_next(program: Recorded) -> None:
     assert program.outputs == {
         "bucket": "logs-1a2b3c4",
         "uploadCommand": "aws s3 cp example.log 's3://logs-1a2b3c4/example.log'",
+        "logKeys": "*.log",
         "notifyFunction": "notify-1a2b3c4",
         "notifyLogGroup": "/aws/lambda/notify-1a2b3c4",
         "flushFunction": "flush-1a2b3c4",
