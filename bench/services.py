@@ -1,10 +1,21 @@
-"""AWS and Twilio as far as the handler calls them: they say yes at once, and look at the clock."""
+"""AWS and Twilio as far as the handler calls them: they say yes at once, and look at the clock.
+
+They speak HTTPS with a certificate of their own making, which is trusted together with all that are
+trusted anyway: reading those takes its time, as it does in Lambda.
+"""
 
 import json
+import shutil
+import ssl
+import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
+
+import certifi
+import trustme
 
 EVENT: dict[str, Any] = {
     "Records": [
@@ -24,26 +35,30 @@ EVENT: dict[str, Any] = {
 ACCEPTED = json.dumps({"sid": "SM" + "0" * 32, "status": "queued"}).encode()
 
 
-class Services(ThreadingHTTPServer):
-    """One server for all.
+class Services:
+    """Both, each with a server of its own.
 
     Attributes:
         texted: When requests to Twilio began to arrive, by `time.perf_counter`.
         connections: Who has connected.
+        trusted: The certificates to trust.
     """
 
-    daemon_threads = True
+    def __init__(self, journey: float = 0) -> None:
+        """Make them.
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        Args:
+            journey: How many seconds Twilio is away, there and back. AWS is in the same region.
+        """
+        self._folder = tempfile.TemporaryDirectory()
+        self.trusted = Path(self._folder.name, "trusted.pem")
+        shutil.copy(certifi.where(), self.trusted)
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.trusted, append=True)
         self.texted: list[float] = []
         self.connections: set[Any] = set()
-        self.arrived = threading.Condition()
-
-    @property
-    def url(self) -> str:
-        """Where they are."""
-        return f"http://127.0.0.1:{self.server_port}"
+        self.aws = _Server(self, authority, 0, b"{}")
+        self.twilio = _Server(self, authority, journey, ACCEPTED)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -51,7 +66,7 @@ class Services(ThreadingHTTPServer):
         return {
             "_HANDLER": "handler.notify",
             "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
-            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ENDPOINT_URL": self.aws.url,
             "AWS_REGION": "eu-central-1",
             "AWS_SECRET_ACCESS_KEY": "example",
             "FAILED_QUEUE": "https://sqs/failed",
@@ -61,41 +76,76 @@ class Services(ThreadingHTTPServer):
             "MEMORY_TABLE": "memory",
             "MESSAGE": "New log $key, $size, $time in $bucket",
             "MODE": "instant",
+            "NODE_EXTRA_CA_CERTS": str(self.trusted),
+            "REQUESTS_CA_BUNDLE": str(self.trusted),
+            "SSL_CERT_FILE": str(self.trusted),
             "STACK": "s3-logs/bench",
             "TIMEZONE": "UTC",
             "TO_NUMBERS": "+15005550100",
             "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
-            "TWILIO_API_URL": self.url,
+            "TWILIO_API_URL": self.twilio.url,
             "TWILIO_SECRET": "a secret",
         }
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
+        for server in (self.aws, self.twilio):
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
+        for server in (self.aws, self.twilio):
+            server.shutdown()
+            server.server_close()
+        self._folder.cleanup()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(
+        self, services: Services, authority: trustme.CA, journey: float, answer: bytes
+    ) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.services = services
+        self.journey = journey
+        self.answer = answer
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        # The handshake is for the thread of each connection to do, at its first reading.
+        self.socket = context.wrap_socket(
+            self.socket, server_side=True, do_handshake_on_connect=False
+        )
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.server_port}"
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Services
+    server: _Server
     disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        """Let a connection take one journey for TCP and one for TLS."""
+        time.sleep(2 * self.server.journey)
+        super().setup()
+
+    def do_GET(self) -> None:
+        self._answer(b"")
 
     def do_POST(self) -> None:
         arrived = time.perf_counter()
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        of_twilio = "X-Amz-Target" not in self.headers
-        with self.server.arrived:
-            self.server.connections.add(self.client_address)
-            if of_twilio:
-                self.server.texted.append(arrived)
-                self.server.arrived.notify_all()
-        body = ACCEPTED if of_twilio else b"{}"
-        self.send_response(201 if of_twilio else 200)
+        services = self.server.services
+        services.connections.add(self.client_address)
+        if self.server is services.twilio:
+            services.texted.append(arrived)
+        self._answer(self.server.answer)
+
+    def _answer(self, body: bytes) -> None:
+        time.sleep(self.server.journey)
+        self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import io
 import os
+import ssl
 import statistics
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from unittest import mock
 
 import handler
 from bench.services import EVENT, Services
+from handler import connections
 
 EVENTS = 500
 REQUESTS = 3  # claim, text, and that it was sent
@@ -26,7 +28,10 @@ def measure() -> dict[str, Any]:
     """Send texts one after the other, with the handler and with nothing but the same requests."""
     with Services() as services, _function(services):
         ours, bare = [], []
-        connection = http.client.HTTPConnection(services.url.removeprefix("http://"))
+        connection = http.client.HTTPSConnection(
+            services.twilio.url.removeprefix("https://"),
+            context=ssl.create_default_context(cafile=services.trusted),
+        )
         for _ in range(EVENTS):
             started = time.perf_counter()
             with contextlib.redirect_stdout(io.StringIO()):
@@ -53,6 +58,12 @@ def measure() -> dict[str, Any]:
 def _function(services: Services) -> Iterator[None]:
     """Let the handler of this process be one that calls these services."""
     with mock.patch.dict(os.environ, services.environment):
-        handler._notifier.cache_clear()  # noqa: SLF001  # as a new process
+        _forget()
         yield
-        handler._notifier.cache_clear()  # noqa: SLF001
+        _forget()
+
+
+def _forget() -> None:
+    """Begin anew, as a new process does."""
+    for kept in (handler._notifier, connections._make, connections._trusting):  # noqa: SLF001
+        kept.cache_clear()

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests_aws4auth import AWS4Auth
+
+from handler import connections
 
 Service = Literal["dynamodb", "sqs"]
 
@@ -46,8 +47,6 @@ class Aws:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
-        self._session = requests.Session()
-        self._session.mount("http", HTTPAdapter(max_retries=1))
         self._signers: dict[Service, AWS4Auth] = {}
         self._silent_until: dict[Service, float] = {}
 
@@ -73,9 +72,13 @@ class Aws:
             time.sleep(random.uniform(0.05, 0.1) * 2**attempt)  # noqa: S311  # no secret
         raise AssertionError  # the last try returns or raises
 
+    def open_ahead(self, service: Service) -> None:
+        """Open the connection to a service before there is a request for it."""
+        connections.open_ahead(self._endpoint(service))
+
     def _call(self, service: Service, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            response = self._session.post(
+            response = connections.session().post(
                 self._endpoint(service),
                 data=json.dumps(payload),
                 headers={

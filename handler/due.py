@@ -1,18 +1,16 @@
 """A text that is due: what is claimed, sent, held or failed."""
 
-import dataclasses
 import datetime
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from handler import events
 from handler.events import LogFile, Unreadable
 
 
-@dataclasses.dataclass(frozen=True)
-class Due:
+class Due(NamedTuple):
     """One log file that one phone is to be told of.
 
     Attributes:
@@ -43,7 +41,7 @@ def to_message(due: Due, reason: str, **details: Any) -> str:
         reason: Why it was held, or failed.
         details: Whatever else an operator wants to know.
     """
-    file = dataclasses.asdict(due.file) | {"time": due.file.time.isoformat()}
+    file = due.file._asdict() | {"time": due.file.time.isoformat()}
     return json.dumps({"file": file, "phone": due.phone, "reason": reason, **details})
 
 

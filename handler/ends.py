@@ -1,7 +1,6 @@
 """The three ends of a text: sent, held, failed. Each is reached once it is remembered."""
 
 import contextlib
-import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +14,6 @@ from handler.queues import Queue
 from handler.refusals import Kind, Refusal
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Ends:
     """Where texts end, and what remembers it.
 
@@ -28,9 +26,10 @@ class Ends:
         failed: The queue of what no retry will mend.
     """
 
-    memory: Memory
-    held: Queue
-    failed: Queue
+    def __init__(self, *, memory: Memory, held: Queue, failed: Queue) -> None:
+        self.memory = memory
+        self.held = held
+        self.failed = failed
 
     def remember_sent(self, dues: Sequence[Due], sid: str) -> None:
         """End texts that Twilio has accepted under one SID: one, or all of a summary."""

@@ -1,14 +1,12 @@
 """What S3 says happened: events of every shape that can reach the function, read into log files."""
 
-import dataclasses
 import datetime
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LogFile:
+class LogFile(NamedTuple):
     """A log file that landed in the bucket, as its S3 event describes it.
 
     Attributes:
@@ -38,8 +36,7 @@ class LogFile:
         return self.key.rstrip("/").rpartition("/")[2] or self.key
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """A record, or a whole event, that is none of the shapes known here.
 
     Attributes:

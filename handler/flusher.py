@@ -1,6 +1,5 @@
 """From the texts that are held to one summary for each phone."""
 
-import dataclasses
 import datetime
 import time
 from collections.abc import Callable, Iterator
@@ -23,12 +22,12 @@ DRAIN_SHARE = 0.4
 """The share of a run's time that goes into taking from the queue; the rest sends and deletes."""
 
 
-@dataclasses.dataclass
 class _Open:
     """A message, and how many of its texts have no end yet."""
 
-    message: Message
-    left: int
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.left = 0
 
 
 class Flusher:
@@ -107,7 +106,7 @@ class Flusher:
             if not messages:
                 break
             for message in messages:
-                opened.append(_Open(message, 0))
+                opened.append(_Open(message))
                 for wanted in self._readable(message):
                     opened[-1].left += 1
                     waiting.setdefault(wanted, []).append(opened[-1])

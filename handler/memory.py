@@ -4,13 +4,12 @@ An item is either a text, by its hash, with its state; or a phone's hour, with t
 in it. Both expire by themselves.
 """
 
-import dataclasses
 import enum
 import hashlib
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from handler.aws import Aws, AwsError
 from handler.due import Due
@@ -69,8 +68,7 @@ class State(enum.StrEnum):
     FAILED = "failed"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Accepted:
+class Accepted(NamedTuple):
     """A text that Twilio accepted, and of which it is not known yet what became of it.
 
     Attributes:

@@ -1,7 +1,7 @@
 """The queues `held` and `failed`, as the functions see them: SQS."""
 
-import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from handler.aws import Aws
 
@@ -13,8 +13,7 @@ class NotQueued(Exception):
     """SQS did not take a message: the text has no end yet."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """A message that was received and must be deleted once it is dealt with.
 
     Attributes:

@@ -1,6 +1,5 @@
 """Quiet hours: when nobody is texted."""
 
-import dataclasses
 import datetime
 import re
 from typing import Self
@@ -8,7 +7,6 @@ from typing import Self
 FORMAT = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
-@dataclasses.dataclass(frozen=True)
 class QuietHours:
     """A time of the day in which texts are held, by the clocks of one time zone.
 
@@ -20,9 +18,10 @@ class QuietHours:
         zone: The time zone.
     """
 
-    start: datetime.time
-    end: datetime.time
-    zone: datetime.tzinfo
+    def __init__(self, start: datetime.time, end: datetime.time, zone: datetime.tzinfo) -> None:
+        self.start = start
+        self.end = end
+        self.zone = zone
 
     @classmethod
     def parse(cls, hours: str, zone: datetime.tzinfo) -> Self:

@@ -1,8 +1,7 @@
 """Why Twilio did not take a text, and what that means for the text."""
 
-import dataclasses
 import enum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Kind(enum.StrEnum):
@@ -29,8 +28,7 @@ class Kind(enum.StrEnum):
         return self in {Kind.BUSY, Kind.IN_DOUBT, Kind.SETTINGS}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Refusal:
+class Refusal(NamedTuple):
     """One refusal.
 
     Attributes:

@@ -1,15 +1,15 @@
 """Sending one text, and asking what became of it, by Twilio's own client."""
 
-import dataclasses
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import requests
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
+from handler import connections
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from handler.settings import Settings
 
@@ -28,8 +28,7 @@ class Refused(Exception):
         self.refusal = refused
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What became of a text, as far as Twilio knows.
 
     Attributes:
@@ -71,11 +70,13 @@ class TwilioSender:
     def __init__(self, settings: Settings) -> None:
         # At INFO it prints the account's SID and all headers.
         logging.getLogger("twilio.http_client").setLevel(logging.WARNING)
+        http = TwilioHttpClient(timeout=SECONDS)
+        http.session = connections.session()
         client = Client(
             settings.twilio_api_key_sid or settings.twilio_account_sid,
             settings.twilio_secret,
             settings.twilio_account_sid,
-            http_client=TwilioHttpClient(timeout=SECONDS, max_retries=1),
+            http_client=http,
         )
         client.api.base_url = settings.twilio_api_url
         self._messages = client.messages

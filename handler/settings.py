@@ -1,9 +1,8 @@
 """What the functions are told by their environment, each setting under one name on both sides."""
 
-import dataclasses
 import datetime
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from handler.quiet import QuietHours
 
@@ -19,45 +18,48 @@ class SettingsError(Exception):
     """The environment lacks variables; the message names every one."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """The handler's settings. Each field is one environment variable, its name in capitals.
 
     Attributes:
         twilio_account_sid: AC…
-        twilio_api_key_sid: SK…, or "" to authenticate with the account's auth token.
         twilio_secret: The API key's secret or the auth token.
         twilio_api_url: Where Twilio's API is, without a slash at the end.
-        from_number: The sender in E.164, or "" with a Messaging Service.
-        messaging_service_sid: MG…, or "" with a number.
         to_numbers: The phones, in E.164.
         message: The `string.Template` of a text; see `handler.text.NAMES`.
         mode: `instant`, or `digest` to hold every text until the next flush.
         max_texts_per_hour: For each phone; what is over it is held.
-        quiet_hours: When texts are held, as `22:00-07:00`; "" for never.
         timezone: The IANA name of the zone of the quiet hours, and that times are told in.
         memory_table: The name of the DynamoDB table.
         held_queue: The URL of the queue of texts that are due later.
         failed_queue: The URL of the queue of what no retry will mend.
         stack: The project and the stack, such as `s3-logs/dev`: whose metrics they are.
+        twilio_api_key_sid: SK…, or "" to authenticate with the account's auth token.
+        from_number: The sender in E.164, or "" with a Messaging Service.
+        messaging_service_sid: MG…, or "" with a number.
+        quiet_hours: When texts are held, as `22:00-07:00`; "" for never.
     """
 
     twilio_account_sid: str
-    twilio_api_key_sid: str = ""
-    twilio_secret: str = dataclasses.field(repr=False)
+    twilio_secret: str
     twilio_api_url: str
-    from_number: str = ""
-    messaging_service_sid: str = ""
-    to_numbers: tuple[str, ...] = dataclasses.field(repr=False)
+    to_numbers: tuple[str, ...]
     message: str
     mode: Mode
     max_texts_per_hour: int
-    quiet_hours: str = ""
     timezone: str
     memory_table: str
     held_queue: str
     failed_queue: str
     stack: str
+    twilio_api_key_sid: str = ""
+    from_number: str = ""
+    messaging_service_sid: str = ""
+    quiet_hours: str = ""
+
+    def __repr__(self) -> str:
+        """Show neither the secret nor whole numbers."""
+        return f"Settings(stack={self.stack!r})"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -68,11 +70,11 @@ class Settings:
         """
         values: dict[str, Any] = {}
         missing = []
-        for field in dataclasses.fields(cls):
-            value = environment.get(variable(field.name), "")
-            if not value and field.default is dataclasses.MISSING:
-                missing.append(variable(field.name))
-            values[field.name] = value
+        for name in cls._fields:
+            value = environment.get(variable(name), "")
+            if not value and name not in cls._field_defaults:
+                missing.append(variable(name))
+            values[name] = value
         if missing:
             raise SettingsError(f"The function's environment lacks {', '.join(missing)}.")
         values["to_numbers"] = tuple(values["to_numbers"].split(","))

@@ -18,6 +18,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.status, self.body = 200, b"{}"
         self.answers: list[tuple[int, bytes]] = []
         self.hangs = threading.Event()
+        self.closes = False
         self.requests: list[tuple[str, Message, str]] = []
         self.connections: set[tuple[str, int]] = set()
 
@@ -44,6 +45,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(self.server.body)))
         self.end_headers()
         self.wfile.write(self.server.body)
+        self.close_connection = self.server.closes
 
     def do_GET(self) -> None:
         self.do_POST()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from handler import aws
+from handler import aws, connections
 from handler.aws import Aws, AwsError
 from handler.due import Due
 from handler.memory import Claim, Memory
@@ -105,7 +105,7 @@ def test_each_region_has_its_address(
         raise AssertionError
 
     calls = calling(server, AWS_REGION=region, AWS_ENDPOINT_URL="")
-    monkeypatch.setattr(calls._session, "post", post)
+    monkeypatch.setattr(connections.session(), "post", post)
     with pytest.raises(AssertionError):
         calls.call("sqs", "SendMessage", {})
     assert asked == [address]

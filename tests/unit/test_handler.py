@@ -57,6 +57,22 @@ def test_in_lambda_everything_is_ready_before_the_first_event(function: str) -> 
     assert done.stdout == "True\n", done.stderr
 
 
+@pytest.mark.parametrize(("mode", "told"), [("instant", 2), ("digest", 1)])
+def test_in_lambda_connections_are_opened_ahead_and_tell_nothing(
+    server: Server, mode: str, told: int
+) -> None:
+    done = imported(
+        "import handler, threading; [one.join(9) for one in threading.enumerate() if one.daemon]",
+        _HANDLER="handler.notify",
+        **ENVIRONMENT
+        | {"MODE": mode, "TWILIO_API_URL": server.url, "AWS_ENDPOINT_URL": server.url},
+    )
+    assert done.stderr == ""
+    assert [(path, headers["Authorization"], form) for path, headers, form in server.requests] == [
+        ("/", None, "")
+    ] * told
+
+
 def test_boto3_never_enters_the_start_up_path() -> None:
     done = imported(
         "import handler, sys; print([name for name in sys.modules if 'boto' in name])",
@@ -87,7 +103,7 @@ def test_what_the_program_writes_is_what_the_handler_reads() -> None:
     wanted = settings()
     environment = to_environment(
         {
-            **vars(wanted),
+            **wanted._asdict(),
             "to_numbers": ",".join(wanted.to_numbers),
             "max_texts_per_hour": str(wanted.max_texts_per_hour),
         },
@@ -99,7 +115,7 @@ def test_what_the_program_writes_is_what_the_handler_reads() -> None:
 
 def test_the_program_cannot_write_what_the_handler_does_not_know() -> None:
     with pytest.raises(TypeError, match="colour"):
-        to_environment({**vars(settings()), "colour": "red"})
+        to_environment({**settings()._asdict(), "colour": "red"})
 
 
 def test_neither_secret_nor_numbers_show_in_the_settings() -> None:
@@ -137,7 +153,11 @@ def test_notify_claims_what_it_is_told_of(environment: Server) -> None:
         ),
     )
     handler.notify({"Records": [record("a.log")]}, Context())
-    operations = [headers["X-Amz-Target"] for _, headers, _ in environment.requests]
+    operations = [
+        headers["X-Amz-Target"]
+        for _, headers, _ in environment.requests
+        if headers["Authorization"]  # and not just the connection, opened ahead
+    ]
     assert operations == ["DynamoDB_20120810.TransactWriteItems"] * 2  # two phones
 
 

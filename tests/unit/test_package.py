@@ -176,7 +176,7 @@ def test_twilios_own_client_sends_from_the_bytecode_of_the_package_and_nothing_e
         if not place.is_relative_to(bare) and not place.resolve().is_relative_to(library)
     }
     assert not strangers
-    assert sum(place.is_relative_to(bare) for place in places.values()) > 100
+    assert sum(place.is_relative_to(bare) for place in places.values()) > 60
 
 
 CALL = """
@@ -300,10 +300,12 @@ def add_wheel(wheels: Path, name: str, *members: str, tag: str = "py3-none-any")
 def test_what_is_never_imported_is_left_out(source: Path, wheels: Path) -> None:
     kept = {
         *("twilio/__init__.py", "twilio/rest/__init__.py", "twilio/rest/api/__init__.py"),
-        *("twilio/http/http_client.py", "twilio/rest/api/v2010/account/message.py"),
+        *("twilio/http/http_client.py", "twilio/rest/api/v2010/account/message/media.py"),
         "twilio/credential/credential_provider.py",
     }
     pruned = {
+        "twilio/rest/api/v2010/account/call/__init__.py",
+        "twilio/rest/api/v2010/account/balance.py",
         *("twilio/rest/voice/__init__.py", "twilio/rest/preview_iam/v1/user.py"),
         *("twilio/jwt/__init__.py", "twilio/twiml/__init__.py", "twilio/request_validator.py"),
         *("twilio/http/async_http_client.py", "twilio/http/validation_client.py"),
