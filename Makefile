@@ -18,7 +18,7 @@ upload: .venv/local ## Put a file into the running demo's bucket: make upload FI
 storm: .venv/local ## Storm the emulator with files, and count what the phones are told (ARGS=2000)
 	@$(BIN)/python -m local.storm $(ARGS)
 
-bench: .venv/bench ## Measure: cold and warm starts, uploads, storms, a simulated month (some ten minutes)
+bench: .venv/bench ## Measure: cold and warm starts, uploads, storms, a simulated month (some twenty minutes)
 	@$(BIN)/python -m bench $(ARGS)
 
 screenshots: .venv/tests ## Take the pictures of the phone that the README shows

@@ -84,12 +84,17 @@ def show(found: dict[str, Any]) -> None:
             )
             table.add_row(f"storm of {run['files']:,}, {where}", f"{phone['texts']} texts", took)
     for run in found.get("month", []):
+        what = f"{run['logs_a_month']:,} logs, {run['scenario']}"
+        if "skipped" in run:
+            table.add_row(what, "-", run["skipped"])
+            continue
         cost = run["dollars_a_month"]
         other = month.others(run["logs_a_month"])["one text per file"]
         delays = run["seconds_to_text"]
         table.add_row(
-            f"{run['logs_a_month']:,} logs, {run['scenario']}",
-            f"{run['texts_a_month']:,} texts, p50 {delays['p50']} s, p99 {delays['p99']} s",
+            what,
+            f"{run['texts_a_month']:,} texts, p50 {delays['p50']} s, p99 {delays['p99']} s, "
+            f"{run['held_at_the_end']:,} held at the end",
             f"${cost['all']:,} ({cost['Twilio']:,} for texts); one text per file ${other:,}",
         )
     Console(width=150).print(table)
