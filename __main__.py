@@ -61,13 +61,7 @@ flush = Schedule(
     timeout_seconds=FLUSH_SECONDS,
     environment=environment,
     secrets_key=secrets_key,
-    allow=[
-        memory.may_claim,
-        memory.may_recall,
-        memory.may_audit,
-        texts.may_drain,
-        texts.may_fail,
-    ],
+    allow=[memory.may_claim, memory.may_recall, memory.may_audit, texts.may_drain, texts.may_fail],
 )
 
 watch = Watch(
@@ -81,22 +75,17 @@ watch = Watch(
     email=settings.alarm_email,
 )
 
-keys = f"{settings.filter_prefix}*{settings.filter_suffix}"
-upload = pulumi.Output.concat(
-    "aws s3 cp example.log 's3://", logs.name, "/", keys.replace("*", "example"), "'"
-)
-outputs = {
-    "bucket": logs.name,
-    "logKeys": keys,
-    "uploadCommand": upload,
-    "notifyFunction": notify.func.name,
-    "notifyLogGroup": notify.func.logging_config.log_group,
-    "flushFunction": flush.function.name,
-    "flushLogGroup": flush.function.logging_config.log_group,
-    "heldQueue": texts.held.url,
-    "failedQueue": texts.failed.url,
-    "alarmTopic": watch.topic.arn,
-    "dashboard": watch.address,
-}
-for name, value in outputs.items():
-    pulumi.export(name, value)
+example = settings.log_keys.replace("*", "example")
+upload = pulumi.Output.format("aws s3 cp example.log 's3://{}/{}'", logs.name, example)
+
+pulumi.export("bucket", logs.name)
+pulumi.export("logKeys", settings.log_keys)
+pulumi.export("uploadCommand", upload)
+pulumi.export("notifyFunction", notify.func.name)
+pulumi.export("notifyLogGroup", notify.func.logging_config.log_group)
+pulumi.export("flushFunction", flush.function.name)
+pulumi.export("flushLogGroup", flush.function.logging_config.log_group)
+pulumi.export("heldQueue", texts.held.url)
+pulumi.export("failedQueue", texts.failed.url)
+pulumi.export("alarmTopic", watch.topic.arn)
+pulumi.export("dashboard", watch.address)

@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-from bench import cold, month
+from bench import cold, month, prices
 from handler.flusher import MESSAGES
 from local import ROOT
 
@@ -65,7 +65,7 @@ def _cost(simulated: list[Mapping[str, Any]]) -> Path:
             volumes, [month.others(volume)[name] for volume in volumes], "--", label=name, alpha=0.7
         )
     axes.set(xscale="log", yscale="log", xlabel="logs a month", ylabel="dollars a month")
-    axes.set_title("What a month costs, texts to one phone included")
+    axes.set_title(f"What a month costs, texts to one phone included (prices of {prices.SEEN})")
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)
     return _saved(figure, "scale-cost.png")

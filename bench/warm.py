@@ -65,5 +65,5 @@ def _function(services: Services) -> Iterator[None]:
 
 def _forget() -> None:
     """Begin anew, as a new process does."""
-    for kept in (handler._notifier, connections._make, connections._trusting):  # noqa: SLF001
+    for kept in (handler._notifier, connections._make):  # noqa: SLF001
         kept.cache_clear()

@@ -23,7 +23,7 @@ _making = threading.Lock()
 
 
 def session() -> requests.Session:
-    """Give the one session of this process."""
+    """Give the one session of this process. The first call reads the certificates."""
     with _making:
         return _make()
 
@@ -45,9 +45,10 @@ def _open(url: str) -> None:
 @functools.cache
 def _make() -> requests.Session:
     made = requests.Session()
-    made.trust_env = False  # asks the environment for proxies, and .netrc for passwords, each time
-    for scheme in ("https://", "http://"):
-        made.mount(scheme, _Connections(max_retries=1))
+    # Else the environment is asked for proxies, and .netrc for passwords, at each request.
+    made.trust_env = False
+    made.mount("https://", _Connections(max_retries=1))
+    made.mount("http://", HTTPAdapter(max_retries=1))  # to an emulator
     return made
 
 
@@ -60,15 +61,12 @@ class _Connections(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Let all connections share one context."""
-        super().init_poolmanager(*args, ssl_context=_trusting(), **kwargs)
+        # The variable by which requests is told of other certificates.
+        trusted = os.environ.get("REQUESTS_CA_BUNDLE") or where()
+        context = ssl.create_default_context(cafile=trusted)
+        super().init_poolmanager(*args, ssl_context=context, **kwargs)
 
     def cert_verify(self, conn: Any, *args: Any) -> None:
         """Leave the certificates to the context."""
         super().cert_verify(conn, *args)  # type: ignore[no-untyped-call]
         conn.ca_certs = None
-
-
-@functools.cache
-def _trusting() -> ssl.SSLContext:
-    # The variable by which requests is told of other certificates.
-    return ssl.create_default_context(cafile=os.environ.get("REQUESTS_CA_BUNDLE") or where())

@@ -96,6 +96,11 @@ class Settings:
         """The project and the stack, such as `s3-logs/dev`: whose metrics and alarms they are."""
         return f"{pulumi.get_project()}/{pulumi.get_stack()}"
 
+    @property
+    def log_keys(self) -> str:
+        """Which keys are texted, with a star for what may be anything."""
+        return f"{self.filter_prefix}*{self.filter_suffix}"
+
     def for_handler(self, memory: Memory, texts: Texts) -> dict[str, pulumi.Input[str]]:
         """Give the environment of the functions, as `handler.settings` reads it."""
         return to_environment(

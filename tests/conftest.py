@@ -2,4 +2,4 @@
 
 import hypothesis
 
-hypothesis.settings.register_profile("fuzz", max_examples=5_000, deadline=None)
+hypothesis.settings.register_profile("fuzz", max_examples=20_000, deadline=None)

@@ -34,7 +34,6 @@ def forget() -> None:
     if connections._make.cache_info().currsize:
         connections.session().close()
     connections._make.cache_clear()
-    connections._trusting.cache_clear()
 
 
 def secured(server: Server, authority: trustme.CA, name: str = "127.0.0.1") -> str:
