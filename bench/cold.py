@@ -30,6 +30,8 @@ OURS = "ours"
 NO_BYTECODE = "ours, no bytecode"
 INSTALLED = "all as installed"
 REPLACED = "replaced project"
+CLIENT = "Twilio's client alone"
+REQUESTS = "requests alone"
 FLOOR = "floor"
 
 _BOOT = f"""
@@ -42,6 +44,22 @@ class Context:
         return 60_000
 
 handler.notify({EVENT!r}, Context())
+"""
+
+# Twilio's client, and what it is made of, with nothing of ours but the package that they are in.
+_CLIENT = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from twilio.rest import Client
+client = Client(os.environ["TWILIO_ACCOUNT_SID"], os.environ["TWILIO_SECRET"])
+client.api.base_url = os.environ["TWILIO_API_URL"]
+client.messages.create(to="+15005550100", from_="+15005550006", body="New log file uploaded!")
+"""
+_REQUESTS = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+import requests
+requests.post(os.environ["TWILIO_API_URL"] + "/2010-04-01/Accounts/AC/Messages.json", {"To": "1"})
 """
 
 _FLOOR = """
@@ -95,6 +113,8 @@ def _ways() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
         OURS: [*python, "-c", _BOOT, str(ours)],
         NO_BYTECODE: [*python, "-B", "-c", _BOOT, str(_without_bytecode(ours))],
         INSTALLED: [*python, "-B", "-c", _BOOT, str(_installed())],
+        CLIENT: [*python, "-c", _CLIENT, str(ours)],
+        REQUESTS: [*python, "-c", _REQUESTS, str(ours)],
         FLOOR: [*python, "-c", _FLOOR],
     }
     reasons = {}
