@@ -13,7 +13,7 @@ from unittest import mock
 
 import handler
 from bench.services import EVENT, Services
-from handler import connections
+from handler import ahead, connections
 
 EVENTS = 500
 REQUESTS = 3  # claim, text, and that it was sent
@@ -65,5 +65,5 @@ def _function(services: Services) -> Iterator[None]:
 
 def _forget() -> None:
     """Begin anew, as a new process does."""
-    for kept in (handler._notifier, connections._make):  # noqa: SLF001
+    for kept in (handler._notifier, connections.session, ahead._trust):  # noqa: SLF001
         kept.cache_clear()

@@ -70,16 +70,18 @@ def _flusher() -> "Flusher":
 
 def _parts(*, waited_for: bool) -> dict[str, Any]:
     """Make what both functions consist of. Connections are opened first: imports take longer."""
-    from handler import connections
-    from handler.aws import Aws
+    from handler import ahead
     from handler.settings import Settings
 
     settings = Settings.from_environment(os.environ)
+    if waited_for and settings.mode == "instant":
+        ahead.open_connection(settings.twilio_api_url)
+
+    from handler.aws import Aws
+
     aws = Aws(os.environ)
     if waited_for:
         aws.open_ahead("dynamodb")
-        if settings.mode == "instant":
-            connections.open_ahead(settings.twilio_api_url)
 
     from handler import log
     from handler.ends import Ends

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import requests
 from requests_aws4auth import AWS4Auth
 
-from handler import connections
+from handler import ahead, connections
 
 Service = Literal["dynamodb", "sqs"]
 
@@ -74,7 +74,7 @@ class Aws:
 
     def open_ahead(self, service: Service) -> None:
         """Open the connection to a service before there is a request for it."""
-        connections.open_ahead(self._endpoint(service))
+        ahead.open_connection(self._endpoint(service))
 
     def _call(self, service: Service, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         try:

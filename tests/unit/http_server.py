@@ -37,9 +37,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
 
+    def setup(self) -> None:
+        self.server.connections.add(self.client_address)
+        super().setup()
+
     def do_POST(self) -> None:
         form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        self.server.connections.add(self.client_address)
         self.server.requests.append((self.path, self.headers, form))
         if self.server.answers:
             self.server.status, self.server.body = self.server.answers.pop(0)

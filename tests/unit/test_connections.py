@@ -3,18 +3,19 @@
 import os
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
-from handler import connections
+from handler import ahead, connections
 from handler.aws import Aws, AwsError
-from handler.refusals import Kind
+from handler.refusals import NO_ANSWER, Kind
 from handler.sender import Refused, TwilioSender
 from tests.unit.fakes import PHONE, settings
-from tests.unit.http_server import Server
+from tests.unit.http_server import Handler, Server
 
 CREATED = b'{"sid": "SM0123", "status": "queued"}'
 
@@ -31,9 +32,11 @@ def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[trust
 
 
 def forget() -> None:
-    if connections._make.cache_info().currsize:
+    if connections.session.cache_info().currsize:
         connections.session().close()
-    connections._make.cache_clear()
+    connections.session.cache_clear()
+    ahead._trust.cache_clear()
+    ahead._openings.clear()
 
 
 def secured(server: Server, authority: trustme.CA, name: str = "127.0.0.1") -> str:
@@ -71,22 +74,31 @@ def test_the_certificates_are_read_once_for_all_connections(
         ssl.SSLContext, "load_verify_locations", lambda self, cafile, *_: counted(self, cafile)
     )
     server.body = CREATED
-    aws(url).call("dynamodb", "GetItem", {})
+    calls = aws(url)
+    calls.open_ahead("dynamodb")
+    calls.call("dynamodb", "GetItem", {})
     connections.session().close()  # the next request needs a new connection
     TwilioSender(settings(twilio_api_url=url)).send(PHONE, "a text")
     assert len(server.connections) == 2
     assert read == [os.environ["REQUESTS_CA_BUNDLE"]]
 
 
+@pytest.mark.parametrize("opened_ahead", [False, True])
 @pytest.mark.parametrize("vouched_for", ["by nobody", "as somebody else"])
 def test_whoever_is_not_vouched_for_is_told_nothing(
-    server: Server, authority: trustme.CA, vouched_for: str, monkeypatch: pytest.MonkeyPatch
+    server: Server,
+    authority: trustme.CA,
+    vouched_for: str,
+    opened_ahead: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     if vouched_for == "by nobody":
         url = secured(server, trustme.CA())
     else:
         url = secured(server, authority, "api.twilio.com")
+    if opened_ahead:
+        ahead.open_connection(url)
     with pytest.raises(Refused) as caught:
         TwilioSender(settings(twilio_api_url=url)).send(PHONE, "a text")
     assert caught.value.refusal.kind is Kind.BUSY
@@ -98,22 +110,71 @@ def test_whoever_is_not_vouched_for_is_told_nothing(
 def test_a_request_takes_the_connection_that_was_opened_ahead(
     server: Server, authority: trustme.CA
 ) -> None:
-    url = secured(server, authority)
-    calls = aws(url)
+    calls = aws(secured(server, authority))
     calls.open_ahead("dynamodb")
-    wait_for_threads()
+    until_opened()
+    assert (len(server.connections), server.requests) == (1, [])  # it says nothing
     calls.call("dynamodb", "GetItem", {})
-    (_, ahead, nothing), _ = server.requests
+    assert (len(server.connections), len(server.requests)) == (1, 1)
+
+
+def test_a_request_waits_for_the_connection_that_is_on_its_way(
+    server: Server, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = aws(secured(server, authority))
+    may_go = threading.Event()
+    setup = Handler.setup
+    monkeypatch.setattr(Handler, "setup", lambda self: may_go.wait(5) and setup(self))
+    calls.open_ahead("dynamodb")
+    threading.Timer(0.3, may_go.set).start()
+    calls.call("dynamodb", "GetItem", {})
     assert len(server.connections) == 1
-    assert (ahead["Authorization"], nothing) == (None, "")
+
+
+def test_a_connection_is_taken_once(server: Server, authority: trustme.CA) -> None:
+    calls = aws(secured(server, authority))
+    calls.open_ahead("dynamodb")
+    server.closes = True
+    for _ in range(3):
+        assert calls.call("dynamodb", "GetItem", {}) == {}
+    assert len(server.connections) == 3
+
+
+def test_a_connection_that_has_waited_for_long_is_not_used(
+    server: Server, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = aws(secured(server, authority))
+    calls.open_ahead("dynamodb")
+    until_opened()
+    now = time.monotonic()
+    monkeypatch.setattr("time.monotonic", lambda: now + ahead.FRESH_SECONDS)
+    calls.call("dynamodb", "GetItem", {})
+    assert len(server.connections) == 2
+
+
+def test_an_answer_is_not_awaited_for_longer_on_a_connection_opened_ahead(
+    server: Server, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handler.sender.SECONDS", 0.2)
+    url = secured(server, authority)
+    ahead.open_connection(url)
+    server.status = 0
+    with pytest.raises(Refused) as caught:
+        TwilioSender(settings(twilio_api_url=url)).send(PHONE, "a text")
+    assert caught.value.refusal is NO_ANSWER
+    assert len(server.connections) == 1
 
 
 def test_nobody_there_to_connect_to_is_for_the_request_to_find(
-    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    connections.open_ahead("http://127.0.0.1:9")
-    wait_for_threads()
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    calls = aws("https://127.0.0.1:9")
+    calls.open_ahead("dynamodb")
+    until_opened()
     assert capfd.readouterr() == ("", "")
+    with pytest.raises(AwsError):
+        calls.call("dynamodb", "GetItem", {})
 
 
 def test_a_connection_that_was_closed_meanwhile_is_opened_again(server: Server) -> None:
@@ -125,7 +186,6 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_again(server: Server) 
     assert len(server.connections) == 3
 
 
-def wait_for_threads() -> None:
-    for thread in threading.enumerate():
-        if thread._target is connections._open:  # type: ignore[attr-defined]
-            thread.join(10)
+def until_opened() -> None:
+    for opening in ahead._openings.values():
+        opening.join(5)
