@@ -1,6 +1,7 @@
 """Connections over real TLS, to a server with a certificate of its own making."""
 
 import os
+import socket
 import ssl
 import threading
 import time
@@ -129,6 +130,23 @@ def test_a_request_waits_for_the_connection_that_is_on_its_way(
     threading.Timer(0.3, may_go.set).start()
     calls.call("dynamodb", "GetItem", {})
     assert len(server.connections) == 1
+
+
+def test_a_request_does_not_wait_for_the_answer_to_its_first_half(
+    server: Server, authority: trustme.CA
+) -> None:
+    """As with Nagle's algorithm, which urllib3 switches off too."""
+    ahead.open_connection(secured(server, authority))
+    opened = ahead.take("127.0.0.1", server.server_port)
+    assert opened
+    with opened:
+        assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_to_an_emulator_nothing_is_opened_ahead(server: Server) -> None:
+    ahead.open_connection(server.url)
+    until_opened()
+    assert server.connections == set()
 
 
 def test_a_connection_is_taken_once(server: Server, authority: trustme.CA) -> None:
