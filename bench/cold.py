@@ -88,9 +88,8 @@ def measure() -> dict[str, Any]:
         from_afar = _rounds(far, services)
     with Services() as services:
         found = _rounds(ways, services)
-        environment = _environment(services)
         instructions = {
-            name: _instructions(command, environment)
+            name: _instructions(command, _environment(name, services))
             for name, command in ways.items()
             if name != REPLACED
         }
@@ -125,8 +124,11 @@ def _ways() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
     return ways, reasons
 
 
-def _environment(services: Services) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], **services.environment}
+def _environment(name: str, services: Services) -> dict[str, str]:
+    environment = {"PATH": os.environ["PATH"], **services.environment}
+    if name == INSTALLED:  # certifi as it is installed has no folder of certificates
+        environment["REQUESTS_CA_BUNDLE"] = str(services.bundle)
+    return environment
 
 
 def _rounds(ways: Mapping[str, Sequence[str]], services: Services) -> dict[str, dict[str, float]]:
@@ -134,7 +136,7 @@ def _rounds(ways: Mapping[str, Sequence[str]], services: Services) -> dict[str, 
     found: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, command in ways.items():
-            found[name].append(_start(command, _environment(services), services))
+            found[name].append(_start(command, _environment(name, services), services))
     return {name: _spread(values) for name, values in found.items()}
 
 

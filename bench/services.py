@@ -1,7 +1,7 @@
 """AWS and Twilio as far as the handler calls them: they say yes at once, and look at the clock.
 
 They speak HTTPS with a certificate of their own making, which is trusted together with all that are
-trusted anyway: reading those takes its time, as it does in Lambda.
+trusted anyway: to find or to read those takes its time, as it does in Lambda.
 """
 
 import json
@@ -16,6 +16,8 @@ from typing import Any, Self
 
 import certifi
 import trustme
+
+from infra.package import by_subject
 
 EVENT: dict[str, Any] = {
     "Records": [
@@ -41,7 +43,8 @@ class Services:
     Attributes:
         texted: When requests to Twilio began to arrive, by `time.perf_counter`.
         connections: Who has connected.
-        trusted: The certificates to trust.
+        bundle: The certificates to trust, as certifi has them: in one file.
+        certificates: The same as our package has them: in a folder.
     """
 
     def __init__(self, journey: float = 0) -> None:
@@ -51,10 +54,13 @@ class Services:
             journey: How many seconds Twilio is away, there and back. AWS is in the same region.
         """
         self._folder = tempfile.TemporaryDirectory()
-        self.trusted = Path(self._folder.name, "trusted.pem")
-        shutil.copy(certifi.where(), self.trusted)
+        self.bundle = Path(self._folder.name, "trusted.pem")
+        shutil.copy(certifi.where(), self.bundle)
         authority = trustme.CA()
-        authority.cert_pem.write_to_path(self.trusted, append=True)
+        authority.cert_pem.write_to_path(self.bundle, append=True)
+        self.certificates = Path(self._folder.name, "trusted")
+        self.certificates.mkdir()
+        by_subject(self.bundle, self.certificates)
         self.texted: list[float] = []
         self.connections: set[Any] = set()
         self.aws = _Server(self, authority, 0, b"{}")
@@ -76,9 +82,9 @@ class Services:
             "MEMORY_TABLE": "memory",
             "MESSAGE": "New log $key, $size, $time in $bucket",
             "MODE": "instant",
-            "NODE_EXTRA_CA_CERTS": str(self.trusted),
-            "REQUESTS_CA_BUNDLE": str(self.trusted),
-            "SSL_CERT_FILE": str(self.trusted),
+            "NODE_EXTRA_CA_CERTS": str(self.bundle),
+            "REQUESTS_CA_BUNDLE": str(self.certificates),
+            "SSL_CERT_FILE": str(self.bundle),
             "STACK": "s3-logs/bench",
             "TIMEZONE": "UTC",
             "TO_NUMBERS": "+15005550100",

@@ -17,7 +17,8 @@ SECONDS = 1.0
 """How long each step to a connection may take."""
 
 FRESH_SECONDS = 5.0
-"""How long a connection is good for: servers hang up on who says nothing."""
+"""How long a connection is good for, since it was begun: servers hang up on who says nothing, and
+Lambda may freeze the function between its start and the first event."""
 
 _openings: dict[tuple[str, int], "_Opening"] = {}
 _reading = threading.Lock()
@@ -45,7 +46,8 @@ def take(host: str, port: int) -> ssl.SSLSocket | None:
 def trust() -> ssl.SSLContext:
     """Give the context of all connections, made of the certificates of whom to trust.
 
-    They are read once: it takes 14 ms of a whole CPU, and requests does it for each connection.
+    In the package these are a folder, of which OpenSSL reads what it needs. A file is read once: it
+    takes 14 ms of a whole CPU, and requests does it for each connection.
     See https://github.com/urllib3/urllib3/issues/3623.
     """
     with _reading:
@@ -56,8 +58,11 @@ def trust() -> ssl.SSLContext:
 def _trust() -> ssl.SSLContext:
     from certifi import where  # noqa: PLC0415  # beside the imports, and beside the first journey
 
-    # The variable by which requests is told of other certificates.
-    return ssl.create_default_context(cafile=os.environ.get("REQUESTS_CA_BUNDLE") or where())
+    # The variable by which requests is told of other certificates, in a file or in a folder.
+    path = os.environ.get("REQUESTS_CA_BUNDLE") or where()
+    if os.path.isdir(path):  # noqa: PTH112  # pathlib takes 2 ms
+        return ssl.create_default_context(capath=path)
+    return ssl.create_default_context(cafile=path)
 
 
 class _Opening(threading.Thread):
@@ -67,18 +72,17 @@ class _Opening(threading.Thread):
         super().__init__(daemon=True)
         self._address = address
         self._opened: ssl.SSLSocket | None = None
-        self._opened_at = 0.0
+        self._begun = time.monotonic()
 
     def run(self) -> None:
         with contextlib.suppress(OSError):  # the request that needs it tries again, and tells
             plain = socket.create_connection(self._address, SECONDS)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._opened = trust().wrap_socket(plain, server_hostname=self._address[0])
-            self._opened_at = time.monotonic()
 
     def taken(self) -> ssl.SSLSocket | None:
         self.join(2 * SECONDS)
-        if self._opened and time.monotonic() > self._opened_at + FRESH_SECONDS:
+        if self._opened and time.monotonic() > self._begun + FRESH_SECONDS:
             self._opened.close()
             return None
         return self._opened

@@ -49,4 +49,4 @@ class _Adapter(HTTPAdapter):
     def cert_verify(self, conn: Any, *args: Any) -> None:
         """Leave the certificates to the context."""
         super().cert_verify(conn, *args)  # type: ignore[no-untyped-call]
-        conn.ca_certs = None
+        conn.ca_certs = conn.ca_cert_dir = None

@@ -15,18 +15,26 @@ from handler import ahead, connections
 from handler.aws import Aws, AwsError
 from handler.refusals import NO_ANSWER, Kind
 from handler.sender import Refused, TwilioSender
+from infra.package import by_subject
 from tests.unit.fakes import PHONE, settings
 from tests.unit.http_server import Handler, Server
 
 CREATED = b'{"sid": "SM0123", "status": "queued"}'
 
 
-@pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
+@pytest.fixture(params=["in a file", "in a folder"])
+def authority(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[trustme.CA]:
     """The one authority that is trusted, by a process that has not connected yet."""
     made = trustme.CA()
-    made.cert_pem.write_to_path(tmp_path / "trusted.pem")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "trusted.pem"))
+    trusted = tmp_path / "trusted.pem"
+    made.cert_pem.write_to_path(trusted)
+    if request.param == "in a folder":  # as in the package
+        by_subject(trusted, tmp_path)
+        trusted.unlink()
+        trusted = tmp_path
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
     forget()
     yield made
     forget()
@@ -67,13 +75,11 @@ def test_the_certificates_are_read_once_for_all_connections(
     url, read = secured(server, authority), []
     load = ssl.SSLContext.load_verify_locations
 
-    def counted(context: ssl.SSLContext, cafile: str) -> None:
-        read.append(cafile)
-        load(context, cafile)
+    def counted(context: ssl.SSLContext, cafile: str | None, capath: str | None, *_: None) -> None:
+        read.append(cafile or capath)
+        load(context, cafile, capath)
 
-    monkeypatch.setattr(
-        ssl.SSLContext, "load_verify_locations", lambda self, cafile, *_: counted(self, cafile)
-    )
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
     server.body = CREATED
     calls = aws(url)
     calls.open_ahead("dynamodb")

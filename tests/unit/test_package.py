@@ -6,6 +6,7 @@ other tests build small ones from wheels made here, without a network.
 
 import base64
 import concurrent.futures
+import contextlib
 import hashlib
 import http.server
 import json
@@ -13,6 +14,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -23,7 +25,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import certifi
 import pytest
+import trustme
 
 from infra import package
 from infra.package import PackageError, build, content_hash, zipped
@@ -148,7 +152,7 @@ listed = client.messages.list(limit=5)
 fetched = client.messages(sent.sid).fetch()
 
 import certifi
-ssl.create_default_context(cafile=certifi.where())
+ssl.create_default_context(capath=certifi.where())
 zoneinfo.reset_tzpath(())
 zoneinfo.ZoneInfo("Europe/Berlin")
 print(json.dumps({
@@ -192,6 +196,46 @@ except NotImplementedError as error:
 
 def test_what_was_hollowed_out_says_so(bare: Path) -> None:
     assert in_lambda(bare, CALL) == ("S3 Logs ships Twilio's Messages only: see infra/package.py\n")
+
+
+def test_whom_certifi_trusts_the_package_trusts(built: Path) -> None:
+    bundle = package.CERTIFICATE.findall(Path(certifi.where()).read_bytes())
+    shipped = [path.read_bytes() for path in (built / "certifi").glob("*.[0-9]")]
+    assert len(bundle) > 100
+    assert sorted(shipped) == sorted(bundle)
+    assert not (built / "certifi/cacert.pem").exists()
+
+
+def test_openssl_finds_each_certificate_by_its_subject(tmp_path: Path) -> None:
+    """Two of one subject, too; no other one is read."""
+    authorities = [
+        trustme.CA(organization_name=name, organization_unit_name="roots")
+        for name in ("One", "One", "ÄÖ  Ü GmbH ")
+    ]
+    bundle = tmp_path / "bundle.pem"
+    shutil.copy(certifi.where(), bundle)
+    for authority in authorities:
+        authority.cert_pem.write_to_path(bundle, append=True)
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    package.by_subject(bundle, folder)
+    for authority in authorities:
+        client = ssl.create_default_context(capath=folder)
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("logs.example").configure_cert(server)
+        shake_hands(client, server, "logs.example")
+        assert 1 <= len(client.get_ca_certs()) <= 2
+
+
+def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> None:
+    """Connect two in memory, each to check the other. Raises what goes wrong."""
+    here, there = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = client.wrap_bio(here, there, server_hostname=name)
+    answering = server.wrap_bio(there, here, server_side=True)
+    for side in (asking, answering) * 2:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    assert asking.version() and answering.version()
 
 
 def test_every_module_of_the_handler_can_be_imported_there(bare: Path) -> None:
