@@ -72,7 +72,7 @@ class _Opening(threading.Thread):
         super().__init__(daemon=True)
         self._address = address
         self._opened: ssl.SSLSocket | None = None
-        self._begun = time.monotonic()
+        self._begun = time.time()
 
     def run(self) -> None:
         with contextlib.suppress(OSError):  # the request that needs it tries again, and tells
@@ -82,7 +82,7 @@ class _Opening(threading.Thread):
 
     def taken(self) -> ssl.SSLSocket | None:
         self.join(2 * SECONDS)
-        if self._opened and time.monotonic() > self._begun + FRESH_SECONDS:
+        if self._opened and time.time() > self._begun + FRESH_SECONDS:
             self._opened.close()
             return None
         return self._opened

@@ -52,11 +52,15 @@ class Audit:
 
     def run(self, seconds_left: Callable[[], float]) -> None:
         """Ask after the texts of the last while; what there is no time for, the next run does."""
+        asked: set[str] = set()
         try:
-            for one in self._memory.to_audit():
-                if seconds_left() < SECONDS_TO_SEND:
-                    break
-                self._ask(one)
+            # The index lags behind the table: it may give again what has just been asked after.
+            while due := [one for one in self._memory.to_audit() if one.id not in asked]:
+                for one in due:
+                    if seconds_left() < SECONDS_TO_SEND:
+                        return
+                    self._ask(one)
+                    asked.add(one.id)
         except (AwsError, Refused) as error:
             log.decision("not audited", level="WARNING", meaning=str(error))
 

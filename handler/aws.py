@@ -19,6 +19,12 @@ Service = Literal["dynamodb", "sqs"]
 # Source: the `targetPrefix` and `jsonVersion` of each service's model in botocore.
 _TARGETS = {"dynamodb": "DynamoDB_20120810", "sqs": "AmazonSQS"}
 
+# By the first part of a region's name. Source: `partitions.json` in botocore.
+_SUFFIXES = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}
+
+# Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+_BUSY = ("Throttl", "ThroughputExceeded", "RequestLimitExceeded")
+
 SECONDS = (1.0, 3.0)
 """How long to wait for AWS to connect, and then for its answer."""
 
@@ -33,6 +39,7 @@ class AwsError(Exception):
 
     Attributes:
         code: The error's name, such as `TransactionCanceledException`; "" without an answer.
+        busy: Whether it was asked too much: the request was not processed.
         details: What else the answer said.
     """
 
@@ -40,6 +47,7 @@ class AwsError(Exception):
         super().__init__(f"{operation}: {code or 'no answer'}")
         self.code = code
         self.details = details
+        self.busy = any(part in code for part in _BUSY)
 
 
 class Aws:
@@ -62,8 +70,7 @@ class Aws:
             try:
                 return self._call(service, operation, payload)
             except AwsError as error:
-                again = not error.code or "Throttl" in error.code or "Internal" in error.code
-                if not again:
+                if error.code and not error.busy and "Internal" not in error.code:
                     raise
                 if attempt == TRIES:
                     if not error.code:
@@ -98,7 +105,7 @@ class Aws:
 
     def _endpoint(self, service: Service) -> str:
         region = self._environment["AWS_REGION"]
-        suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+        suffix = _SUFFIXES.get(region.partition("-")[0], "amazonaws.com")
         # The variable by which every SDK of AWS's is pointed at an emulator.
         return self._environment.get("AWS_ENDPOINT_URL") or f"https://{service}.{region}.{suffix}"
 

@@ -1,12 +1,15 @@
 """The connections to AWS and to Twilio: one session for both."""
 
 import functools
+import logging
+import time
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.response import HTTPResponse
 
 from handler import ahead
 
@@ -14,16 +17,28 @@ from handler import ahead
 @functools.cache
 def session() -> requests.Session:
     """Give the one session of this process."""
+    # At WARNING it prints the account's SID when a request fails.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     made = requests.Session()
     # Else the environment is asked for proxies, and .netrc for passwords, at each request.
     made.trust_env = False
-    made.mount("https://", _Adapter(max_retries=1))
-    made.mount("http://", HTTPAdapter(max_retries=1))  # to an emulator
+    made.mount("https://", _Adapter())
     return made
 
 
 class _Connection(HTTPSConnection):
-    """A connection that may have been opened ahead."""
+    """A connection that may have been opened ahead, and that is used while it is fresh.
+
+    Lambda freezes a function after each event, which does not hear then who hangs up on it: the
+    next text would be the one to find out. See https://github.com/psf/requests/issues/4506.
+    """
+
+    _used_at = 0.0
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it may be used once more."""
+        return super().is_connected and time.time() < self._used_at + ahead.FRESH_SECONDS
 
     def connect(self) -> None:
         """Take what was opened ahead, or connect."""
@@ -32,6 +47,12 @@ class _Connection(HTTPSConnection):
             self.is_verified = True  # by the same context
         else:
             super().connect()
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's own
+        """Read the answer, which shows that the connection is alive."""
+        answer = super().getresponse()
+        self._used_at = time.time()
+        return answer
 
 
 class _Pool(HTTPSConnectionPool):

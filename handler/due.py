@@ -63,8 +63,10 @@ def read(body: str, phones: Sequence[str]) -> Iterator[Due | Unreadable]:
                 yield Due(_file(file), phone)
             except (KeyError, TypeError, ValueError):
                 yield Unreadable(reason="not a text that is due", record=message)
-        case {"unreadable": record}:
+        case {"unreadable": {"eventSource": _} | {"s3": _} as record}:  # one of an event's records
             yield from _of_event({"Records": [record]}, phones)
+        case {"unreadable": event}:
+            yield from _of_event(event, phones)
         case _:
             yield from _of_event(message, phones)
 

@@ -58,20 +58,23 @@ class Ends:
         with forgiven(1):
             self.memory.hold(wanted)
 
-    def fail(self, wanted: Due, refusal: Refusal) -> None:
-        """End a text that no retry will mend, with Twilio's reason."""
-        self.failed.send([due.to_message(wanted, refusal.kind, **refusal.details)])
-        log.decision(
-            "failed",
-            level="ERROR",
-            file=wanted.file,
-            phone=wanted.phone,
-            measured={metrics.FAILED: 1},
-            reason=refusal.kind,
-            **refusal.details,
+    def fail(self, dues: Sequence[Due], refusal: Refusal) -> None:
+        """End texts that no retry will mend, with Twilio's reason."""
+        self.failed.send(
+            [due.to_message(wanted, refusal.kind, **refusal.details) for wanted in dues]
         )
-        with forgiven(1):
-            self.memory.settle([wanted], State.FAILED)
+        for wanted in dues:
+            log.decision(
+                "failed",
+                level="ERROR",
+                file=wanted.file,
+                phone=wanted.phone,
+                measured={metrics.FAILED: 1},
+                reason=refusal.kind,
+                **refusal.details,
+            )
+        with forgiven(len(dues)):
+            self.memory.settle(dues, State.FAILED)
 
     def none_yet(self, wanted: Due) -> None:
         """Leave a text that could not reach any end to the next try of its event."""
@@ -93,7 +96,7 @@ class Ends:
 
 def refused(refusal: Refusal | None) -> dict[Metric, float]:
     """Count a refusal of what only an operator can mend."""
-    ours = refusal and refusal.kind is Kind.SETTINGS
+    ours = refusal and refusal.kind in {Kind.SETTINGS, Kind.DESTINATION}
     return {metrics.SETTINGS_REFUSED: 1} if ours else {}
 
 

@@ -77,7 +77,7 @@ def _read_one(
 ) -> Iterator[LogFile | Unreadable]:
     try:
         file = reader(record)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         yield Unreadable(reason=_reason(error), record=record)
     else:
         if file:

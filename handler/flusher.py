@@ -2,7 +2,7 @@
 
 import datetime
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from handler import due, log, metrics, text
 from handler.audit import Audit
@@ -11,7 +11,8 @@ from handler.due import Due
 from handler.ends import Ends, forgiven, refused
 from handler.events import Unreadable
 from handler.notifier import SECONDS_TO_SEND
-from handler.queues import Message
+from handler.queues import Message, Queue
+from handler.refusals import Refusal
 from handler.sender import Refused, Sender
 from handler.settings import Settings
 
@@ -21,6 +22,9 @@ MESSAGES = 20_000
 DRAIN_SHARE = 0.4
 """The share of a run's time that goes into taking from the queue; the rest sends and deletes."""
 
+FAILED_AT_ONCE = 250
+"""How many texts are put to the failed ones before they are taken from the held ones."""
+
 
 class _Open:
     """A message, and how many of its texts have no end yet."""
@@ -28,6 +32,69 @@ class _Open:
     def __init__(self, message: Message) -> None:
         self.message = message
         self.left = 0
+
+
+class _Taken:
+    """What one run has taken from the queue, until each text has an end.
+
+    Attributes:
+        messages: How many messages were taken.
+        left: How many of them are not deleted.
+        all: Whether nothing was left to take.
+    """
+
+    def __init__(self, at: float) -> None:
+        self._at = at
+        self.messages = 0
+        self.left = 0
+        self.all = True
+        self._oldest = 0.0
+        self._waiting: dict[Due, list[_Open]] = {}
+        self._done: list[Message] = []
+
+    @property
+    def dues(self) -> list[Due]:
+        """The texts that have no end yet, each once."""
+        return list(self._waiting)
+
+    def add(self, message: Message, dues: Iterable[Due]) -> None:
+        """Take a message, with the texts that are to be told of."""
+        self.messages += 1
+        self.left += 1
+        opened = _Open(message)
+        for wanted in dues:
+            opened.left += 1
+            self._oldest = max(self._oldest, wanted.file.age(self._at))
+            self._waiting.setdefault(wanted, []).append(opened)
+        if not opened.left:
+            self._done.append(message)
+
+    def settle(self, dues: Iterable[Due]) -> None:
+        """Take note that texts have an end."""
+        for wanted in dues:
+            for one in self._waiting.pop(wanted):
+                one.left -= 1
+                if not one.left:
+                    self._done.append(one.message)
+
+    def delete_done(self, held: Queue) -> None:
+        """Delete the messages all of whose texts have an end.
+
+        Raises:
+            handler.aws.AwsError: SQS could not be reached.
+        """
+        self.left += held.delete(self._done) - len(self._done)
+        self._done = []
+
+    @property
+    def age(self) -> float:
+        """How many seconds old the oldest file is that waits still; 0 if there is none.
+
+        Of what could not even be taken nothing is known, but that it came after the oldest taken.
+        """
+        if not self.all:
+            return self._oldest
+        return max((wanted.file.age(self._at) for wanted in self._waiting), default=0)
 
 
 class Flusher:
@@ -62,55 +129,79 @@ class Flusher:
             handler.aws.AwsError, handler.queues.NotQueued: A queue could not be reached. Nothing
                 is lost: what is not deleted comes back.
         """
-        moment = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
-        if self._quiet and moment in self._quiet:
+        if self._is_quiet():
             log.decision("quiet hours", measured={metrics.FLUSHES: 1})
         else:
             self._flush(seconds_left)
         self._audit.run(seconds_left)
 
+    def _is_quiet(self) -> bool:
+        moment = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
+        return bool(self._quiet and moment in self._quiet)
+
     def _flush(self, seconds_left: Callable[[], float]) -> None:
-        waiting, opened = self._drain(seconds_left)
-        for phone, dues in self._unsent(waiting).items():
-            if seconds_left() < SECONDS_TO_SEND or not self._text(phone, dues):
+        taken = self._drain(seconds_left)
+        by_phone = self._unsent(taken)
+        taken.delete_done(self._ends.held)
+        for phone, dues in by_phone.items():
+            if seconds_left() < SECONDS_TO_SEND or self._is_quiet():
                 break
-            for wanted in dues:
-                for one in waiting[wanted]:
-                    one.left -= 1
-        done = [one.message for one in opened if not one.left]
-        left = self._ends.held.delete(done) + len(opened) - len(done)
-        waits = [
-            wanted.file.age(self._clock())
-            for wanted, messages in waiting.items()
-            if any(one.left for one in messages)
-        ]
+            try:
+                sid = self._text(phone, dues)
+            except Refused as error:
+                refusal = error.refusal
+            else:
+                self._ends.remember_sent(dues, sid)
+                taken.settle(dues)
+                taken.delete_done(self._ends.held)
+                continue
+            if not refusal.kind.passes:
+                self._fail(dues, refusal, taken, seconds_left)
+                continue
+            log.decision(
+                "not sent",
+                level="WARNING",
+                phone=phone,
+                measured=refused(refusal),
+                files=len(dues),
+                reason=refusal.kind,
+                **refusal.details,
+            )
+            if refusal.kind.meets_all:
+                break
         log.decision(
             "flushed",
             measured={
                 metrics.FLUSHES: 1,
-                metrics.BACKLOG: left,
-                metrics.BACKLOG_AGE: max(waits, default=0),
+                metrics.BACKLOG: taken.left,
+                metrics.BACKLOG_AGE: taken.age,
             },
-            messages=len(opened),
+            messages=taken.messages,
         )
 
-    def _drain(
-        self, seconds_left: Callable[[], float]
-    ) -> tuple[dict[Due, list[_Open]], list[_Open]]:
-        """Take messages until there are none, or no room or time for more."""
-        waiting: dict[Due, list[_Open]] = {}
-        opened: list[_Open] = []
-        until = seconds_left() * (1 - DRAIN_SHARE)
-        while len(opened) < MESSAGES and seconds_left() > until:
-            messages = self._ends.held.receive()
-            if not messages:
+    def _fail(
+        self, dues: list[Due], refusal: Refusal, taken: "_Taken", seconds_left: Callable[[], float]
+    ) -> None:
+        """End what can never be texted, some at a time: what time does not suffice for stays."""
+        for start in range(0, len(dues), FAILED_AT_ONCE):
+            if seconds_left() < SECONDS_TO_SEND:
                 break
+            some = dues[start : start + FAILED_AT_ONCE]
+            self._ends.fail(some, refusal)
+            taken.settle(some)
+            taken.delete_done(self._ends.held)
+
+    def _drain(self, seconds_left: Callable[[], float]) -> "_Taken":
+        """Take messages until there are none, or no room or time for more."""
+        taken = _Taken(self._clock())
+        until = seconds_left() * (1 - DRAIN_SHARE)
+        while messages := self._ends.held.receive():
             for message in messages:
-                opened.append(_Open(message))
-                for wanted in self._readable(message):
-                    opened[-1].left += 1
-                    waiting.setdefault(wanted, []).append(opened[-1])
-        return waiting, opened
+                taken.add(message, self._readable(message))
+            if taken.messages >= MESSAGES or seconds_left() <= until:
+                taken.all = False
+                break
+        return taken
 
     def _readable(self, message: Message) -> Iterator[Due]:
         for item in due.read(message.body, self._settings.to_numbers):
@@ -121,20 +212,21 @@ class Flusher:
             else:
                 yield item
 
-    def _unsent(self, waiting: dict[Due, list[_Open]]) -> dict[str, list[Due]]:
+    def _unsent(self, taken: "_Taken") -> dict[str, list[Due]]:
         """Give what is due to each phone, without what a message that came twice was sent for."""
+        dues = taken.dues
         try:
-            sent = self._ends.memory.sent(list(waiting))
+            sent = self._ends.memory.sent(dues)
         except AwsError as error:
             log.decision(
                 "claim failed open",
                 level="ERROR",
-                measured={metrics.FAILED_OPEN: len(waiting)},
+                measured={metrics.FAILED_OPEN: len(dues)},
                 meaning=str(error),
             )
             sent = set()
         by_phone: dict[str, list[Due]] = {}
-        for wanted, messages in waiting.items():
+        for wanted in dues:
             if wanted.id in sent:
                 log.decision(
                     "duplicate",
@@ -142,50 +234,34 @@ class Flusher:
                     phone=wanted.phone,
                     measured={metrics.DUPLICATES: 1},
                 )
-                for one in messages:
-                    one.left -= 1
+                taken.settle([wanted])
             else:
                 by_phone.setdefault(wanted.phone, []).append(wanted)
         return by_phone
 
-    def _text(self, phone: str, dues: list[Due]) -> bool:
-        """Text one phone about all its files. False if Twilio takes no texts now."""
+    def _text(self, phone: str, dues: list[Due]) -> str:
+        """Text one phone about all its files. Gives Twilio's SID of the text.
+
+        Raises:
+            Refused: Twilio did not accept it.
+        """
         if len(dues) == 1:
             body = text.write(dues[0].file, self._settings.message, self._zone)
         else:
             body = text.summarize([wanted.file for wanted in dues], self._zone)
         with forgiven(1):
             self._ends.memory.count(phone)
-        try:
-            sid = self._sender.send(phone, body)
-        except Refused as error:
-            refusal = error.refusal
-        else:
-            now = self._clock()
-            log.decision(
-                "sent",
-                phone=phone,
-                measured={
-                    metrics.ACCEPTED: 1,
-                    metrics.SEGMENTS: text.segments(body),
-                    metrics.SECONDS_HELD: max(wanted.file.age(now) for wanted in dues),
-                },
-                sid=sid,
-                files=len(dues),
-            )
-            self._ends.remember_sent(dues, sid)
-            return True
-        if refusal.kind.passes:
-            log.decision(
-                "not sent",
-                level="WARNING",
-                phone=phone,
-                measured=refused(refusal),
-                files=len(dues),
-                reason=refusal.kind,
-                **refusal.details,
-            )
-            return False
-        for wanted in dues:
-            self._ends.fail(wanted, refusal)
-        return True
+        sid = self._sender.send(phone, body)
+        now = self._clock()
+        log.decision(
+            "sent",
+            phone=phone,
+            measured={
+                metrics.ACCEPTED: 1,
+                metrics.SEGMENTS: text.segments(body),
+                metrics.SECONDS_HELD: max(wanted.file.age(now) for wanted in dues),
+            },
+            sid=sid,
+            files=len(dues),
+        )
+        return sid

@@ -23,7 +23,7 @@ ASK_AFTER_SECONDS = 60
 """When Twilio is first asked what became of a text that it accepted."""
 
 AUDITS = 200
-"""How many texts one flush asks after, at most."""
+"""How many texts are given at once that Twilio is to be asked about."""
 
 KEPT_SECONDS = 30 * 24 * 60 * 60
 """How long it is remembered that a text was sent: longer than any queue here keeps a message."""
@@ -53,7 +53,7 @@ class Claim(enum.Enum):
     """No: the phone had all its texts for this hour."""
 
     CONTENDED = enum.auto()
-    """Not known: too many others claimed at the same time."""
+    """Not known: too many others claimed at the same time, or the table is asked too much."""
 
     UNKNOWN = enum.auto()
     """Not known: the table cannot be reached."""
@@ -324,7 +324,7 @@ class Memory:
 
 def _why(error: AwsError) -> Claim:
     """Say why a transaction was refused."""
-    if error.code == "TransactionInProgressException":
+    if error.code == "TransactionInProgressException" or error.busy:
         return Claim.CONTENDED
     if error.code != "TransactionCanceledException":
         return Claim.UNKNOWN

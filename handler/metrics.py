@@ -57,7 +57,8 @@ BACKLOG = Metric("Backlog")
 """Messages that a flush took and had to leave on the queue."""
 
 BACKLOG_AGE = Metric("BacklogAge", "Seconds")
-"""From the upload to now, of the oldest file that a flush had to leave; 0 if it left none."""
+"""From the upload to now, of the oldest file that a flush had to leave; 0 if it left none. Of the
+oldest that it took, where it could not take all."""
 
 FAILED = Metric("TextsFailed", by="code")
 """Texts that no retry will mend, and events that nobody can read."""

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from handler import events, log, metrics, text
@@ -18,8 +19,11 @@ from handler.settings import Settings
 BREAKER_SECONDS = 60
 """How long texts are held at once, without trying, after Twilio took none."""
 
+EVERYBODY = ""
+"""In the place of a phone: all of them."""
+
 SECONDS_TO_SEND = 30
-"""What one text may take at worst: Twilio's connection twice and its answer, and AWS."""
+"""What one text may take at worst: a connection to some of Twilio's addresses, its answer, AWS."""
 
 
 class BeingSent(Exception):
@@ -43,8 +47,8 @@ class Notifier:
         self._sender = sender
         self._ends = ends
         self._clock = clock
-        self._refusing_until = 0.0
-        self._full: dict[str, int] = {}
+        self._refusing_until: dict[str, float] = {}
+        self._texts: Counter[tuple[str, int]] = Counter()
 
     def notify(self, event: object, seconds_left: Callable[[], float]) -> None:
         """Text every phone about every log file of an event; one that fails stops no other.
@@ -110,7 +114,7 @@ class Notifier:
         limit = self._settings.max_texts_per_hour if counted else None
         claim = self._ends.memory.claim(wanted, limit=limit)
         if claim is Claim.OVER_LIMIT:
-            self._full[wanted.phone] = self._hour()
+            self._texts[wanted.phone, self._hour()] = self._settings.max_texts_per_hour
         return claim
 
     def _why_not_now(self, phone: str, seconds_left: Callable[[], float]) -> str:
@@ -120,9 +124,10 @@ class Notifier:
             return "digest"
         if self._quiet and datetime.datetime.fromtimestamp(now, datetime.UTC) in self._quiet:
             return "quiet hours"
-        if now < self._refusing_until:
+        if now < max(self._refusing_until.get(whom, 0) for whom in (phone, EVERYBODY)):
             return "Twilio refuses"
-        if self._full.get(phone) == self._hour():
+        # Counted here as well, so that each copy of the function keeps it without the table, too.
+        if self._texts[phone, self._hour()] >= self._settings.max_texts_per_hour:
             return "over the limit"
         if seconds_left() < SECONDS_TO_SEND:
             return "out of time"
@@ -138,6 +143,7 @@ class Notifier:
         except Refused as error:
             refusal = error.refusal
         else:
+            self._texts[wanted.phone, self._hour()] += 1
             log.decision(
                 "sent",
                 file=wanted.file,
@@ -152,10 +158,11 @@ class Notifier:
             self._ends.remember_sent([wanted], sid)
             return
         if refusal.kind.passes:
-            self._refusing_until = self._clock() + BREAKER_SECONDS
+            whom = EVERYBODY if refusal.kind.meets_all else wanted.phone
+            self._refusing_until[whom] = self._clock() + BREAKER_SECONDS
             self._ends.hold(wanted, refusal.kind, refusal)
         else:
-            self._ends.fail(wanted, refusal)
+            self._ends.fail([wanted], refusal)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,9 @@ class Kind(enum.StrEnum):
     SETTINGS = "settings"
     """Our account, number or permissions: try again when somebody has mended them."""
 
+    DESTINATION = "destination"
+    """Our account may not text that phone: the same, while the other phones go on."""
+
     PHONE = "phone"
     """That one phone: no retry will mend it; the other phones go on."""
 
@@ -25,6 +28,11 @@ class Kind(enum.StrEnum):
     @property
     def passes(self) -> bool:
         """Whether the same text may be accepted later."""
+        return self.meets_all or self is Kind.DESTINATION
+
+    @property
+    def meets_all(self) -> bool:
+        """Whether every other phone would meet with the same."""
         return self in {Kind.BUSY, Kind.IN_DOUBT, Kind.SETTINGS}
 
 
@@ -59,10 +67,10 @@ _BY_CODE: dict[int, tuple[Kind, str]] = {
     21212: (Kind.SETTINGS, "the sender is not a valid number"),
     21606: (Kind.SETTINGS, "the sender's number cannot send texts or is not this account's"),
     21659: (Kind.SETTINGS, "the sender's number is not this account's"),
-    21408: (Kind.SETTINGS, "texts to that country are not enabled"),
-    21608: (Kind.SETTINGS, "a trial account texts verified numbers only"),
     21703: (Kind.SETTINGS, "the Messaging Service has no sender"),
-    30034: (Kind.SETTINGS, "the sender is not registered for US texts (A2P 10DLC)"),
+    21408: (Kind.DESTINATION, "texts to that country are not enabled"),
+    21608: (Kind.DESTINATION, "a trial account texts verified numbers only"),
+    30034: (Kind.DESTINATION, "the sender is not registered for US texts (A2P 10DLC)"),
     21211: (Kind.PHONE, "not a valid number"),
     21610: (Kind.PHONE, "the recipient replied STOP"),
     21612: (Kind.PHONE, "no route from the sender to that number"),

@@ -16,8 +16,9 @@ from handler.settings import Settings
 if TYPE_CHECKING:
     from twilio.rest.api.v2010.account.message import MessageInstance
 
-SECONDS = 10.0
-"""How long to wait for Twilio to connect, and then for its answer. twilio-python has no default."""
+SECONDS = (2.0, 10.0)
+"""How long to wait for each of Twilio's addresses to connect, and then for the answer.
+twilio-python has no default."""
 
 
 class Refused(Exception):
@@ -70,7 +71,8 @@ class TwilioSender:
     def __init__(self, settings: Settings) -> None:
         # At INFO it prints the account's SID and all headers.
         logging.getLogger("twilio.http_client").setLevel(logging.WARNING)
-        http = TwilioHttpClient(timeout=SECONDS)
+        http = TwilioHttpClient()
+        http.timeout = SECONDS  # its constructor takes one number only
         http.session = connections.session()
         client = Client(
             settings.twilio_api_key_sid or settings.twilio_account_sid,

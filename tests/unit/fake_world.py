@@ -56,6 +56,7 @@ class World(Aws):
         self.asked: list[str] = []  # the SIDs that Twilio was asked about
         self.doubtful = False  # Twilio accepts, and its answer is lost
         self.down: set[str] = set()  # the services that do not answer
+        self.throttled = ""  # the code by which the table refuses whatever it is asked
         self.contended = 0  # how many transactions are cancelled by others
         self.refused_entries = 0  # how many messages SQS refuses
         self.crash_at: int | None = None  # the step at which the process ends
@@ -80,7 +81,7 @@ class World(Aws):
     def all_is_well(self) -> None:
         """Let Twilio and AWS answer as they should."""
         self.refuses, self.doubtful = (lambda _phone: None), False
-        self.down, self.contended, self.refused_entries = set(), 0, 0
+        self.down, self.throttled, self.contended, self.refused_entries = set(), "", 0, 0
 
     def clock(self) -> float:
         return self.now
@@ -139,6 +140,8 @@ class World(Aws):
         self._step()
         if service in self.down:
             raise AwsError(operation, "", {})
+        if service == "dynamodb" and self.throttled:
+            raise AwsError(operation, self.throttled, {})
         answer = getattr(self, f"_{operation}")(payload)
         self._step()
         return dict(answer or {})

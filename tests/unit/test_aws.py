@@ -12,6 +12,7 @@ from handler.memory import Claim, Memory
 from tests.unit.fakes import PHONE, log_file
 from tests.unit.http_server import Server
 
+BUSY = ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded")
 THROTTLED = (400, b'{"__type": "com.amazonaws#ThrottlingException", "message": "slow down"}')
 FINE = (200, b'{"fine": 1}')
 
@@ -50,7 +51,11 @@ def test_calls_share_one_connection(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "passing", [THROTTLED, (500, b"oops"), (503, b"{}"), (200, b"<html>no JSON</html>")]
+    "passing",
+    [
+        *((400, json.dumps({"__type": f"com.amazonaws#{code}"}).encode()) for code in BUSY),
+        *((500, b"oops"), (503, b"{}"), (200, b"<html>no JSON</html>")),
+    ],
 )
 def test_what_passes_is_tried_again(server: Server, passing: tuple[int, bytes]) -> None:
     server.answers = [passing, passing, FINE]
@@ -93,6 +98,8 @@ def test_no_answer_is_raised(server: Server, monkeypatch: pytest.MonkeyPatch) ->
     [
         ("eu-central-1", "https://sqs.eu-central-1.amazonaws.com"),
         ("cn-north-1", "https://sqs.cn-north-1.amazonaws.com.cn"),
+        ("eusc-de-east-1", "https://sqs.eusc-de-east-1.amazonaws.eu"),
+        ("us-gov-west-1", "https://sqs.us-gov-west-1.amazonaws.com"),
     ],
 )
 def test_each_region_has_its_address(
@@ -160,6 +167,7 @@ def test_a_batch_of_which_always_something_is_left_is_an_error(
         ("TransactionCanceledException", ["TransactionConflict", "None"], Claim.CONTENDED),
         ("TransactionCanceledException", ["None", "ThrottlingError"], Claim.CONTENDED),
         ("TransactionInProgressException", [], Claim.CONTENDED),
+        *((code, [], Claim.CONTENDED) for code in BUSY),
         ("AccessDeniedException", [], Claim.UNKNOWN),
         ("ResourceNotFoundException", [], Claim.UNKNOWN),
     ],

@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
-from handler import ahead, connections
+from handler import ahead, connections, sender
 from handler.aws import Aws, AwsError
-from handler.refusals import NO_ANSWER, Kind
+from handler.refusals import NO_ANSWER, NO_CONNECTION, Kind
 from handler.sender import Refused, TwilioSender
 from infra.package import by_subject
 from tests.unit.fakes import PHONE, settings
@@ -170,8 +171,8 @@ def test_a_connection_that_has_waited_for_long_is_not_used(
     calls = aws(secured(server, authority))
     calls.open_ahead("dynamodb")
     until_opened()
-    now = time.monotonic()
-    monkeypatch.setattr("time.monotonic", lambda: now + ahead.FRESH_SECONDS)
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + ahead.FRESH_SECONDS)
     calls.call("dynamodb", "GetItem", {})
     assert len(server.connections) == 2
 
@@ -179,7 +180,7 @@ def test_a_connection_that_has_waited_for_long_is_not_used(
 def test_an_answer_is_not_awaited_for_longer_on_a_connection_opened_ahead(
     server: Server, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handler.sender.SECONDS", 0.2)
+    monkeypatch.setattr(sender, "SECONDS", (0.2, 0.2))
     url = secured(server, authority)
     ahead.open_connection(url)
     server.status = 0
@@ -208,6 +209,36 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_again(server: Server) 
     for _ in range(3):
         assert calls.call("dynamodb", "GetItem", {}) == {}
     assert len(server.connections) == 3
+
+
+def test_after_some_seconds_of_silence_a_text_goes_over_a_new_connection(
+    server: Server, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function that was frozen has not heard who hung up, and a text is not sent twice."""
+    server.body = CREATED
+    texting = TwilioSender(settings(twilio_api_url=secured(server, authority)))
+    for _ in range(2):
+        texting.send(PHONE, "a text")
+    assert len(server.connections) == 1
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + ahead.FRESH_SECONDS)
+    texting.send(PHONE, "a text")
+    assert len(server.connections) == 2
+
+
+def test_who_does_not_take_connections_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twilio may have many addresses, and the function must live to hold the text."""
+    asked: list[Any] = []
+
+    def nobody(address: Any, timeout: float, **_: Any) -> None:
+        asked.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", nobody)
+    with pytest.raises(Refused) as caught:
+        TwilioSender(settings(twilio_api_url="https://127.0.0.1:9")).send(PHONE, "a text")
+    assert caught.value.refusal is NO_CONNECTION
+    assert asked == [sender.SECONDS[0]]
 
 
 def until_opened() -> None:

@@ -89,6 +89,10 @@ def test_a_missing_size_is_unknown_and_not_zero() -> None:
         (record("a.log", eventVersion="3.0"), "its eventVersion is not 2.x"),
         (record("a.log", eventSource="aws:sqs"), "its eventSource is not aws:s3"),
         (record("a.log", eventTime="yesterday"), "its eventTime is not a time"),
+        (
+            record("a.log", eventTime="0001-01-01T00:00:00+10:00"),
+            "it is not a record of S3's notification",
+        ),
         (record("a.log", eventTime=5), "it is not a record of S3's notification"),
         (record(""), "its bucket or key is missing"),
         ({"eventSource": "aws:s3"}, "it has no eventVersion"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from handler.events import LogFile, Unreadable, read
 from infra.existing_bucket import pattern
-from tests.unit.fake_world import World
+from tests.unit.fake_world import Stored, World
 from tests.unit.fakes import PHONE, record
 from tests.unit.recorded import SETTINGS, Recorded
 from tests.unit.recorded import record as run
@@ -114,6 +114,16 @@ def test_one_that_nobody_can_read_fails_as_it_came(broken: dict[str, Any]) -> No
     (item,) = read(event(**broken))
     assert isinstance(item, Unreadable)
     assert item.record == event(**broken)
+
+
+def test_one_that_nobody_could_read_is_read_after_a_redrive_by_who_can() -> None:
+    world = World(to_numbers=(PHONE,))
+    world.failed.append(
+        Stored(json.dumps({"unreadable": event("a.log"), "reason": "not an event"}), 0)
+    )
+    world.redrive()
+    world.flush()
+    assert ["a.log" in body for _, _, body in world.texts] == [True]
 
 
 def test_the_same_upload_told_by_both_ways_is_texted_once() -> None:

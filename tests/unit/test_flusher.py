@@ -13,10 +13,11 @@ from handler import due, flusher
 from handler.due import Due
 from handler.refusals import NO_CONNECTION, Refusal, refusal
 from handler.text import SUMMARY_SEGMENTS, segments, summarize
-from tests.unit.fake_world import VISIBILITY, Stored, World
+from tests.unit.fake_world import VISIBILITY, Crash, Stored, World
 from tests.unit.fakes import OTHER_PHONE, PHONE, TIME, log_file, record
 
 STOPPED = refusal(400, 21610)
+NOT_THAT_COUNTRY = refusal(400, 21408)
 
 
 @pytest.fixture
@@ -242,8 +243,83 @@ def test_a_hundred_thousand_held_texts_fit_the_function() -> None:
     assert peak < 90_000_000
 
 
+def test_a_phone_for_which_much_is_held_and_all_fails_keeps_no_other_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each run gets as far as its time, and the next one goes on from there."""
+    monkeypatch.setattr(flusher, "FAILED_AT_ONCE", 10)
+    world = World()
+    for number in range(60):
+        held_by_hand(world, f"{number}.log")
+    held_by_hand(world, "other.log", phone=OTHER_PHONE)
+    world.refuses = lambda phone: STOPPED if phone == PHONE else None
+    for _ in range(3):
+        before = world.steps
+        world.flusher.flush(lambda: 240.0 - (world.steps - before))  # a second for each step  # noqa: B023
+        world.now += VISIBILITY + 1
+    assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
+    assert len(world.failed) == len({one.body for one in world.failed}) == 60
+    assert world.held == []
+
+
+def test_what_fails_is_taken_from_the_queue_before_more_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(flusher, "FAILED_AT_ONCE", 10)
+    world = World(to_numbers=(PHONE,))
+    for number in range(30):
+        held_by_hand(world, f"{number}.log")
+    world.refuses = lambda _: STOPPED
+    world.crash_at = 20
+    with pytest.raises(Crash):
+        world.flush()
+    assert 0 <= len(world.failed) + len(world.held) - 30 <= 10
+    assert 0 < len(world.failed) < 30
+
+
+def test_a_phone_that_we_may_not_text_keeps_its_own_texts_only(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.refuses = lambda phone: NOT_THAT_COUNTRY if phone == PHONE else None
+    world.flush()
+    assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
+    assert [one.phone for one in world.on(world.held)] == [PHONE] * 3
+    assert '"SettingsRefused": 1' in capsys.readouterr().out
+
+
+def test_quiet_hours_that_begin_during_a_flush_leave_the_rest_for_later() -> None:
+    world = World(quiet_hours="15:00-16:00")
+    world.now = TIME.replace(hour=14, minute=59).timestamp()
+    for phone in (PHONE, OTHER_PHONE):
+        held_by_hand(world, "a.log", phone=phone)
+
+    def a_minute_later(_phone: str) -> None:
+        world.now += 60
+
+    world.refuses = a_minute_later
+    world.flush()
+    assert [phone for _, phone, _ in world.texts] == [PHONE]
+    assert [one.phone for one in world.on(world.held)] == [OTHER_PHONE]
+
+
+def test_what_a_run_could_not_even_take_is_a_backlog_as_old_as_what_it_took(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(flusher, "MESSAGES", 2)
+    for number in range(30):
+        held_by_hand(world, f"{number}.log")
+    world.now += 3600
+    for _ in range(2):
+        world.flush()
+    ages = [json.loads(line).get("BacklogAge") for line in capsys.readouterr().out.splitlines()]
+    assert [age for age in ages if age is not None] == pytest.approx([3601, 3601], abs=1)
+    for _ in range(3):
+        world.flush()
+    assert '"BacklogAge": 0,' in capsys.readouterr().out
+
+
 def test_a_run_that_gets_late_leaves_the_rest_to_the_next(world: World) -> None:
-    times = iter([100.0, 100.0, 39.0, 29.0])
+    times = iter([100.0, 100.0, 29.0])
     world.flusher.flush(lambda: next(times, 29.0))
     assert world.texts == []
     assert len(world.held) == 6

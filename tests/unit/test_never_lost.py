@@ -51,7 +51,8 @@ class Machine(RuleBasedStateMachine):
         self.pending: list[Event] = []
         self.excused: set[Told] = set()  # may be told twice
         self.flushes: Counter[int] = Counter()
-        self.open_hours: set[int] = set()  # the table was down: nobody counted
+        self.open_hours: set[int] = set()  # the table was down: each process counts for itself
+        self.processes: Counter[int] = Counter()
 
     @property
     def told(self) -> Counter[Told]:
@@ -75,10 +76,11 @@ class Machine(RuleBasedStateMachine):
             if isinstance(error, Crash):
                 self.excuse(before)
                 world.restart()
+                self.processes[self.hour] += 1
             return False
         finally:
             world.crash_at = None
-            if world.doubtful or world.down:
+            if world.doubtful or world.down or world.throttled:
                 self.excuse(before)
             if "dynamodb" in world.down:
                 self.open_hours.add(self.hour)
@@ -153,6 +155,14 @@ class Machine(RuleBasedStateMachine):
     def twilio_answers_too_late(self) -> None:
         self.world.doubtful = True
 
+    @rule()
+    def a_phone_may_not_be_texted(self) -> None:
+        self.world.refuses = lambda phone: refusal(400, 21408) if phone == PHONE else None
+
+    @rule(code=st.sampled_from(["ThrottlingException", "ProvisionedThroughputExceededException"]))
+    def the_table_is_asked_too_much(self, code: str) -> None:
+        self.world.throttled = code
+
     @rule(service=st.sampled_from(["dynamodb", "sqs"]))
     def aws_goes_down(self, service: str) -> None:
         self.world.down.add(service)
@@ -192,7 +202,8 @@ class Machine(RuleBasedStateMachine):
     def nobody_is_flooded(self) -> None:
         texts = Counter((int(when) // 3600, phone) for when, phone, _ in self.world.texts)
         for (hour, _), count in texts.items():
-            assert hour in self.open_hours or count <= LIMIT + self.flushes[hour]
+            processes = 1 + self.processes[hour] if hour in self.open_hours else 1
+            assert count <= LIMIT * processes + self.flushes[hour]
 
     def teardown(self) -> None:
         """Once things are quiet, every file was told to every phone."""

@@ -19,6 +19,7 @@ from tests.unit.fakes import OTHER_PHONE, PHONE, record
 
 STOPPED = refusal(400, 21610)
 UNAUTHORIZED = refusal(401, 20003)
+NOT_THAT_COUNTRY = refusal(400, 21408)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -104,6 +105,48 @@ def test_while_twilio_refuses_nothing_is_tried() -> None:
     world.now += BREAKER_SECONDS + 1
     world.notify(record("d.log"))
     assert len(tried) == 2
+
+
+def test_a_phone_that_we_may_not_text_holds_back_no_other_and_is_not_tried_again_at_once() -> None:
+    world = World()
+    tried: list[str] = []
+
+    def refuse(phone: str) -> Refusal | None:
+        tried.append(phone)
+        return NOT_THAT_COUNTRY if phone == PHONE else None
+
+    world.refuses = refuse
+    for name in ("a.log", "b.log"):
+        world.notify(record(name))
+    assert tried == [PHONE, OTHER_PHONE, OTHER_PHONE]
+    assert phones(world) == [OTHER_PHONE] * 2
+    assert [one.phone for one in world.on(world.held)] == [PHONE] * 2
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"],
+)
+def test_a_table_that_is_asked_too_much_holds_texts(
+    code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is asked too much in the very storm that the limit is for."""
+    world = World(to_numbers=(PHONE,))
+    world.throttled = code
+    world.notify(record("a.log"))
+    assert world.texts == []
+    assert outcomes(capsys)[0] == ("held", "…0100", "too much at once")
+
+
+def test_without_the_table_each_copy_of_the_function_keeps_the_limit_by_itself() -> None:
+    world = World(to_numbers=(PHONE,), max_texts_per_hour=3)
+    world.down = {"dynamodb"}
+    for number in range(10):
+        world.notify(record(f"{number}.log", sequencer=str(number)))
+    assert (len(world.texts), len(world.held)) == (3, 7)
+    world.now += 3600
+    world.notify(record("next.log"))
+    assert len(world.texts) == 4
 
 
 def test_over_the_limit_texts_are_held_until_the_next_hour(

@@ -104,7 +104,7 @@ def test_nobody_at_the_address_is_no_connection() -> None:
 
 
 def test_no_answer_in_time_is_in_doubt(twilio: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender, "SECONDS", 0.2)
+    monkeypatch.setattr(sender, "SECONDS", (0.2, 0.2))
     twilio.status = 0
     error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
     assert error.refusal.kind is Kind.IN_DOUBT
@@ -118,6 +118,17 @@ def test_a_refusal_tells_neither_secret_nor_number_nor_text(
     twilio.body = b'{"code": 21211, "message": "The number %s is invalid"}' % PHONE.encode()
     with caplog.at_level(logging.INFO):
         error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    told = "".join(traceback.format_exception(error)) + repr(error) + caplog.text
+    for hidden in (PHONE, "a secret", "a text\n", SID):
+        assert hidden not in told
+
+
+def test_a_connection_that_breaks_tells_nothing_either(
+    twilio: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    texting = TwilioSender(settings(twilio_api_url="http://127.0.0.1:9"))
+    with caplog.at_level(logging.INFO):
+        error = refused(texting)
     told = "".join(traceback.format_exception(error)) + repr(error) + caplog.text
     for hidden in (PHONE, "a secret", "a text\n", SID):
         assert hidden not in told
