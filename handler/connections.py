@@ -17,7 +17,7 @@ from handler import ahead
 @functools.cache
 def session() -> requests.Session:
     """Give the one session of this process."""
-    # At WARNING it prints the account's SID when a request fails.
+    # At WARNING it prints addresses, which hold the account's SID.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     made = requests.Session()
     # Else the environment is asked for proxies, and .netrc for passwords, at each request.

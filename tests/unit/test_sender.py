@@ -127,6 +127,7 @@ def test_a_connection_that_breaks_tells_nothing_either(
     twilio: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     texting = TwilioSender(settings(twilio_api_url="http://127.0.0.1:9"))
+    assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.WARNING)
     with caplog.at_level(logging.INFO):
         error = refused(texting)
     told = "".join(traceback.format_exception(error)) + repr(error) + caplog.text
