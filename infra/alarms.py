@@ -90,9 +90,9 @@ def alarms(
             dimensions=dimensions,
             statistic="Maximum",
             above=OLDEST_SECONDS,
-            means="Texts are held for over an hour, since Twilio does not take them.",
-            to_do="Nothing is lost. make status shows what Twilio says.",
-            section="twilio-is-down",
+            means="Texts wait for over an hour: Twilio takes none, or a flush cannot take so many.",
+            to_do="Nothing is lost. make status shows which.",
+            section="texts-come-late",
         ),
         Alarm(
             name="settings-refused",
@@ -119,6 +119,15 @@ def alarms(
             above=2,  # an event that fails for good fails three times
             means="The function notify fails again and again.",
             to_do="Lambda keeps what it gives up on in the queue failed. make tail shows why.",
+            section="a-function-fails",
+        ),
+        Alarm(
+            name="notify-lost",
+            namespace="AWS/Lambda",
+            metric="DestinationDeliveryFailures",
+            dimensions={"FunctionName": notify},
+            means="Lambda gave up on an event, and could not put it to failed: its texts are lost.",
+            to_do="Was the queue failed deleted, or a permission? pulumi refresh && pulumi up.",
             section="a-function-fails",
         ),
         Alarm(

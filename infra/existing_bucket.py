@@ -11,6 +11,7 @@ from typing import Any, Unpack
 import pulumi
 import pulumi_aws as aws
 
+from infra import policy
 from infra.function import FunctionOptions, Handler, PythonFunction
 
 
@@ -94,10 +95,22 @@ class ExistingBucket(pulumi.ComponentResource):
             source_arn=rule.arn,
             opts=child,
         )
+        failed = options.get("failed")
+        if failed:
+            aws.sqs.QueuePolicy(
+                name,
+                queue_url=failed.url,
+                policy=policy.document(
+                    policy.may_give_up("events.amazonaws.com", failed.arn, rule.arn)
+                ),
+                opts=child,
+            )
         aws.cloudwatch.EventTarget(
             name,
             rule=rule.name,
             arn=function.arn,
+            # What EventBridge cannot deliver for a day, or may not, it drops otherwise.
+            dead_letter_config={"arn": failed.arn} if failed else None,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )
         return EventSubscription(rule=rule, func=function, permission=permission)

@@ -61,6 +61,19 @@ def may_publish(
     }
 
 
+def may_give_up(
+    service: str, queue_arn: pulumi.Input[str], source_arn: pulumi.Input[str]
+) -> Statement:
+    """Let a service of AWS's put to one queue what it cannot deliver, on behalf of one source."""
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": source_arn}},
+    }
+
+
 def tls_only(bucket_arn: pulumi.Input[str]) -> Statement:
     """Refuse whoever speaks to a bucket in plain text.
 

@@ -20,12 +20,22 @@ FLUSH_SECONDS = 240
 HIDDEN_SECONDS = FLUSH_SECONDS + 60
 """How long what a flush took from the queue is its own, and how soon what it left comes back."""
 
-FLUSHES = 1000
-"""How often a text may be taken in vain, before it fails: the most that SQS counts.
+MOST_RECEIVES = 1000
+"""How often a message may be received at most, as far as SQS counts."""
 
-More than three days of a flush every five minutes. SQS moves messages back (redrive) only from a
-queue that another one names as its own for failures, hence it has to be said.
-"""
+
+def receives(flush_minutes: int) -> int:
+    """How often a text may be taken in vain, before it fails.
+
+    As often as a day less than SQS keeps it allows: what is failed is kept for longer, and raises
+    an alarm. With a flush every five minutes it is the most that SQS counts, after three days. SQS
+    moves messages back (redrive) only from a queue that another one names as its own for failures,
+    hence it has to be said.
+
+    Args:
+        flush_minutes: How often a flush runs.
+    """
+    return min(MOST_RECEIVES, (HELD_SECONDS - DAYS) // (flush_minutes * 60))
 
 
 class Texts(pulumi.ComponentResource):
@@ -45,8 +55,16 @@ class Texts(pulumi.ComponentResource):
     may_drain: Statement
     may_fail: Statement
 
-    def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the queues."""
+    def __init__(
+        self, name: str, *, flush_minutes: int, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare the queues.
+
+        Args:
+            name: The name that theirs begin with.
+            flush_minutes: How often a flush takes what is held.
+            opts: Pulumi's options.
+        """
         super().__init__("s3logs:infra:Texts", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.failed = aws.sqs.Queue(
@@ -60,7 +78,10 @@ class Texts(pulumi.ComponentResource):
             message_retention_seconds=HELD_SECONDS,
             visibility_timeout_seconds=HIDDEN_SECONDS,
             redrive_policy=policy.json(
-                {"deadLetterTargetArn": self.failed.arn, "maxReceiveCount": FLUSHES}
+                {
+                    "deadLetterTargetArn": self.failed.arn,
+                    "maxReceiveCount": receives(flush_minutes),
+                }
             ),
             sqs_managed_sse_enabled=True,
             opts=child,

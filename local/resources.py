@@ -449,6 +449,12 @@ def _queue(aws: Aws, url: str) -> Properties:
     return {"url": url, "arn": found["Attributes"]["QueueArn"]}
 
 
+def _put_queue_policy(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    url = inputs["queueUrl"]
+    aws["sqs"].set_queue_attributes(QueueUrl=url, Attributes={"Policy": inputs["policy"]})
+    return url, {}
+
+
 def _create_table(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
     made = aws["dynamodb"].create_table(
         TableName=inputs["name"],
@@ -571,6 +577,8 @@ def _put_rule(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
 
 def _put_target(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
     target = {"Id": inputs["targetId"], "Arn": inputs["arn"]}
+    if given_up := inputs.get("deadLetterConfig"):
+        target["DeadLetterConfig"] = {"Arn": given_up["arn"]}
     aws["events"].put_targets(Rule=inputs["rule"], Targets=[target])
     return inputs["targetId"], {}
 
@@ -648,6 +656,11 @@ KINDS: dict[str, Kind] = {
         delete=lambda aws, url, _: aws["sqs"].delete_queue(QueueUrl=url),
         named="name",
         replaced_by=frozenset({"name"}),
+    ),
+    "aws:sqs/queuePolicy:QueuePolicy": Kind(
+        create=_put_queue_policy,
+        delete=lambda _, __, ___: None,  # it goes with its queue
+        replaced_by=frozenset({"queueUrl"}),
     ),
     "aws:dynamodb/table:Table": Kind(
         create=_create_table,

@@ -45,6 +45,17 @@ def test_a_rule_of_eventbridge_calls_the_function_and_nobody_else_may(program: R
     assert permission.urn in program.after(target)
 
 
+def test_what_eventbridge_cannot_deliver_fails_and_is_not_dropped(program: Recorded) -> None:
+    target, permission = program.the("EventTarget"), program.the("QueuePolicy")
+    failed = target.inputs["deadLetterConfig"]["arn"]
+    assert failed.endswith(":texts-failed-1a2b3c4")
+    (statement,) = json.loads(permission.inputs["policy"])["Statement"]
+    assert statement["Action"] == "sqs:SendMessage"
+    assert statement["Resource"] == failed
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"].endswith(":notify-1a2b3c4")
+
+
 def matches(wildcard: str, key: str) -> bool:
     """Say whether a key matches: `*` is anything, and what follows a backslash is as it is."""
     parts = re.findall(r"\\(.)|(\*)|(.)", wildcard)

@@ -201,8 +201,8 @@ def test_what_was_hollowed_out_says_so(bare: Path) -> None:
 def test_whom_certifi_trusts_the_package_trusts(built: Path) -> None:
     bundle = package.CERTIFICATE.findall(Path(certifi.where()).read_bytes())
     shipped = [path.read_bytes() for path in (built / "certifi").glob("*.[0-9]")]
-    assert len(bundle) > 100
-    assert sorted(shipped) == sorted(bundle)
+    assert len(shipped) > 100
+    assert set(shipped) <= set(bundle)  # to which a machine may have added its own
     assert not (built / "certifi/cacert.pem").exists()
 
 
@@ -219,6 +219,7 @@ def test_openssl_finds_each_certificate_by_its_subject(tmp_path: Path) -> None:
     folder = tmp_path / "certificates"
     folder.mkdir()
     package.by_subject(bundle, folder)
+    assert len(list(folder.iterdir())) == bundle.read_text().count("BEGIN CERTIFICATE")
     for authority in authorities:
         client = ssl.create_default_context(capath=folder)
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -16,7 +16,7 @@ from tests.unit.recorded import ACCOUNT, SETTINGS, Recorded, Resource, record
 
 STACK = "s3-logs/test"
 OF_AWS = {
-    "AWS/Lambda": {"Errors", "Throttles", "Duration"},
+    "AWS/Lambda": {"DestinationDeliveryFailures", "Duration", "Errors", "Throttles"},
     "AWS/SQS": {"ApproximateNumberOfMessagesVisible"},
 }
 FAILED = ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
@@ -106,6 +106,7 @@ def test_nobody_hears_of_a_stack_that_has_just_been_made(program: Recorded) -> N
         (ours(metrics.UNDELIVERED), 1, {"undelivered"}),
         (("AWS/Lambda", "Errors"), 3, {"notify-errors", "flush-errors"}),
         (("AWS/Lambda", "Errors"), 1, {"flush-errors"}),
+        (("AWS/Lambda", "DestinationDeliveryFailures"), 1, {"notify-lost"}),
         (("AWS/Lambda", "Throttles"), 1, {"notify-throttled"}),
         (ours(metrics.FLUSHES), None, {"flush-silent"}),
         (ours(metrics.FAILED_OPEN), 1, {"claims-failing-open"}),
