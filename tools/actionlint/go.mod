@@ -1,4 +1,4 @@
-// actionlint, which make check reads the workflows with, pinned: make actionlint
+// actionlint, which make check reads the workflows with, pinned: make workflows
 module s3logs/tools/actionlint
 
 go 1.26
