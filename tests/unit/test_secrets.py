@@ -26,6 +26,25 @@ FICTIONAL = re.compile(
 # Made up, each of one repeated digit or the alphabet's: the shape without the secret.
 SHAPES = re.compile(r"(AC|SK|MG|SM)([0-9a-f])\2{31}|AKIAEXAMPLE|AKIAIOSFODNN7EXAMPLE")
 
+# What a stack's settings hold in the open (docs/deploy.md has them committed): a SID names an
+# account or a key and opens neither, and the sender's number is on every text.
+STACK_FILE = re.compile(r"\+\+\+ b/Pulumi\.[\w.-]+\.yaml")
+OPEN = re.compile(
+    r"\+  s3-logs:(twilioAccountSid|twilioApiKeySid|messagingServiceSid): \"?(AC|SK|MG)\w{32}\"?"
+    r"|\+  s3-logs:fromNumber: \"?\+\d+\"?"
+)
+
+
+def added(log: str) -> list[str]:
+    """Give every line that a log of git's adds, but for what a stack's settings may say."""
+    lines, of_a_stack = set(), False
+    for line in log.splitlines():
+        if line.startswith("+++"):
+            of_a_stack = STACK_FILE.fullmatch(line) is not None
+        elif line.startswith("+") and not (of_a_stack and OPEN.fullmatch(line)):
+            lines.add(line[1:])
+    return sorted(lines)
+
 
 def history() -> list[str]:
     """Give every line that was ever added."""
@@ -37,10 +56,7 @@ def history() -> list[str]:
     )
     if log.returncode:
         pytest.skip("this is not a git repository: there is no history to search")
-    lines = log.stdout.decode(errors="replace").splitlines()
-    return sorted(
-        {line[1:] for line in lines if line.startswith("+") and not line.startswith("+++")}
-    )
+    return added(log.stdout.decode(errors="replace"))
 
 
 def secrets_in(lines: list[str]) -> list[str]:
@@ -55,6 +71,24 @@ def secrets_in(lines: list[str]) -> list[str]:
 def test_the_search_finds_a_secret() -> None:
     key = "AKIA" + "QWERTYUIOPASDFGH"
     assert secrets_in([f"key = '{key}'"])
+
+
+def test_a_stacks_settings_may_name_its_account_and_its_number_and_nothing_else_may() -> None:
+    hexadecimal, number = "0123456789abcdef" * 2, "+" + "442079460123"
+    named = [
+        "  s3-logs:twilioAccountSid: AC" + hexadecimal,
+        "  s3-logs:twilioApiKeySid: SK" + hexadecimal,
+        f'  s3-logs:fromNumber: "{number}"',
+    ]
+    hidden = [
+        f'  s3-logs:toNumbers: "{number}"',
+        "  s3-logs:twilioSecret: SK" + hexadecimal,
+    ]
+    log = "".join(f"+{line}\n" for line in [*named, *hidden])
+    assert added("+++ b/Pulumi.prod.yaml\n" + log) == sorted(hidden)
+    assert added("+++ b/Pulumi.prod.yaml\n+++ b/README.md\n" + log) == sorted(named + hidden)
+    assert secrets_in(named) == named[:2]
+    assert secrets_in(hidden) == hidden[1:]
 
 
 def test_no_line_of_the_history_holds_a_secret() -> None:
