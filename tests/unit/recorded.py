@@ -120,10 +120,17 @@ class _Mocks(mocks.Mocks):
         return f"{args.name}-1a2b3c4", {**made, **args.inputs}
 
 
-def record(settings: Mapping[str, str] = SETTINGS, *, path: Path = program.PROGRAM) -> Recorded:
-    """Run the program once with these settings."""
+def record(
+    settings: Mapping[str, str] = SETTINGS,
+    *,
+    stack_name: str = "test",
+    path: Path = program.PROGRAM,
+) -> Recorded:
+    """Run the program once with these settings, as a stack of that name."""
     recorded = Recorded()
-    recorded.outputs = program.run(_Recorder(recorded), settings, stack_name="test", program=path)
+    recorded.outputs = program.run(
+        _Recorder(recorded), settings, stack_name=stack_name, program=path
+    )
     return recorded
 
 
