@@ -123,7 +123,8 @@ def test_somebody_hears_of(
 def test_every_alarm_is_among_those_above(program: Recorded) -> None:
     assert named(program).keys() == {
         "failed", "held-too-old", "settings-refused", "undelivered", "notify-errors",
-        "notify-lost", "notify-throttled", "flush-errors", "flush-silent", "claims-failing-open", "segments",
+        "notify-lost", "notify-throttled", "flush-errors", "flush-silent", "claims-failing-open",
+        "segments",
     }  # fmt: skip
 
 
