@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import re
 import string
-import zoneinfo
+from importlib import resources
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -17,14 +17,14 @@ from handler.settings import TWILIO_API_URL, Mode, to_environment
 from infra.memory import Memory
 from infra.texts import Texts
 
-E164 = re.compile(r"\+[1-9]\d{6,14}")
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 """A phone number: plus, country code, number. Source: https://www.twilio.com/docs/glossary/what-e164"""
 
 SID_OF = {"AC": "an account", "SK": "an API key", "MG": "a Messaging Service"}
 """What a Twilio SID names, by its first two letters: https://www.twilio.com/docs/glossary/what-is-a-sid"""
 
-LONGEST_NUMBERS, LONGEST_MESSAGE = 2000, 500
-"""Characters: the whole environment of a function is 4 KB at most.
+LONGEST_NUMBERS, LONGEST_MESSAGE, LONGEST_URL = 2000, 500, 200
+"""Bytes: the whole environment of a function is 4 KB at most.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
@@ -142,7 +142,7 @@ class _Reader:
 
     def sid(self, key: str, kind: str) -> str:
         remedy = f"{key} {kind}..."
-        value = self._text(key, remedy).strip()
+        value = self._text(key, remedy, required=kind == "AC").strip()
         if value and not re.fullmatch(kind + "[0-9a-fA-F]{32}", value):
             what = f"is not the SID of {SID_OF[kind]}, {kind} and 32 hexadecimal digits"
             other = SID_OF.get(value[:2], "")
@@ -152,16 +152,26 @@ class _Reader:
         return value
 
     def secret(self, key: str) -> pulumi.Output[str]:
-        self._text(key, f"--secret {key}")
+        remedy = f"--secret {key}"
+        if re.search(r"\S\s|\s\S", self._text(key, remedy, required=True)):
+            self._mistake(key, "holds a space or a line break", remedy)
         return self._config.get_secret(key) or pulumi.Output.secret("")
 
     def url(self, key: str) -> str:
         remedy = f"{key} {TWILIO_API_URL}"
         value = self._text(key, remedy).strip().rstrip("/")
-        parts = urlsplit(value)
-        here = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost", "::1"}
-        if not (parts.scheme == "https" or here) or not parts.hostname or "@" in parts.netloc:
+        try:
+            parts = urlsplit(value)
+            here = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost", "::1"}
+            fine = (parts.scheme == "https" or here) and parts.hostname and "@" not in parts.netloc
+            plain = parts.port != 0 and not re.search(r"[?#\s]", value)
+        except ValueError:  # a port that there is not, or half an IPv6 address
+            fine, plain = True, False
+        if not fine:
             what = "is not an https address, and the secret must not travel in plain text"
+            self._mistake(key, what, remedy)
+        elif not plain or len(value.encode()) > LONGEST_URL:
+            what = f"is no plain address of at most {LONGEST_URL} bytes: a host, a port, a path"
             self._mistake(key, what, remedy)
         return value
 
@@ -175,12 +185,12 @@ class _Reader:
 
     def to_numbers(self, key: str) -> tuple[str, ...]:
         remedy = f'--secret {key} "+15551234567,+15557654321"'
-        value = self._text(key, remedy)
+        value = self._text(key, remedy, required=True)
         numbers = tuple(number.strip() for number in value.split(",") if number.strip())
-        if value and not numbers:
+        if value.strip() and not numbers:
             self._mistake(key, "names no phone", remedy)
-        if len(value) > LONGEST_NUMBERS:
-            self._mistake(key, f"is longer than {LONGEST_NUMBERS} characters", remedy)
+        if len(value.encode()) > LONGEST_NUMBERS:
+            self._mistake(key, f"is longer than {LONGEST_NUMBERS} bytes", remedy)
         for number in dict.fromkeys(numbers):
             if not E164.fullmatch(number):
                 self._mistake(key, f"{masked(number)} {_NOT_E164}", remedy)
@@ -220,16 +230,15 @@ class _Reader:
             self._mistake(key, f"uses {names}, but there are only {known}", remedy)
         elif not value.strip():
             self._mistake(key, "is empty", remedy)
-        elif len(value) > LONGEST_MESSAGE:
-            self._mistake(key, f"is longer than {LONGEST_MESSAGE} characters", remedy)
+        elif len(value.encode()) > LONGEST_MESSAGE:
+            self._mistake(key, f"is longer than {LONGEST_MESSAGE} bytes", remedy)
         return value
 
     def timezone(self, key: str) -> str:
         remedy = f"{key} UTC"
         value = self._text(key, remedy).strip()
-        try:
-            zoneinfo.ZoneInfo(value)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        # Those that are in the package, whatever else this machine knows.
+        if value not in (resources.files("tzdata") / "zones").read_text().split():
             self._mistake(key, "is no IANA time zone, such as Europe/Berlin", remedy)
         return value
 
@@ -276,7 +285,7 @@ class _Reader:
         return value == "true"
 
     def one_of(self, one: str, other: str) -> None:
-        values = self._config.get(one), self._config.get(other)
+        values = [(self._config.get(key) or "").strip() for key in (one, other)]
         if all(values):
             self._mistakes.append(
                 f"  {one} and {other} are both set, but texts come from one of them.\n"
@@ -285,10 +294,12 @@ class _Reader:
         elif not any(values):
             self._mistake(one, f"is not set, nor is {other}", f"{one} +15551234567")
 
-    def _text(self, key: str, remedy: str) -> str:
+    def _text(self, key: str, remedy: str, *, required: bool = False) -> str:
         value = self._config.get(key)
         if value is None:
             self._mistake(key, "is not set", remedy)
+        elif required and not value.strip():
+            self._mistake(key, "is empty", remedy)
         return value or ""
 
     def _mistake(self, key: str, what: str, remedy: str) -> None:

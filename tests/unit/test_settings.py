@@ -46,6 +46,34 @@ PHONES = '-> pulumi config set --secret toNumbers "+15551234567,+15557654321"'
             {"twilioSecret": None},
             "twilioSecret: is not set. -> pulumi config set --secret twilioSecret",
         ),
+        *(
+            ({key: blank}, f"{key}: is empty. -> pulumi config set {remedy}")
+            for blank in ("", " ")
+            for key, remedy in (
+                ("twilioAccountSid", "twilioAccountSid AC..."),
+                ("twilioSecret", "--secret twilioSecret"),
+                ("toNumbers", PHONES.removeprefix("-> pulumi config set ")),
+            )
+        ),
+        *(
+            (
+                {"twilioSecret": secret},
+                "twilioSecret: holds a space or a line break. "
+                "-> pulumi config set --secret twilioSecret",
+            )
+            for secret in ("of two\nlines", "with a space", "its-end\n")
+        ),
+        *(
+            (
+                {"twilioApiUrl": url},
+                "twilioApiUrl: is no plain address of at most 200 bytes: a host, a port, a path. "
+                "-> pulumi config set twilioApiUrl https://api.twilio.com",
+            )
+            for url in (
+                *("https://host:99999", "https://host/?x=1", "https://[::1", "https://ho st"),
+                "https://host/" + "x" * 200,
+            )
+        ),
         (
             {"twilioApiUrl": "http://example.com"},
             "twilioApiUrl: is not an https address, and the secret must not travel in plain text. "
@@ -67,6 +95,11 @@ PHONES = '-> pulumi config set --secret toNumbers "+15551234567,+15557654321"'
             "-> pulumi config set fromNumber +15551234567",
         ),
         (
+            {"fromNumber": " "},
+            "fromNumber: is not set, nor is messagingServiceSid. "
+            "-> pulumi config set fromNumber +15551234567",
+        ),
+        (
             {"messagingServiceSid": SERVICE},
             "fromNumber and messagingServiceSid are both set, but texts come from one of them. "
             "-> pulumi config rm fromNumber",
@@ -74,6 +107,10 @@ PHONES = '-> pulumi config set --secret toNumbers "+15551234567,+15557654321"'
         (
             {"toNumbers": "+15005550100,15005550101"},
             f"toNumbers: …0101 is not in E.164, a plus and the country code first. {PHONES}",
+        ),
+        (
+            {"toNumbers": "+1\uff15\uff10\uff105550100"},
+            f"toNumbers: …0100 is not in E.164, a plus and the country code first. {PHONES}",
         ),
         ({"toNumbers": " , "}, f"toNumbers: names no phone. {PHONES}"),
         ({"toNumbers": None}, f"toNumbers: is not set. {PHONES}"),
@@ -107,22 +144,25 @@ PHONES = '-> pulumi config set --secret toNumbers "+15551234567,+15557654321"'
         ),
         (
             {"message": "x" * 501},
-            "message: is longer than 500 characters. "
+            "message: is longer than 500 bytes. "
             "-> pulumi config set message 'New log $key, $size, $time'",
         ),
         (
             {"toNumbers": ",".join(f"+1500555{number:04}" for number in range(200))},
-            f"toNumbers: is longer than 2000 characters. {PHONES}",
+            f"toNumbers: is longer than 2000 bytes. {PHONES}",
         ),
         (
             {"timezone": "Berlin"},
             "timezone: is no IANA time zone, such as Europe/Berlin. "
             "-> pulumi config set timezone UTC",
         ),
-        (
-            {"timezone": "../etc/passwd"},
-            "timezone: is no IANA time zone, such as Europe/Berlin. "
-            "-> pulumi config set timezone UTC",
+        *(
+            (
+                {"timezone": zone},
+                "timezone: is no IANA time zone, such as Europe/Berlin. "
+                "-> pulumi config set timezone UTC",
+            )
+            for zone in ("", "../etc/passwd", "europe/berlin", "localtime", "posix/Europe/Berlin")
         ),
         (
             {"expireLogsAfterDays": "-1"},
@@ -178,6 +218,24 @@ def test_no_message_shows_a_whole_number_or_a_secret() -> None:
 def test_an_unknown_setting_is_refused() -> None:
     with pytest.raises(pulumi.RunError, match="There is no setting colour. There are twilio"):
         record({**SETTINGS, "colour": "red"})
+
+
+def test_the_longest_settings_fit_the_environment_of_a_function() -> None:
+    """Of 4 KB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+    program = record(
+        {
+            **SETTINGS,
+            "toNumbers": ",".join(f"+1500555{number:08}" for number in range(117)),
+            "message": "漢" * 166,
+            "twilioApiUrl": "https://host/" + "x" * 187,
+            "twilioSecret": "s" * 64,
+            "twilioApiKeySid": KEY,
+            "quietHours": "22:00-07:00",
+            "timezone": "America/Argentina/ComodRivadavia",
+        }
+    )
+    variables = program.the("Function", "notify").plain("environment")["variables"]
+    assert sum(len(f"{name}={value}".encode()) + 1 for name, value in variables.items()) < 4096
 
 
 def test_spaces_around_numbers_are_forgiven() -> None:
