@@ -67,8 +67,11 @@ def show(found: dict[str, Any]) -> None:
         table.add_row(
             "package",
             f"{built['seconds_cold']} s cold, {built['milliseconds_cached']} ms cached",
-            "same bytes everywhere" if built["same_bytes_everywhere"] else "DIFFERENT BYTES",
+            ("the same" if built["same_bytes_everywhere"] else "DIFFERENT")
+            + f" bytes of Python {', '.join(built['built_by'])}",
         )
+        for other, reason in built["skipped"].items():
+            table.add_row(f"package, by {other}", "-", reason)
     if "upload" in found:
         times = found["upload"]["milliseconds"]
         parts = ", ".join(f"{name} {ms}" for name, ms in found["upload"]["of_these"].items())
