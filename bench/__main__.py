@@ -43,6 +43,7 @@ def main() -> None:
         found[part] = PARTS[part]()
     if "month" in found:
         found["one_flush_keeps_up_to"] = month.beyond()
+        found["idle_dollars_a_month"] = month.idle()
     show(found)
     if len(wanted) == len(PARTS):
         RESULTS.write_text(json.dumps(found, indent=2) + "\n")
@@ -100,6 +101,10 @@ def show(found: dict[str, Any]) -> None:
             f"{run['held_at_the_end']:,} held at the end",
             f"${cost['all']:,} ({cost['Twilio']:,} for texts); one text per file ${other:,}",
         )
+    if "idle_dollars_a_month" in found:
+        idle = found["idle_dollars_a_month"]
+        parts = ", ".join(f"{name} {dollars}" for name, dollars in idle.items() if name != "all")
+        table.add_row("a month in which nothing happens", f"${idle['all']}", parts)
     Console(width=150).print(table)
 
 

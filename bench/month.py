@@ -8,15 +8,16 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import io
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from bench import prices
 from bench.world import Measured
-from handler import metrics
 from handler.flusher import MESSAGES
 from handler.refusals import NO_CONNECTION
 from handler.text import segments
+from infra.alarms import alarms
 from infra.function import MEMORY_MB
 from tests.unit.fakes import PHONE, record
 
@@ -31,6 +32,11 @@ VOLUMES = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, BILLION)
 # Assumed, since no emulator tells: how long a function runs in AWS.
 SENT_SECONDS, HELD_SECONDS = 0.25, 0.03
 FLUSH_SECONDS, FLUSH_SECONDS_PER_MESSAGE = 1.5, 0.003
+ASKED_SECONDS = 0.1  # what became of a text; the answer is free of Twilio's charge
+
+ALARMS = len(
+    alarms(stack="", notify="", flush="", failed="", flush_minutes=5, max_segments_per_day=1)
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +66,22 @@ SCENARIOS = (
 )
 
 
+@dataclasses.dataclass
+class Counted:
+    """What a simulation took, besides what its world counts.
+
+    Attributes:
+        flushes: How many there were.
+        logged: How many bytes of log.
+        metered: Each metric in each hour in which it had data. CloudWatch charges for these, and
+            tells metrics apart by their dimensions as well: one more for each reason or code.
+    """
+
+    flushes: int = 0
+    logged: int = 0
+    metered: set[tuple[object, ...]] = dataclasses.field(default_factory=set)
+
+
 def measure() -> list[dict[str, Any]]:
     """Simulate every scenario at every volume, one on each CPU: no time is measured."""
     wanted = [(scenario, volume) for scenario in SCENARIOS for volume in VOLUMES]
@@ -78,20 +100,10 @@ def simulate(scenario: Scenario, volume: int) -> dict[str, Any]:
             "skipped": f"{hours} hours of it are {files:,} files",
         }
     world = Measured(mode=scenario.mode, to_numbers=(PHONE,))
-    begun = world.now - world.now % DAY
-    logged, flushes, held_before = 0, 0, 0
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        for moment, happens in _agenda(world, scenario, files, begun, hours):
-            world.now = moment
-            world.refuses = _refusing(scenario, moment - begun)
-            flushes += happens()
-            logged += said.tell()
-            said.seek(0)
-            said.truncate()
-        held_before = world.waiting
+    counted = _run(world, scenario, files, hours)
     factor = HOURS / hours
     texts = len(world.texts)
-    spent = _cost(world, files, flushes, logged, factor)
+    spent = _cost(world, files, counted, factor)
     delays = sorted(world.delays)
     return {
         "scenario": scenario.name,
@@ -105,8 +117,9 @@ def simulate(scenario: Scenario, volume: int) -> dict[str, Any]:
         }
         if delays
         else {},
-        "held_at_the_end": held_before,
-        "bytes_logged_per_file": round(logged / files),
+        "held_at_the_end": world.waiting,
+        "bytes_logged_per_file": round(counted.logged / files),
+        "metrics": len({metric[1:] for metric in counted.metered}),
         "requests_a_month": {
             name: round(count * factor) for name, count in sorted(world.requests.items())
         },
@@ -114,12 +127,45 @@ def simulate(scenario: Scenario, volume: int) -> dict[str, Any]:
     }
 
 
+def idle() -> dict[str, float]:
+    """Give what a month costs in which nothing happens, by service."""
+    world = Measured(to_numbers=(PHONE,))
+    return _cost(world, 0, _run(world, Scenario("idle"), 0, hours=1), HOURS)
+
+
+def _run(world: Measured, scenario: Scenario, files: int, hours: int) -> Counted:
+    """Let files land, and flush."""
+    begun = world.now - world.now % DAY
+    counted = Counted()
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        for moment, happens in _agenda(world, scenario, files, begun, hours):
+            world.now = moment
+            world.refuses = _refusing(scenario, moment - begun)
+            counted.flushes += happens()
+            counted.logged += said.tell()
+            hour = min(int(moment - begun) // HOUR, hours - 1)
+            for line in said.getvalue().splitlines():
+                counted.metered.update((hour, *metric) for metric in _metrics(json.loads(line)))
+            said.seek(0)
+            said.truncate()
+    return counted
+
+
+def _metrics(line: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Give the metrics of a line of the log: their names and the values of their dimensions."""
+    for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+        for dimensions in directive["Dimensions"]:
+            values = [line[name] for name in dimensions]
+            for metric in directive["Metrics"]:
+                yield metric["Name"], *values
+
+
 def _agenda(
     world: Measured, scenario: Scenario, files: int, begun: float, hours: int
 ) -> Iterator[tuple[float, Callable[[], int]]]:
     """Give what happens, and when. What happens says whether it was a flush."""
     landed, flushed = 0, begun
-    gap = hours * HOUR / files
+    gap = hours * HOUR / max(1, files)
     while landed < files or flushed < begun + hours * HOUR:
         arrives = begun + landed * gap
         if scenario.burst:
@@ -153,14 +199,14 @@ def _most_in_an_hour(world: Measured) -> int:
     return max((hours.count(hour) for hour in set(hours)), default=0)
 
 
-def _cost(
-    world: Measured, files: int, flushes: int, logged: int, factor: float
-) -> dict[str, float]:
+def _cost(world: Measured, files: int, counted: Counted, factor: float) -> dict[str, float]:
     """Give what a month costs, by service."""
+    flushes = counted.flushes
     sent = sum(segments(body) == 1 and "more logs" not in body for _, _, body in world.texts)
     held = files - sent
     seconds = sent * SENT_SECONDS + held * HELD_SECONDS
     seconds += flushes * FLUSH_SECONDS + held * FLUSH_SECONDS_PER_MESSAGE
+    seconds += len(world.asked) * ASKED_SECONDS
     queued = sum(
         count for name, count in world.requests.items() if name.endswith(("Batch", "Message"))
     )
@@ -171,12 +217,13 @@ def _cost(
         "DynamoDB": world.units["write"] * prices.DYNAMODB_WRITE
         + world.units["read"] * prices.DYNAMODB_READ,
         "SQS": queued * prices.SQS_REQUEST,
-        "CloudWatch Logs": logged / 1e9 * prices.LOGS_GB,
+        "CloudWatch Logs": counted.logged / 1e9 * prices.LOGS_GB,
+        "CloudWatch metrics": len(counted.metered) * prices.METRIC_MONTH / HOURS,
         "Scheduler": flushes * prices.SCHEDULER_CALL,
     }
     month = {name: round(dollars * factor, 2) for name, dollars in paid.items()}
     month["fixed"] = round(
-        prices.KMS_KEY_MONTH + 10 * prices.ALARM_MONTH + len(metrics.ALL) * prices.METRIC_MONTH, 2
+        prices.KMS_KEY_MONTH + ALARMS * prices.ALARM_MONTH + prices.DASHBOARD_MONTH, 2
     )
     month["all"] = round(sum(month.values()), 2)
     return month

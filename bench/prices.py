@@ -18,8 +18,9 @@ SQS_REQUEST = 0.40 / 1e6
 """https://aws.amazon.com/sqs/pricing/"""
 
 LOGS_GB = 0.50
-METRIC_MONTH = 0.30
+METRIC_MONTH = 0.30  # by the hours in which it has data; each value of a dimension is another one
 ALARM_MONTH = 0.10
+DASHBOARD_MONTH = 3.00
 """https://aws.amazon.com/cloudwatch/pricing/"""
 
 KMS_KEY_MONTH = 1.00
