@@ -69,13 +69,23 @@ connection.request("POST", "/2010-04-01/Accounts/AC/Messages.json", b"To=1", {})
 connection.getresponse().read()
 """
 
-# What the replaced project does at its first event, told where Twilio is.
+# What the replaced project consists of, told where Twilio is; and what Lambda does with it.
 _NODE = """
 require("dotenv").config();
 const client = require("twilio")(process.env.TWILIO_ACCOUNT_SID, process.env.TWILIO_SECRET);
 client.api.baseUrl = process.env.TWILIO_API_URL;
-client.messages.create({body: "New log file uploaded!", from: "+15005550006", to: "+15005550100"})
-    .then(() => process.exit(0));
+
+exports.handler = async (event) => {
+    try {
+        return await client.messages.create(
+            {body: "New log file uploaded!", from: "+15005550006", to: "+15005550100"});
+    } catch (error) {
+        return error;
+    }
+};
+"""
+_NODE_BOOT = f"""
+require(process.argv[1]).handler({json.dumps(EVENT)}).then(() => process.exit(0));
 """
 _NODE_PACKAGES = {"dotenv": "^8.2.0", "twilio": "^3.48.0"}
 
@@ -118,7 +128,7 @@ def _ways() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
     }
     reasons = {}
     if shutil.which("npm"):
-        ways[REPLACED] = ["node", str(_node() / "index.js")]
+        ways[REPLACED] = ["node", "-e", _NODE_BOOT, str(_node() / "index.js")]
     else:
         reasons[REPLACED] = "there is no npm on this machine"
     return ways, reasons
