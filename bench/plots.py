@@ -38,7 +38,7 @@ def draw(found: Mapping[str, Any]) -> list[Path]:
 def _cold(measured: Mapping[str, Any]) -> Path:
     times = measured["milliseconds"]
     names = sorted(times, key=lambda name: -times[name]["median"])
-    figure, axes = plt.subplots(figsize=(8, 2.8))
+    figure, axes = plt.subplots(figsize=(8, 3.4))
     medians = [times[name]["median"] for name in names]
     errors = [
         [times[name]["median"] - times[name]["low"] for name in names],
