@@ -34,6 +34,9 @@ REPLACED = "replaced project"
 CLIENT = "Twilio's client alone"
 REQUESTS = "requests alone"
 FLOOR = "floor"
+FLOOR_FOLDER = "floor, our certificates"
+"""It reads the one certificate that it needs, as ours does, rather than all of a bundle."""
+
 ONE_CPU = ", one CPU"
 """The same, kept on one CPU, as a function of Lambda is; the servers may have the others."""
 
@@ -136,6 +139,7 @@ def _ways() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
         CLIENT: [*python, "-c", _CLIENT, str(ours)],
         REQUESTS: [*python, "-c", _REQUESTS, str(ours)],
         FLOOR: [*python, "-c", _FLOOR],
+        FLOOR_FOLDER: [*python, "-c", _FLOOR],
     }
     reasons = {}
     if shutil.which("npm"):
@@ -153,6 +157,8 @@ def _environment(name: str, services: Services) -> dict[str, str]:
     environment = {"PATH": os.environ["PATH"], **services.environment}
     if name == INSTALLED:  # certifi as it is installed has no folder of certificates
         environment["REQUESTS_CA_BUNDLE"] = str(services.bundle)
+    if name == FLOOR_FOLDER:
+        environment |= {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": str(services.certificates)}
     return environment
 
 
