@@ -1,6 +1,8 @@
 """Whether texts go out: the last ones, what waits and why, the settings in force, the alarms."""
 
 import datetime
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -71,11 +73,23 @@ def _show_alarms(stack: Stack, console: Console) -> None:
     # A stack whose name begins with this one's has alarms of that prefix as well.
     topic = stack.outputs["alarmTopic"]
     alarms = [one for page in pages for one in page["MetricAlarms"] if topic in one["AlarmActions"]]
-    on = [one for one in alarms if one["StateValue"] == "ALARM"]
+    on = [one for one in alarms if _is_on(one)]
     said = f"{len(on)} of {len(alarms)} are on" if on else f"none of {len(alarms)} is on"
     console.print(Text.assemble(("Alarms       ", "bold"), (said, "red" if on else "green")))
     for one in on:
         console.print(Text(f"  {one['AlarmDescription']}", style="red"))
+
+
+def _is_on(alarm: Mapping[str, Any]) -> bool:
+    """Whether an alarm has told somebody of the state that it is in.
+
+    One about silence tells of a lack of data; but that is also how each begins, and then it says
+    that it is unchecked and tells nobody.
+    """
+    if alarm["StateValue"] == "INSUFFICIENT_DATA":
+        unchecked = alarm["StateReason"].startswith("Unchecked")
+        return bool(alarm["InsufficientDataActions"]) and not unchecked
+    return bool(alarm["StateValue"] == "ALARM")
 
 
 def _show_texts(stack: Stack, console: Console, found: list[Line]) -> None:

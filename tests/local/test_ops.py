@@ -21,6 +21,7 @@ from ops.stack import OpsError, Stack
 from tests.local.conftest import ACCOUNT_SID, PHONE, SECRET, Deploy, Whole, until
 
 STOPPED = "+15005550004"
+ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 HOSTILE = "[bold]x[/bold] \n<b>.log"
 
 
@@ -321,6 +322,21 @@ def _hand_over(whole: Whole, line: dict[str, Any]) -> None:
                     for metric in directive["Metrics"]
                 ],
             )
+
+
+def test_silence_is_an_alarm_but_not_before_the_first_flush(deploy: Deploy) -> None:
+    whole = deploy()
+    silent, other = "Nothing was heard from flush", "The memory cannot be reached"
+    assert silent not in said("status", whole)
+    for name in ("flush-silent", "claims-failing-open"):
+        whole.aws["cloudwatch"].set_alarm_state(
+            AlarmName=whole.the(ALARM, f"s3-logs-local-{name}").id,
+            StateValue="INSUFFICIENT_DATA",
+            StateReason="Insufficient Data: 3 datapoints were unknown.",
+        )
+    shown = said("status", whole)
+    assert silent in shown
+    assert other not in shown  # which says nothing without data
 
 
 def test_a_dashboard_is_there_with_the_alarms(deploy: Deploy) -> None:
