@@ -108,7 +108,7 @@ lock: .venv/tests ## Resolve pyproject.toml's dependencies into the lock files, 
 	@$(LOCK) --group handler -c tests/requirements.txt $(UNUSED:%=--no-emit-package %) \
 		-o handler/requirements.txt
 
-clean: ## Remove what the commands above made
+clean: ## Remove what the commands above made, but for .bin/, which took minutes
 	@rm -rf .venv .build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .venv/pyvenv.cfg:
@@ -122,7 +122,10 @@ clean: ## Remove what the commands above made
 .venv/%: %/requirements.txt .venv/pyvenv.cfg
 	@echo "Installing $< into .venv (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-		--require-hashes --only-binary :all: -r $< || { \
+		--require-hashes --only-binary :all: $(addprefix -r ,$(filter %requirements.txt,$^)) || { \
 		echo "Could not install $<: is PyPI to be reached from here, and is pip's message above" \
 		     "about a hash? Then run the command again, or make clean first." >&2; exit 1; }
 	@touch $@
+
+# `pulumi up` installs nothing where there is a .venv: what it needs comes with each of them.
+.venv/ops: requirements.txt
