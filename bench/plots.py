@@ -19,7 +19,6 @@ _STYLE = {
     "axes.titleweight": "bold",
     "figure.dpi": 110,
     "font.size": 10,
-    "svg.hashsalt": "s3-logs",
 }
 
 
