@@ -13,7 +13,7 @@ demo: .venv/local ## Deploy to an emulator on this machine, upload a log, show t
 	@$(BIN)/python -m local $(ARGS)
 
 upload: .venv/local ## Put a file into the running demo's bucket: make upload FILE=app/web.log
-	@$(BIN)/python -m local upload "$(FILE)" $(ARGS)
+	@$(BIN)/python -m local upload "$(FILE)"
 
 storm: .venv/local ## Storm the emulator with files, and count what the phones are told (ARGS=2000)
 	@$(BIN)/python -m local.storm $(ARGS)

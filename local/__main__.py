@@ -52,7 +52,7 @@ def main() -> None:
     try:
         with stop_signals():
             if options.command == "upload":
-                _upload(options.file, options.key)
+                _upload(options.file)
             else:
                 _demo(options)
     except (
@@ -87,8 +87,7 @@ def _options() -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", metavar="upload FILE")
     upload = commands.add_parser("upload", help="put a file into the running demo's bucket")
-    upload.add_argument("file", type=Path, help="the file")
-    upload.add_argument("--key", help="its key in the bucket (default: the path as it is given)")
+    upload.add_argument("file", type=Path, help="the file; its key is the path as it is given")
     return parser.parse_args()
 
 
@@ -206,17 +205,19 @@ def _show(text: Text, seconds: float | None = None) -> None:
     _say(f"  └ from {text.sender}, {text.segments} segment{'s' * (text.segments > 1)}\n")
 
 
-def _upload(file: Path, key: str | None) -> None:
+def _upload(file: Path) -> None:
+    if file == Path():
+        _fail("Which file? make upload FILE=app/web.log")
     if not file.is_file():
         _fail(f"There is no file {file}.")
     running = find()
     bucket = running.outputs["bucket"]
     aws = Aws(running.url)
     inside = not file.is_absolute() and ".." not in file.parts
-    name = key or (file.as_posix() if inside else file.name)
+    key = file.as_posix() if inside else file.name
     with contextlib.closing(aws), _connected():
-        aws["s3"].upload_file(str(file), bucket, name)
-    _say(f"Uploaded {file} to s3://{bucket}/{name}")
+        aws["s3"].upload_file(str(file), bucket, key)
+    _say(f"Uploaded {file} to s3://{bucket}/{key}")
 
 
 @contextlib.contextmanager

@@ -97,6 +97,7 @@ def test_neither_profiles_nor_proxies_of_this_machine_are_used(tmp_path: Path) -
         (["--once", "--set", "fromNumber=abc"], "pulumi config set fromNumber +15551234567"),
         (["--once", "--set", "colour=red"], "There is no setting colour."),
         (["--once", "--set", "colour"], "colour is not of the form KEY=VALUE"),
+        (["upload", ""], "Which file? make upload FILE=app/web.log"),
         (["upload", "no such file"], "There is no file no such file."),
         (["upload", "README.md"], "No demo is running. Start one in another terminal: make demo"),
     ],
