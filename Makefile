@@ -27,7 +27,7 @@ screenshots: .venv/tests ## Take the pictures of the phone that the README shows
 STACK ?= dev
 status smoke redrive flush tail: .venv/ops
 	@$(BIN)/python -m ops --stack $(STACK) $@
-status: ## Show whether texts go out, what waits and why (STACK=dev; STACK=local is the demo)
+status: ## Show whether texts go out, what waits and why (STACK=dev; STACK=demo is the demo)
 smoke: ## Upload a log and follow it to Twilio's record of the text
 redrive: ## Move what failed back to the held
 flush: ## Text what is held, now

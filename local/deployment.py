@@ -12,8 +12,7 @@ from pulumi.runtime import mocks
 
 from local import program, resources
 from local.emulator import Aws
-
-STACK = "local"
+from local.running import DEMO
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,7 +72,7 @@ class Deployment(Deployed):
         """
         self.made: list[Made] = []
         monitor = program.Monitor(_Makers(aws, self.made))
-        super().__init__(aws, program.run(monitor, settings, stack_name=STACK, program=path))
+        super().__init__(aws, program.run(monitor, settings, stack_name=DEMO, program=path))
 
     def the(self, type_: str, name: str) -> Made:
         """Give the one resource of that type and name."""

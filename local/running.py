@@ -8,6 +8,9 @@ from typing import Any
 
 from local import ROOT
 
+DEMO = "demo"
+"""What its stack is called."""
+
 NOTE = ROOT / ".build" / "demo.json"
 
 

@@ -1,7 +1,7 @@
 """What an operator runs against a deployed stack; see docs/operations.md.
 
 Each command takes the stack's outputs from Pulumi's CLI and your own credentials for AWS. The stack
-`local` is the running demo (make demo).
+`demo` is the running demo (make demo).
 """
 
 import argparse

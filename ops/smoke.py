@@ -101,7 +101,9 @@ class Smoke:
                     f"held for {fields['phone']}, as set: {fields['reason']}; a flush texts it"
                 )
             else:
-                why = f"{fields.get('meaning') or fields['reason']} ({fields.get('code', '')})"
+                # Where Twilio was not asked, there is no code: it refused others just before.
+                why = fields.get("meaning") or fields["reason"]
+                why += f" ({fields.get('code') or 'see make status'})"
                 bad.append(f"{line.outcome} for {fields['phone']}: {why}")
         if bad:
             raise Stopped("; ".join(bad))

@@ -15,10 +15,7 @@ from handler.settings import Settings, SettingsError
 from local import ROOT
 from local.cli import CliError, cli
 from local.emulator import Aws
-from local.running import NotRunning, find
-
-LOCAL = "local"
-"""What the demo's stack is called here."""
+from local.running import DEMO, NotRunning, find
 
 
 class OpsError(Exception):
@@ -48,12 +45,12 @@ class Stack:
 
     @classmethod
     def open(cls, name: str) -> Self:
-        """Open a stack: the running demo as `local`, any other by Pulumi's CLI.
+        """Open a stack: the running demo as `demo`, any other by Pulumi's CLI.
 
         Raises:
             OpsError: There is no such stack, or no CLI.
         """
-        if name == LOCAL:
+        if name == DEMO:
             try:
                 running = find()
             except NotRunning as error:
@@ -83,8 +80,8 @@ class Stack:
             return Settings.from_environment(environment.get("Variables", {}))
         except SettingsError:
             raise OpsError(
-                f"Stack {self.name} runs another version of this program. To deploy this one: "
-                f"pulumi up --stack {self.name}"
+                f"Stack {self.name} runs another version of this program than is here. If yours is "
+                f"the older: git pull. Only if it is the newer: pulumi up --stack {self.name}"
             ) from None
 
     @functools.cached_property

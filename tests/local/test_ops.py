@@ -61,7 +61,7 @@ def busy(emulator: Emulator) -> Iterator[Whole]:
 def test_status_shows_what_was_sent_what_waits_and_why(busy: Whole) -> None:
     shown = said("status", busy)
     for told in (
-        "s3-logs/local",
+        "s3-logs/demo",
         "…0100, …0004",
         "instant, at most 1 texts a phone and hour",
         "of 10 ",
@@ -127,6 +127,15 @@ def test_smoke_says_where_a_log_stops_and_removes_it(
     with pytest.raises(smoke.Stopped, match=why):
         smoked(whole)
     assert "Contents" not in whole.aws["s3"].list_objects_v2(Bucket=whole.outputs["bucket"])
+
+
+def test_smoke_says_where_to_look_when_twilio_was_not_asked(deploy: Deploy) -> None:
+    whole = deploy()
+    whole.twilio.fault(UNAUTHORIZED)
+    with pytest.raises(smoke.Stopped, match=r"account is suspended \(20003\)$"):
+        smoked(whole)
+    with pytest.raises(smoke.Stopped, match=r"Twilio refuses \(see make status\)$"):
+        smoked(whole)
 
 
 def test_smoke_says_that_s3_calls_nobody(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +204,7 @@ def test_a_stack_of_another_version_is_told_from_this_one(deploy: Deploy) -> Non
     whole.aws["lambda"].update_function_configuration(
         FunctionName=whole.outputs["notifyFunction"], Environment={"Variables": {"MODE": "x"}}
     )
-    with pytest.raises(OpsError, match="pulumi up --stack test"):
+    with pytest.raises(OpsError, match="is here. If yours is the older: git pull."):
         said("status", whole)
 
 
@@ -205,7 +214,7 @@ def test_a_stack_of_another_version_is_told_from_this_one(deploy: Deploy) -> Non
 @pytest.mark.parametrize(
     ("arguments", "environment", "told"),
     [
-        (["--stack", "local", "status"], {}, "No demo is running. Start one"),
+        (["--stack", "demo", "status"], {}, "No demo is running. Start one"),
         (["--stack", "none", "status"], {"PATH": "/nowhere"}, "no Pulumi CLI"),
     ],
 )
@@ -295,7 +304,7 @@ def test_what_a_function_measures_raises_the_alarm_and_reaches_the_topic(deploy:
         return [json.loads(json.loads(one["Body"])["Message"]) for one in found]
 
     until(mail, "a message on the topic")
-    refused = "s3-logs/local: Twilio refuses our credentials, number or permissions."
+    refused = "s3-logs/demo: Twilio refuses our credentials, number or permissions."
     assert any(one["AlarmDescription"].startswith(refused) for one in mail())
     shown = said("status", whole)
     assert "of 10 are on" in shown, shown
@@ -330,7 +339,7 @@ def test_silence_is_an_alarm_but_not_before_the_first_flush(deploy: Deploy) -> N
     assert silent not in said("status", whole)
     for name in ("flush-silent", "claims-failing-open"):
         whole.aws["cloudwatch"].set_alarm_state(
-            AlarmName=whole.the(ALARM, f"s3-logs-local-{name}").id,
+            AlarmName=whole.the(ALARM, f"s3-logs-demo-{name}").id,
             StateValue="INSUFFICIENT_DATA",
             StateReason="Insufficient Data: 3 datapoints were unknown.",
         )
