@@ -4,6 +4,8 @@ Dollars, in AWS's region us-east-1 and for texts in the US, without free tiers a
 November 2026.
 """
 
+from local.twilio import SEGMENT_DOLLARS
+
 SEEN = "November 2026"
 
 LAMBDA_REQUEST = 0.20 / 1e6
@@ -32,5 +34,5 @@ SCHEDULER_CALL = 1.00 / 1e6
 EC2_HOUR = 0.0168  # t4g.small
 """https://aws.amazon.com/ec2/pricing/on-demand/"""
 
-TWILIO_SEGMENT = 0.0083
-"""https://www.twilio.com/en-us/sms/pricing/us, without carriers' fees"""
+TWILIO_SEGMENT = SEGMENT_DOLLARS
+"""Its source stands there."""

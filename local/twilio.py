@@ -85,7 +85,14 @@ _UNDELIVERED = {
     30007: "Carrier violation",
 }
 
-# How much of a segment each character of GSM-7 takes (3GPP TS 23.038, 6.2.1).
+SEGMENT_DOLLARS = 0.0083
+"""What a segment costs in the US in November 2026, without carriers' fees.
+
+Source: https://www.twilio.com/en-us/sms/pricing/us
+"""
+
+# How much of a segment each character of GSM-7 takes (3GPP TS 23.038, 6.2.1). Not the handler's
+# own table and count, which it is to find wrong: tests/unit/test_text.py compares them.
 _GSM_7 = dict.fromkeys(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",

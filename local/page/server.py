@@ -17,7 +17,7 @@ from local.deployment import Deployed
 from local.loopback import Handler, Server, refuse_foreign_page
 from local.page.way import Event, Way
 from local.storm import IN_FLIGHT
-from local.twilio import UNAVAILABLE, StandIn
+from local.twilio import SEGMENT_DOLLARS, UNAVAILABLE, StandIn
 from ops import lines
 from ops.stack import Stack
 
@@ -40,10 +40,9 @@ HEADERS = {
 }
 
 PRICE = {
-    "dollars": 0.0083,
+    "dollars": SEGMENT_DOLLARS,
     "source": "Twilio's list price for a segment in the US, November 2026, without carriers' fees",
 }
-"""Source: https://www.twilio.com/en-us/sms/pricing/us"""
 
 LARGEST_BYTES = 10_000_000
 STORM = 200
