@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.text import GSM, GSM_EXTENSION, LONGEST, segments, write
+from local import twilio
 from tests.unit.fakes import MESSAGE, log_file
 
 keys = st.text(min_size=1, max_size=1024)
@@ -145,6 +146,23 @@ def test_the_time_is_that_of_the_reader() -> None:
 )
 def test_segments_are_counted_as_they_are_billed(body: str, count: int) -> None:
     assert segments(body) == count
+
+
+@given(
+    st.text(st.sampled_from(sorted(GSM | GSM_EXTENSION)), min_size=1)
+    | st.text(st.sampled_from("a€ж🔥"), min_size=1)
+    | st.text(min_size=1),
+    st.integers(1, 400),
+)
+def test_the_stand_in_for_twilio_bills_what_we_count(part: str, length: int) -> None:
+    body = (part * length)[:length]
+    assert twilio.segments(body) == segments(body)
+
+
+@pytest.mark.parametrize("character", [*sorted(GSM | GSM_EXTENSION), "ж", "🔥"])
+def test_each_character_takes_as_much_room_there_as_here(character: str) -> None:
+    for count in (35, 36, 70, 71, 80, 81, 160, 161):
+        assert twilio.segments(character * count) == segments(character * count)
 
 
 def test_a_key_is_never_cut_below_a_date() -> None:
