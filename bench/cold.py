@@ -48,7 +48,7 @@ GOALS = (
 )
 """How long ours may take at most, in times that of another."""
 
-_BOOT = f"""
+BOOT = f"""
 import sys
 sys.path.insert(0, sys.argv[1])
 import handler
@@ -59,6 +59,7 @@ class Context:
 
 handler.notify({EVENT!r}, Context())
 """
+"""What a new process of Lambda's does at its first event, with the package's folder to run."""
 
 # Twilio's client, and what it is made of, with nothing of ours but the package that they are in.
 _CLIENT = """
@@ -133,9 +134,9 @@ def _ways() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
     ours = package.build(ROOT / "handler")
     python = [sys.executable, "-I", "-S"]  # nothing but what is in the package
     ways: dict[str, Sequence[str]] = {
-        OURS: [*python, "-c", _BOOT, str(ours)],
-        NO_BYTECODE: [*python, "-B", "-c", _BOOT, str(_without_bytecode(ours))],
-        INSTALLED: [*python, "-B", "-c", _BOOT, str(_installed())],
+        OURS: [*python, "-c", BOOT, str(ours)],
+        NO_BYTECODE: [*python, "-B", "-c", BOOT, str(_without_bytecode(ours))],
+        INSTALLED: [*python, "-B", "-c", BOOT, str(_installed())],
         CLIENT: [*python, "-c", _CLIENT, str(ours)],
         REQUESTS: [*python, "-c", _REQUESTS, str(ours)],
         FLOOR: [*python, "-c", _FLOOR],

@@ -35,4 +35,4 @@ EC2_HOUR = 0.0168  # t4g.small
 """https://aws.amazon.com/ec2/pricing/on-demand/"""
 
 TWILIO_SEGMENT = SEGMENT_DOLLARS
-"""Its source stands there."""
+"""Its source: see `local.twilio`."""

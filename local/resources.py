@@ -5,10 +5,8 @@ add a `Kind` to `KINDS`, below, with the functions that make, change and delete 
 """
 
 import dataclasses
-import io
 import json
 import secrets
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.package import zipped
 from local.emulator import REGION, Aws
 
 Properties = dict[str, Any]
@@ -334,16 +333,6 @@ def _log_group(aws: Aws, name: str, inputs: Properties) -> Properties:
 # Lambda
 
 
-def _zipped(folder: str) -> bytes:
-    """Zip a folder as Pulumi does with an archive."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writer:
-        for path in sorted(Path(folder).rglob("*")):
-            if path.is_file():
-                writer.write(path, path.relative_to(folder))
-    return archive.getvalue()
-
-
 def _function_settings(inputs: Properties) -> Properties:
     settings = {
         "FunctionName": inputs["name"],
@@ -364,13 +353,13 @@ def _create_function(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
     made = aws["lambda"].create_function(
         **_function_settings(inputs),
         Architectures=inputs.get("architectures", ["x86_64"]),
-        Code={"ZipFile": _zipped(inputs["code"])},
+        Code={"ZipFile": zipped(Path(inputs["code"]))},
     )
     return inputs["name"], _function(made["FunctionArn"])
 
 
 def _update_function(aws: Aws, name: str, inputs: Properties) -> Properties:
-    aws["lambda"].update_function_code(FunctionName=name, ZipFile=_zipped(inputs["code"]))
+    aws["lambda"].update_function_code(FunctionName=name, ZipFile=zipped(Path(inputs["code"])))
     made = aws["lambda"].update_function_configuration(**_function_settings(inputs))
     return _function(made["FunctionArn"])
 

@@ -15,7 +15,10 @@ from typing import Any
 
 from local.deployment import Deployment
 from local.emulator import Emulator, EmulatorError, stop_signals
+from local.running import DEMO
 from local.twilio import StandIn
+from ops import queues
+from ops.stack import Stack
 
 ACCOUNT_SID = "AC" + "0" * 32
 SECRET = "a secret of this storm only"  # noqa: S105  # the stand-in's
@@ -95,11 +98,7 @@ def _await(deployment: Deployment, twilio: StandIn, settled: int) -> None:
 
 
 def _held(deployment: Deployment) -> int:
-    found = deployment.aws["sqs"].get_queue_attributes(
-        QueueUrl=deployment.outputs["heldQueue"],
-        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-    )["Attributes"]
-    return sum(int(value) for value in found.values())
+    return queues.count(Stack(DEMO, deployment.outputs, deployment.aws), "held")
 
 
 def _measure(memory: dict[str, float]) -> None:

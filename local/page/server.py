@@ -16,6 +16,7 @@ from handler.settings import Settings, variable
 from local.deployment import Deployed
 from local.loopback import Handler, Server, refuse_foreign_page
 from local.page.way import Event, Way
+from local.running import DEMO
 from local.storm import IN_FLIGHT
 from local.twilio import SEGMENT_DOLLARS, UNAVAILABLE, StandIn
 from ops import lines
@@ -106,7 +107,7 @@ class Page:
     # What happens
 
     def _follow(self) -> None:
-        stack = Stack("demo", self._deployment.outputs, self._deployment.aws)
+        stack = Stack(DEMO, self._deployment.outputs, self._deployment.aws)
         since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5)
 
         def wait(_seconds: float) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.services import EVENT, Services
+from bench.cold import BOOT
+from bench.services import Services
 from infra.package import build
 from local import ROOT
 
@@ -20,14 +21,7 @@ OF_NEWER_PYTHONS = {"dataclasses"} if sys.version_info >= (3, 14) else set[str](
 _TEXT = f"""
 import json, sys
 before = set(sys.modules)
-sys.path.insert(0, sys.argv[1])
-import handler
-
-class Context:
-    def get_remaining_time_in_millis(self):
-        return 60_000
-
-handler.notify({EVENT!r}, Context())
+{BOOT}
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
