@@ -18,6 +18,7 @@ import certifi
 import trustme
 
 from infra.package import by_subject
+from local.program import PROJECT
 
 EVENT: dict[str, Any] = {
     "Records": [
@@ -80,7 +81,7 @@ class Services:
             "HELD_QUEUE": "https://sqs/held",
             "MAX_TEXTS_PER_HOUR": "1000000",
             "MEMORY_TABLE": "memory",
-            "MESSAGE": "New log $key, $size, $time in $bucket",
+            "MESSAGE": PROJECT["config"]["message"]["default"],
             "MODE": "instant",
             "NODE_EXTRA_CA_CERTS": str(self.bundle),
             "REQUESTS_CA_BUNDLE": str(self.certificates),

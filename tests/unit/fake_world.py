@@ -20,9 +20,10 @@ from handler.queues import Queue
 from handler.refusals import Kind, Refusal
 from handler.sender import Delivery, Refused
 from handler.settings import Settings
+from infra.texts import HIDDEN_SECONDS
 from tests.unit.fakes import TIME, settings
 
-VISIBILITY = 300.0
+VISIBILITY = HIDDEN_SECONDS
 
 
 class Crash(BaseException):

@@ -5,10 +5,11 @@ from typing import Any
 
 from handler.events import LogFile
 from handler.settings import Settings
+from local.program import PROJECT
 
 PHONE = "+15005550100"
 OTHER_PHONE = "+15005550101"
-MESSAGE = "New log $key, $size, $time in $bucket"
+MESSAGE = PROJECT["config"]["message"]["default"]
 TIME = datetime.datetime(2026, 11, 23, 14, 5, 9, tzinfo=datetime.UTC)
 
 _OF_THE_OBJECT = ("key", "size", "eTag", "versionId", "sequencer")
