@@ -14,6 +14,9 @@ from local import program, resources
 from local.emulator import Aws
 from local.running import DEMO
 
+MARK = "4dabf18193072939515e22adb298388d"
+"""How Pulumi marks what is no plain value, such as a secret or an archive, on its wire."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Made:
@@ -115,9 +118,9 @@ def plain(value: Any) -> Any:
     match value:
         case pulumi.FileArchive():
             return str(value.path)
-        case {"value": inner} if resources.MARK in value:
+        case {"value": inner} if MARK in value:
             return plain(inner)
-        case {"path": path} if resources.MARK in value:
+        case {"path": path} if MARK in value:
             return path
         case dict():
             return {key: plain(inner) for key, inner in value.items()}

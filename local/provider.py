@@ -19,7 +19,7 @@ from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from local import ROOT, resources
-from local.deployment import plain
+from local.deployment import MARK, plain
 from local.emulator import Aws
 
 EMULATOR = "S3_LOGS_EMULATOR"
@@ -152,9 +152,9 @@ def _outputs(inputs: Wire, state: resources.Properties) -> struct_pb2.Struct:
 def _seen(value: Any) -> Any:
     """Give what two states are compared by: an archive's content, not where it is."""
     match value:
-        case {"hash": hash_, **_rest} if resources.MARK in value:
+        case {"hash": hash_, **_rest} if MARK in value:
             return hash_
-        case {"value": inner} if resources.MARK in value:
+        case {"value": inner} if MARK in value:
             return _seen(inner)
         case dict():
             return {key: _seen(inner) for key, inner in value.items() if inner is not None}

@@ -19,9 +19,6 @@ from local.emulator import REGION, Aws
 
 Properties = dict[str, Any]
 
-MARK = "4dabf18193072939515e22adb298388d"
-"""How Pulumi marks what is no plain value, such as a secret or an archive, on its wire."""
-
 
 class ResourceError(Exception):
     """AWS refused something, or this program does not know how to ask for it."""

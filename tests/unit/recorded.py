@@ -9,8 +9,8 @@ from typing import Any
 from pulumi.runtime import mocks, rpc
 
 from local import program
+from local.deployment import MARK
 
-SECRET = "4dabf18193072939515e22adb298388d"  # how Pulumi marks a secret on the wire
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 
@@ -135,4 +135,4 @@ def record(
 
 
 def _is_secret(value: object) -> bool:
-    return isinstance(value, dict) and SECRET in value
+    return isinstance(value, dict) and MARK in value
