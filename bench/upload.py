@@ -6,8 +6,8 @@ from typing import Any
 
 from local.deployment import Deployment
 from local.emulator import Emulator
-from local.storm import ACCOUNT_SID, PHONES, SECRET
-from local.twilio import GOOD_SENDER, StandIn
+from local.storm import PHONES
+from local.twilio import StandIn
 
 FILES = 500
 PATIENCE = 60
@@ -15,18 +15,12 @@ PATIENCE = 60
 
 def measure() -> dict[str, Any]:
     """Upload files one after the other, each when the last one's text has come."""
-    with (
-        Emulator() as emulator,
-        StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as twilio,
-    ):
+    with Emulator() as emulator, StandIn() as twilio:
         deployment = Deployment(
             emulator.aws,
             {
-                "twilioAccountSid": ACCOUNT_SID,
-                "twilioSecret": SECRET,
-                "fromNumber": GOOD_SENDER,
+                **twilio.settings,
                 "toNumbers": PHONES[0],
-                "twilioApiUrl": twilio.url,
                 "maxTextsPerHour": "1000000",
                 "flushMinutes": "1440",
                 "forceDestroy": "true",

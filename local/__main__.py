@@ -31,14 +31,12 @@ from local.loopback import PortInUse
 from local.page.server import Page
 from local.resources import ResourceError
 from local.running import NOTE, NotRunning, Running, announced, find
-from local.twilio import StandIn, Text
+from local.twilio import ACCOUNT_SID, GOOD_SENDER, SECRET, StandIn, Text
 
-ACCOUNT_SID = "AC" + "0" * 32
-SECRET = "a secret of this demo only"  # noqa: S105  # the stand-in's
 SETTINGS = {
     "twilioAccountSid": ACCOUNT_SID,
     "twilioSecret": SECRET,
-    "fromNumber": "+15005550006",
+    "fromNumber": GOOD_SENDER,
     "toNumbers": "+15005550100",
     "flushMinutes": "1",
     "forceDestroy": "true",
@@ -112,10 +110,7 @@ def _demo(options: argparse.Namespace) -> None:
         emulator = stack.enter_context(Emulator())
         twilio = None
         if "twilioApiUrl" not in settings:
-            twilio = StandIn(
-                account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}, on_text=hear
-            )
-            stack.enter_context(twilio)
+            twilio = stack.enter_context(StandIn(on_text=hear))
             settings["twilioApiUrl"] = twilio.url
         if options.engine:
             deployment = stack.enter_context(_deployed_by_engine(emulator, settings))

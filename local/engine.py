@@ -17,6 +17,7 @@ from pulumi import automation
 
 from local import ROOT, program, provider
 from local.cli import cli
+from local.emulator import REGION
 
 STACK = "engine"
 SECRETS = ("twilioSecret", "toNumbers")
@@ -67,7 +68,7 @@ def stack(
                 },
             ),
         )
-        configure(made, {"aws:region": "us-east-1", **settings})
+        configure(made, {"aws:region": REGION, **settings})
         yield made
 
 

@@ -20,10 +20,7 @@ from local.twilio import StandIn
 from ops import queues
 from ops.stack import Stack
 
-ACCOUNT_SID = "AC" + "0" * 32
-SECRET = "a secret of this storm only"  # noqa: S105  # the stand-in's
 PHONES = ("+15005550100", "+15005550101")
-LIMIT = 30  # texts for each phone and hour, the program's default
 IN_FLIGHT = 16  # files on their way at once: the emulator starts a process for each event
 PATIENCE = 60  # seconds without any progress
 
@@ -32,25 +29,27 @@ class StormError(Exception):
     """The storm does not end."""
 
 
-def storm(emulator: Emulator, files: int, *, limit: int = LIMIT) -> dict[str, Any]:
+def storm(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
     """Upload so many files, flush until nothing is held, and count what the phones were told.
+
+    Args:
+        emulator: Where the program is deployed to.
+        files: How many.
+        settings: Settings of the program, beside those that a storm needs.
 
     Raises:
         StormError: Files get no end.
     """
     started = time.monotonic()
-    with StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as twilio:
+    with StandIn() as twilio:
         deployment = Deployment(
             emulator.aws,
             {
-                "twilioAccountSid": ACCOUNT_SID,
-                "twilioSecret": SECRET,
-                "fromNumber": "+15005550006",
+                **twilio.settings,
                 "toNumbers": ",".join(PHONES),
-                "twilioApiUrl": twilio.url,
-                "maxTextsPerHour": str(limit),
                 "flushMinutes": "1440",  # no flush but ours
                 "forceDestroy": "true",
+                **settings,
             },
         )
         memory: dict[str, float] = {}

@@ -31,6 +31,8 @@ from aiohttp import BasicAuth, hdrs, web
 from local.loopback import Handler, Server, refuse_foreign_page
 
 API = "/2010-04-01"
+ACCOUNT_SID = "AC" + "0" * 32
+SECRET = "a secret of this machine only"  # noqa: S105  # the stand-in's
 GOOD_SENDER = "+15005550006"
 """Twilio's magic number that may send; here also the one number of every Messaging Service."""
 
@@ -185,8 +187,8 @@ class StandIn:
     def __init__(
         self,
         *,
-        account_sid: str,
-        credentials: Mapping[str, str],
+        account_sid: str = ACCOUNT_SID,
+        credentials: Mapping[str, str] | None = None,
         port: int = 0,
         on_text: Callable[[Text], None] | None = None,
     ) -> None:
@@ -195,14 +197,14 @@ class StandIn:
         Args:
             account_sid: The one account that there is, AC…
             credentials: Passwords by user: the account's SID with its auth token, or the SID of
-                an API key, SK…, with its secret.
+                an API key, SK…, with its secret. By default the account's SID with `SECRET`.
             port: The port to listen on; 0 for any free one.
             on_text: Called with each accepted text, in the stand-in's thread: it must not block.
         """
         self._server = Server(self.application, name="stand-in for Twilio", port=port)
         self.undeliverable: dict[str, int] = {}
         self._account_sid = account_sid
-        self._credentials = dict(credentials)
+        self._credentials = dict(credentials or {account_sid: SECRET})
         self._on_text = on_text
         self._changed = threading.Condition()  # holds for the four below
         self._texts: list[Text] = []
@@ -226,6 +228,18 @@ class StandIn:
     def url(self) -> str:
         """Where it listens, such as `http://127.0.0.1:4010`; empty before it is started."""
         return self._server.url
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a stack is set to that texts by it, with the first of its credentials."""
+        user, secret = next(iter(self._credentials.items()))
+        return {
+            "twilioAccountSid": self._account_sid,
+            "twilioApiKeySid": user if user != self._account_sid else "",
+            "twilioSecret": secret,
+            "twilioApiUrl": self.url,
+            "fromNumber": GOOD_SENDER,
+        }
 
     def __enter__(self) -> Self:
         self.start()

@@ -7,9 +7,9 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from local.__main__ import ACCOUNT_SID, SECRET
 from local.page.server import BAD_NUMBER, LARGEST_BYTES, STORM
 from local.storm import files_in
+from local.twilio import ACCOUNT_SID, SECRET
 from tests.browser.chromium import opened, press, upload
 from tests.browser.conftest import MILLISECONDS
 

@@ -21,10 +21,9 @@ from pulumi.automation.errors import CommandError
 
 from local import engine
 from local.emulator import Emulator
-from local.twilio import GOOD_SENDER, StandIn
+from local.twilio import ACCOUNT_SID, StandIn
 from ops.stack import OpsError, Stack
 
-ACCOUNT_SID = "AC" + "0" * 32
 SECRET = "canary-secret-of-the-engine"
 PHONE, OTHER_PHONE = "+15005550142", "+15005550143"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
@@ -76,15 +75,12 @@ def deployed(
 ) -> Iterator[Whole]:
     """Give a stack with settings of a test's own; nothing is deployed yet."""
     with (
-        StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as twilio,
+        StandIn(credentials={ACCOUNT_SID: SECRET}) as twilio,
         engine.stack(
             url or emulator.url,
             {
-                "twilioAccountSid": ACCOUNT_SID,
-                "twilioSecret": SECRET,
-                "fromNumber": GOOD_SENDER,
+                **twilio.settings,
                 "toNumbers": PHONE,
-                "twilioApiUrl": twilio.url,
                 **settings,
             },
             body=body,

@@ -10,9 +10,8 @@ import pytest
 
 from local.deployment import Deployment
 from local.emulator import Emulator
-from local.twilio import GOOD_SENDER, StandIn, Text
+from local.twilio import ACCOUNT_SID, StandIn, Text
 
-ACCOUNT_SID = "AC" + "0" * 32
 SECRET = "canary-secret-of-the-tests"
 PHONE = "+15005550100"
 OTHER_PHONE = "+15005550101"
@@ -27,11 +26,8 @@ class Whole(Deployment):
         super().__init__(
             emulator.aws,
             {
-                "twilioAccountSid": ACCOUNT_SID,
-                "twilioSecret": SECRET,
-                "fromNumber": GOOD_SENDER,
+                **twilio.settings,
                 "toNumbers": PHONE,
-                "twilioApiUrl": twilio.url,
                 "forceDestroy": "true",
                 **settings,
             },
@@ -110,14 +106,14 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def shared_twilio() -> Iterator[StandIn]:
-    with StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as running:
+    with StandIn(credentials={ACCOUNT_SID: SECRET}) as running:
         yield running
 
 
 @pytest.fixture
 def twilio() -> Iterator[StandIn]:
     """A stand-in of this test's own."""
-    with StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as running:
+    with StandIn(credentials={ACCOUNT_SID: SECRET}) as running:
         yield running
 
 

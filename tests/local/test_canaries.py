@@ -6,8 +6,8 @@ from pathlib import Path
 from infra.package import build
 from local import ROOT
 from local.emulator import Emulator
-from local.twilio import BROKEN, UNAUTHORIZED, StandIn
-from tests.local.conftest import ACCOUNT_SID, PHONE, SECRET, Whole
+from local.twilio import ACCOUNT_SID, BROKEN, UNAUTHORIZED, StandIn
+from tests.local.conftest import PHONE, SECRET, Whole
 
 CANARY = "canary-" + "q" * 25
 

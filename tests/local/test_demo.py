@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from local import ROOT, resources
-from local.__main__ import SECRET
 from local.emulator import Emulator
 from local.running import NOTE
+from local.twilio import SECRET
 from tests.local.conftest import SECONDS
 
 

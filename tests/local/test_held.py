@@ -13,9 +13,18 @@ from handler.memory import LEASE_SECONDS
 from local import resources
 from local.emulator import Emulator
 from local.storm import files_in, storm
-from local.twilio import BROKEN, BUSY, RESET, UNAUTHORIZED, UNAVAILABLE, Fault, StandIn, Text
-from tests.local.conftest import (
+from local.twilio import (
     ACCOUNT_SID,
+    BROKEN,
+    BUSY,
+    RESET,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    Fault,
+    StandIn,
+    Text,
+)
+from tests.local.conftest import (
     OTHER_PHONE,
     PHONE,
     SECONDS,
@@ -163,7 +172,7 @@ def test_an_event_that_lambda_gives_up_on_fails_in_its_envelope(deploy: Deploy) 
 
 
 def test_a_storm_costs_each_phone_its_limit_and_one_summary(emulator: Emulator) -> None:
-    result = storm(emulator, 2000, limit=5)
+    result = storm(emulator, 2000, maxTextsPerHour="5")
     for phone in result["phones"].values():
         assert phone["files"] == 2000
         assert phone["texts"] <= 2 * 5 + 1  # an hour may end meanwhile
@@ -174,7 +183,7 @@ def test_a_function_that_is_killed_is_tried_again_after_its_lease() -> None:
     options = {"LAMBDA_ASYNC_RETRY_BASE_SECONDS": "16", "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "60"}
     with (
         Emulator(options=options) as emulator,
-        StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as twilio,
+        StandIn(credentials={ACCOUNT_SID: SECRET}) as twilio,
     ):
         whole = Whole(emulator, twilio)
         twilio.fault(Fault(status=503, delay=20), times=1)

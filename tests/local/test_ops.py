@@ -14,11 +14,11 @@ from rich.console import Console
 
 from local import ROOT
 from local.emulator import Emulator
-from local.twilio import UNAUTHORIZED, Fault, StandIn
+from local.twilio import ACCOUNT_SID, UNAUTHORIZED, Fault, StandIn
 from ops import __main__ as ops
 from ops import lines, queues, smoke
 from ops.stack import OpsError, Stack
-from tests.local.conftest import ACCOUNT_SID, PHONE, SECRET, Deploy, Whole, until
+from tests.local.conftest import PHONE, SECRET, Deploy, Whole, until
 
 STOPPED = "+15005550004"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
@@ -47,7 +47,7 @@ def smoked(whole: Whole) -> list[str]:
 @pytest.fixture(scope="module")
 def busy(emulator: Emulator) -> Iterator[Whole]:
     """A stack on which one text was sent, one is held and one failed."""
-    with StandIn(account_sid=ACCOUNT_SID, credentials={ACCOUNT_SID: SECRET}) as twilio:
+    with StandIn(credentials={ACCOUNT_SID: SECRET}) as twilio:
         whole = Whole(emulator, twilio, toNumbers=f"{PHONE},{STOPPED}", maxTextsPerHour="1")
         whole.upload(HOSTILE)
         whole.decided("failed")

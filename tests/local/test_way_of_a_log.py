@@ -6,11 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from handler.settings import Settings
-from local.deployment import plain
+from local.deployment import MARK, plain
 from local.emulator import Emulator
-from local.twilio import StandIn
+from local.twilio import ACCOUNT_SID, StandIn
 from tests.local.conftest import (
-    ACCOUNT_SID,
     OTHER_PHONE,
     PHONE,
     SECRET,
@@ -118,14 +117,8 @@ def test_a_refused_secret_loses_nothing_and_tells_nothing(deploy: Deploy) -> Non
 
 def test_an_api_key_and_a_messaging_service_text_as_well(emulator: Emulator) -> None:
     key, service = "SK" + "1" * 32, "MG" + "2" * 32
-    with StandIn(account_sid=ACCOUNT_SID, credentials={key: SECRET}) as twilio:
-        whole = Whole(
-            emulator,
-            twilio,
-            twilioApiKeySid=key,
-            fromNumber="",
-            messagingServiceSid=service,
-        )
+    with StandIn(credentials={key: SECRET}) as twilio:
+        whole = Whole(emulator, twilio, fromNumber="", messagingServiceSid=service)
         whole.upload("app/web.log")
         (text,) = whole.texts(1)
         assert text.service == service
@@ -174,6 +167,6 @@ def test_nothing_is_left_when_everything_is_deleted(emulator: Emulator, twilio: 
 
 
 def test_a_secret_is_unwrapped_on_its_way_to_the_emulator_only(whole: Whole) -> None:
-    marked = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "x"}
+    marked = {MARK: "1b47061264138c4ac30d75fd1eb44270", "value": "x"}
     assert plain({"a": [marked]}) == {"a": ["x"]}
     assert SECRET not in json.dumps(whole.outputs)
