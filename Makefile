@@ -127,5 +127,6 @@ clean: ## Remove what the commands above made, but for .bin/, which took minutes
 		     "about a hash? Then run the command again, or make clean first." >&2; exit 1; }
 	@touch $@
 
-# `pulumi up` installs nothing where there is a .venv: what it needs comes with each of them.
+# `pulumi up` installs nothing where there is a .venv: each must hold what the program needs, and
+# of all the locks only this one lacks it.
 .venv/ops: requirements.txt
