@@ -32,7 +32,7 @@ from local.loopback import Handler, Server, refuse_foreign_page
 
 API = "/2010-04-01"
 ACCOUNT_SID = "AC" + "0" * 32
-SECRET = "a secret of this machine only"  # noqa: S105  # the stand-in's
+SECRET = "a-secret-of-this-machine-only"  # noqa: S105  # the stand-in's
 GOOD_SENDER = "+15005550006"
 """Twilio's magic number that may send; here also the one number of every Messaging Service."""
 
