@@ -64,7 +64,7 @@ def test_status_shows_what_was_sent_what_waits_and_why(busy: Whole) -> None:
         "s3-logs/demo",
         "…0100, …0004",
         "instant, at most 1 texts a phone and hour",
-        "of 10 ",
+        "of 11 ",
         "delivered",
         "[bold]x[/bold]",
         "over the limit",
@@ -307,7 +307,7 @@ def test_what_a_function_measures_raises_the_alarm_and_reaches_the_topic(deploy:
     refused = "s3-logs/demo: Twilio refuses our credentials, number or permissions."
     assert any(one["AlarmDescription"].startswith(refused) for one in mail())
     shown = said("status", whole)
-    assert "of 10 are on" in shown, shown
+    assert "of 11 are on" in shown, shown
     assert refused in shown
     sqs.delete_queue(QueueUrl=inbox)
 
