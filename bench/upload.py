@@ -50,7 +50,11 @@ def measure() -> dict[str, Any]:
 
 
 def _seen(deployment: Deployment) -> list[float]:
-    lines = [line for line in deployment.logged() if line.get("outcome") == "seen"]
+    """Give when `notify` saw each file. The last line of its log comes after the last text."""
+    lines: list[dict[str, Any]] = []
+    end = time.monotonic() + PATIENCE
+    while len(lines) <= FILES and time.monotonic() < end:
+        lines = [line for line in deployment.logged() if line.get("outcome") == "seen"]
     lines.sort(key=lambda line: str(line["key"]))
     return [line["_aws"]["Timestamp"] / 1000 for line in lines]
 
