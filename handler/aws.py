@@ -1,6 +1,6 @@
 """Calling AWS: two services that speak JSON, by requests, which Twilio's client brings anyway.
 
-boto3 would add 300 ms to a cold start, and its signing alone 80 ms; requests-aws4auth adds 2.
+boto3 would add 190 ms to a cold start, and its signing alone 47 ms; requests-aws4auth adds 1.
 """
 
 import json

