@@ -32,7 +32,7 @@ logs = (
 
 memory = Memory("memory")  # who was told of which file, how often this hour
 
-texts = Texts("texts", flush_minutes=settings.flush_minutes)  # the held and the failed
+texts = Texts("texts")  # those that are held and those that failed
 
 # Whoever may look at the functions but not use this key cannot read the Twilio secret in them.
 secrets_key = aws.kms.Key(

@@ -112,7 +112,7 @@ class Measured(World):
             one = self._ready.popleft()
             one.visible_at, one.receipt = self.now + VISIBILITY, f"r{next(self._receipts)}"
             self._taken[one.receipt] = one
-            messages.append({"Body": one.body, "ReceiptHandle": one.receipt})
+            messages.append(one.told())
         return {"Messages": messages}
 
     def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802

@@ -29,7 +29,7 @@ def notify(event: object, context: Context) -> None:
         context: Lambda's context.
 
     Raises:
-        handler.aws.AwsError, handler.queues.NotQueued, handler.notifier.BeingSent: Some text has no
+        handler.aws.AwsError, handler.queues.NotQueued, handler.ends.BeingSent: Some text has no
             end yet. Lambda tries the event again after one minute and after two, and then sends it
             to `failed`.
         handler.settings.SettingsError: The function's environment is incomplete.

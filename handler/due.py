@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 from handler import events
 from handler.events import LogFile, Unreadable
 
+TRIED_SECONDS = 9 * 24 * 60 * 60
+"""How long a text that is held is tried. SQS keeps it for a day longer: see `infra.texts`."""
+
 
 class Due(NamedTuple):
     """One log file that one phone is to be told of.

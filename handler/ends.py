@@ -10,8 +10,12 @@ from handler.due import Due
 from handler.events import Unreadable
 from handler.memory import Memory, State
 from handler.metrics import Metric
-from handler.queues import Queue
+from handler.queues import NotQueued, Queue
 from handler.refusals import Kind, Refusal
+
+
+class BeingSent(Exception):
+    """Another invocation has claimed a text. What became of it, the next try of the event sees."""
 
 
 class Ends:
@@ -112,3 +116,13 @@ def forgiven(count: int) -> Iterator[None]:
             measured={metrics.FAILED_OPEN: count},
             meaning=str(error),
         )
+
+
+@contextlib.contextmanager
+def collected(without_end: list[Exception]) -> Iterator[None]:
+    """Let no text stop another one."""
+    try:
+        yield
+    except (AwsError, NotQueued, BeingSent) as error:
+        log.decision("no end yet", level="ERROR", meaning=str(error))
+        without_end.append(error)

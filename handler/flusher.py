@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from handler import due, log, metrics, text
 from handler.audit import Audit
 from handler.aws import AwsError
-from handler.due import Due
-from handler.ends import Ends, forgiven, refused
+from handler.due import TRIED_SECONDS, Due
+from handler.ends import Ends, collected, forgiven, refused
 from handler.events import Unreadable
 from handler.notifier import SECONDS_TO_SEND
 from handler.queues import Message, Queue
-from handler.refusals import Refusal
+from handler.refusals import Kind, Refusal
 from handler.sender import Refused, Sender
 from handler.settings import Settings
 
@@ -76,6 +76,15 @@ class _Taken:
                 one.left -= 1
                 if not one.left:
                     self._done.append(one.message)
+
+    def tried_in_vain(self, dues: Iterable[Due]) -> list[Due]:
+        """Give those of the texts that have been held for as long as they are tried."""
+        since = self._at - TRIED_SECONDS
+        return [
+            wanted
+            for wanted in dues
+            if any(one.message.sent_at < since for one in self._waiting[wanted])
+        ]
 
     def delete_done(self, held: Queue) -> None:
         """Delete the messages all of whose texts have an end.
@@ -143,31 +152,14 @@ class Flusher:
         taken = self._drain(seconds_left)
         by_phone = self._unsent(taken)
         taken.delete_done(self._ends.held)
+        without_end: list[Exception] = []
         for phone, dues in by_phone.items():
             if seconds_left() < SECONDS_TO_SEND or self._is_quiet():
                 break
-            try:
-                sid = self._text(phone, dues)
-            except Refused as error:
-                refusal = error.refusal
-            else:
-                self._ends.remember_sent(dues, sid)
-                taken.settle(dues)
-                taken.delete_done(self._ends.held)
-                continue
-            if not refusal.kind.passes:
-                self._fail(dues, refusal, taken, seconds_left)
-                continue
-            log.decision(
-                "not sent",
-                level="WARNING",
-                phone=phone,
-                measured=refused(refusal),
-                files=len(dues),
-                reason=refusal.kind,
-                **refusal.details,
-            )
-            if refusal.kind.meets_all:
+            refusal = None
+            with collected(without_end):
+                refusal = self._tell(phone, dues, taken, seconds_left)
+            if refusal and refusal.kind.meets_all:
                 break
         log.decision(
             "flushed",
@@ -178,6 +170,37 @@ class Flusher:
             },
             messages=taken.messages,
         )
+        if without_end:
+            raise without_end[0]
+
+    def _tell(
+        self, phone: str, dues: list[Due], taken: "_Taken", seconds_left: Callable[[], float]
+    ) -> Refusal | None:
+        """Text one phone about all that is held for it. Gives why Twilio did not take that."""
+        try:
+            sid = self._text(phone, dues)
+        except Refused as error:
+            refusal = error.refusal
+        else:
+            self._ends.remember_sent(dues, sid)
+            taken.settle(dues)
+            taken.delete_done(self._ends.held)
+            return None
+        if not refusal.kind.passes:
+            self._fail(dues, refusal, taken, seconds_left)
+            return refusal
+        log.decision(
+            "not sent",
+            level="WARNING",
+            phone=phone,
+            measured=refused(refusal),
+            files=len(dues),
+            reason=refusal.kind,
+            **refusal.details,
+        )
+        old = taken.tried_in_vain(taken.dues if refusal.kind.meets_all else dues)
+        self._fail(old, refusal._replace(kind=Kind.IN_VAIN), taken, seconds_left)
+        return refusal
 
     def _fail(
         self, dues: list[Due], refusal: Refusal, taken: "_Taken", seconds_left: Callable[[], float]

@@ -1,15 +1,14 @@
 """From an event to texts: every log file in it to every phone, each to one of three ends."""
 
-import contextlib
 import datetime
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from handler import events, log, metrics, text
 from handler.aws import AwsError
 from handler.due import Due
-from handler.ends import Ends
+from handler.ends import BeingSent, Ends, collected
 from handler.events import Unreadable
 from handler.memory import HOUR_SECONDS, Claim
 from handler.queues import NotQueued
@@ -24,10 +23,6 @@ EVERYBODY = ""
 
 SECONDS_TO_SEND = 30
 """What one text may take at worst: a connection to some of Twilio's addresses, its answer, AWS."""
-
-
-class BeingSent(Exception):
-    """Another invocation has claimed a text. What became of it, the next try of the event sees."""
 
 
 class Notifier:
@@ -66,12 +61,12 @@ class Notifier:
         without_end: list[Exception] = []
         for item in events.read(event):
             if isinstance(item, Unreadable):
-                with _collected(without_end):
+                with collected(without_end):
                     self._ends.fail_unreadable(item)
                 continue
             log.decision("seen", file=item, measured={metrics.LOG_FILES: 1})
             for phone in self._settings.to_numbers:
-                with _collected(without_end):
+                with collected(without_end):
                     self._tell(Due(item, phone), seconds_left)
         if without_end:
             raise without_end[0]
@@ -163,13 +158,3 @@ class Notifier:
             self._ends.hold(wanted, refusal.kind, refusal)
         else:
             self._ends.fail([wanted], refusal)
-
-
-@contextlib.contextmanager
-def _collected(without_end: list[Exception]) -> Iterator[None]:
-    """Let no text stop another one."""
-    try:
-        yield
-    except (AwsError, NotQueued, BeingSent) as error:
-        log.decision("no end yet", level="ERROR", meaning=str(error))
-        without_end.append(error)

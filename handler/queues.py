@@ -19,10 +19,12 @@ class Message(NamedTuple):
     Attributes:
         body: What was sent.
         receipt: What it is deleted by.
+        sent_at: When it was put on the queue, in seconds since the epoch.
     """
 
     body: str
     receipt: str
+    sent_at: float
 
 
 class Queue:
@@ -65,10 +67,19 @@ class Queue:
         answer = self._aws.call(
             "sqs",
             "ReceiveMessage",
-            {"QueueUrl": self._url, "MaxNumberOfMessages": BATCH, "WaitTimeSeconds": 1},
+            {
+                "QueueUrl": self._url,
+                "MaxNumberOfMessages": BATCH,
+                "WaitTimeSeconds": 1,
+                "MessageSystemAttributeNames": ["SentTimestamp"],
+            },
         )
         return [
-            Message(body=message["Body"], receipt=message["ReceiptHandle"])
+            Message(
+                body=message["Body"],
+                receipt=message["ReceiptHandle"],
+                sent_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
+            )
             for message in answer.get("Messages") or []
         ]
 

@@ -36,6 +36,12 @@ class QuietHours:
         hour, minute, end_hour, end_minute = map(int, match.groups())
         return cls(datetime.time(hour, minute), datetime.time(end_hour, end_minute), zone)
 
+    @property
+    def minutes(self) -> int:
+        """How long it is, on a day on which no clock is changed."""
+        start, end = (moment.hour * 60 + moment.minute for moment in (self.start, self.end))
+        return (end - start) % (24 * 60)
+
     def __contains__(self, moment: datetime.datetime) -> bool:
         local = moment.astimezone(self.zone).time()
         if self.start < self.end:

@@ -25,6 +25,9 @@ class Kind(enum.StrEnum):
     TEXT = "text"
     """The text itself: our defect."""
 
+    IN_VAIN = "in vain"
+    """It was tried for so long that SQS would soon delete it."""
+
     @property
     def passes(self) -> bool:
         """Whether the same text may be accepted later."""

@@ -8,6 +8,7 @@ import requests
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
+from urllib3.exceptions import MaxRetryError
 
 from handler import connections
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
@@ -114,10 +115,10 @@ class TwilioSender:
         except TwilioException as error:
             # An error in the newer form of RFC 9457, which is not a TwilioRestException.
             refused = refusal(getattr(error, "status", 500), getattr(error, "code", None))
-        except requests.ReadTimeout:
-            refused = NO_ANSWER
-        except requests.RequestException:
-            refused = NO_CONNECTION
+        except requests.RequestException as error:
+            # So urllib3 says that it could not connect; what breaks later it raises as it is.
+            unsent = any(isinstance(cause, MaxRetryError) for cause in error.args)
+            refused = NO_CONNECTION if unsent else NO_ANSWER
         except ValueError:
             refused = NO_SENSE
         # Raised outside of the handlers: their exceptions hold whole numbers, and Lambda logs

@@ -80,7 +80,7 @@ def alarms(
             metric="ApproximateNumberOfMessagesVisible",
             dimensions={"QueueName": failed},
             statistic="Maximum",
-            means="Texts have failed that no retry will mend, or Lambda gave up on an event.",
+            means="Texts have failed that no retry will mend, or AWS gave up on an event.",
             to_do="make status shows why; mend it, then make redrive.",
             section="something-is-in-failed",
         ),

@@ -96,14 +96,17 @@ class ExistingBucket(pulumi.ComponentResource):
             opts=child,
         )
         failed = options.get("failed")
+        needed: list[pulumi.Resource] = [permission]
         if failed:
-            aws.sqs.QueuePolicy(
-                name,
-                queue_url=failed.url,
-                policy=policy.document(
-                    policy.may_give_up("events.amazonaws.com", failed.arn, rule.arn)
-                ),
-                opts=child,
+            needed.append(
+                aws.sqs.QueuePolicy(
+                    name,
+                    queue_url=failed.url,
+                    policy=policy.document(
+                        policy.may_give_up("events.amazonaws.com", failed.arn, rule.arn)
+                    ),
+                    opts=child,
+                )
             )
         aws.cloudwatch.EventTarget(
             name,
@@ -111,7 +114,7 @@ class ExistingBucket(pulumi.ComponentResource):
             arn=function.arn,
             # What EventBridge cannot deliver for a day, or may not, it drops otherwise.
             dead_letter_config={"arn": failed.arn} if failed else None,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=needed),
         )
         return EventSubscription(rule=rule, func=function, permission=permission)
 

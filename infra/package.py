@@ -4,7 +4,7 @@
 `make package` prints its hash and size. Same inputs, same bytes, on any machine.
 
 It runs inside the program, at every preview, so that it imports nothing but the standard library
-and returns in milliseconds while nothing has changed.
+and returns in milliseconds, while nothing has changed.
 """
 
 import contextlib
@@ -49,7 +49,8 @@ PRUNED = re.compile(
 )
 
 # What is imported by something that is needed, and then not used: in which files stands what, and
-# what goes in its place. Whoever uses it all the same is told so. It takes a third off a start.
+# what goes in its place. Whoever uses Twilio's all the same is told so. A third of a start's
+# instructions.
 HOLLOWED = tuple(
     (re.compile(files), re.compile(what), instead)
     for files, what, instead in (
@@ -186,9 +187,17 @@ def by_subject(bundle: Path, folder: Path) -> None:
         bundle: Certificates in PEM.
         folder: Where to put them: a `capath` of `ssl.create_default_context`.
             Source of the names: https://docs.openssl.org/3.0/man1/openssl-rehash/
-    """
-    from OpenSSL import crypto  # noqa: PLC0415  # 50 ms, which nobody pays while nothing changes
 
+    Raises:
+        PackageError: There is no pyOpenSSL.
+    """
+    try:
+        from OpenSSL import crypto  # noqa: PLC0415  # 50 ms, which nobody pays while nothing changes
+    except ImportError:
+        raise PackageError(
+            f"{sys.executable} has no pyOpenSSL, by which certificates are found. "
+            "Install what the program needs: pulumi install"
+        ) from None
     names: Counter[str] = Counter()
     for pem in CERTIFICATE.findall(bundle.read_bytes()):
         name = f"{crypto.load_certificate(crypto.FILETYPE_PEM, pem).subject_name_hash():08x}"

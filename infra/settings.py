@@ -88,6 +88,7 @@ class Settings:
             force_destroy=read.switch("forceDestroy"),
         )
         read.one_of("fromNumber", "messagingServiceSid")
+        read.time_to_flush("flushMinutes", settings.flush_minutes, settings.quiet_hours)
         read.raise_mistakes()
         return settings
 
@@ -260,6 +261,15 @@ class _Reader:
         except ValueError as error:
             self._mistake(key, f"is {error}", remedy)
         return value
+
+    def time_to_flush(self, key: str, minutes: int, quiet_hours: str) -> None:
+        """See to it that no phone waits for ever: a flush in quiet hours texts nobody."""
+        if not quiet_hours or any(" quietHours:" in mistake for mistake in self._mistakes):
+            return
+        open_minutes = 24 * 60 - QuietHours.parse(quiet_hours, datetime.UTC).minutes
+        if minutes > open_minutes:
+            what = f"is longer than the {open_minutes} minutes of a day outside quietHours"
+            self._mistake(key, f"{what}, in which every flush may fall", f"{key} 60")
 
     def email(self, key: str) -> str:
         remedy = f"{key} you@example.com"

@@ -3,6 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
+from handler.due import TRIED_SECONDS
 from infra import policy
 from infra.policy import Statement
 
@@ -11,31 +12,22 @@ DAYS = 24 * 60 * 60
 FAILED_SECONDS = 14 * DAYS
 """The longest that SQS keeps a message: two weeks for an operator to look."""
 
-HELD_SECONDS = 10 * DAYS
+HELD_SECONDS = TRIED_SECONDS + DAYS
 """Less than that: a message keeps its age when it moves from one queue to the other."""
 
 FLUSH_SECONDS = 240
 """How long one flush may take."""
 
-HIDDEN_SECONDS = FLUSH_SECONDS + 60
-"""How long what a flush took from the queue is its own, and how soon what it left comes back."""
+HIDDEN_SECONDS = FLUSH_SECONDS + 10
+"""How long what a flush took from the queue is its own, and how soon what it left comes back: in
+time for the next flush, where there is one every five minutes."""
 
-MOST_RECEIVES = 1000
-"""How often a message may be received at most, as far as SQS counts."""
+RECEIVES = 1000
+"""How often a text may be taken in vain, before it fails: the most that SQS counts.
 
-
-def receives(flush_minutes: int) -> int:
-    """How often a text may be taken in vain, before it fails.
-
-    As often as a day less than SQS keeps it allows: what is failed is kept for longer, and raises
-    an alarm. With a flush every five minutes it is the most that SQS counts, after three days. SQS
-    moves messages back (redrive) only from a queue that another one names as its own for failures,
-    hence it has to be said.
-
-    Args:
-        flush_minutes: How often a flush runs.
-    """
-    return min(MOST_RECEIVES, (HELD_SECONDS - DAYS) // (flush_minutes * 60))
+More than three days of a flush every five minutes. SQS moves messages back (redrive) only from a
+queue that another one names as its own for failures, hence it has to be said.
+"""
 
 
 class Texts(pulumi.ComponentResource):
@@ -55,16 +47,8 @@ class Texts(pulumi.ComponentResource):
     may_drain: Statement
     may_fail: Statement
 
-    def __init__(
-        self, name: str, *, flush_minutes: int, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        """Declare the queues.
-
-        Args:
-            name: The name that theirs begin with.
-            flush_minutes: How often a flush takes what is held.
-            opts: Pulumi's options.
-        """
+    def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the queues."""
         super().__init__("s3logs:infra:Texts", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.failed = aws.sqs.Queue(
@@ -78,10 +62,7 @@ class Texts(pulumi.ComponentResource):
             message_retention_seconds=HELD_SECONDS,
             visibility_timeout_seconds=HIDDEN_SECONDS,
             redrive_policy=policy.json(
-                {
-                    "deadLetterTargetArn": self.failed.arn,
-                    "maxReceiveCount": receives(flush_minutes),
-                }
+                {"deadLetterTargetArn": self.failed.arn, "maxReceiveCount": RECEIVES}
             ),
             sqs_managed_sse_enabled=True,
             opts=child,

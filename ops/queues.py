@@ -140,5 +140,7 @@ def described(body: str) -> tuple[str, str]:
             files = [one.key for one in read(payload) if not isinstance(one, Unreadable)]
             why = context.get("condition", "for no reason that it says")
             return f"Lambda gave up on it: {why}", ", ".join(files)
+        case {"source": "aws.s3", "detail": {"object": {"key": str(key)}}}:
+            return "EventBridge gave up on it", key
         case _:
             return "unknown", ""

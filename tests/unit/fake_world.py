@@ -39,6 +39,17 @@ class Stored:
     receipt: str = ""
     received: int = 0
 
+    def __post_init__(self) -> None:
+        self.sent_at = self.visible_at
+
+    def told(self) -> dict[str, Any]:
+        """What SQS says of it."""
+        return {
+            "Body": self.body,
+            "ReceiptHandle": self.receipt,
+            "Attributes": {"SentTimestamp": str(int(self.sent_at * 1000))},
+        }
+
 
 class World(Aws):
     """All that is around the functions. Time stands still unless a test moves it."""
@@ -267,7 +278,7 @@ class World(Aws):
         for one in taken:
             one.visible_at, one.receipt = self.now + VISIBILITY, f"r{next(self._receipts)}"
             one.received += 1
-        return {"Messages": [{"Body": one.body, "ReceiptHandle": one.receipt} for one in taken]}
+        return {"Messages": [one.told() for one in taken]}
 
     def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802
         receipts = {entry["ReceiptHandle"] for entry in payload["Entries"]}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from handler.events import LogFile, Unreadable, read
 from infra.existing_bucket import pattern
+from ops.queues import described
 from tests.unit.fake_world import Stored, World
 from tests.unit.fakes import PHONE, record
 from tests.unit.recorded import SETTINGS, Recorded
@@ -49,11 +50,16 @@ def test_what_eventbridge_cannot_deliver_fails_and_is_not_dropped(program: Recor
     target, permission = program.the("EventTarget"), program.the("QueuePolicy")
     failed = target.inputs["deadLetterConfig"]["arn"]
     assert failed.endswith(":texts-failed-1a2b3c4")
+    assert permission.urn in program.after(target)
     (statement,) = json.loads(permission.inputs["policy"])["Statement"]
     assert statement["Action"] == "sqs:SendMessage"
     assert statement["Resource"] == failed
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert statement["Condition"]["ArnEquals"]["aws:SourceArn"].endswith(":notify-1a2b3c4")
+
+
+def test_an_operator_is_told_what_eventbridge_gave_up_on() -> None:
+    assert described(json.dumps(event("a.log"))) == ("EventBridge gave up on it", "a.log")
 
 
 def matches(wildcard: str, key: str) -> bool:

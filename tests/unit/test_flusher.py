@@ -1,5 +1,6 @@
 """What is held becomes one summary for each phone, and is deleted only then."""
 
+import itertools
 import json
 import tracemalloc
 import zoneinfo
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler import due, flusher
+from handler.aws import AwsError
 from handler.due import Due
 from handler.refusals import NO_CONNECTION, Refusal, refusal
 from handler.text import SUMMARY_SEGMENTS, segments, summarize
@@ -18,6 +20,7 @@ from tests.unit.fakes import OTHER_PHONE, PHONE, TIME, log_file, record
 
 STOPPED = refusal(400, 21610)
 NOT_THAT_COUNTRY = refusal(400, 21408)
+DAY = 24 * 60 * 60
 
 
 @pytest.fixture
@@ -216,7 +219,7 @@ class Heap(World):
 
     def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802
         taken, self.held[:] = self.held[-10:], self.held[:-10]
-        return {"Messages": [{"Body": one.body, "ReceiptHandle": "r" * 400} for one in taken]}
+        return {"Messages": [one.told() | {"ReceiptHandle": "r" * 400} for one in taken]}
 
     def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802
         return {}
@@ -288,6 +291,55 @@ def test_a_phone_that_we_may_not_text_keeps_its_own_texts_only(
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
     assert [one.phone for one in world.on(world.held)] == [PHONE] * 3
     assert '"SettingsRefused": 1' in capsys.readouterr().out
+
+
+def test_what_was_tried_in_vain_for_nine_days_fails_before_sqs_deletes_it(world: World) -> None:
+    world.refuses = lambda _: NO_CONNECTION
+    for _ in range(9):
+        world.flush()
+        world.now += DAY
+    assert (len(world.held), world.failed) == (6, [])
+    held_by_hand(world, "new.log")
+    world.now += 1
+    world.flush()
+    assert [one.file.key for one in world.on(world.held)] == ["new.log"]
+    assert len(world.on(world.failed)) == 6
+    failed = json.loads(world.failed[0].body)
+    assert (failed["reason"], failed["meaning"]) == ("in vain", "no connection to Twilio")
+    world.all_is_well()
+    world.redrive()
+    world.now += VISIBILITY + 1
+    world.flush()
+    assert sorted(int(body.split()[0]) for _, _, body in world.texts) == [3, 4]
+
+
+def test_nine_days_of_one_phone_are_no_other_ones(world: World) -> None:
+    world.now += 9 * DAY + 1
+    world.refuses = lambda phone: NOT_THAT_COUNTRY if phone == PHONE else None
+    world.flush()
+    assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
+    assert [one.phone for one in world.on(world.failed)] == [PHONE] * 3
+    assert world.held == []
+
+
+def test_what_sqs_does_not_delete_keeps_no_other_phone_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete, calls = World._DeleteMessageBatch, itertools.count()
+
+    def once_in_vain(world: World, payload: Any) -> dict[str, Any]:
+        if not next(calls):
+            raise AwsError("DeleteMessageBatch", "", {})
+        return delete(world, payload)
+
+    monkeypatch.setattr(World, "_DeleteMessageBatch", once_in_vain)
+    with pytest.raises(AwsError, match="DeleteMessageBatch"):
+        world.flush()
+    assert [phone for _, phone, _ in world.texts] == [PHONE, OTHER_PHONE]
+    world.now += VISIBILITY + 1
+    world.flush()
+    assert len(world.texts) == 2
+    assert world.held == []
 
 
 def test_quiet_hours_that_begin_during_a_flush_leave_the_rest_for_later() -> None:

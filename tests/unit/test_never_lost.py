@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from handler import text
 from handler.aws import AwsError
-from handler.notifier import BeingSent
+from handler.ends import BeingSent
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, refusal
 from tests.unit.fake_world import VISIBILITY, Crash, Stored, World

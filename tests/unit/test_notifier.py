@@ -9,9 +9,10 @@ import pytest
 from handler import log
 from handler.aws import AwsError
 from handler.due import Due
+from handler.ends import BeingSent
 from handler.events import Unreadable
 from handler.memory import LEASE_SECONDS
-from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND, BeingSent
+from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, Refusal, refusal
 from tests.unit.fake_world import Crash, World

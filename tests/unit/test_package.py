@@ -228,6 +228,14 @@ def test_openssl_finds_each_certificate_by_its_subject(tmp_path: Path) -> None:
         assert 1 <= len(client.get_ca_certs()) <= 2
 
 
+def test_without_what_finds_certificates_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "OpenSSL", None)
+    with pytest.raises(PackageError, match="Install what the program needs: pulumi install"):
+        package.by_subject(Path(certifi.where()), tmp_path)
+
+
 def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> None:
     """Connect two in memory, each to check the other. Raises what goes wrong."""
     here, there = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -4,7 +4,7 @@ import pytest
 
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Kind, refusal
 
-BUSY, IN_DOUBT, SETTINGS, DESTINATION, PHONE, TEXT = Kind
+BUSY, IN_DOUBT, SETTINGS, DESTINATION, PHONE, TEXT, IN_VAIN = Kind
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,11 @@ def test_without_an_answer_it_is_as_if_twilio_were_busy_or_in_doubt() -> None:
 
 
 def test_only_a_phone_and_a_text_are_refused_for_good() -> None:
-    assert [kind for kind in Kind if not kind.passes] == [PHONE, TEXT]
+    assert [kind for kind in Kind if not kind.passes] == [PHONE, TEXT, IN_VAIN]
 
 
 def test_what_one_phone_meets_is_no_reason_to_try_no_other() -> None:
-    assert [kind for kind in Kind if not kind.meets_all] == [DESTINATION, PHONE, TEXT]
+    assert [kind for kind in Kind if not kind.meets_all] == [DESTINATION, PHONE, TEXT, IN_VAIN]
 
 
 def test_a_refusal_names_the_code_to_look_up() -> None:

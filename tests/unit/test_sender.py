@@ -8,7 +8,7 @@ import urllib.parse
 import pytest
 
 from handler import sender
-from handler.refusals import Kind
+from handler.refusals import NO_ANSWER, Kind
 from handler.sender import Delivery, Refused, TwilioSender
 from tests.unit.fakes import PHONE, settings
 from tests.unit.http_server import Server
@@ -108,6 +108,14 @@ def test_no_answer_in_time_is_in_doubt(twilio: Server, monkeypatch: pytest.Monke
     twilio.status = 0
     error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
     assert error.refusal.kind is Kind.IN_DOUBT
+    assert len(twilio.requests) == 1
+
+
+def test_a_connection_that_breaks_before_the_answer_is_in_doubt(twilio: Server) -> None:
+    twilio.status = 0
+    twilio.hangs.set()
+    error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    assert error.refusal is NO_ANSWER
     assert len(twilio.requests) == 1
 
 

@@ -188,6 +188,11 @@ PHONES = '-> pulumi config set --secret toNumbers "+15551234567,+15557654321"'
             "-> pulumi config set quietHours 22:00-07:00",
         ),
         (
+            {"quietHours": "22:00-07:00", "flushMinutes": "901"},
+            "flushMinutes: is longer than the 900 minutes of a day outside quietHours, in which "
+            "every flush may fall. -> pulumi config set flushMinutes 60",
+        ),
+        (
             {"protectBucket": "yes"},
             "protectBucket: is neither true nor false. -> pulumi config set protectBucket false",
         ),
@@ -218,6 +223,11 @@ def test_no_message_shows_a_whole_number_or_a_secret() -> None:
 def test_an_unknown_setting_is_refused() -> None:
     with pytest.raises(pulumi.RunError, match="There is no setting colour. There are twilio"):
         record({**SETTINGS, "colour": "red"})
+
+
+def test_a_flush_that_is_never_in_quiet_hours_for_long_is_fine() -> None:
+    record({**SETTINGS, "quietHours": "22:00-07:00", "flushMinutes": "900"})
+    record({**SETTINGS, "flushMinutes": "1440"})
 
 
 def test_the_longest_settings_fit_the_environment_of_a_function() -> None:

@@ -17,7 +17,7 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "filterPrefix": ("app/", {"BucketNotification"}),
     "filterSuffix": (".txt", {"BucketNotification"}),
     "message": ("$name", FUNCTIONS),
-    "flushMinutes": ("60", {"Schedule", "MetricAlarm", "Queue"}),
+    "flushMinutes": ("60", {"Schedule", "MetricAlarm"}),
     "maxTextsPerHour": ("3", FUNCTIONS),
     "quietHours": ("22:00-07:00", FUNCTIONS),
     "timezone": ("Europe/Berlin", FUNCTIONS),
@@ -32,8 +32,8 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "twilioApiUrl": ("https://gateway.example.com", FUNCTIONS),
 }
 
-# What may change of what is precious: S3 does not know of the one, SQS changes the other in place.
-IN_PLACE = {"forceDestroy", "redrivePolicy"}
+# What may change of what is precious: S3 does not know of it.
+IN_PLACE = {"forceDestroy"}
 
 
 @pytest.fixture(scope="module")
