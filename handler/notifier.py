@@ -133,12 +133,13 @@ class Notifier:
 
     def _send(self, wanted: Due) -> None:
         body = text.write(wanted.file, self._settings.message, self._zone)
+        # Before it is sent, as the table counts: an answer in doubt may be to a text that went out.
+        self._texts[wanted.phone, self._hour()] += 1
         try:
             sid = self._sender.send(wanted.phone, body)
         except Refused as error:
             refusal = error.refusal
         else:
-            self._texts[wanted.phone, self._hour()] += 1
             log.decision(
                 "sent",
                 file=wanted.file,

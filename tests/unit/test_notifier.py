@@ -150,6 +150,16 @@ def test_without_the_table_each_copy_of_the_function_keeps_the_limit_by_itself()
     assert len(world.texts) == 4
 
 
+def test_a_text_that_may_have_gone_out_counts_too() -> None:
+    world = World(to_numbers=(PHONE,), max_texts_per_hour=3)
+    world.down, world.doubtful = {"dynamodb", "sqs"}, True
+    for number in range(6):
+        with pytest.raises(AwsError):
+            world.notify(record(f"{number}.log", sequencer=str(number)))
+        world.now += BREAKER_SECONDS + 1
+    assert len(world.texts) == 3
+
+
 def test_over_the_limit_texts_are_held_until_the_next_hour(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
