@@ -17,8 +17,8 @@ SECONDS = 1.0
 """How long each step to a connection may take."""
 
 FRESH_SECONDS = 5.0
-"""How long a connection is good for, since it was begun: servers hang up on who says nothing, and
-Lambda may freeze the function between its start and the first event."""
+"""How long a connection is good for, since it was begun or last used: servers hang up on who says
+nothing, and Lambda may freeze the function before the next event."""
 
 _openings: dict[tuple[str, int], "_Opening"] = {}
 _reading = threading.Lock()

@@ -6,13 +6,15 @@ boto3 would add 190 ms to a cold start, and its signing alone 47 ms; requests-aw
 import json
 import random
 import time
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 import requests
 from requests_aws4auth import AWS4Auth
 
 from handler import ahead, connections
+
+T = TypeVar("T")
 
 Service = Literal["dynamodb", "sqs"]
 
@@ -32,6 +34,12 @@ TRIES = 3
 
 SILENT_SECONDS = 30
 """How long a service that did not answer is not asked again: its silence costs everybody's time."""
+
+
+def batches(items: Sequence[T], count: int) -> Iterator[Sequence[T]]:
+    """Give so many at a time, as AWS takes them."""
+    for start in range(0, len(items), count):
+        yield items[start : start + count]
 
 
 class AwsError(Exception):

@@ -1,17 +1,17 @@
 """From the texts that are held to one summary for each phone."""
 
-import datetime
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 from handler import due, log, metrics, text
 from handler.audit import Audit
-from handler.aws import AwsError
+from handler.aws import AwsError, batches
 from handler.due import TRIED_SECONDS, Due
 from handler.ends import Ends, collected, forgiven, refused
 from handler.events import Unreadable
 from handler.notifier import SECONDS_TO_SEND
 from handler.queues import Message, Queue
+from handler.quiet import is_quiet
 from handler.refusals import Kind, Refusal
 from handler.sender import Refused, Sender
 from handler.settings import Settings
@@ -138,15 +138,11 @@ class Flusher:
             handler.aws.AwsError, handler.queues.NotQueued: A queue could not be reached. Nothing
                 is lost: what is not deleted comes back.
         """
-        if self._is_quiet():
+        if is_quiet(self._quiet, self._clock()):
             log.decision("quiet hours", measured={metrics.FLUSHES: 1})
         else:
             self._flush(seconds_left)
         self._audit.run(seconds_left)
-
-    def _is_quiet(self) -> bool:
-        moment = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
-        return bool(self._quiet and moment in self._quiet)
 
     def _flush(self, seconds_left: Callable[[], float]) -> None:
         taken = self._drain(seconds_left)
@@ -154,7 +150,7 @@ class Flusher:
         taken.delete_done(self._ends.held)
         without_end: list[Exception] = []
         for phone, dues in by_phone.items():
-            if seconds_left() < SECONDS_TO_SEND or self._is_quiet():
+            if seconds_left() < SECONDS_TO_SEND or is_quiet(self._quiet, self._clock()):
                 break
             refusal = None
             with collected(without_end):
@@ -206,10 +202,9 @@ class Flusher:
         self, dues: list[Due], refusal: Refusal, taken: "_Taken", seconds_left: Callable[[], float]
     ) -> None:
         """End what can never be texted, some at a time: what time does not suffice for stays."""
-        for start in range(0, len(dues), FAILED_AT_ONCE):
+        for some in batches(dues, FAILED_AT_ONCE):
             if seconds_left() < SECONDS_TO_SEND:
                 break
-            some = dues[start : start + FAILED_AT_ONCE]
             self._ends.fail(some, refusal)
             taken.settle(some)
             taken.delete_done(self._ends.held)

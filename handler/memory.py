@@ -8,10 +8,10 @@ import enum
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from handler.aws import Aws, AwsError
+from handler.aws import Aws, AwsError, batches
 from handler.due import Due
 
 LEASE_SECONDS = 45
@@ -153,7 +153,7 @@ class Memory:
             "ask_at": {"N": str(now + ASK_AFTER_SECONDS)},
         }
         first = dues[0].id if sid else ""
-        for some in _by(25, dues):
+        for some in batches(dues, 25):
             puts = [
                 {
                     "PutRequest": {
@@ -176,7 +176,7 @@ class Memory:
             AwsError: The table cannot be reached.
         """
         found: set[str] = set()
-        for some in _by(100, dues):
+        for some in batches(dues, 100):
             keys = [{"id": {"S": id_}} for id_ in dict.fromkeys(due.id for due in some)]
             answers = self._all(
                 "BatchGetItem",
@@ -337,8 +337,3 @@ def _why(error: AwsError) -> Claim:
     if codes[1:] == ["ConditionalCheckFailed"]:
         return Claim.OVER_LIMIT
     return Claim.CONTENDED
-
-
-def _by(count: int, dues: Sequence[Due]) -> Iterator[Sequence[Due]]:
-    for start in range(0, len(dues), count):
-        yield dues[start : start + count]

@@ -1,6 +1,5 @@
 """From an event to texts: every log file in it to every phone, each to one of three ends."""
 
-import datetime
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from handler.ends import BeingSent, Ends, collected
 from handler.events import Unreadable
 from handler.memory import HOUR_SECONDS, Claim
 from handler.queues import NotQueued
+from handler.quiet import is_quiet
 from handler.sender import Refused, Sender
 from handler.settings import Settings
 
@@ -117,7 +117,7 @@ class Notifier:
         now = self._clock()
         if self._settings.mode == "digest":
             return "digest"
-        if self._quiet and datetime.datetime.fromtimestamp(now, datetime.UTC) in self._quiet:
+        if is_quiet(self._quiet, now):
             return "quiet hours"
         if now < max(self._refusing_until.get(whom, 0) for whom in (phone, EVERYBODY)):
             return "Twilio refuses"

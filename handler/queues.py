@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from handler.aws import Aws
+from handler.aws import Aws, batches
 
 BATCH = 10
 """What SQS takes or gives at once."""
@@ -41,11 +41,8 @@ class Queue:
             NotQueued: SQS did not take all of them.
             handler.aws.AwsError: SQS could not be reached.
         """
-        for start in range(0, len(bodies), BATCH):
-            entries = [
-                {"Id": str(number), "MessageBody": body}
-                for number, body in enumerate(bodies[start : start + BATCH])
-            ]
+        for some in batches(bodies, BATCH):
+            entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(some)]
             for _ in range(2):
                 # The answer is a success even if some entries are refused: they stand in `Failed`.
                 answer = self._aws.call(
@@ -93,10 +90,10 @@ class Queue:
             handler.aws.AwsError: SQS could not be reached.
         """
         left = 0
-        for start in range(0, len(messages), BATCH):
+        for some in batches(messages, BATCH):
             entries = [
                 {"Id": str(number), "ReceiptHandle": message.receipt}
-                for number, message in enumerate(messages[start : start + BATCH])
+                for number, message in enumerate(some)
             ]
             answer = self._aws.call(
                 "sqs", "DeleteMessageBatch", {"QueueUrl": self._url, "Entries": entries}

@@ -47,3 +47,8 @@ class QuietHours:
         if self.start < self.end:
             return self.start <= local < self.end
         return local >= self.start or local < self.end
+
+
+def is_quiet(hours: QuietHours | None, now: float) -> bool:
+    """Say whether nobody is texted now, in seconds since the epoch; never without quiet hours."""
+    return hours is not None and datetime.datetime.fromtimestamp(now, datetime.UTC) in hours

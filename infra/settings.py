@@ -65,7 +65,7 @@ class Settings:
         """
         read = _Reader(pulumi.Config())
         settings = cls(
-            twilio_account_sid=read.sid("twilioAccountSid", "AC"),
+            twilio_account_sid=read.sid("twilioAccountSid", "AC", required=True),
             twilio_secret=read.secret("twilioSecret"),
             twilio_api_key_sid=read.sid("twilioApiKeySid", "SK"),
             twilio_api_url=read.url("twilioApiUrl"),
@@ -141,9 +141,9 @@ class _Reader:
                 + "\n".join(self._mistakes)
             )
 
-    def sid(self, key: str, kind: str) -> str:
+    def sid(self, key: str, kind: str, *, required: bool = False) -> str:
         remedy = f"{key} {kind}..."
-        value = self._text(key, remedy, required=kind == "AC").strip()
+        value = self._text(key, remedy, required=required).strip()
         if value and not re.fullmatch(kind + "[0-9a-fA-F]{32}", value):
             what = f"is not the SID of {SID_OF[kind]}, {kind} and 32 hexadecimal digits"
             other = SID_OF.get(value[:2], "")
@@ -260,11 +260,12 @@ class _Reader:
                 QuietHours.parse(value, datetime.UTC)
         except ValueError as error:
             self._mistake(key, f"is {error}", remedy)
+            return ""
         return value
 
     def time_to_flush(self, key: str, minutes: int, quiet_hours: str) -> None:
         """See to it that no phone waits for ever: a flush in quiet hours texts nobody."""
-        if not quiet_hours or any(" quietHours:" in mistake for mistake in self._mistakes):
+        if not quiet_hours:
             return
         open_minutes = 24 * 60 - QuietHours.parse(quiet_hours, datetime.UTC).minutes
         if minutes > open_minutes:

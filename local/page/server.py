@@ -170,7 +170,7 @@ class Page:
             FunctionName=self._deployment.outputs["flushFunction"]
         )
         failed = "FunctionError" in answer
-        return "The flush failed: see make tail STACK=demo." if failed else "Flushed."
+        return f"The flush failed: see make tail STACK={DEMO}." if failed else "Flushed."
 
     def _change(self, changes: Mapping[str, str]) -> None:
         """Change the settings of both functions, as `pulumi up` would."""
