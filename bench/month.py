@@ -7,6 +7,7 @@ limit is one of an hour; the month is so many times that.
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -171,11 +172,11 @@ def _agenda(
         if scenario.burst:
             arrives = begun + (int(landed * gap) // scenario.burst) * scenario.burst
         if landed < files and arrives <= flushed + FLUSH_EVERY:
-            yield max(arrives, flushed), lambda number=landed: _land(world, number)  # type: ignore[misc]
+            yield max(arrives, flushed), functools.partial(_land, world, landed)
             landed += 1
         else:
             flushed += FLUSH_EVERY
-            yield flushed, lambda: _flush(world)
+            yield flushed, functools.partial(_flush, world)
 
 
 def _land(world: Measured, number: int) -> int:

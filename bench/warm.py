@@ -65,5 +65,5 @@ def _function(services: Services) -> Iterator[None]:
 
 def _forget() -> None:
     """Begin anew, as a new process does."""
-    for kept in (handler._notifier, connections.session, ahead._trust):  # noqa: SLF001
+    for kept in (handler._notifier, connections.session, ahead._trust):  # noqa: SLF001  # a process has no other way to begin anew
         kept.cache_clear()

@@ -75,7 +75,7 @@ class Measured(World):
         super().delivery(sid)
         return Delivery(status="delivered", phone=self.settings.to_numbers[0])
 
-    def _BatchWriteItem(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+    def _BatchWriteItem(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         answer = super()._BatchWriteItem(payload)
         ((_, requests),) = payload["RequestItems"].items()
         for request in requests:
@@ -85,7 +85,7 @@ class Measured(World):
                 self._to_audit[id_] = self.table[id_]
         return answer
 
-    def _Query(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+    def _Query(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         self._to_audit = {id_: item for id_, item in self._to_audit.items() if "audit" in item}
         whole, self.table = self.table, self._to_audit
         try:
@@ -95,14 +95,14 @@ class Measured(World):
 
     # Queues as quick with many messages as with few
 
-    def _SendMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+    def _SendMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         if payload["QueueUrl"] != self.settings.held_queue:
             return super()._SendMessageBatch(payload)
         for entry in payload["Entries"]:
             self._ready.append(Stored(entry["MessageBody"], self.now))
         return {}
 
-    def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+    def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         oldest = itertools.islice(self._taken.items(), payload["MaxNumberOfMessages"])
         for receipt, one in list(oldest):
             if one.visible_at <= self.now:
@@ -115,7 +115,7 @@ class Measured(World):
             messages.append(one.told())
         return {"Messages": messages}
 
-    def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+    def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         for entry in payload["Entries"]:
             del self._taken[entry["ReceiptHandle"]]
         return {}

@@ -16,7 +16,7 @@ from handler import ahead
 
 @functools.cache
 def session() -> requests.Session:
-    """Give the one session of this process."""
+    """Give the one session of this process. It tries nothing again: a text might go out twice."""
     # At WARNING it prints addresses, which hold the account's SID.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     made = requests.Session()
@@ -48,7 +48,7 @@ class _Connection(HTTPSConnection):
         else:
             super().connect()
 
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's own
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's own class of answers, not http.client's
         """Read the answer, which shows that the connection is alive."""
         answer = super().getresponse()
         self._used_at = time.time()
@@ -69,5 +69,5 @@ class _Adapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, *args: Any) -> None:
         """Leave the certificates to the context."""
-        super().cert_verify(conn, *args)  # type: ignore[no-untyped-call]
+        super().cert_verify(conn, *args)  # type: ignore[no-untyped-call]  # requests has no types here
         conn.ca_certs = conn.ca_cert_dir = None

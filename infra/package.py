@@ -59,7 +59,7 @@ HOLLOWED = tuple(
             r"from twilio\.rest\.api\.v2010\.account\.(?!message )\w+ import \(?\s*(\w+),?\s*\)?\n",
             r"from twilio import LeftOut as \1\n",
         ),
-        (
+        (  # what stands for each of these, and says so to whoever uses one
             r"twilio/__init__\.py",
             r"\Z",
             "class LeftOut:\n    def __init__(self, *_, **__):\n        raise NotImplementedError("
@@ -76,7 +76,7 @@ HOLLOWED = tuple(
         (r"urllib3/http2/__init__\.py", r"(?s)\A.*", ""),
         # old names of urllib3 and idna, which needs its tables for a host beyond ASCII only
         (r"requests/packages\.py", r"(?s)\A.*", ""),
-        (  # where the certificates are: see `by_subject`
+        (  # where the certificates are, see `by_subject`: a folder, which has no contents to give
             r"certifi/core\.py",
             r"(?s)\A.*",
             "import os\n\n\ndef where():\n    return os.path.dirname(__file__)\n\n\n"

@@ -32,7 +32,7 @@ class Monitor(mocks.MockMonitor):
         """Keep what the program exports."""
         if request.urn.split("::")[2] == "pulumi:pulumi:Stack":
             self.outputs = rpc.deserialize_properties(request.outputs)
-        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  # Pulumi's mocks have no types
 
 
 def config_of(settings: Mapping[str, str]) -> dict[str, str]:
@@ -88,7 +88,7 @@ def run(
         configure(
             mocks.MockSettings(
                 monitor=monitor,
-                monitor_features=set(monitor.GetDeploymentInfo(None).supportedFeatures),  # type: ignore[no-untyped-call]
+                monitor_features=set(monitor.GetDeploymentInfo(None).supportedFeatures),  # type: ignore[no-untyped-call]  # Pulumi's mocks have no types
                 engine=mocks.MockEngine(None),
                 project=PROJECT["name"],
                 stack=stack_name,

@@ -36,27 +36,27 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     # The names are gRPC's, from pulumi/proto/provider.proto.
 
-    def GetPluginInfo(self, _: Any, __: Any) -> Any:  # noqa: N802, D102
+    def GetPluginInfo(self, _: Any, __: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
         return plugin_pb2.PluginInfo(version=importlib.metadata.version("pulumi-aws"))
 
-    def CheckConfig(self, request: Any, _: Any) -> Any:  # noqa: N802, D102
+    def CheckConfig(self, request: Any, _: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
         return provider_pb2.CheckResponse(inputs=request.news)
 
-    def DiffConfig(self, _: Any, __: Any) -> Any:  # noqa: N802, D102
+    def DiffConfig(self, _: Any, __: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
 
-    def Configure(self, _: Any, __: Any) -> Any:  # noqa: N802, D102
+    def Configure(self, _: Any, __: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
         return provider_pb2.ConfigureResponse(acceptSecrets=True)
 
-    def Cancel(self, _: Any, __: Any) -> Any:  # noqa: N802, D102
+    def Cancel(self, _: Any, __: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
         return empty_pb2.Empty()
 
-    def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+    def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
         with _explained(context):
             answer = resources.invoke(self._aws, request.tok)
             return provider_pb2.InvokeResponse(**{"return": _struct(answer)})
 
-    def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def Check(self, request: Any, context: Any) -> Any:  # noqa: N802  # gRPC's name
         """Name the resource, or keep its name."""
         with _explained(context):
             named = resources.named(
@@ -64,7 +64,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             )
             return provider_pb2.CheckResponse(inputs=_struct(named))
 
-    def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802  # gRPC's name
         """Say which inputs differ, and whether AWS replaces the resource for that."""
         with _explained(context):
             before, after = _wire(request.old_inputs), _wire(request.news)
@@ -80,13 +80,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 replaces=replaces,
             )
 
-    def Create(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+    def Create(self, request: Any, context: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
         with _explained(context):
             inputs = _wire(request.properties)
             id_, state = resources.create(self._aws, request.type, request.name, plain(inputs))
             return provider_pb2.CreateResponse(id=id_, properties=_outputs(inputs, state))
 
-    def Update(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+    def Update(self, request: Any, context: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
         with _explained(context):
             inputs = _wire(request.news)
             state = resources.update(
@@ -94,13 +94,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             )
             return provider_pb2.UpdateResponse(properties=_outputs(inputs, state))
 
-    def Read(self, request: Any, _: Any) -> Any:  # noqa: N802
+    def Read(self, request: Any, _: Any) -> Any:  # noqa: N802  # gRPC's name
         """Give what the engine knows already: nothing but Pulumi changes this emulator."""
         return provider_pb2.ReadResponse(
             id=request.id, properties=request.properties, inputs=request.inputs
         )
 
-    def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802, D102
+    def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
         with _explained(context):
             state = plain(_wire(request.properties))
             resources.delete(self._aws, request.type, request.name, request.id, state)

@@ -524,7 +524,7 @@ def segments(body: str) -> int:
     return count
 
 
-def _refusal(to: str, sender: str, service: str, body: str) -> int | None:  # noqa: PLR0911
+def _refusal(to: str, sender: str, service: str, body: str) -> int | None:  # noqa: PLR0911  # one return for each refusal
     """Say by which code Twilio refuses a message, if it does."""
     if not to:
         return 21604

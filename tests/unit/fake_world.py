@@ -163,7 +163,7 @@ class World(Aws):
         if self.crash_at is not None and self.steps > self.crash_at:
             raise Crash
 
-    def _TransactWriteItems(self, payload: Any) -> None:  # noqa: N802
+    def _TransactWriteItems(self, payload: Any) -> None:  # noqa: N802  # AWS's name
         updates = [item["Update"] for item in payload["TransactItems"]]
         reasons: list[dict[str, Any]] = [{"Code": "None"} for _ in updates]
         if self.contended:
@@ -203,7 +203,7 @@ class World(Aws):
             case other:
                 raise AssertionError(other)
 
-    def _UpdateItem(self, update: Any) -> None:  # noqa: N802
+    def _UpdateItem(self, update: Any) -> None:  # noqa: N802  # AWS's name
         if not self._allowed(update):
             raise AwsError("UpdateItem", "ConditionalCheckFailedException", {})
         item = self.table.setdefault(update["Key"]["id"]["S"], {})
@@ -229,7 +229,7 @@ class World(Aws):
                 raise AssertionError(other)
         item["expires"] = values[":expires"]
 
-    def _BatchWriteItem(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+    def _BatchWriteItem(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         (requests,) = payload["RequestItems"].values()
         assert len(requests) <= 25
         ids = [request["PutRequest"]["Item"]["id"]["S"] for request in requests]
@@ -239,7 +239,7 @@ class World(Aws):
             self.table[item["id"]["S"]] = dict(item)
         return {"UnprocessedItems": {}}
 
-    def _BatchGetItem(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+    def _BatchGetItem(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         ((table, wanted),) = payload["RequestItems"].items()
         assert len(wanted["Keys"]) <= 100
         found = [
@@ -249,7 +249,7 @@ class World(Aws):
         ]
         return {"Responses": {table: found}, "UnprocessedKeys": {}}
 
-    def _Query(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+    def _Query(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         assert payload["KeyConditionExpression"] == "audit = :due AND ask_at <= :now"
         values = payload["ExpressionAttributeValues"]
         now = int(values[":now"]["N"])
@@ -261,7 +261,7 @@ class World(Aws):
         found.sort(key=lambda item: int(item["ask_at"]["N"]))
         return {"Items": found[: payload["Limit"]]}
 
-    def _SendMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+    def _SendMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         assert 0 < len(payload["Entries"]) <= 10
         failed = []
         for entry in payload["Entries"]:
@@ -272,7 +272,7 @@ class World(Aws):
                 self.queues[payload["QueueUrl"]].append(Stored(entry["MessageBody"], self.now))
         return {"Failed": failed}
 
-    def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+    def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         visible = [one for one in self.queues[payload["QueueUrl"]] if one.visible_at <= self.now]
         taken = visible[: payload["MaxNumberOfMessages"]]
         for one in taken:
@@ -280,7 +280,7 @@ class World(Aws):
             one.received += 1
         return {"Messages": [one.told() for one in taken]}
 
-    def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+    def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         receipts = {entry["ReceiptHandle"] for entry in payload["Entries"]}
         assert 0 < len(receipts) <= 10
         queue = self.queues[payload["QueueUrl"]]

@@ -30,7 +30,7 @@ class Server(http.server.ThreadingHTTPServer):
     def handle_error(self, *who: object) -> None:
         """Say nothing of a client that hangs up, as one does that does not trust this server."""
         if not isinstance(sys.exception(), OSError):
-            super().handle_error(*who)  # type: ignore[arg-type]
+            super().handle_error(*who)  # type: ignore[arg-type]  # handed on as they came
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -1,5 +1,6 @@
 """What is held becomes one summary for each phone, and is deleted only then."""
 
+import datetime
 import itertools
 import json
 import tracemalloc
@@ -217,11 +218,11 @@ def test_a_run_takes_no_more_than_it_has_room_for(
 class Heap(World):
     """A queue too long to look through for each message: what is taken is gone at once."""
 
-    def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+    def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         taken, self.held[:] = self.held[-10:], self.held[:-10]
         return {"Messages": [one.told() | {"ReceiptHandle": "r" * 400} for one in taken]}
 
-    def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802
+    def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         return {}
 
 
@@ -419,14 +420,14 @@ def test_a_summary_takes_two_segments_at_most(files: list[Any]) -> None:
 
 @given(st.lists(st.sampled_from(["app/a", "db/b", "c", "x/y/z", "long" * 20 + "/a"]), min_size=2))
 def test_the_counts_of_a_summary_add_up(keys: list[str]) -> None:
-    body = summarize([log_file(key) for key in keys], TIME.tzinfo)  # type: ignore[arg-type]
+    body = summarize([log_file(key) for key in keys], datetime.UTC)
     places = body.partition("UTC: ")[2].partition(". Last")[0].split(", ")
     assert sum(int(place.rsplit(" ", 1)[1]) for place in places) == len(keys)
 
 
 def test_many_folders_are_told_with_the_rest_in_one_number() -> None:
     files = [log_file(f"folder{number}/a.log") for number in range(9) for _ in range(9 - number)]
-    assert summarize(files, TIME.tzinfo) == (  # type: ignore[arg-type]
+    assert summarize(files, datetime.UTC) == (
         "45 more logs since 23 Nov 14:05 UTC: folder0/ 9, folder1/ 8, folder2/ 7, folder3/ 6, "
         "folder4/ 5, elsewhere 10. Last: folder0/a.log"
     )
@@ -434,6 +435,6 @@ def test_many_folders_are_told_with_the_rest_in_one_number() -> None:
 
 def test_the_latest_is_the_latest_and_since_is_the_earliest() -> None:
     files = [log_file(f"{minute}.log", time=TIME.replace(minute=minute)) for minute in (30, 59, 10)]
-    body = summarize(files, TIME.tzinfo)  # type: ignore[arg-type]
+    body = summarize(files, datetime.UTC)
     assert "since 23 Nov 14:10 UTC" in body
     assert body.endswith("Last: 59.log")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from local.program import PROJECT
 from tests.unit.recorded import SETTINGS, Recorded, Resource, record
 
 # What holds logs or texts, or remembers them: to replace one of these loses something.
@@ -64,8 +65,6 @@ def inputs(resource: Resource) -> dict[str, str]:
 
 
 def test_every_setting_is_tried(before: Recorded) -> None:
-    from local.program import PROJECT  # noqa: PLC0415
-
     others = {"messagingServiceSid", "existingBucket"}  # they take another one's place: see below
     assert CHANGES.keys() | others == PROJECT["config"].keys()
 
