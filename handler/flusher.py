@@ -34,6 +34,18 @@ class _Open:
         self.left = 0
 
 
+class _Waiting:
+    """A text that has no end yet, and the messages that hold it.
+
+    S3 and EventBridge both tell of one file, at slightly different times: one file is what has one
+    identity.
+    """
+
+    def __init__(self, due: Due) -> None:
+        self.due = due
+        self.messages: list[_Open] = []
+
+
 class _Taken:
     """What one run has taken from the queue, until each text has an end.
 
@@ -49,13 +61,13 @@ class _Taken:
         self.left = 0
         self.all = True
         self._oldest = 0.0
-        self._waiting: dict[Due, list[_Open]] = {}
+        self._waiting: dict[str, _Waiting] = {}  # by the identity of the text
         self._done: list[Message] = []
 
     @property
     def dues(self) -> list[Due]:
         """The texts that have no end yet, each once."""
-        return list(self._waiting)
+        return [waiting.due for waiting in self._waiting.values()]
 
     def add(self, message: Message, dues: Iterable[Due]) -> None:
         """Take a message, with the texts that are to be told of."""
@@ -65,14 +77,14 @@ class _Taken:
         for wanted in dues:
             opened.left += 1
             self._oldest = max(self._oldest, wanted.file.age(self._at))
-            self._waiting.setdefault(wanted, []).append(opened)
+            self._waiting.setdefault(wanted.id, _Waiting(wanted)).messages.append(opened)
         if not opened.left:
             self._done.append(message)
 
     def settle(self, dues: Iterable[Due]) -> None:
         """Take note that texts have an end."""
         for wanted in dues:
-            for one in self._waiting.pop(wanted):
+            for one in self._waiting.pop(wanted.id).messages:
                 one.left -= 1
                 if not one.left:
                     self._done.append(one.message)
@@ -83,7 +95,7 @@ class _Taken:
         return [
             wanted
             for wanted in dues
-            if any(one.message.sent_at < since for one in self._waiting[wanted])
+            if any(one.message.sent_at < since for one in self._waiting[wanted.id].messages)
         ]
 
     def delete_done(self, held: Queue) -> None:
@@ -103,7 +115,7 @@ class _Taken:
         """
         if not self.all:
             return self._oldest
-        return max((wanted.file.age(self._at) for wanted in self._waiting), default=0)
+        return max((wanted.file.age(self._at) for wanted in self.dues), default=0)
 
 
 class Flusher:

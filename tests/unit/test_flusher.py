@@ -79,6 +79,28 @@ def test_what_sqs_delivers_twice_is_told_once(world: World) -> None:
     assert world.held == []
 
 
+def test_one_file_of_which_s3_and_eventbridge_told_is_one_text_about_that_file() -> None:
+    """Both have its bucket, key and sequencer; only one of them has a fraction of a second."""
+    world = World(to_numbers=(PHONE,))
+    for time in (TIME, TIME.replace(microsecond=120_000)):
+        file = log_file("a.log", time=time, sequencer="0A1B2C")
+        world.held.append(Stored(due.to_message(Due(file, PHONE), "digest"), world.now))
+    world.flush()
+    assert [body for _, _, body in world.texts] == [
+        "New log a.log, 1.2 MB, 23 Nov 14:05 UTC in logs-1a2b3c4"
+    ]
+    assert world.held == []
+
+
+def test_two_events_of_one_file_count_once_in_a_summary(world: World) -> None:
+    again = record("app/a.log", eventTime="2026-11-23T14:05:10Z")
+    event = {"requestContext": {}, "requestPayload": {"Records": [again]}}
+    world.held.append(Stored(json.dumps(event), world.now))
+    world.flush()
+    assert [body.split()[0] for _, _, body in world.texts] == ["3", "3"]
+    assert world.held == []
+
+
 def test_what_twilio_does_not_take_stays_and_is_told_once_it_does(world: World) -> None:
     world.refuses = lambda _: NO_CONNECTION
     for _ in range(5):
