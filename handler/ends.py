@@ -2,7 +2,8 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from handler import due, log, metrics
 from handler.aws import AwsError
@@ -64,18 +65,23 @@ class Ends:
 
     def fail(self, dues: Sequence[Due], refusal: Refusal) -> None:
         """End texts that no retry will mend, with Twilio's reason."""
-        self.failed.send(
-            [due.to_message(wanted, refusal.kind, **refusal.details) for wanted in dues]
-        )
+        self._fail(dues, {metrics.FAILED: 1}, reason=refusal.kind, **refusal.details)
+
+    def fail_unexpected(self, dues: Sequence[Due], error: Exception) -> None:
+        """End texts that met an exception which this program did not foresee."""
+        measured = {metrics.FAILED: 1, metrics.UNEXPECTED: 1}
+        self._fail(dues, measured, **unexpected(error))
+
+    def _fail(self, dues: Sequence[Due], measured: Mapping[Metric, float], **details: str) -> None:
+        self.failed.send([due.to_message(wanted, **details) for wanted in dues])
         for wanted in dues:
             log.decision(
                 "failed",
                 level="ERROR",
                 file=wanted.file,
                 phone=wanted.phone,
-                measured={metrics.FAILED: 1},
-                reason=refusal.kind,
-                **refusal.details,
+                measured=measured,
+                **details,
             )
         with forgiven(len(dues)):
             self.memory.settle(dues, State.FAILED)
@@ -102,6 +108,35 @@ def refused(refusal: Refusal | None) -> dict[Metric, float]:
     """Count a refusal of what only an operator can mend."""
     ours = refusal and refusal.kind in {Kind.SETTINGS, Kind.DESTINATION}
     return {metrics.SETTINGS_REFUSED: 1} if ours else {}
+
+
+def unexpected(error: Exception) -> dict[str, Any]:
+    """Describe an unforeseen exception by its class alone: its message may hold a phone number."""
+    return {
+        "reason": "unexpected",
+        "code": type(error).__name__,
+        "meaning": "an error that this program does not know",
+    }
+
+
+@contextlib.contextmanager
+def survived(phone: str | None = None, **details: str) -> Iterator[None]:
+    """Count and log an unforeseen exception, and go on: for what needs no other end.
+
+    Args:
+        phone: The phone it is about.
+        details: What the line says besides, such as the SID of a text.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
+        log.decision(
+            "unexpected",
+            level="ERROR",
+            phone=phone,
+            measured={metrics.UNEXPECTED: 1},
+            **(unexpected(error) | details),
+        )
 
 
 @contextlib.contextmanager

@@ -69,6 +69,9 @@ SETTINGS_REFUSED = Metric("SettingsRefused")
 FAILED_OPEN = Metric("ClaimsFailedOpen")
 """Texts that the table could not be asked about, or told of: they may go out twice."""
 
+UNEXPECTED = Metric("UnexpectedErrors")
+"""Exceptions that this program did not foresee: each stopped one text, message or report only."""
+
 DELIVERED = Metric("TextsDelivered")
 """Texts that arrived, as Twilio said later."""
 
@@ -77,7 +80,8 @@ UNDELIVERED = Metric("TextsUndelivered", by="code")
 
 ALL = (
     LOG_FILES, DUPLICATES, ACCEPTED, SEGMENTS, SECONDS_TO_TEXT, HELD, SECONDS_HELD, FLUSHES,
-    BACKLOG, BACKLOG_AGE, FAILED, SETTINGS_REFUSED, FAILED_OPEN, DELIVERED, UNDELIVERED,
+    BACKLOG, BACKLOG_AGE, FAILED, SETTINGS_REFUSED, FAILED_OPEN, UNEXPECTED, DELIVERED,
+    UNDELIVERED,
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from handler import events, log, metrics, text
 from handler.aws import AwsError
 from handler.due import Due
-from handler.ends import BeingSent, Ends, collected
+from handler.ends import BeingSent, Ends, collected, survived
 from handler.events import Unreadable
 from handler.memory import HOUR_SECONDS, Claim
 from handler.queues import NotQueued
@@ -67,9 +67,18 @@ class Notifier:
             log.decision("seen", file=item, measured={metrics.LOG_FILES: 1})
             for phone in self._settings.to_numbers:
                 with collected(without_end):
-                    self._tell(Due(item, phone), seconds_left)
+                    self._tell_or_fail(Due(item, phone), seconds_left)
         if without_end:
             raise without_end[0]
+
+    def _tell_or_fail(self, wanted: Due, seconds_left: Callable[[], float]) -> None:
+        """Text one phone about one file. An exception that nobody foresaw fails that text only."""
+        try:
+            self._tell(wanted, seconds_left)
+        except (AwsError, NotQueued, BeingSent):
+            raise
+        except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
+            self._ends.fail_unexpected([wanted], error)
 
     def _tell(self, wanted: Due, seconds_left: Callable[[], float]) -> None:
         reason = self._why_not_now(wanted.phone, seconds_left)
@@ -140,18 +149,21 @@ class Notifier:
         except Refused as error:
             refusal = error.refusal
         else:
-            log.decision(
-                "sent",
-                file=wanted.file,
-                phone=wanted.phone,
-                measured={
-                    metrics.ACCEPTED: 1,
-                    metrics.SEGMENTS: text.segments(body),
-                    metrics.SECONDS_TO_TEXT: wanted.file.age(self._clock()),
-                },
-                sid=sid,
-            )
-            self._ends.remember_sent([wanted], sid)
+            # Accepted: whatever happens now, it must not be sent again.
+            with survived(phone=wanted.phone, sid=sid):
+                log.decision(
+                    "sent",
+                    file=wanted.file,
+                    phone=wanted.phone,
+                    measured={
+                        metrics.ACCEPTED: 1,
+                        metrics.SEGMENTS: text.segments(body),
+                        metrics.SECONDS_TO_TEXT: wanted.file.age(self._clock()),
+                    },
+                    sid=sid,
+                )
+            with survived(phone=wanted.phone, sid=sid):
+                self._ends.remember_sent([wanted], sid)
             return
         if refusal.kind.passes:
             whom = EVERYBODY if refusal.kind.meets_all else wanted.phone

@@ -167,6 +167,14 @@ def alarms(
             section="too-many-texts",
         ),
         Alarm(
+            name="unexpected",
+            metric=metrics.UNEXPECTED.name,
+            dimensions=dimensions,
+            means="The program met an error that it does not know. All other texts went on.",
+            to_do="make tail shows its class; make redrive repeats what failed.",
+            section="something-is-in-failed",
+        ),
+        Alarm(
             name="segments",
             metric=metrics.SEGMENTS.name,
             dimensions=dimensions,

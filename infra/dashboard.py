@@ -154,6 +154,7 @@ def body(
                     "Trouble",
                     ours(metrics.SETTINGS_REFUSED),
                     ours(metrics.FAILED_OPEN),
+                    ours(metrics.UNEXPECTED),
                     ours(metrics.FLUSHES),
                 ),
                 graph("Milliseconds of the functions", *of_functions("Duration", "p99")),

@@ -60,6 +60,11 @@ EMBEDDED = {
 }
 
 
+def what_nobody_foresaw(_phone: str) -> None:
+    """Raise what no part of the handler expects."""
+    raise RuntimeError
+
+
 def whatever_happens() -> None:
     """Let everything happen that is measured."""
     world = World(to_numbers=(PHONE,), max_texts_per_hour=1)
@@ -75,6 +80,10 @@ def whatever_happens() -> None:
     world.all_is_well()
     world.down.add("dynamodb")
     world.notify(record("d.log"))
+    world.all_is_well()
+    world.now += 3600
+    world.refuses = what_nobody_foresaw
+    world.notify(record("e.log"))
     world.all_is_well()
     world.now += ASK_AFTER_SECONDS
     first, second = (f"SM{number:032x}" for number in (1, 2))

@@ -10,7 +10,7 @@ from handler import log
 from handler.aws import AwsError
 from handler.due import Due
 from handler.ends import BeingSent
-from handler.events import Unreadable
+from handler.events import LogFile, Unreadable
 from handler.memory import LEASE_SECONDS
 from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
 from handler.queues import NotQueued
@@ -283,6 +283,49 @@ def test_what_sqs_refuses_in_its_answer_is_sent_again_and_then_raised() -> None:
     world.refused_entries = 2
     with pytest.raises(NotQueued, match="InternalError"):
         world.notify(record("b.log"))
+
+
+def test_an_exception_that_nobody_foresaw_fails_one_text_and_stops_no_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+
+    def unforeseen(phone: str) -> None:
+        if phone == PHONE:
+            raise RuntimeError(f"of {phone}")
+
+    world.refuses = unforeseen
+    world.notify(record("a.log"))
+    assert phones(world) == [OTHER_PHONE]
+    failed, _ = lines(capsys)
+    assert (failed["outcome"], failed["reason"], failed["code"]) == (
+        "failed",
+        "unexpected",
+        "RuntimeError",
+    )
+    assert failed["UnexpectedErrors"] == 1
+    assert PHONE not in json.dumps(failed)
+    assert [one.phone for one in world.on(world.failed)] == [PHONE]
+    assert "RuntimeError" in world.failed[0].body
+    world.all_is_well()
+    world.redrive()
+    world.flush()
+    assert phones(world) == [OTHER_PHONE, PHONE]
+
+
+def test_a_text_that_twilio_accepted_is_sent_whatever_happens_afterwards(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(to_numbers=(PHONE,))
+    monkeypatch.setattr(LogFile, "age", lambda _file, _now: 1 // 0)
+    world.notify(record("a.log"))
+    world.notify(record("a.log"))
+    assert [(outcome, reason) for outcome, _, reason in outcomes(capsys)] == [
+        ("unexpected", "unexpected"),
+        ("duplicate", None),
+    ]
+    assert phones(world) == [PHONE]
+    assert world.failed == []
 
 
 def test_an_unreadable_record_fails_as_it_came_and_stops_no_other(

@@ -110,6 +110,7 @@ def test_nobody_hears_of_a_stack_that_has_just_been_made(program: Recorded) -> N
         (("AWS/Lambda", "Throttles"), 1, {"notify-throttled"}),
         (ours(metrics.FLUSHES), None, {"flush-silent"}),
         (ours(metrics.FAILED_OPEN), 1, {"claims-failing-open"}),
+        (ours(metrics.UNEXPECTED), 1, {"unexpected"}),
         (ours(metrics.SEGMENTS), 1001, {"segments"}),
     ],
 )
@@ -124,7 +125,7 @@ def test_every_alarm_is_among_those_above(program: Recorded) -> None:
     assert named(program).keys() == {
         "failed", "held-too-old", "settings-refused", "undelivered", "notify-errors",
         "notify-lost", "notify-throttled", "flush-errors", "flush-silent", "claims-failing-open",
-        "segments",
+        "unexpected", "segments",
     }  # fmt: skip
 
 
