@@ -1,6 +1,7 @@
 """What an operator is told at once: each alarm with what it means and what to do next."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -17,6 +18,10 @@ SILENT_FLUSHES = 3
 """How many flushes in a row may be missing."""
 
 
+_MAKE = re.compile(r"\bmake (status|smoke|redrive|flush|tail)\b")
+_PULUMI = re.compile(r"\bpulumi (config set|\w+)")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Alarm:
     """One alarm, over one metric. Without data it is quiet, unless it is about silence.
@@ -31,7 +36,7 @@ class Alarm:
         above: The alarm is on when the metric is above this.
         silence: After how many periods without any data it is on, instead; 0 for never.
         means: What has happened.
-        to_do: What to do next.
+        to_do: What to do next; its commands without the stack, which the description adds.
         section: The section of the runbook that says more.
     """
 
@@ -49,7 +54,11 @@ class Alarm:
 
     def description(self, stack: str) -> str:
         """Say what an e-mail about it is to say."""
-        return f"{stack}: {self.means} {self.to_do} See {RUNBOOK}#{self.section}"
+        name = stack.rpartition("/")[2]
+        # Whoever reads it may work on another stack: a pasted command must act on this one.
+        to_do = _MAKE.sub(rf"\g<0> STACK={name}", self.to_do)
+        to_do = _PULUMI.sub(rf"\g<0> --stack {name}", to_do)
+        return f"{stack}: {self.means} {to_do} See {RUNBOOK}#{self.section}"
 
 
 def alarms(

@@ -146,6 +146,15 @@ def test_an_alarm_says_what_it_means_what_to_do_and_where_to_read_on(program: Re
         assert len(description) <= 1024
 
 
+def test_each_command_that_an_alarm_tells_names_its_stack() -> None:
+    asked = record({**SETTINGS, "alarmEmail": "on-call@example.com"}, stack_name="prod")
+    told = [alarm.inputs["alarmDescription"] for alarm in named(asked).values()]
+    commands = [one for text in told for one in re.findall(r"(?:make|pulumi) [a-z][^,;.&]*", text)]
+    assert len(commands) > 8
+    for command in commands:
+        assert re.match(r"make \w+ STACK=prod\b|pulumi [a-z ]+ --stack prod\b", command), command
+
+
 def test_alarms_go_to_a_topic_that_only_cloudwatch_of_this_account_may_publish_to(
     program: Recorded,
 ) -> None:
