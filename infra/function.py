@@ -20,6 +20,12 @@ MEMORY_MB = 256
 TIMEOUT_SECONDS = 60
 LOG_RETENTION_DAYS = 30
 
+STALE_AFTER_SECONDS = 6 * 60 * 60
+"""The longest that Lambda keeps an event that it cannot run.
+
+Source: https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html
+"""
+
 
 class FunctionOptions(TypedDict):
     """What a `PythonFunction` needs besides its name and its handler."""
@@ -32,6 +38,9 @@ class FunctionOptions(TypedDict):
 
     timeout_seconds: NotRequired[int]
     """How long one event may take; a minute if it is not said."""
+
+    stale_after_seconds: NotRequired[int]
+    """How long an event may wait while AWS runs no more functions; six hours if it is not said."""
 
     environment: NotRequired[Mapping[str, pulumi.Input[str]]]
     """Its environment variables."""
@@ -116,6 +125,7 @@ class PythonFunction(pulumi.ComponentResource):
         aws.lambda_.FunctionEventInvokeConfig(
             name,
             function_name=self.function.name,
+            maximum_event_age_in_seconds=options.get("stale_after_seconds", STALE_AFTER_SECONDS),
             maximum_retry_attempts=2 if failed else 0,
             destination_config={"on_failure": {"destination": failed.arn}} if failed else None,
             opts=child,

@@ -9,6 +9,14 @@ from infra import policy
 from infra.function import FunctionOptions, Handler, PythonFunction
 
 
+STALE_AFTER_SECONDS = 60
+"""How long a run may wait for AWS to start it: the least that Lambda and the scheduler take.
+
+Otherwise the runs that AWS throttles queue up for six hours, and then all run at once.
+Source: https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html
+"""
+
+
 class Schedule(pulumi.ComponentResource):
     """A plain Python function, run by Lambda every few minutes.
 
@@ -41,6 +49,7 @@ class Schedule(pulumi.ComponentResource):
         """
         super().__init__("s3logs:infra:Schedule", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        options.setdefault("stale_after_seconds", STALE_AFTER_SECONDS)
         self.function = PythonFunction(name, handler, opts=child, **options).function
         role = aws.iam.Role(
             f"{name}-schedule",
@@ -61,7 +70,10 @@ class Schedule(pulumi.ComponentResource):
                 "arn": self.function.arn,
                 "role_arn": role.arn,
                 # The next run does what this one did not.
-                "retry_policy": {"maximum_retry_attempts": 0},
+                "retry_policy": {
+                    "maximum_event_age_in_seconds": STALE_AFTER_SECONDS,
+                    "maximum_retry_attempts": 0,
+                },
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
         )

@@ -374,6 +374,7 @@ def _put_invoke_config(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
     destination = inputs.get("destinationConfig") or {}
     aws["lambda"].put_function_event_invoke_config(
         FunctionName=inputs["functionName"],
+        MaximumEventAgeInSeconds=inputs.get("maximumEventAgeInSeconds", 6 * 60 * 60),
         MaximumRetryAttempts=inputs.get("maximumRetryAttempts", 2),
         DestinationConfig=_pascal(destination),
     )

@@ -178,6 +178,19 @@ def test_flush_runs_every_few_minutes(program: Recorded) -> None:
     assert asked.inputs["scheduleExpression"] == "rate(1 minute)"
 
 
+def test_a_flush_that_aws_throttles_does_not_queue_up(program: Recorded) -> None:
+    """Lambda keeps what it throttles for six hours, unless it is told otherwise."""
+    target = program.the("Schedule", "flush").inputs["target"]
+    assert target["retryPolicy"] == {"maximumEventAgeInSeconds": 60, "maximumRetryAttempts": 0}
+    flush = program.the("FunctionEventInvokeConfig", "flush").inputs
+    assert (flush["maximumEventAgeInSeconds"], flush["maximumRetryAttempts"]) == (60, 0)
+
+
+def test_an_event_that_aws_throttles_waits_as_long_as_lambda_keeps_it(program: Recorded) -> None:
+    notify = program.the("FunctionEventInvokeConfig", "notify").inputs
+    assert notify["maximumEventAgeInSeconds"] == 6 * 60 * 60
+
+
 def test_what_a_flush_took_is_its_own_until_it_has_ended(program: Recorded) -> None:
     flush = program.the("Function", "flush").inputs
     assert program.the("Queue", "texts-held").inputs["visibilityTimeoutSeconds"] > flush["timeout"]
