@@ -5,6 +5,47 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+# Everything else that S3 tells of, which is no new log. Any name beyond these is unreadable, since
+# it might mean one. Sources, in this order:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
+# (here without what follows the colon) and
+# https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-s3.html
+_IGNORED_NAMES = frozenset(
+    {
+        "ObjectRemoved",
+        "ObjectRestore",
+        "ObjectTagging",
+        "ObjectAcl",
+        "ObjectAnnotation",
+        "ObjectRetention",
+        "ReducedRedundancyLostObject",
+        "Replication",
+        "LifecycleExpiration",
+        "LifecycleTransition",
+        "IntelligentTiering",
+    }
+)
+_IGNORED_DETAIL_TYPES = frozenset(
+    {
+        "Object Deleted",
+        "Object Restore Initiated",
+        "Object Restore Completed",
+        "Object Restore Expired",
+        "Object Tags Added",
+        "Object Tags Deleted",
+        "Object ACL Updated",
+        "Object Storage Class Changed",
+        "Object Access Tier Changed",
+        "Async Copy Completion",
+    }
+)
+
+_SIZES = 2**63
+"""A size beyond is no object's, and too much to calculate with."""
+
+_YEARS = range(2006, 9999)
+"""From S3's first year on. Neither end can leave Python's range in any time zone."""
+
 
 class LogFile(NamedTuple):
     """A log file that landed in the bucket, as its S3 event describes it.
@@ -35,6 +76,11 @@ class LogFile(NamedTuple):
         """The last part of the key: `web.log` of `app/web.log`."""
         return self.key.rstrip("/").rpartition("/")[2] or self.key
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is the empty object that a console or a mounted bucket makes of a folder."""
+        return self.key.endswith("/") and self.size == 0
+
 
 class Unreadable(NamedTuple):
     """A record, or a whole event, that is none of the shapes known here.
@@ -53,21 +99,22 @@ def read(event: object) -> Iterator[LogFile | Unreadable]:
 
     The shapes: S3's notification; S3's `s3:TestEvent`, which tells nothing and yields nothing; what
     EventBridge makes of S3's events; and the envelope in which Lambda sends an event that it gave
-    up on to the on-failure destination (`requestPayload`), so that redriving one works. Records of
-    other event types than the creation of an object yield nothing.
+    up on to the on-failure destination (`requestPayload`), so that redriving one works. Events that
+    S3 sends when no object was created yield nothing.
     Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
     and https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
     """
+    # A loop, since an event that fails after each redrive comes in an envelope of envelopes.
+    while isinstance(event, dict) and event.keys() >= {"requestContext", "requestPayload"}:
+        event = event["requestPayload"]
     match event:
         case {"Records": list(records)}:
             for record in records:
                 yield from _read_one(record, _read_record)
-        case {"source": "aws.s3", "detail": dict(detail), "time": time}:
-            yield from _read_one(event, lambda _: _read_detail(detail, time))
+        case {"source": "aws.s3", "detail": dict()}:
+            yield from _read_one(event, _read_bridged)
         case {"Event": "s3:TestEvent"}:
             pass
-        case {"requestContext": _, "requestPayload": payload}:
-            yield from read(payload)
         case _:
             yield Unreadable(reason="not an event of S3", record=event)
 
@@ -77,60 +124,107 @@ def _read_one(
 ) -> Iterator[LogFile | Unreadable]:
     try:
         file = reader(record)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         yield Unreadable(reason=_reason(error), record=record)
     else:
         if file:
             yield file
 
 
-def _read_detail(detail: Mapping[str, Any], time: str) -> LogFile:
-    """Read what EventBridge says of an object. Its key is as it is, not encoded."""
-    described = detail["object"]
-    size = described.get("size")
-    return LogFile(
-        bucket=_text(detail["bucket"]["name"]),
-        key=_text(described["key"]),
-        size=size if isinstance(size, int) and size >= 0 else None,
-        time=_moment(time),
-        version=described.get("version-id") or "",
-        sequencer=described.get("sequencer") or f"{described.get('etag', '')} {time}",
+def _read_bridged(event: Mapping[str, Any]) -> LogFile | None:
+    """Read what EventBridge makes of an event of S3; None if no object was created.
+
+    The key is as it is, not encoded.
+    """
+    if event["detail-type"] in _IGNORED_DETAIL_TYPES:
+        return None
+    if event["detail-type"] != "Object Created":
+        raise ValueError("its detail-type is not known here")
+    described = event["detail"]["object"]
+    return _log_file(
+        bucket=event["detail"]["bucket"]["name"],
+        key=described["key"],
+        size=described.get("size"),
+        time=event["time"],
+        version=described.get("version-id"),
+        sequencer=described.get("sequencer"),
+        tag=described.get("etag"),
     )
 
 
-def _moment(time: str) -> datetime.datetime:
-    moment = datetime.datetime.fromisoformat(time)
-    return moment.astimezone(datetime.UTC) if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
-
-
 def _read_record(record: Mapping[str, Any]) -> LogFile | None:
-    """Read one record of S3's notification; None if it is not about the creation of an object."""
+    """Read one record of S3's notification; None if no object was created."""
     if record["eventSource"] != "aws:s3":
         raise ValueError("its eventSource is not aws:s3")
     # Minor versions add fields and come often (2.6 in 2026); only a major one may break.
     if record["eventVersion"].split(".")[0] != "2":
         raise ValueError("its eventVersion is not 2.x")
-    if not record["eventName"].startswith("ObjectCreated:"):
+    family, colon, _ = record["eventName"].partition(":")
+    if family in _IGNORED_NAMES:
         return None
+    if family + colon != "ObjectCreated:":
+        raise ValueError("its eventName is not known here")
     described = record["s3"]["object"]
-    # S3 form-encodes the key in its notifications: `a b+c` arrives as `a+b%2Bc`. Decoded once.
-    key = urllib.parse.unquote_plus(described["key"])
-    size = described.get("size")
-    return LogFile(
-        bucket=_text(record["s3"]["bucket"]["name"]),
-        key=_text(key),
-        size=size if isinstance(size, int) and size >= 0 else None,
-        time=_moment(record["eventTime"]),
-        version=described.get("versionId") or "",
-        sequencer=described.get("sequencer")
-        or f"{described.get('eTag', '')} {record['eventTime']}",
+    return _log_file(
+        bucket=record["s3"]["bucket"]["name"],
+        # S3 form-encodes the key in its notifications: `a b+c` arrives as `a+b%2Bc`. Decoded once.
+        key=urllib.parse.unquote_plus(described["key"]),
+        size=described.get("size"),
+        time=record["eventTime"],
+        version=described.get("versionId"),
+        sequencer=described.get("sequencer"),
+        tag=described.get("eTag"),
     )
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
+def _log_file(
+    *,
+    bucket: object,
+    key: object,
+    size: object,
+    time: object,
+    version: object,
+    sequencer: object,
+    tag: object,
+) -> LogFile:
+    """Check what an event says of an object.
+
+    Raises:
+        TypeError, ValueError: A field that a file cannot do without is missing or of another kind.
+    """
+    version, sequencer, tag = (_optional(value) for value in (version, sequencer, tag))
+    if not isinstance(bucket, str) or not isinstance(key, str) or not bucket or not key:
         raise ValueError("its bucket or key is missing")
+    return LogFile(
+        bucket=bucket,
+        key=key,
+        size=size if type(size) is int and 0 <= size < _SIZES else None,
+        time=_moment(time),
+        # S3 calls the version of an object without versions "null", where it names one at all.
+        version="" if version == "null" else version,
+        sequencer=sequencer or f"{tag} {time}",
+    )
+
+
+def _optional(value: object) -> str:
+    """Give a field that may be missing; "" if it is."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError
     return value
+
+
+def _moment(time: object) -> datetime.datetime:
+    if not isinstance(time, str):
+        raise TypeError
+    try:
+        moment = datetime.datetime.fromisoformat(time)
+    except ValueError:
+        raise ValueError("its eventTime is not a time") from None
+    if moment.year not in _YEARS:
+        raise ValueError("its eventTime is not a time of S3's")
+    return moment.astimezone(datetime.UTC) if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
 def _reason(error: Exception) -> str:
@@ -138,9 +232,7 @@ def _reason(error: Exception) -> str:
     match error:
         case KeyError():
             return f"it has no {error.args[0]}"
-        case ValueError() if "isoformat" not in str(error):
-            return str(error)
         case ValueError():
-            return "its eventTime is not a time"
+            return str(error)
         case _:
             return "it is not a record of S3's notification"

@@ -5,6 +5,7 @@ import json
 import urllib.parse
 from typing import Any
 
+import botocore.session
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,8 +68,126 @@ def test_the_test_event_of_s3_is_fine_and_tells_nothing() -> None:
     assert files(event) == []
 
 
-def test_other_events_than_creation_tell_nothing() -> None:
-    assert files({"Records": [record("a.log", eventName="ObjectRemoved:Delete")]}) == []
+def event_names() -> list[str]:
+    """Every event that AWS's own model of S3 knows, as S3's notifications name it."""
+    model = botocore.session.get_session().get_service_model("s3")
+    names = [str(name).removeprefix("s3:") for name in model.shape_for("Event").enum]
+    return [name for name in names if not name.endswith("*")]
+
+
+def test_of_all_events_of_s3_only_those_of_a_creation_are_logs() -> None:
+    names = event_names()
+    told = [name for name in names if files({"Records": [record("a.log", eventName=name)]})]
+    assert told == [name for name in names if name.startswith("ObjectCreated:")]
+    assert len(told) == 4
+    assert len(names) > 20
+
+
+def bridged(kind: object = "Object Created", **described: Any) -> dict[str, Any]:
+    """Make what EventBridge makes of an event of S3."""
+    return {
+        "detail-type": kind,
+        "source": "aws.s3",
+        "time": "2026-11-23T14:05:09Z",
+        "detail": {
+            "bucket": {"name": "logs-1a2b3c4"},
+            "object": {"key": "a.log", "size": 5, "etag": "e", "sequencer": "0A1B2C", **described},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Object Deleted",
+        "Object Restore Initiated",
+        "Object Restore Completed",
+        "Object Restore Expired",
+        "Object Tags Added",
+        "Object Tags Deleted",
+        "Object ACL Updated",
+        "Object Storage Class Changed",
+        "Object Access Tier Changed",
+        "Async Copy Completion",
+    ],
+)
+def test_other_events_of_eventbridge_than_creation_tell_nothing(kind: str) -> None:
+    assert files(bridged()) != []
+    assert files(bridged(kind)) == []
+    assert files({"requestContext": {}, "requestPayload": bridged(kind)}) == []
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (bridged("Object Eaten"), "its detail-type is not known here"),
+        (bridged("AWS API Call via CloudTrail"), "its detail-type is not known here"),
+        (bridged(None), "its detail-type is not known here"),
+        (bridged([]), "it is not a record of S3's notification"),
+        (bridged(key=""), "its bucket or key is missing"),
+        (bridged(key=5), "its bucket or key is missing"),
+        (bridged() | {"time": "2026"}, "its eventTime is not a time"),
+        (bridged(sequencer=7), "it is not a record of S3's notification"),
+        ({"source": "aws.s3", "detail": {}}, "it has no detail-type"),
+        (bridged() | {"source": "aws.ec2"}, "not an event of S3"),
+    ],
+)
+def test_what_eventbridge_does_not_send_is_unreadable(event: dict[str, Any], reason: str) -> None:
+    assert list(read(event)) == [Unreadable(reason=reason, record=event)]
+
+
+def test_s3_and_eventbridge_tell_of_the_same_file() -> None:
+    def identity(event: dict[str, Any]) -> tuple[object, ...]:
+        (file,) = files(event)
+        return file.bucket, file.key, file.version, file.sequencer
+
+    def of_s3(**changes: Any) -> dict[str, Any]:
+        return {"Records": [record("a.log", **changes)]}
+
+    assert identity(bridged()) == identity(of_s3())
+    assert identity(bridged(**{"version-id": "v1"})) == identity(of_s3(versionId="v1"))
+    assert identity(bridged(**{"version-id": "null"})) == identity(of_s3())
+    assert identity(bridged(**{"version-id": "v1"})) != identity(of_s3())
+
+
+def test_an_event_in_ten_thousand_envelopes_is_read() -> None:
+    event: dict[str, Any] = {"Records": [record("a.log")]}
+    for _ in range(10_000):
+        event = {"requestContext": {}, "requestPayload": event}
+    assert [file.key for file in files(event)] == ["a.log"]
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "is_folder"),
+    [
+        ("app/", 0, True),
+        ("app/2026/", 0, True),
+        ("app/", 1, False),
+        ("app/", None, False),
+        ("app/a.log", 0, False),
+    ],
+)
+def test_an_empty_object_whose_key_ends_in_a_slash_is_a_folder(
+    key: str, size: int | None, is_folder: bool
+) -> None:
+    assert files({"Records": [record(key, size=size)]})[0].is_folder is is_folder
+
+
+@pytest.mark.parametrize(
+    ("size", "read_as"),
+    [
+        (0, 0),
+        (5 * 10**13, 5 * 10**13),
+        (2**63, None),
+        (-1, None),
+        (True, None),
+        ("1", None),
+        (1.5, None),
+    ],
+)
+def test_a_size_that_no_object_has_is_unknown(size: object, read_as: int | None) -> None:
+    (file,) = files({"Records": [record("a.log", size=size)]})
+    assert file.size == read_as
 
 
 def test_without_a_sequencer_etag_and_time_tell_two_writes_apart() -> None:
@@ -91,8 +210,16 @@ def test_a_missing_size_is_unknown_and_not_zero() -> None:
         (record("a.log", eventTime="yesterday"), "its eventTime is not a time"),
         (
             record("a.log", eventTime="0001-01-01T00:00:00+10:00"),
-            "it is not a record of S3's notification",
+            "its eventTime is not a time of S3's",
         ),
+        (record("a.log", eventTime="9999-12-31T23:00:00Z"), "its eventTime is not a time of S3's"),
+        (record("a.log", eventTime="2026-13-01T00:00:00Z"), "its eventTime is not a time"),
+        (record("a.log", eventName="ObjectEaten:Whole"), "its eventName is not known here"),
+        (record("a.log", eventName="ObjectCreated"), "its eventName is not known here"),
+        (record("a.log", eventName=["Put"]), "it is not a record of S3's notification"),
+        (record("a.log", versionId=["v1"]), "it is not a record of S3's notification"),
+        (record("a.log", sequencer={"a": 1}), "it is not a record of S3's notification"),
+        (record("a.log", eTag=5), "it is not a record of S3's notification"),
         (record("a.log", eventTime=5), "it is not a record of S3's notification"),
         (record(""), "its bucket or key is missing"),
         ({"eventSource": "aws:s3"}, "it has no eventVersion"),
