@@ -54,6 +54,8 @@ sys.path.insert(0, sys.argv[1])
 import handler
 
 class Context:
+    aws_request_id = "00000000-0000-4000-8000-000000000000"
+
     def get_remaining_time_in_millis(self):
         return 60_000
 

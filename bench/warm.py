@@ -20,6 +20,8 @@ REQUESTS = 3  # claim, text, and that it was sent
 
 
 class _Context:
+    aws_request_id = "00000000-0000-4000-8000-000000000000"
+
     def get_remaining_time_in_millis(self) -> int:
         return 60_000
 

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 class Context(Protocol):
-    """What is used of Lambda's context."""
+    """What is used of Lambda's context.
+
+    Attributes:
+        aws_request_id: Lambda's id of this request; the same when Lambda tries the event again.
+    """
+
+    aws_request_id: str
 
     def get_remaining_time_in_millis(self) -> int:
         """How long this invocation may still take."""
@@ -34,7 +40,9 @@ def notify(event: object, context: Context) -> None:
             to `failed`.
         handler.settings.SettingsError: The function's environment is incomplete.
     """
-    _notifier().notify(event, lambda: context.get_remaining_time_in_millis() / 1000)
+    notifier = _notifier()
+    _log_as(context)
+    notifier.notify(event, lambda: context.get_remaining_time_in_millis() / 1000)
 
 
 def flush(event: object, context: Context) -> None:  # noqa: ARG001  # Lambda's signature
@@ -49,7 +57,16 @@ def flush(event: object, context: Context) -> None:  # noqa: ARG001  # Lambda's 
             is held still.
         handler.settings.SettingsError: The function's environment is incomplete.
     """
-    _flusher().flush(lambda: context.get_remaining_time_in_millis() / 1000)
+    flusher = _flusher()
+    _log_as(context)
+    flusher.flush(lambda: context.get_remaining_time_in_millis() / 1000)
+
+
+def _log_as(context: Context) -> None:
+    """Let the lines of the log carry the id of this request."""
+    from handler import log
+
+    log.of_request(context.aws_request_id)
 
 
 @functools.cache

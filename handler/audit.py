@@ -62,7 +62,7 @@ class Audit:
                     self._ask(one)
                     asked.add(one.id)
         except (AwsError, Refused) as error:
-            log.decision("not audited", level="WARNING", meaning=str(error))
+            log.decision("not audited", level="WARN", meaning=str(error))
 
     def _ask(self, one: Accepted) -> None:
         try:
@@ -95,5 +95,5 @@ def _report(one: Accepted, delivery: Delivery) -> None:
         )
     else:
         log.decision(
-            "unconfirmed", level="WARNING", phone=phone, sid=one.sid, meaning=delivery.status
+            "unconfirmed", level="WARN", phone=phone, sid=one.sid, meaning=delivery.status
         )

@@ -53,7 +53,7 @@ class Ends:
         self.held.send([due.to_message(wanted, reason, **details)])
         log.decision(
             "held",
-            level="WARNING" if refusal else "INFO",
+            level="WARN" if refusal else "INFO",
             file=wanted.file,
             phone=wanted.phone,
             measured={metrics.HELD: 1, **refused(refusal)},

@@ -199,7 +199,7 @@ class Flusher:
             return refusal
         log.decision(
             "not sent",
-            level="WARNING",
+            level="WARN",
             phone=phone,
             measured=refused(refusal),
             files=len(dues),

@@ -3,6 +3,7 @@
 The metrics of a decision are in the same line, see `handler.metrics`.
 """
 
+import datetime
 import json
 import sys
 from collections.abc import Mapping
@@ -12,20 +13,30 @@ from handler import metrics
 from handler.events import LogFile
 from handler.metrics import Metric
 
-Level = Literal["INFO", "WARNING", "ERROR"]
+Level = Literal["INFO", "WARN", "ERROR"]
+"""Levels as Lambda names them: it takes a line with any other name for INFO.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+"""
 
 NOTHING: Mapping[Metric, float] = {}
 
 
 class _Process:
-    """What is the same in every line of one process: a function belongs to one stack."""
+    """What the lines of one process share: its stack, and the event that it works on."""
 
     stack = ""
+    request_id = ""
 
 
 def of_stack(stack: str) -> None:
     """Say which stack's metrics the lines are to carry from now on."""
     _Process.stack = stack
+
+
+def of_request(request_id: str) -> None:
+    """Put Lambda's id of the current request into the lines from now on."""
+    _Process.request_id = request_id
 
 
 def decision(
@@ -39,7 +50,8 @@ def decision(
 ) -> None:
     """Log one decision.
 
-    The line goes to the standard output as it is: Lambda's JSON log format passes JSON through.
+    The line goes to the standard output as it is: Lambda's JSON log format passes JSON through. It
+    adds neither `timestamp` nor `requestId` there, so the line brings both.
 
     Args:
         outcome: What was decided, in the design's words: `sent`, `failed`, …
@@ -49,7 +61,11 @@ def decision(
         measured: The metrics that it adds to.
         details: Anything else worth searching for. Never a secret, a whole number or a whole text.
     """
-    line: dict[str, object] = {"level": level, "outcome": outcome}
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    line: dict[str, object] = {"timestamp": now.replace("+00:00", "Z"), "level": level}
+    if _Process.request_id:
+        line["requestId"] = _Process.request_id
+    line["outcome"] = outcome
     if file:
         line |= {"bucket": file.bucket, "key": file.key, "size": file.size}
     if phone:

@@ -28,7 +28,7 @@ from ops.status import status
 
 TAIL = datetime.timedelta(minutes=10)
 
-_STYLES = {"WARNING": "yellow", "ERROR": "red"}
+_STYLES = {"WARN": "yellow", "ERROR": "red"}
 
 
 def main() -> None:

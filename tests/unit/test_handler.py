@@ -1,6 +1,9 @@
 """What happens when the package is imported, here and in Lambda."""
 
+import datetime
+import json
 import os
+import re
 import subprocess
 import sys
 
@@ -106,7 +109,11 @@ def test_in_lambda_an_incomplete_environment_is_one_message_that_names_all() -> 
 
 def test_the_first_event_makes_it_ready_where_lambda_did_not() -> None:
     done = imported(
-        "import handler; handler.notify({'Event': 's3:TestEvent'}, None)", **ENVIRONMENT
+        """
+import handler, types
+handler.notify({'Event': 's3:TestEvent'}, types.SimpleNamespace(aws_request_id='1'))
+""",
+        **ENVIRONMENT,
     )
     assert done.returncode == 0, done.stderr
 
@@ -142,6 +149,9 @@ def test_settings_come_from_the_environment_only() -> None:
 
 
 class Context:
+    def __init__(self, request: str = "00000000-0000-4000-8000-000000000000") -> None:
+        self.aws_request_id = request
+
     def get_remaining_time_in_millis(self) -> int:
         return 60_000
 
@@ -167,6 +177,22 @@ def test_notify_claims_what_it_is_told_of(environment: Server) -> None:
     handler.notify({"Records": [record("a.log")]}, Context())
     operations = [headers["X-Amz-Target"] for _, headers, _ in environment.requests]
     assert operations == ["DynamoDB_20120810.TransactWriteItems"] * 2  # two phones
+
+
+def test_each_line_says_when_and_for_which_request(
+    environment: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = datetime.datetime.now(datetime.UTC)
+    handler.notify({"Records": [record("a.log")]}, Context("first"))
+    handler.flush({}, Context("second"))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["requestId"] for line in lines if line["outcome"] == "seen"] == ["first"]
+    assert [line["requestId"] for line in lines if line["outcome"] == "flushed"] == ["second"]
+    second = datetime.timedelta(seconds=1)
+    for line in lines:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"])
+        said = datetime.datetime.fromisoformat(line["timestamp"])
+        assert before - second < said < datetime.datetime.now(datetime.UTC) + second
 
 
 def test_flush_takes_from_the_held(environment: Server) -> None:
