@@ -18,7 +18,7 @@ from ops.printable import JOINERS, printable
         ("a\nb\r\x08c\x7f\x9b31m", r"a\nb\r\x08c\x7f\x9b31m"),
         ("a\u202egol.b\u2066\u2028", r"a\u202egol.b\u2066\u2028"),
         ("\udc80", r"\udc80"),
-        ("می\u200cخواهم 👩\u200d💻", "می\u200cخواهم 👩\u200d💻"),
+        ("می\u200cروم 👩\u200d💻", "می\u200cروم 👩\u200d💻"),
         (30007, "30007"),
     ],
 )
