@@ -47,6 +47,10 @@ _YEARS = range(2006, 9999)
 """From S3's first year on. Neither end can leave Python's range in any time zone."""
 
 
+IS_FOLDER = "a folder, not a log"
+"""Why nobody is texted of an object of which `LogFile.is_folder` is true."""
+
+
 class LogFile(NamedTuple):
     """A log file that landed in the bucket, as its S3 event describes it.
 

@@ -8,7 +8,7 @@ from handler.audit import Audit
 from handler.aws import AwsError, batches
 from handler.due import TRIED_SECONDS, Due
 from handler.ends import Ends, collected, forgiven, refused
-from handler.events import Unreadable
+from handler.events import IS_FOLDER, Unreadable
 from handler.notifier import SECONDS_TO_SEND
 from handler.queues import Message, Queue
 from handler.quiet import is_quiet
@@ -237,6 +237,8 @@ class Flusher:
         for item in due.read(message.body, self._settings.to_numbers):
             if isinstance(item, Unreadable):
                 self._ends.fail_unreadable(item)
+            elif item.file.is_folder:
+                log.decision("ignored", file=item.file, phone=item.phone, reason=IS_FOLDER)
             elif item.phone not in self._settings.to_numbers:
                 log.decision("dropped", file=item.file, phone=item.phone, reason="left toNumbers")
             else:

@@ -8,7 +8,7 @@ from handler import events, log, metrics, text
 from handler.aws import AwsError
 from handler.due import Due
 from handler.ends import BeingSent, Ends, collected, survived
-from handler.events import Unreadable
+from handler.events import IS_FOLDER, Unreadable
 from handler.memory import HOUR_SECONDS, Claim
 from handler.queues import NotQueued
 from handler.quiet import is_quiet
@@ -63,6 +63,9 @@ class Notifier:
             if isinstance(item, Unreadable):
                 with collected(without_end):
                     self._ends.fail_unreadable(item)
+                continue
+            if item.is_folder:
+                log.decision("ignored", file=item, reason=IS_FOLDER)
                 continue
             log.decision("seen", file=item, measured={metrics.LOG_FILES: 1})
             for phone in self._settings.to_numbers:

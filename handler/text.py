@@ -172,6 +172,8 @@ def _size(size: int | None) -> str:
     """Say a size as people do: `999 B`, `1.2 kB`, `34 MB` (decimal, as S3's console counts)."""
     if size is None:
         return "size unknown"
+    if size == 0:
+        return "empty"
     if size < 1000:
         return f"{size} B"
     amount = float(size)

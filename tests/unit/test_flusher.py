@@ -33,8 +33,9 @@ def world() -> World:
     return world
 
 
-def held_by_hand(world: World, key: str, phone: str = PHONE) -> None:
-    world.held.append(Stored(due.to_message(Due(log_file(key), phone), "digest"), world.now))
+def held_by_hand(world: World, key: str, phone: str = PHONE, **changes: Any) -> None:
+    wanted = Due(log_file(key, **changes), phone)
+    world.held.append(Stored(due.to_message(wanted, "digest"), world.now))
 
 
 def test_each_phone_gets_one_summary(world: World) -> None:
@@ -83,8 +84,7 @@ def test_one_file_of_which_s3_and_eventbridge_told_is_one_text_about_that_file()
     """Both have its bucket, key and sequencer; only one of them has a fraction of a second."""
     world = World(to_numbers=(PHONE,))
     for time in (TIME, TIME.replace(microsecond=120_000)):
-        file = log_file("a.log", time=time, sequencer="0A1B2C")
-        world.held.append(Stored(due.to_message(Due(file, PHONE), "digest"), world.now))
+        held_by_hand(world, "a.log", time=time, sequencer="0A1B2C")
     world.flush()
     assert [body for _, _, body in world.texts] == [
         "New log a.log, 1.2 MB, 23 Nov 14:05 UTC in logs-1a2b3c4"
@@ -189,6 +189,24 @@ def test_who_left_the_settings_is_not_texted(
     assert world.held == world.failed == []
     dropped = [line for line in capsys.readouterr().out.splitlines() if "dropped" in line]
     assert json.loads(dropped[0])["phone"] == "…0177"
+
+
+def test_a_folder_in_an_event_that_is_redriven_texts_nobody(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World(to_numbers=(PHONE,))
+    records = [record("app/", size=0), record("app/a.log", size=0)]
+    envelope = {"requestContext": {}, "requestPayload": {"Records": records}}
+    world.failed.append(Stored(json.dumps(envelope), world.now))
+    held_by_hand(world, "db/", size=0)
+    world.redrive()
+    world.flush()
+    assert [body for _, _, body in world.texts] == [
+        "New log app/a.log, empty, 23 Nov 14:05 UTC in logs-1a2b3c4"
+    ]
+    assert world.held == []
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["key"] for line in lines if line["outcome"] == "ignored"} == {"app/", "db/"}
 
 
 def test_quiet_hours_let_everything_lie() -> None:

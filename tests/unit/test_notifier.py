@@ -347,6 +347,21 @@ def test_the_test_event_of_s3_texts_nobody() -> None:
     assert world.steps == 0
 
 
+def test_a_folder_texts_nobody_and_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(to_numbers=(PHONE,))
+    world.notify(record("app/", size=0), record("app/a.log"))
+    assert ["app/a.log" in body for _, _, body in world.texts] == [True]
+    assert outcomes(capsys) == [("ignored", None, "a folder, not a log"), ("sent", "…0100", None)]
+
+
+def test_an_empty_log_is_told_as_empty_and_its_content_as_a_second_log() -> None:
+    """Tools that mount a bucket, such as s3fs, write nothing first and the content then."""
+    world = World(to_numbers=(PHONE,))
+    world.notify(record("a.log", size=0, sequencer="1"))
+    world.notify(record("a.log", size=512, sequencer="2"))
+    assert [body.split(",")[1] for _, _, body in world.texts] == [" empty", " 512 B"]
+
+
 def test_the_times_in_a_text_are_those_of_the_setting() -> None:
     world = World(timezone="Asia/Tokyo")
     world.notify(record("a.log"))

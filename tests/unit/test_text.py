@@ -105,7 +105,8 @@ def test_a_dollar_in_a_key_is_a_dollar() -> None:
     ("size", "said"),
     [
         (None, "size unknown"),
-        (0, "0 B"),
+        (0, "empty"),
+        (1, "1 B"),
         (999, "999 B"),
         (1000, "1.0 kB"),
         (9949, "9.9 kB"),
