@@ -94,6 +94,4 @@ def _report(one: Accepted, delivery: Delivery) -> None:
             meaning=meaning(delivery.code),
         )
     else:
-        log.decision(
-            "unconfirmed", level="WARN", phone=phone, sid=one.sid, meaning=delivery.status
-        )
+        log.decision("unconfirmed", level="WARN", phone=phone, sid=one.sid, meaning=delivery.status)

@@ -57,15 +57,17 @@ def read(body: str, phones: Sequence[str]) -> Iterator[Due | Unreadable]:
     """
     try:
         message = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         yield Unreadable(reason="not JSON", record=body)
         return
     match message:
         case {"file": dict(file), "phone": str(phone)}:
             try:
-                yield Due(_file(file), phone)
-            except (KeyError, TypeError, ValueError):
+                wanted = Due(_file(file), _phone(phone))
+            except (KeyError, TypeError, ValueError, OverflowError):
                 yield Unreadable(reason="not a text that is due", record=message)
+            else:
+                yield wanted
         case {"unreadable": {"eventSource": _} | {"s3": _} as record}:  # one of an event's records
             yield from _of_event({"Records": [record]}, phones)
         case {"unreadable": event}:
@@ -83,6 +85,24 @@ def _of_event(event: object, phones: Sequence[str]) -> Iterator[Due | Unreadable
 
 
 def _file(described: dict[str, Any]) -> LogFile:
-    return LogFile(
-        **described | {"time": datetime.datetime.fromisoformat(described["time"])},
+    time = datetime.datetime.fromisoformat(described["time"])
+    if time.tzinfo is None:
+        raise ValueError("its time has no zone")
+    return events.checked(
+        LogFile(
+            bucket=described["bucket"],
+            key=described["key"],
+            size=described["size"],
+            time=time.astimezone(datetime.UTC),
+            version=described.get("version", ""),
+            sequencer=described.get("sequencer", ""),
+        )
     )
+
+
+def _phone(number: str) -> str:
+    """Check a number by E.164: a plus and at most 15 digits."""
+    digits = number.removeprefix("+")
+    if digits == number or not (digits.isascii() and digits.isdigit() and len(digits) <= 15):
+        raise ValueError("its phone is not a number")
+    return number

@@ -43,6 +43,10 @@ _IGNORED_DETAIL_TYPES = frozenset(
 _SIZES = 2**63
 """A size beyond is no object's, and too much to calculate with."""
 
+_LONGEST = 1024
+"""No key is longer, in bytes of UTF-8, and no other name of S3's:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
 _YEARS = range(2006, 9999)
 """From S3's first year on. Neither end can leave Python's range in any time zone."""
 
@@ -84,6 +88,36 @@ class LogFile(NamedTuple):
     def is_folder(self) -> bool:
         """Whether it is the empty object that a console or a mounted bucket makes of a folder."""
         return self.key.endswith("/") and self.size == 0
+
+
+def checked(file: LogFile) -> LogFile:
+    """Return a log file whose every field has its type and is within its range.
+
+    Raises:
+        ValueError: A field is not what it should be. The message repeats nothing of it.
+    """
+    if not (file.bucket and file.key and _is_name(file.bucket) and _is_name(file.key)):
+        raise ValueError("its bucket or key is not a name")
+    if not (_is_name(file.version) and _is_name(file.sequencer)):
+        raise ValueError("its version or sequencer is not a name")
+    if file.size is not None and not _is_size(file.size):
+        raise ValueError("its size is not a number of bytes")
+    if file.time.year not in _YEARS:
+        raise ValueError("its time is not a time of S3's")
+    return file
+
+
+def _is_name(value: object) -> bool:
+    # A lone surrogate can stand in JSON, but not in UTF-8, and so neither in a key nor in a text.
+    return (
+        isinstance(value, str)
+        and len(value) <= _LONGEST
+        and (value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value))
+    )
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and 0 <= value < _SIZES  # a bool is an int to Python, not to S3
 
 
 class Unreadable(NamedTuple):
@@ -199,15 +233,16 @@ def _log_file(
     version, sequencer, tag = (_optional(value) for value in (version, sequencer, tag))
     if not isinstance(bucket, str) or not isinstance(key, str) or not bucket or not key:
         raise ValueError("its bucket or key is missing")
-    return LogFile(
+    file = LogFile(
         bucket=bucket,
         key=key,
-        size=size if type(size) is int and 0 <= size < _SIZES else None,
+        size=size if _is_size(size) else None,  # type: ignore[arg-type]  # checked right here
         time=_moment(time),
         # S3 calls the version of an object without versions "null", where it names one at all.
         version="" if version == "null" else version,
         sequencer=sequencer or f"{tag} {time}",
     )
+    return checked(file)
 
 
 def _optional(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import zoneinfo
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,12 +71,45 @@ def test_a_message_is_read_into_texts_and_what_nobody_can_read(body: str) -> Non
         assert isinstance(item, Due | Unreadable)
 
 
+FIELDS = ("bucket", "key", "size", "time", "version", "sequencer")
+ODD = st.sampled_from(
+    [
+        *("2026-11-23T14:05:09", "0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00"),
+        *("0001-01-01T00:00:00+14:00", "\ud800", "+1", "a" * 1025, 10**400, -1, True, 5, 0.5),
+    ]
+)
+
+
+@given(st.dictionaries(st.sampled_from([*FIELDS, "more"]), LIKELY | ODD, max_size=3), LIKELY | ODD)
+def test_a_held_text_with_anything_changed_is_unreadable_or_can_be_told_anywhere(
+    changes: dict[str, Any], phone: Any
+) -> None:
+    message = json.loads(due.to_message(Due(log_file(), PHONE), "digest"))
+    message["file"] |= changes
+    for body in (message, message | {"phone": phone}):
+        for item in due.read(json.dumps(body), (PHONE,)):
+            if isinstance(item, Due):
+                assert len(item.id) == 64
+                for zone in ("America/New_York", "Pacific/Kiritimati", "Etc/GMT+12"):
+                    text.write(item.file, MESSAGE, zoneinfo.ZoneInfo(zone)).encode()
+                assert item.file.age(0) < 0
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000])
+def test_json_of_any_depth_is_kept_as_it_came(body: str) -> None:
+    assert list(due.read(body, (PHONE,))) == [Unreadable(reason="not JSON", record=body)]
+
+
 FILES = st.builds(
     log_file,
     key=st.text(min_size=1, max_size=1024),
     bucket=st.text(min_size=3, max_size=63),
     size=st.none() | st.integers(0, 10**15),
-    time=st.datetimes(timezones=st.just(datetime.UTC)),
+    time=st.datetimes(
+        datetime.datetime(2006, 1, 1),  # noqa: DTZ001  # hypothesis puts the zone to it
+        datetime.datetime(9998, 12, 31),  # noqa: DTZ001  # the same
+        timezones=st.just(datetime.UTC),
+    ),
 )
 
 
