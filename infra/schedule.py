@@ -8,7 +8,6 @@ import pulumi_aws as aws
 from infra import policy
 from infra.function import FunctionOptions, Handler, PythonFunction
 
-
 STALE_AFTER_SECONDS = 60
 """How long a run may wait for AWS to start it: the least that Lambda and the scheduler take.
 
