@@ -21,8 +21,15 @@ Service = Literal["dynamodb", "sqs"]
 # Source: the `targetPrefix` and `jsonVersion` of each service's model in botocore.
 _TARGETS = {"dynamodb": "DynamoDB_20120810", "sqs": "AmazonSQS"}
 
-# By the first part of a region's name. Source: `partitions.json` in botocore.
-_SUFFIXES = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}
+# By the beginning of a region's name. Source: `partitions.json` in botocore.
+_SUFFIXES = {
+    "cn-": "amazonaws.com.cn",
+    "eusc-": "amazonaws.eu",
+    "eu-isoe-": "cloud.adc-e.uk",
+    "us-iso-": "c2s.ic.gov",
+    "us-isob-": "sc2s.sgov.gov",
+    "us-isof-": "csp.hci.ic.gov",
+}
 
 # Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 _BUSY = ("Throttl", "ThroughputExceeded", "RequestLimitExceeded")
@@ -113,7 +120,10 @@ class Aws:
 
     def _endpoint(self, service: Service) -> str:
         region = self._environment["AWS_REGION"]
-        suffix = _SUFFIXES.get(region.partition("-")[0], "amazonaws.com")
+        suffix = "amazonaws.com"
+        for beginning, other in _SUFFIXES.items():
+            if region.startswith(beginning):
+                suffix = other
         # The variable by which every SDK of AWS's is pointed at an emulator.
         return self._environment.get("AWS_ENDPOINT_URL") or f"https://{service}.{region}.{suffix}"
 

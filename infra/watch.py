@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from infra import policy
+from infra import names, policy
 from infra.alarms import Alarm, alarms
 from infra.dashboard import body
 from infra.texts import Texts
@@ -16,7 +16,7 @@ class Watch(pulumi.ComponentResource):
         topic: Where the alarms go; whoever is to hear of them subscribes to it.
         alarms: The alarms, by their name.
         dashboard: The dashboard.
-        address: Where it is in AWS's console.
+        address: Where it is in AWS's console, or its name where the console is not known.
     """
 
     topic: aws.sns.Topic
@@ -52,7 +52,7 @@ class Watch(pulumi.ComponentResource):
         """
         super().__init__("s3logs:infra:Watch", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        title = stack.replace("/", "-")
+        title = names.of_stack(stack)
         self.topic = aws.sns.Topic(f"{title}-alarms", opts=child)
         account = aws.get_caller_identity_output(
             opts=pulumi.InvokeOutputOptions(parent=self)
@@ -86,11 +86,11 @@ class Watch(pulumi.ComponentResource):
         }
         self.dashboard = aws.cloudwatch.Dashboard(
             title,
-            dashboard_name=title,
+            dashboard_name=notify.arn.apply(lambda arn: names.of_dashboard(stack, arn)),
             dashboard_body=policy.json(
                 body(
                     stack=stack,
-                    region=_region_of(notify.arn),
+                    region=notify.arn.apply(names.region),
                     functions={"notify": notify.name, "flush": flush.name},
                     log_groups=[notify.logging_config.log_group, flush.logging_config.log_group],
                     queues={"held": texts.held.name, "failed": texts.failed.name},
@@ -100,11 +100,8 @@ class Watch(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        self.address = pulumi.Output.concat(
-            "https://",
-            _region_of(notify.arn),
-            ".console.aws.amazon.com/cloudwatch/home#dashboards/dashboard/",
-            self.dashboard.dashboard_name,
+        self.address = pulumi.Output.all(self.dashboard.dashboard_name, notify.arn).apply(
+            lambda known: names.address_of_dashboard(*known)
         )
         self.register_outputs({"topic": self.topic.arn})
 
@@ -131,8 +128,3 @@ class Watch(pulumi.ComponentResource):
             insufficient_data_actions=on if alarm.silence else [],
             opts=pulumi.ResourceOptions(parent=self),
         )
-
-
-def _region_of(arn: pulumi.Output[str]) -> pulumi.Output[str]:
-    """Give the region of what has this ARN."""
-    return arn.apply(lambda whole: whole.split(":")[3])

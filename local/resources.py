@@ -184,8 +184,9 @@ def _create_bucket(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
     return inputs["bucket"], _bucket(aws, inputs["bucket"], inputs)
 
 
-def _bucket(_: Aws, name: str, __: Properties) -> Properties:
-    return {"arn": f"arn:aws:s3:::{name}", "region": REGION}
+def _bucket(aws: Aws, name: str, _: Properties) -> Properties:
+    partition = aws["sts"].get_caller_identity()["Arn"].split(":")[1]
+    return {"arn": f"arn:{partition}:s3:::{name}", "region": REGION}
 
 
 def _delete_bucket(aws: Aws, name: str, state: Properties) -> None:
@@ -352,18 +353,13 @@ def _create_function(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
         Architectures=inputs.get("architectures", ["x86_64"]),
         Code={"ZipFile": zipped(Path(inputs["code"]))},
     )
-    return inputs["name"], _function(made["FunctionArn"])
+    return inputs["name"], {"arn": made["FunctionArn"]}
 
 
 def _update_function(aws: Aws, name: str, inputs: Properties) -> Properties:
     aws["lambda"].update_function_code(FunctionName=name, ZipFile=zipped(Path(inputs["code"])))
     made = aws["lambda"].update_function_configuration(**_function_settings(inputs))
-    return _function(made["FunctionArn"])
-
-
-def _function(arn: str) -> Properties:
-    api = f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{arn}/invocations"
-    return {"arn": arn, "invokeArn": api}
+    return {"arn": made["FunctionArn"]}
 
 
 def _delete_function(aws: Aws, name: str, _: Properties) -> None:

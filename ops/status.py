@@ -11,6 +11,7 @@ from rich.text import Text
 from handler.audit import ARRIVED, LOST, meaning
 from handler.log import masked
 from handler.sender import Refused
+from infra import names
 from ops import lines, queues
 from ops.lines import Line
 from ops.stack import Stack, ago
@@ -66,7 +67,7 @@ def _show_flush(console: Console, found: list[Line]) -> None:
 
 
 def _show_alarms(stack: Stack, console: Console) -> None:
-    prefix = stack.settings.stack.replace("/", "-") + "-"
+    prefix = names.of_stack(stack.settings.stack) + "-"
     pages = (
         stack.aws["cloudwatch"].get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
     )

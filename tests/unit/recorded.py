@@ -79,8 +79,8 @@ class Recorded:
 
 
 class _Recorder(program.Monitor):
-    def __init__(self, recorded: Recorded) -> None:
-        super().__init__(_Mocks())
+    def __init__(self, recorded: Recorded, partition: str, region: str) -> None:
+        super().__init__(_Mocks(partition, region))
         self._recorded = recorded
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  # gRPC's name
@@ -104,6 +104,10 @@ class _Recorder(program.Monitor):
 
 
 class _Mocks(mocks.Mocks):
+    def __init__(self, partition: str, region: str) -> None:
+        self._partition = partition
+        self._region = region
+
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         assert args.token == "aws:index/getCallerIdentity:getCallerIdentity"
         return {"accountId": ACCOUNT}, []
@@ -113,9 +117,9 @@ class _Mocks(mocks.Mocks):
             return "", {}
         service = args.typ.split(":")[1].split("/")[0]
         made = {
-            "arn": f"arn:aws:{service}:{REGION}:{ACCOUNT}:{args.name}-1a2b3c4",
+            "arn": f"arn:{self._partition}:{service}:{self._region}:{ACCOUNT}:{args.name}-1a2b3c4",
             "name": f"{args.name}-1a2b3c4",
-            "url": f"https://{service}.{REGION}.amazonaws.com/{ACCOUNT}/{args.name}-1a2b3c4",
+            "url": f"https://{service}.{self._region}.amazonaws.com/{ACCOUNT}/{args.name}-1a2b3c4",
         }
         return f"{args.name}-1a2b3c4", {**made, **args.inputs}
 
@@ -124,12 +128,14 @@ def record(
     settings: Mapping[str, str] = SETTINGS,
     *,
     stack_name: str = "test",
+    partition: str = "aws",
+    region: str = REGION,
     path: Path = program.PROGRAM,
 ) -> Recorded:
     """Run the program once with these settings, as a stack of that name."""
     recorded = Recorded()
     recorded.outputs = program.run(
-        _Recorder(recorded), settings, stack_name=stack_name, program=path
+        _Recorder(recorded, partition, region), settings, stack_name=stack_name, program=path
     )
     return recorded
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import botocore.session
 import pytest
 
 from handler import aws, connections
@@ -116,6 +117,22 @@ def test_each_region_has_its_address(
     with pytest.raises(AssertionError):
         calls.call("sqs", "SendMessage", {})
     assert asked == [address]
+
+
+def test_every_region_that_botocore_knows_has_its_address() -> None:
+    """The isolated partitions and Europe's sovereign one have domains of their own."""
+    partitions = botocore.session.Session().get_component("data_loader").load_data("partitions")
+    regions = {
+        region: partition["outputs"]["dnsSuffix"]
+        for partition in partitions["partitions"]
+        for region in partition["regions"]
+        if not region.endswith("-global")
+    }
+    assert len(regions) > 30
+    for region, suffix in regions.items():
+        for service in ("dynamodb", "sqs"):
+            address = Aws({"AWS_REGION": region})._endpoint(service)
+            assert address == f"https://{service}.{region}.{suffix}"
 
 
 # What only AWS does, and no table of ours

@@ -297,7 +297,7 @@ def test_the_outputs_are_what_a_person_types_next(program: Recorded) -> None:
         "failedQueue": "https://sqs.eu-central-1.amazonaws.com/123456789012/texts-failed-1a2b3c4",
         "alarmTopic": "arn:aws:sns:eu-central-1:123456789012:s3-logs-test-alarms-1a2b3c4",
         "dashboard": "https://eu-central-1.console.aws.amazon.com/cloudwatch/home"
-        "#dashboards/dashboard/s3-logs-test",
+        "#dashboards/dashboard/s3-logs-test-eu-central-1",
     }
 
 

@@ -193,7 +193,7 @@ def test_cloudwatch_takes_the_periods(minutes: int) -> None:
 @pytest.fixture(scope="module")
 def widgets(program: Recorded) -> list[dict[str, Any]]:
     dashboard = program.the("Dashboard").inputs
-    assert dashboard["dashboardName"] == "s3-logs-test"
+    assert dashboard["dashboardName"] == "s3-logs-test-eu-central-1"
     found = json.loads(dashboard["dashboardBody"])["widgets"]
     assert isinstance(found, list)
     return found
