@@ -100,7 +100,7 @@ class Measured(World):
             return super()._SendMessageBatch(payload)
         for entry in payload["Entries"]:
             self._ready.append(Stored(entry["MessageBody"], self.now))
-        return {}
+        return _done(payload)
 
     def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         oldest = itertools.islice(self._taken.items(), payload["MaxNumberOfMessages"])
@@ -118,4 +118,15 @@ class Measured(World):
     def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         for entry in payload["Entries"]:
             del self._taken[entry["ReceiptHandle"]]
-        return {}
+        return _done(payload)
+
+    def _ChangeMessageVisibilityBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
+        for entry in payload["Entries"]:
+            one = self._taken[entry["ReceiptHandle"]]
+            one.visible_at = self.now + entry["VisibilityTimeout"]
+            self._taken.move_to_end(entry["ReceiptHandle"], last=bool(entry["VisibilityTimeout"]))
+        return _done(payload)
+
+
+def _done(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Successful": [{"Id": entry["Id"]} for entry in payload["Entries"]]}

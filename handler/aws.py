@@ -6,7 +6,7 @@ boto3 would add 190 ms to a cold start, and its signing alone 47 ms; requests-aw
 import json
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import requests
@@ -31,8 +31,17 @@ _SUFFIXES = {
     "us-isof-": "csp.hci.ic.gov",
 }
 
+# Parts of the codes of what was not processed, and may be a moment later.
 # Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
-_BUSY = ("Throttl", "ThroughputExceeded", "RequestLimitExceeded")
+_BUSY = (
+    "Throttl",
+    "ThroughputExceeded",
+    "RequestLimitExceeded",
+    "TooManyRequests",
+    "TransactionConflictException",
+)
+
+_OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
 
 SECONDS = (1.0, 3.0)
 """How long to wait for AWS to connect, and then for its answer."""
@@ -42,6 +51,9 @@ TRIES = 3
 SILENT_SECONDS = 30
 """How long a service that did not answer is not asked again: its silence costs everybody's time."""
 
+BUSY_SECONDS = 5
+"""How long each request gets one try, after a service was too busy for all tries of one."""
+
 
 def batches(items: Sequence[T], count: int) -> Iterator[Sequence[T]]:
     """Give so many at a time, as AWS takes them."""
@@ -49,50 +61,95 @@ def batches(items: Sequence[T], count: int) -> Iterator[Sequence[T]]:
         yield items[start : start + count]
 
 
+def pause(seconds: float, attempt: int) -> None:
+    """Wait before the next try: longer after each, and not as long as everybody else."""
+    time.sleep(random.uniform(1, 2) * seconds * 2**attempt)  # noqa: S311  # no secret
+
+
+def part(value: object, *path: str | int) -> Any:
+    """Return a part of an answer; None if the answer has another shape."""
+    for key in path:
+        try:
+            value = value[key]  # type: ignore[index]  # it may be anything
+        except (LookupError, TypeError):
+            return None
+    return value
+
+
+def entries(value: object) -> list[Any]:
+    """Return the list that part of an answer is; empty if it is none."""
+    return value if isinstance(value, list) else []
+
+
 class AwsError(Exception):
     """AWS refused a request, or did not answer.
 
     Attributes:
-        code: The error's name, such as `TransactionCanceledException`; "" without an answer.
+        code: The error's name, such as `TransactionCanceledException`; `HTTP503` where the answer
+            names none; "" without an answer.
         busy: Whether it was asked too much: the request was not processed.
+        is_temporary: Whether the same request may succeed a moment later.
         details: What else the answer said.
     """
 
-    def __init__(self, operation: str, code: str, details: Mapping[str, Any]) -> None:
+    def __init__(
+        self, operation: str, code: str, details: Mapping[str, Any], status: int = 0
+    ) -> None:
         super().__init__(f"{operation}: {code or 'no answer'}")
         self.code = code
         self.details = details
-        self.busy = any(part in code for part in _BUSY)
+        self.busy = status == _TOO_MANY or any(part in code for part in _BUSY)
+        self.is_temporary = not code or self.busy or status >= _SERVER_ERROR
 
 
 class Aws:
     """Calls AWS as the function's role, over connections that are kept open."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._environment = environment
+        self._clock = clock
         self._signers: dict[Service, AWS4Auth] = {}
         self._silent_until: dict[Service, float] = {}
+        self._busy_until: dict[Service, float] = {}
 
     def call(self, service: Service, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Call one operation, trying again what AWS did not answer or was too busy for.
+        """Call one operation. Try again what AWS did not answer, failed at or was too busy for.
+
+        The HTTP status decides, whatever the body: a proxy between may have written it.
 
         Raises:
             AwsError: It was refused, or is in doubt.
         """
-        if time.monotonic() < self._silent_until.get(service, 0):
+        if self._clock() < self._silent_until.get(service, 0):
             raise AwsError(operation, "", {})
-        for attempt in range(1, TRIES + 1):
+        tries = self.tries(service, TRIES)
+        for attempt in range(1, tries + 1):
             try:
                 return self._call(service, operation, payload)
             except AwsError as error:
-                if error.code and not error.busy and "Internal" not in error.code:
+                if not error.is_temporary:
                     raise
-                if attempt == TRIES:
-                    if not error.code:
-                        self._silent_until[service] = time.monotonic() + SILENT_SECONDS
+                if attempt == tries:
+                    if error.code:
+                        self.in_vain(service)
+                    else:
+                        self._silent_until[service] = self._clock() + SILENT_SECONDS
                     raise
-            time.sleep(random.uniform(0.05, 0.1) * 2**attempt)  # noqa: S311  # no secret
+            pause(0.05, attempt)
         raise AssertionError  # the last try returns or raises
+
+    def tries(self, service: Service, usual: int) -> int:
+        """Return how often to try a request: once, if the service was just too busy.
+
+        So many requests to a busy service cost an invocation little more than the first.
+        """
+        return 1 if self._clock() < self._busy_until.get(service, 0) else usual
+
+    def in_vain(self, service: Service) -> None:
+        """Remember that a service was too busy for all tries of a request."""
+        self._busy_until[service] = self._clock() + BUSY_SECONDS
 
     def open_ahead(self, service: Service) -> None:
         """Open the connection to a service before there is a request for it."""
@@ -110,13 +167,18 @@ class Aws:
                 auth=self._signer(service),
                 timeout=SECONDS,
             )
-            answer = response.json() if response.content else {}
-        except (requests.RequestException, ValueError):
+        except requests.RequestException:
             raise AwsError(operation, "", {}) from None
-        if response.ok:
-            return dict(answer)
-        code = str(answer.get("__type") or f"InternalError{response.status_code}")
-        raise AwsError(operation, code.rpartition("#")[2], answer)
+        answer = _read(response)
+        status = response.status_code
+        if status == _OK:
+            if answer is None:
+                # Not AWS's answer, whoever gave it: in doubt, as an error at AWS is.
+                raise AwsError(operation, "NoAnswerOfAws", {}, _SERVER_ERROR)
+            return answer
+        kind = answer.get("__type") if answer else None
+        code = kind.rpartition("#")[2] if isinstance(kind, str) else ""
+        raise AwsError(operation, code or f"HTTP{status}", answer or {}, status)
 
     def _endpoint(self, service: Service) -> str:
         region = self._environment["AWS_REGION"]
@@ -137,3 +199,12 @@ class Aws:
                 session_token=self._environment.get("AWS_SESSION_TOKEN"),
             )
         return self._signers[service]
+
+
+def _read(response: requests.Response) -> dict[str, Any] | None:
+    """Read the body of an answer: an object, or nothing at all. None if it is anything else."""
+    try:
+        answer = response.json() if response.content else {}
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None

@@ -9,7 +9,7 @@ from handler import due, log, metrics
 from handler.aws import AwsError
 from handler.due import Due
 from handler.events import Unreadable
-from handler.memory import Memory, State
+from handler.memory import Memory, NotRemembered, State
 from handler.metrics import Metric
 from handler.queues import NotQueued, Queue
 from handler.refusals import Kind, Refusal
@@ -144,7 +144,8 @@ def forgiven(count: int) -> Iterator[None]:
     """Go on without the table, where it cannot be told of so many texts."""
     try:
         yield
-    except AwsError as error:
+    except (AwsError, NotRemembered) as error:
+        count = error.count if isinstance(error, NotRemembered) else count
         log.decision(
             "not remembered",
             level="ERROR",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from handler import due, log, metrics, text
 from handler.audit import Audit
-from handler.aws import AwsError, batches
+from handler.aws import batches
 from handler.due import TRIED_SECONDS, Due
 from handler.ends import Ends, collected, forgiven, refused
 from handler.events import IS_FOLDER, Unreadable
@@ -247,16 +247,14 @@ class Flusher:
     def _unsent(self, taken: "_Taken") -> dict[str, list[Due]]:
         """Give what is due to each phone, without what a message that came twice was sent for."""
         dues = taken.dues
-        try:
-            sent = self._ends.memory.sent(dues)
-        except AwsError as error:
+        sent, unknown, error = self._ends.memory.recall(dues)
+        if unknown:
             log.decision(
                 "claim failed open",
                 level="ERROR",
-                measured={metrics.FAILED_OPEN: len(dues)},
+                measured={metrics.FAILED_OPEN: len(unknown)},
                 meaning=str(error),
             )
-            sent = set()
         by_phone: dict[str, list[Due]] = {}
         for wanted in dues:
             if wanted.id in sent:

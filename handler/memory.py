@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from handler.aws import Aws, AwsError, batches
+from handler.aws import Aws, AwsError, batches, entries, part, pause
 from handler.due import Due
 
 LEASE_SECONDS = 45
@@ -35,6 +35,9 @@ AUDIT_INDEX, AUDIT_DUE = "audit", "due"
 
 TRIES = 3
 """How often a claim is tried that another transaction was in the way of."""
+
+BATCH_TRIES = 6
+"""How often the rest of a batch is tried, which the table was too busy for: within 3 seconds."""
 
 
 class Claim(enum.Enum):
@@ -82,6 +85,46 @@ class Accepted(NamedTuple):
     at: int
 
 
+class Recalled(NamedTuple):
+    """What the table says of texts.
+
+    Attributes:
+        sent: The ids of those that were sent.
+        unknown: The ids of those that the table could not be asked about.
+        error: Why not.
+    """
+
+    sent: set[str]
+    unknown: set[str]
+    error: AwsError | None
+
+
+class NotRemembered(Exception):
+    """The table could not be told of some texts.
+
+    Attributes:
+        count: How many.
+    """
+
+    def __init__(self, count: int, error: AwsError) -> None:
+        super().__init__(f"{count} texts: {error}")
+        self.count = count
+
+
+class _Batch(NamedTuple):
+    """What became of a batch.
+
+    Attributes:
+        answers: The table's answers to its parts.
+        left: What of it was not done.
+        error: Why not.
+    """
+
+    answers: list[dict[str, Any]]
+    left: Any
+    error: AwsError | None
+
+
 class Memory:
     """Remembers texts, so that none goes twice and no phone gets too many."""
 
@@ -105,16 +148,21 @@ class Memory:
         # The token makes a repetition by the client harmless: its second answer is the first one's.
         token = f"{random.getrandbits(128):032x}"  # no secret; uuid takes 2 ms to import
         request = {"TransactItems": items, "ClientRequestToken": token}
-        for attempt in range(1, TRIES + 1):
+        tries = self._aws.tries("dynamodb", TRIES)
+        for attempt in range(1, tries + 1):
             try:
                 self._aws.call("dynamodb", "TransactWriteItems", request)
             except AwsError as error:
                 answer = _why(error)
-                if answer is not Claim.CONTENDED or attempt == TRIES:
+                if answer is not Claim.CONTENDED or error.busy:
+                    return answer  # what was too busy has been tried again
+                if attempt == tries:
+                    if _throttled(error):
+                        self._aws.in_vain("dynamodb")
                     return answer
             else:
                 return Claim.YOURS
-            time.sleep(random.uniform(0.02, 0.05) * 2**attempt)  # noqa: S311  # no secret
+            pause(0.02, attempt)
         raise AssertionError  # the last try returns
 
     def hold(self, due: Due) -> None:
@@ -142,7 +190,7 @@ class Memory:
             sid: Twilio's record of the text, which is to be asked after once, whatever it told of.
 
         Raises:
-            AwsError: The table cannot be reached.
+            NotRemembered: The table could not be told of some of them; of the others it was.
         """
         now = int(self._clock())
         expires = {"N": str(now + KEPT_SECONDS)}
@@ -153,6 +201,7 @@ class Memory:
             "ask_at": {"N": str(now + ASK_AFTER_SECONDS)},
         }
         first = dues[0].id if sid else ""
+        count, why = 0, None
         for some in batches(dues, 25):
             puts = [
                 {
@@ -167,27 +216,32 @@ class Memory:
                 }
                 for id_ in dict.fromkeys(due.id for due in some)
             ]
-            self._all("BatchWriteItem", {self._table: puts}, "UnprocessedItems")
+            batch = self._all("BatchWriteItem", {self._table: puts}, "UnprocessedItems")
+            if batch.error:
+                count += len(entries(part(batch.left, self._table))) or len(puts)
+                why = batch.error
+        if why:
+            raise NotRemembered(count, why)
 
-    def sent(self, dues: Sequence[Due]) -> set[str]:
-        """Give the ids of those texts that were sent.
-
-        Raises:
-            AwsError: The table cannot be reached.
-        """
-        found: set[str] = set()
+    def recall(self, dues: Sequence[Due]) -> Recalled:
+        """Ask which texts were sent. A batch that fails spoils no other one."""
+        sent: set[str] = set()
+        unknown: set[str] = set()
+        why = None
         for some in batches(dues, 100):
-            keys = [{"id": {"S": id_}} for id_ in dict.fromkeys(due.id for due in some)]
-            answers = self._all(
-                "BatchGetItem",
-                {self._table: {"Keys": keys, "ConsistentRead": True}},
-                "UnprocessedKeys",
-            )
-            for answer in answers:
-                for item in answer.get("Responses", {}).get(self._table, []):
-                    if item["state"]["S"] == State.SENT:
-                        found.add(item["id"]["S"])
-        return found
+            ids = list(dict.fromkeys(due.id for due in some))
+            wanted = {"Keys": [{"id": {"S": id_}} for id_ in ids], "ConsistentRead": True}
+            batch = self._all("BatchGetItem", {self._table: wanted}, "UnprocessedKeys")
+            for answer in batch.answers:
+                for item in entries(part(answer, "Responses", self._table)):
+                    id_ = part(item, "id", "S")
+                    if id_ in ids and part(item, "state", "S") == State.SENT:
+                        sent.add(id_)
+            if batch.error:
+                left = entries(part(batch.left, self._table, "Keys"))
+                unknown.update({part(key, "id", "S") for key in left} & set(ids) or ids)
+                why = batch.error
+        return Recalled(sent, unknown - sent, why)
 
     def count(self, phone: str) -> None:
         """Count a text to a phone that no limit holds back.
@@ -217,10 +271,8 @@ class Memory:
                 "Limit": AUDITS,
             },
         )
-        return [
-            Accepted(id=item["id"]["S"], sid=item["sid"]["S"], at=int(item["sent_at"]["N"]))
-            for item in answer.get("Items", [])
-        ]
+        found = [_accepted(item) for item in entries(answer.get("Items"))]
+        return [one for one in found if one]
 
     def audited(self, one: Accepted) -> bool:
         """Record that it is known what became of a text. False if that was known before.
@@ -310,16 +362,43 @@ class Memory:
             values[":limit"] = {"N": str(limit)}
         return update
 
-    def _all(self, operation: str, wanted: dict[str, Any], rest: str) -> list[dict[str, Any]]:
-        """Repeat a batch until nothing of it is left over."""
-        answers = []
-        for attempt in range(1, 10):
-            answers.append(self._aws.call("dynamodb", operation, {"RequestItems": wanted}))
-            wanted = answers[-1].get(rest) or {}
-            if not wanted:
-                return answers
-            time.sleep(0.02 * 2**attempt)
-        raise AwsError(operation, "Throttled", {})
+    def _all(self, operation: str, wanted: dict[str, Any], rest: str) -> _Batch:
+        """Repeat a batch until nothing of it is left over, or it is in vain."""
+        answers: list[dict[str, Any]] = []
+        tries = self._aws.tries("dynamodb", BATCH_TRIES)
+        for attempt in range(1, tries + 1):
+            try:
+                answer = self._aws.call("dynamodb", operation, {"RequestItems": wanted})
+            except AwsError as error:
+                return _Batch(answers, wanted, error)
+            answers.append(answer)
+            left = answer.get(rest)
+            if not left:
+                return _Batch(answers, {}, None)
+            if isinstance(left, dict):
+                wanted = left
+            if attempt < tries:
+                pause(0.02, attempt)
+        self._aws.in_vain("dynamodb")
+        return _Batch(answers, wanted, AwsError(operation, "Throttled", {}))
+
+
+def _accepted(item: object) -> Accepted | None:
+    """Read a text that is to be asked after; None if the item is none."""
+    id_, sid, at = part(item, "id", "S"), part(item, "sid", "S"), part(item, "sent_at", "N")
+    if not (isinstance(id_, str) and isinstance(sid, str) and isinstance(at, str)):
+        return None
+    return Accepted(id=id_, sid=sid, at=int(at)) if at.isdecimal() and at.isascii() else None
+
+
+def _throttled(error: AwsError) -> bool:
+    """Whether a transaction was cancelled since the table was too busy for it.
+
+    Source: the reasons in https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+    """
+    reasons = entries(error.details.get("CancellationReasons"))
+    codes = {part(reason, "Code") for reason in reasons if isinstance(part(reason, "Code"), str)}
+    return not codes.isdisjoint({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
 def _why(error: AwsError) -> Claim:
@@ -328,11 +407,11 @@ def _why(error: AwsError) -> Claim:
         return Claim.CONTENDED
     if error.code != "TransactionCanceledException":
         return Claim.UNKNOWN
-    reasons = error.details.get("CancellationReasons", [])
-    codes = [reason.get("Code") for reason in reasons]
+    reasons = entries(error.details.get("CancellationReasons"))
+    codes = [part(reason, "Code") for reason in reasons]
     # In the order of the items: the claim, the phone's hour.
     if codes[:1] == ["ConditionalCheckFailed"]:
-        state = reasons[0].get("Item", {}).get("state", {}).get("S")
+        state = part(reasons[0], "Item", "state", "S")
         return Claim.LEASED if state == State.SENDING else Claim.DUPLICATE
     if codes[1:] == ["ConditionalCheckFailed"]:
         return Claim.OVER_LIMIT

@@ -1,12 +1,18 @@
 """The queues `held` and `failed`, as the functions see them: SQS."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from handler.aws import Aws, batches
+from handler.aws import Aws, AwsError, batches, entries, part
 
 BATCH = 10
 """What SQS takes or gives at once."""
+
+_DIGITS = 20
+"""No time in milliseconds has as many."""
+
+UNKNOWN_AGE = float("inf")
+"""The `Message.sent_at` of a message whose age SQS does not tell: it counts as new."""
 
 
 class NotQueued(Exception):
@@ -19,7 +25,8 @@ class Message(NamedTuple):
     Attributes:
         body: What was sent.
         receipt: What it is deleted by.
-        sent_at: When it was put on the queue, in seconds since the epoch.
+        sent_at: When it was put on the queue, in seconds since the epoch; `UNKNOWN_AGE` where SQS
+            does not say.
     """
 
     body: str
@@ -42,18 +49,15 @@ class Queue:
             handler.aws.AwsError: SQS could not be reached.
         """
         for some in batches(bodies, BATCH):
-            entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(some)]
+            wanted = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(some)]
             for _ in range(2):
-                # The answer is a success even if some entries are refused: they stand in `Failed`.
-                answer = self._aws.call(
-                    "sqs", "SendMessageBatch", {"QueueUrl": self._url, "Entries": entries}
-                )
-                refused = {entry["Id"]: entry.get("Code") for entry in answer.get("Failed") or []}
-                entries = [entry for entry in entries if entry["Id"] in refused]
-                if not entries:
+                # The answer is a success even if some are refused. Only what it names as taken is.
+                done, refused = self._batch("SendMessageBatch", wanted)
+                wanted = [entry for entry in wanted if entry["Id"] not in done]
+                if not wanted:
                     break
             else:
-                raise NotQueued(f"SQS refused {len(entries)} messages: {set(refused.values())}")
+                raise NotQueued(f"SQS refused {len(wanted)} messages: {refused}")
 
     def receive(self) -> list[Message]:
         """Receive at most ten messages; after a second without any, none.
@@ -71,14 +75,8 @@ class Queue:
                 "MessageSystemAttributeNames": ["SentTimestamp"],
             },
         )
-        return [
-            Message(
-                body=message["Body"],
-                receipt=message["ReceiptHandle"],
-                sent_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
-            )
-            for message in answer.get("Messages") or []
-        ]
+        found = [_message(message) for message in entries(answer.get("Messages"))]
+        return [message for message in found if message.receipt]
 
     def delete(self, messages: Sequence[Message]) -> int:
         """Delete messages. One that is not deleted comes back, and is a duplicate then.
@@ -90,13 +88,55 @@ class Queue:
             handler.aws.AwsError: SQS could not be reached.
         """
         left = 0
+        error = None
         for some in batches(messages, BATCH):
-            entries = [
-                {"Id": str(number), "ReceiptHandle": message.receipt}
-                for number, message in enumerate(some)
-            ]
-            answer = self._aws.call(
-                "sqs", "DeleteMessageBatch", {"QueueUrl": self._url, "Entries": entries}
-            )
-            left += len(answer.get("Failed") or [])
+            try:
+                done, _ = self._batch("DeleteMessageBatch", _receipts(some))
+            except AwsError as caught:
+                done, error = set(), caught
+            left += len(some) - len(done)
+        if error:
+            raise error
         return left
+
+    def give_back(self, messages: Sequence[Message]) -> int:
+        """Make messages visible again, ten at most, so that the next flush receives them.
+
+        Returns:
+            How many SQS made visible. Each other one comes back later by itself.
+
+        Raises:
+            handler.aws.AwsError: SQS could not be reached.
+        """
+        wanted = [entry | {"VisibilityTimeout": 0} for entry in _receipts(messages)]
+        return len(self._batch("ChangeMessageVisibilityBatch", wanted)[0])
+
+    def _batch(self, operation: str, wanted: Sequence[Mapping[str, Any]]) -> tuple[set[str], str]:
+        """Do something to ten messages at most.
+
+        Returns:
+            The ids of the entries that SQS says it has done, and its codes for the others.
+        """
+        answer = self._aws.call("sqs", operation, {"QueueUrl": self._url, "Entries": wanted})
+        named = [part(entry, "Id") for entry in entries(answer.get("Successful"))]
+        codes = {str(part(entry, "Code")) for entry in entries(answer.get("Failed"))}
+        return {entry["Id"] for entry in wanted if entry["Id"] in named}, ", ".join(sorted(codes))
+
+
+def _receipts(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    return [
+        {"Id": str(number), "ReceiptHandle": message.receipt}
+        for number, message in enumerate(messages)
+    ]
+
+
+def _message(received: object) -> Message:
+    """Read a message; with an empty body or receipt where SQS sent none."""
+    body, receipt = part(received, "Body"), part(received, "ReceiptHandle")
+    sent_at = part(received, "Attributes", "SentTimestamp")
+    known = isinstance(sent_at, str) and sent_at.isascii() and sent_at.isdecimal()
+    return Message(
+        body=body if isinstance(body, str) else "",
+        receipt=receipt if isinstance(receipt, str) else "",
+        sent_at=int(sent_at) / 1000 if known and len(sent_at) < _DIGITS else UNKNOWN_AGE,
+    )

@@ -30,7 +30,7 @@ class Crash(BaseException):
     """The function's process ends here: nothing in the handler may catch it."""
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Stored:
     """A message on a queue."""
 
@@ -57,6 +57,7 @@ class World(Aws):
     def __init__(self, **changes: Any) -> None:
         self.settings: Settings = settings(**changes)
         self.now = TIME.timestamp() + 1
+        super().__init__({}, clock=self.clock)
         self.table: dict[str, dict[str, Any]] = {}
         self.queues: dict[str, list[Stored]] = {
             self.settings.held_queue: [],
@@ -263,14 +264,15 @@ class World(Aws):
 
     def _SendMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         assert 0 < len(payload["Entries"]) <= 10
-        failed = []
+        done, failed = [], []
         for entry in payload["Entries"]:
             if self.refused_entries:
                 self.refused_entries -= 1
                 failed.append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
             else:
                 self.queues[payload["QueueUrl"]].append(Stored(entry["MessageBody"], self.now))
-        return {"Failed": failed}
+                done.append({"Id": entry["Id"]})
+        return {"Successful": done, "Failed": failed}
 
     def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         visible = [one for one in self.queues[payload["QueueUrl"]] if one.visible_at <= self.now]
@@ -281,8 +283,36 @@ class World(Aws):
         return {"Messages": [one.told() for one in taken]}
 
     def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
-        receipts = {entry["ReceiptHandle"] for entry in payload["Entries"]}
-        assert 0 < len(receipts) <= 10
         queue = self.queues[payload["QueueUrl"]]
-        queue[:] = [one for one in queue if one.receipt not in receipts]
-        return {}
+        answer, found = self._each(payload)
+        queue[:] = [one for one in queue if one not in found]
+        return answer
+
+    def _ChangeMessageVisibilityBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
+        answer, found = self._each(payload)
+        for one in found:
+            (seconds,) = {
+                entry["VisibilityTimeout"]
+                for entry in payload["Entries"]
+                if entry["ReceiptHandle"] == one.receipt
+            }
+            one.visible_at = self.now + seconds
+        return answer
+
+    def _each(self, payload: Any) -> tuple[dict[str, Any], list[Stored]]:
+        """Find the messages that a batch is about, by the receipts of their last reception.
+
+        Not quite SQS: it deletes by an older receipt as well.
+        """
+        ids = [entry["Id"] for entry in payload["Entries"]]
+        assert 0 < len(set(ids)) == len(ids) <= 10
+        by_receipt = {one.receipt: one for one in self.queues[payload["QueueUrl"]] if one.receipt}
+        found, done, failed = [], [], []
+        for entry in payload["Entries"]:
+            if one := by_receipt.get(entry["ReceiptHandle"]):
+                found.append(one)
+                done.append({"Id": entry["Id"]})
+            else:
+                code = {"Code": "ReceiptHandleIsInvalid", "SenderFault": True}
+                failed.append({"Id": entry["Id"], **code})
+        return {"Successful": done, "Failed": failed}, found

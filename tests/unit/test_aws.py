@@ -1,15 +1,21 @@
 """Calls to AWS, over real HTTP, to a server that answers what a test says."""
 
+import contextlib
 import json
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import botocore.session
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handler import aws, connections
-from handler.aws import Aws, AwsError
+from handler.aws import BUSY_SECONDS, SILENT_SECONDS, Aws, AwsError
 from handler.due import Due
-from handler.memory import Claim, Memory
+from handler.memory import Claim, Memory, NotRemembered, State
+from handler.queues import UNKNOWN_AGE, Message, NotQueued, Queue
 from tests.unit.fakes import PHONE, log_file
 from tests.unit.http_server import Server
 
@@ -18,7 +24,28 @@ THROTTLED = (400, b'{"__type": "com.amazonaws#ThrottlingException", "message": "
 FINE = (200, b'{"fine": 1}')
 
 
-def calling(server: Server, **changes: str) -> Aws:
+class Clock:
+    """Stands still unless a test moves it, or something waits."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock, instead of waiting."""
+    clock = Clock()
+    monkeypatch.setattr("time.sleep", clock.wait)
+    return clock
+
+
+def calling(server: Server, clock: Callable[[], float] = time.monotonic, **changes: str) -> Aws:
     return Aws(
         {
             "AWS_REGION": "eu-central-1",
@@ -27,7 +54,8 @@ def calling(server: Server, **changes: str) -> Aws:
             "AWS_SESSION_TOKEN": "token",
             "AWS_ENDPOINT_URL": server.url,
             **changes,
-        }
+        },
+        clock=clock,
     )
 
 
@@ -55,7 +83,10 @@ def test_calls_share_one_connection(server: Server) -> None:
     "passing",
     [
         *((400, json.dumps({"__type": f"com.amazonaws#{code}"}).encode()) for code in BUSY),
-        *((500, b"oops"), (503, b"{}"), (200, b"<html>no JSON</html>")),
+        *((400, b'{"__type": "TransactionConflictException"}'), (429, b"slow down")),
+        *((500, b"oops"), (503, b"{}"), (503, b'{"__type": "ServiceUnavailable"}')),
+        *((502, b"<html>from a proxy</html>"), (500, b"[1]"), (200, b"<html>no JSON</html>")),
+        *((200, b"[]"), (200, b"null"), (200, b'"fine"'), (200, b"[" * 100_000)),
     ],
 )
 def test_what_passes_is_tried_again(server: Server, passing: tuple[int, bytes]) -> None:
@@ -80,18 +111,60 @@ def test_a_refusal_is_raised_at_once_with_its_details(server: Server) -> None:
     assert len(server.requests) == 1
 
 
-def test_no_answer_is_raised(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (403, b"<html>from a proxy</html>", "HTTP403"),
+        (407, b"", "HTTP407"),
+        (400, b"[]", "HTTP400"),
+        (400, b'{"__type": ["x"]}', "HTTP400"),
+        (302, b"", "HTTP302"),
+        (400, b'{"__type": "com.amazonaws#ValidationException"}', "ValidationException"),
+    ],
+)
+def test_what_is_refused_is_not_tried_again_whatever_the_body_and_silences_nobody(
+    server: Server, status: int, body: bytes, code: str
+) -> None:
+    calls = calling(server)
+    server.status, server.body = status, body
+    for requests in (1, 2):
+        with pytest.raises(AwsError) as caught:
+            calls.call("sqs", "SendMessage", {})
+        assert caught.value.code == code
+        assert len(server.requests) == requests
+    server.answers = [FINE]
+    assert calls.call("sqs", "SendMessage", {}) == {"fine": 1}
+
+
+def test_no_answer_is_raised(server: Server, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     monkeypatch.setattr(aws, "SECONDS", (0.1, 0.1))
     server.status = 0
-    calls = calling(server)
+    calls = calling(server, clock)
     for _ in range(2):
         with pytest.raises(AwsError, match="SendMessage: no answer"):
             calls.call("sqs", "SendMessage", {})
     assert len(server.requests) == 3  # who is silent is not asked again for a while
     server.status = 200
     assert calls.call("dynamodb", "GetItem", {}) == {}
-    monkeypatch.setattr("handler.aws.time.monotonic", lambda: float("inf"))
+    clock.wait(SILENT_SECONDS)
     assert calls.call("sqs", "SendMessage", {}) == {}
+
+
+@pytest.mark.parametrize("busy", [THROTTLED, (503, b"")])
+def test_a_service_that_was_too_busy_gets_one_try_for_each_request_for_a_while(
+    server: Server, clock: Clock, busy: tuple[int, bytes]
+) -> None:
+    calls = calling(server, clock)
+    for requests in (3, 4, 5):
+        server.answers = [busy] * 3
+        with pytest.raises(AwsError):
+            calls.call("dynamodb", "UpdateItem", {})
+        assert len(server.requests) == requests
+    server.answers = [busy, busy, FINE]
+    assert calls.call("sqs", "SendMessage", {}) == {"fine": 1}  # another service is not it
+    clock.wait(BUSY_SECONDS)
+    server.answers = [busy, busy, FINE]
+    assert calls.call("dynamodb", "UpdateItem", {}) == {"fine": 1}
 
 
 @pytest.mark.parametrize(
@@ -138,8 +211,8 @@ def test_every_region_that_botocore_knows_has_its_address() -> None:
 # What only AWS does, and no table of ours
 
 
-def remembering(server: Server) -> Memory:
-    return Memory(calling(server), "memory")
+def remembering(server: Server, clock: Callable[[], float] = time.monotonic) -> Memory:
+    return Memory(calling(server, clock), "memory")
 
 
 def test_a_batch_is_repeated_until_nothing_of_it_is_left(server: Server) -> None:
@@ -158,17 +231,53 @@ def test_a_batch_is_repeated_until_nothing_of_it_is_left(server: Server) -> None
         ),
         (200, json.dumps({"Responses": {"memory": found(dues[2])}}).encode()),
     ]
-    assert remembering(server).sent(dues) == {due.id for due in dues}
+    assert remembering(server).recall(dues) == ({due.id for due in dues}, set(), None)
     assert json.loads(server.requests[1][2])["RequestItems"] == left
 
 
-def test_a_batch_of_which_always_something_is_left_is_an_error(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+def test_a_batch_of_which_always_something_is_left_is_not_known(
+    server: Server, clock: Clock
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    """Nor does it take longer than its share of an invocation, and the next ones are quicker."""
+    due = Due(log_file(), PHONE)
     server.body = b'{"UnprocessedKeys": {"memory": {}}}'
-    with pytest.raises(AwsError, match="BatchGetItem"):
-        remembering(server).sent([Due(log_file(), PHONE)])
+    memory, began = remembering(server, clock), clock.now
+    recalled = memory.recall([due])
+    assert recalled[:2] == (set(), {due.id})
+    assert "BatchGetItem: Throttled" in str(recalled.error)
+    assert clock.now - began < 3
+    began, asked = clock.now, len(server.requests)
+    memory.recall([due])
+    assert (clock.now, len(server.requests)) == (began, asked + 1)
+
+
+DUES = [Due(log_file(f"{number}.log"), PHONE) for number in range(300)]
+
+
+def test_a_batch_that_is_refused_spoils_no_other_answer(server: Server) -> None:
+    """Of 300 texts, all sent, only the third hundred is not known."""
+
+    def answered(dues: Sequence[Due]) -> tuple[int, bytes]:
+        found = [{"id": {"S": due.id}, "state": {"S": "sent"}} for due in dues]
+        return 200, json.dumps({"Responses": {"memory": found}}).encode()
+
+    server.answers = [answered(DUES[:100]), *[THROTTLED] * 3, answered(DUES[200:])]
+    recalled = remembering(server).recall(DUES)
+    assert recalled.sent == {due.id for due in DUES[:100] + DUES[200:]}
+    assert recalled.unknown == {due.id for due in DUES[100:200]}
+
+
+def test_a_batch_that_is_not_remembered_leaves_the_others_to_be(server: Server) -> None:
+    """The second of twelve batches is throttled, and of the third one text is left over."""
+    left = [{"PutRequest": {"Item": {"id": {"S": DUES[60].id}}}}]
+    over = (200, json.dumps({"UnprocessedItems": {"memory": left}}).encode())
+    server.answers = [FINE, *[THROTTLED] * 3, over, *[FINE] * 9]
+    with pytest.raises(NotRemembered, match="26 texts: BatchWriteItem") as caught:
+        remembering(server, Clock()).settle(DUES, State.SENT, "SM1")
+    assert caught.value.count == 26
+    put = [json.loads(body)["RequestItems"]["memory"] for _, _, body in server.requests]
+    assert {len(requests) for requests in put} == {25}
+    assert len({one["PutRequest"]["Item"]["id"]["S"] for some in put for one in some}) == 300
 
 
 @pytest.mark.parametrize(
@@ -184,6 +293,7 @@ def test_a_batch_of_which_always_something_is_left_is_an_error(
         ("TransactionCanceledException", ["TransactionConflict", "None"], Claim.CONTENDED),
         ("TransactionCanceledException", ["None", "ThrottlingError"], Claim.CONTENDED),
         ("TransactionInProgressException", [], Claim.CONTENDED),
+        ("TransactionConflictException", [], Claim.CONTENDED),
         *((code, [], Claim.CONTENDED) for code in BUSY),
         ("AccessDeniedException", [], Claim.UNKNOWN),
         ("ResourceNotFoundException", [], Claim.UNKNOWN),
@@ -212,3 +322,98 @@ def test_another_error_than_a_quick_flush_is_told_when_holding(server: Server) -
     server.answers = [(400, b'{"__type": "AccessDeniedException"}')]
     with pytest.raises(AwsError, match="AccessDenied"):
         remembering(server).hold(Due(log_file(), PHONE))
+
+
+def test_a_plain_update_that_meets_a_transaction_is_tried_again(server: Server) -> None:
+    conflict = (400, b'{"__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException"}')
+    server.answers = [conflict, conflict, (200, b"{}")]
+    remembering(server).count(PHONE)
+    assert len(server.requests) == 3
+
+
+# An answer of any shape
+
+
+ANSWERS: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["0", "S"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *("__type", "CancellationReasons", "Code", "Item", "state", "S", "N", "id"),
+                    *("Responses", "memory", "UnprocessedKeys", "UnprocessedItems", "Keys"),
+                    *("Items", "sid", "sent_at", "Messages", "Body", "ReceiptHandle"),
+                    *("Attributes", "SentTimestamp", "Successful", "Failed", "Id"),
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=15,
+)
+
+
+class Answering(Aws):
+    """Answers everything alike, as a success or as a refusal."""
+
+    def __init__(self, status: int, answer: Any) -> None:
+        super().__init__({})
+        self.status, self.answer = status, answer
+
+    def call(self, service: Any, operation: str, payload: Any) -> dict[str, Any]:
+        if self.status != 200:
+            code = str(self.answer.get("__type"))
+            raise AwsError(operation, code, self.answer, self.status)
+        return dict(self.answer)
+
+
+@given(
+    st.sampled_from([200, 400]),
+    ANSWERS.filter(lambda answer: isinstance(answer, dict))
+    | st.builds(
+        lambda reasons: {
+            "__type": "TransactionCanceledException",
+            "CancellationReasons": reasons,
+        },
+        ANSWERS,
+    ),
+)
+def test_no_answer_of_any_shape_raises_anything_but_what_is_foreseen(
+    status: int, answer: Any
+) -> None:
+    answering = Answering(status, answer)
+    memory, queue = Memory(answering, "memory"), Queue(answering, "https://sqs/held")
+    due = Due(log_file(), PHONE)
+    assert isinstance(memory.claim(due, limit=1), Claim)
+    assert memory.recall([due]).sent <= {due.id}
+    for request in (
+        lambda: memory.settle([due], State.SENT, "SM1"),
+        lambda: memory.hold(due),
+        lambda: memory.count(PHONE),
+        lambda: [len(one.id + one.sid) + one.at for one in memory.to_audit()],
+        lambda: [len(one.body + one.receipt) + one.sent_at for one in queue.receive()],
+        lambda: queue.send(["a"]),
+        lambda: queue.delete([Message("a", "r", 0)]),
+        lambda: queue.give_back([Message("a", "r", 0)]),
+    ):
+        with contextlib.suppress(AwsError, NotRemembered, NotQueued):
+            request()
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"Successful": []}, {"Successful": [{"Id": "1"}]}, {"Failed": [{"Id": "x"}]}]
+)
+def test_a_message_is_on_the_queue_only_if_sqs_says_so(answer: Any) -> None:
+    with pytest.raises(NotQueued):
+        Queue(Answering(200, answer), "https://sqs/held").send(["a"])
+
+
+def test_a_message_without_some_part_is_received_as_far_as_it_goes() -> None:
+    received = [{"ReceiptHandle": "r"}, {"Body": "b"}, None, {"Body": 5, "ReceiptHandle": "s"}]
+    queue = Queue(Answering(200, {"Messages": received}), "https://sqs/held")
+    assert queue.receive() == [
+        Message("", "r", UNKNOWN_AGE),
+        Message("", "s", UNKNOWN_AGE),
+    ]

@@ -263,7 +263,7 @@ class Heap(World):
         return {"Messages": [one.told() | {"ReceiptHandle": "r" * 400} for one in taken]}
 
     def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
-        return {}
+        return {"Successful": [{"Id": entry["Id"]} for entry in payload["Entries"]]}
 
 
 def test_a_hundred_thousand_held_texts_fit_the_function() -> None:

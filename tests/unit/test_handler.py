@@ -182,6 +182,7 @@ def test_notify_claims_what_it_is_told_of(environment: Server) -> None:
 def test_each_line_says_when_and_for_which_request(
     environment: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    environment.body = b'{"Successful": [{"Id": "0"}]}'
     before = datetime.datetime.now(datetime.UTC)
     handler.notify({"Records": [record("a.log")]}, Context("first"))
     handler.flush({}, Context("second"))
