@@ -26,6 +26,9 @@ _PULUMI = re.compile(r"\bpulumi (config set|\w+)")
 class Alarm:
     """One alarm, over one metric. Without data it is quiet, unless it is about silence.
 
+    No data is no trouble: a function that nobody calls and a queue that was idle for six hours
+    send no metrics at all.
+
     Attributes:
         name: Its name among the stack's.
         namespace: The metric's namespace.
@@ -33,7 +36,9 @@ class Alarm:
         dimensions: The metric's dimensions.
         statistic: What is made of the metric's values within the minutes.
         minutes: The length of one period.
-        above: The alarm is on when the metric is above this.
+        above: A period is bad when the metric is above this.
+        bad_periods: The alarm is on when so many periods are bad, of the last `of_periods`.
+        of_periods: How many periods the alarm looks at.
         silence: After how many periods without any data it is on, instead; 0 for never.
         means: What has happened.
         to_do: What to do next; its commands without the stack, which the description adds.
@@ -47,6 +52,8 @@ class Alarm:
     statistic: Literal["Sum", "Maximum"] = "Sum"
     minutes: int = 5
     above: float = 0
+    bad_periods: int = 1
+    of_periods: int = 1
     silence: int = 0
     means: str
     to_do: str
@@ -124,8 +131,11 @@ def alarms(
             namespace="AWS/Lambda",
             metric="Errors",
             dimensions={"FunctionName": notify},
-            minutes=15,
-            above=2,  # an event that fails for good fails three times
+            # An event that fails for good fails in three different minutes: Lambda waits for one
+            # and for two before it tries again. A sum over 15 minutes could be cut in two.
+            minutes=1,
+            bad_periods=3,
+            of_periods=15,
             means="The function notify fails again and again.",
             to_do="Lambda keeps what it gives up on in the queue failed. make tail shows why.",
             section="a-function-fails",
@@ -187,6 +197,8 @@ def alarms(
             name="segments",
             metric=metrics.SEGMENTS.name,
             dimensions=dimensions,
+            # A budget, counted by days. If CloudWatch's day is that of UTC, a flood over midnight
+            # is in two days, and each of them may keep to the budget.
             minutes=24 * 60,
             above=max_segments_per_day,
             means=f"More than maxSegmentsPerDay ({max_segments_per_day}) segments in a day.",

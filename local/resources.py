@@ -518,6 +518,7 @@ _ALARM_SETTINGS = (
     "alarmActions",
     "alarmDescription",
     "comparisonOperator",
+    "datapointsToAlarm",
     "evaluationPeriods",
     "insufficientDataActions",
     "metricName",

@@ -11,7 +11,9 @@ import pytest
 from handler import metrics
 from infra.alarms import OLDEST_SECONDS, SILENT_FLUSHES
 from infra.dashboard import COLUMNS
+from infra.function import TIMEOUT_SECONDS
 from local import ROOT
+from tests.unit import cloudwatch
 from tests.unit.recorded import ACCOUNT, SETTINGS, Recorded, Resource, record
 
 STACK = "s3-logs/test"
@@ -52,21 +54,13 @@ def named(program: Recorded) -> dict[str, Resource]:
 
 
 def state(alarm: Resource, found: Found) -> str:
-    """Say what CloudWatch makes of an alarm, when each period has the same data.
-
-    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
-    """
+    """Say what CloudWatch makes of an alarm, when each period has the same data."""
     inputs = alarm.inputs
     value = found.get((inputs["namespace"], inputs["metricName"]))
-    if value is None:
-        return {"missing": "INSUFFICIENT_DATA", "notBreaching": "OK", "breaching": "ALARM"}[
-            inputs["treatMissingData"]
-        ]
-    breaching = {
-        "GreaterThanThreshold": value > inputs["threshold"],
-        "LessThanThreshold": value < inputs["threshold"],
-    }[inputs["comparisonOperator"]]
-    return "ALARM" if breaching else "OK"
+    length = int(inputs["period"]) // 60
+    minutes = length * int(inputs["evaluationPeriods"])
+    samples = [] if value is None else [(at, value) for at in range(0, minutes, length)]
+    return cloudwatch.states(inputs, samples, minutes=minutes)[-1]
 
 
 def told(program: Recorded, found: Found) -> set[str]:
@@ -104,8 +98,7 @@ def test_nobody_hears_of_a_stack_that_has_just_been_made(program: Recorded) -> N
         (ours(metrics.BACKLOG_AGE), OLDEST_SECONDS + 1, {"held-too-old"}),
         (ours(metrics.SETTINGS_REFUSED), 1, {"settings-refused"}),
         (ours(metrics.UNDELIVERED), 1, {"undelivered"}),
-        (("AWS/Lambda", "Errors"), 3, {"notify-errors", "flush-errors"}),
-        (("AWS/Lambda", "Errors"), 1, {"flush-errors"}),
+        (("AWS/Lambda", "Errors"), 1, {"notify-errors", "flush-errors"}),
         (("AWS/Lambda", "DestinationDeliveryFailures"), 1, {"notify-lost"}),
         (("AWS/Lambda", "Throttles"), 1, {"notify-throttled"}),
         (ours(metrics.FLUSHES), None, {"flush-silent"}),
@@ -185,6 +178,82 @@ def test_cloudwatch_takes_the_periods(minutes: int) -> None:
     assert silent["period"] >= minutes * 60
     assert silent["evaluationPeriods"] == SILENT_FLUSHES
     assert named(asked)["segments"].inputs["threshold"] == 7
+
+
+# Alarms over time, wherever CloudWatch begins its periods
+
+
+def offsets(alarm: Resource) -> range:
+    """Give the minutes in which periods may begin."""
+    return range(int(alarm.inputs["period"]) // 60)
+
+
+@pytest.mark.parametrize("seconds", [0, 1, TIMEOUT_SECONDS])
+def test_an_event_that_fails_for_good_is_told_once(program: Recorded, seconds: int) -> None:
+    """Lambda tries again one minute after the first failure, and two after the second.
+
+    It counts a failure where the run began.
+    """
+    alarm = named(program)["notify-errors"]
+    second = seconds / 60 + 1
+    third = second + seconds / 60 + 2
+    for begun in range(10):
+        errors = [(5 + begun / 10 + at, 1) for at in (0, second, third)]
+        for offset in offsets(alarm):
+            assert cloudwatch.mails(alarm.inputs, errors, minutes=60, offset=offset) == 1
+
+
+def test_an_event_whose_second_try_succeeds_is_nobodys_trouble(program: Recorded) -> None:
+    alarm = named(program)["notify-errors"]
+    tries: list[cloudwatch.Sample] = [(5, 1), (6, 0), (20, 1), (21, 0)]
+    for offset in offsets(alarm):
+        assert cloudwatch.mails(alarm.inputs, tries, minutes=60, offset=offset) == 0
+
+
+def test_any_one_sample_is_enough_wherever_it_falls(program: Recorded) -> None:
+    """All other alarms but the sum of a day are about one bad sample, which nothing can split."""
+    for name, alarm in named(program).items():
+        if name in {"notify-errors", "flush-silent", "segments"}:
+            continue
+        bad = [(30.0, alarm.inputs["threshold"] + 1)]
+        for offset in offsets(alarm):
+            assert cloudwatch.mails(alarm.inputs, bad, minutes=60, offset=offset) == 1, name
+
+
+def test_a_queue_that_sends_no_metrics_is_nobodys_trouble_until_it_wakes(
+    program: Recorded,
+) -> None:
+    """SQS sends metrics, each minute, until a queue was idle for six hours."""
+    alarm = named(program)["failed"]
+    empty = [(float(minute), 0.0) for minute in range(6 * 60)]
+    woken = [(24 * 60.0 + minute, 1.0) for minute in range(6 * 60)]
+    again = [(48 * 60.0 + minute, 2.0) for minute in range(6 * 60)]
+    for offset in offsets(alarm):
+        told = [
+            cloudwatch.mails(alarm.inputs, samples, minutes=72 * 60, offset=offset)
+            for samples in ([], empty, empty + woken, empty + woken + again)
+        ]
+        assert told == [0, 0, 1, 2]
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 7, 60])
+def test_silence_is_told_once_and_a_flush_that_is_late_is_no_silence(minutes: int) -> None:
+    alarm = named(record({**SETTINGS, "flushMinutes": str(minutes)}))["flush-silent"]
+    late = [number * minutes + (number % 2) * minutes * 0.9 for number in range(-20, 20)]
+    flushes: list[cloudwatch.Sample] = [(at, 1) for at in late]
+    for offset in offsets(alarm):
+        ends = int(late[-1])
+        assert cloudwatch.mails(alarm.inputs, flushes, minutes=ends, offset=offset) == 0
+        silent = ends + int(alarm.inputs["period"]) // 60 * (SILENT_FLUSHES + 2)
+        assert cloudwatch.mails(alarm.inputs, flushes, minutes=silent, offset=offset) == 1
+
+
+def test_a_days_segments_are_told_on_the_day_that_has_too_many(program: Recorded) -> None:
+    alarm, day = named(program)["segments"], 24 * 60
+    flood: list[cloudwatch.Sample] = [(day + minute, 1) for minute in range(1001)]
+    calm = [(at, 1.0) for at, _ in flood[:-1]]
+    assert cloudwatch.mails(alarm.inputs, flood, minutes=3 * day) == 1
+    assert cloudwatch.mails(alarm.inputs, calm, minutes=3 * day) == 0
 
 
 # The dashboard

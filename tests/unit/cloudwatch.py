@@ -1,0 +1,68 @@
+"""CloudWatch's alarms, as far as the tests need them: how a series of samples becomes states."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Sample = tuple[float, float]
+"""When something was measured, in minutes, and its value."""
+
+
+def states(
+    alarm: Mapping[str, Any], samples: Sequence[Sample], *, minutes: int, offset: int = 0
+) -> list[str]:
+    """Return an alarm's state at the end of each of its periods.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+
+    Args:
+        alarm: The inputs of the alarm.
+        samples: What was measured.
+        minutes: How long to look.
+        offset: In which minute the periods begin: CloudWatch does not promise in which.
+    """
+    length = int(alarm["period"]) // 60
+    combined: Callable[[list[float]], float] = sum if alarm["statistic"] == "Sum" else max
+    periods: list[float | None] = []
+    count = int(alarm["evaluationPeriods"])
+    for start in range(offset - count * length, minutes, length):
+        found = [value for at, value in samples if start <= at < start + length]
+        periods.append(combined(found) if found else None)
+    ends = range(count, len(periods) + 1)
+    return [_state(alarm, periods[end - count : end]) for end in ends]
+
+
+def mails(
+    alarm: Mapping[str, Any], samples: Sequence[Sample], *, minutes: int, offset: int = 0
+) -> int:
+    """Return how often an alarm tells somebody, from a quiet start; see `states`."""
+    actions = {
+        "ALARM": alarm["alarmActions"],
+        "INSUFFICIENT_DATA": alarm["insufficientDataActions"],
+    }
+    before, told = "OK", 0
+    for state in states(alarm, samples, minutes=minutes, offset=offset):
+        told += state != before and bool(actions.get(state))
+        before = state
+    return told
+
+
+_WITHOUT_DATA = {"missing": "INSUFFICIENT_DATA", "notBreaching": "OK", "breaching": "ALARM"}
+
+
+def _state(alarm: Mapping[str, Any], periods: Sequence[float | None]) -> str:
+    if all(value is None for value in periods):
+        return _WITHOUT_DATA[alarm["treatMissingData"]]
+    bad = sum(
+        alarm["treatMissingData"] == "breaching" if value is None else _is_bad(alarm, value)
+        for value in periods
+    )
+    return "ALARM" if bad >= alarm["datapointsToAlarm"] else "OK"
+
+
+def _is_bad(alarm: Mapping[str, Any], value: float) -> bool:
+    threshold = alarm["threshold"]
+    return bool(
+        {"GreaterThanThreshold": value > threshold, "LessThanThreshold": value < threshold}[
+            alarm["comparisonOperator"]
+        ]
+    )
