@@ -114,7 +114,9 @@ class Notifier:
             else:
                 self._send(wanted)
         except (AwsError, NotQueued):
-            self._ends.none_yet(wanted)
+            # Without an answer it may be another invocation's, which is sending the text.
+            if claim is Claim.YOURS:
+                self._ends.none_yet(wanted)
             raise
 
     def _claim(self, wanted: Due, *, counted: bool) -> Claim:

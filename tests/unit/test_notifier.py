@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from handler import log
-from handler.aws import AwsError
+from handler.aws import BUSY_SECONDS, Aws, AwsError
 from handler.due import Due
 from handler.ends import BeingSent
 from handler.events import LogFile, Unreadable
@@ -137,6 +137,70 @@ def test_a_table_that_is_asked_too_much_holds_texts(
     world.notify(record("a.log"))
     assert world.texts == []
     assert outcomes(capsys)[0] == ("held", "…0100", "too much at once")
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_table_that_is_asked_too_much_costs_no_phone_its_time(
+    cancelled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All twenty texts are held long before Lambda ends the invocation, and none is sent."""
+    world = Slow(to_numbers=tuple(f"+150055501{number:02}" for number in range(20)))
+    monkeypatch.setattr("time.sleep", world.wait)
+    code = "TransactionCanceledException" if cancelled else "ThrottlingException"
+    reasons = {"CancellationReasons": [{"Code": "ThrottlingError"}, {"Code": "None"}]}
+    world.refusal = AwsError("", code, reasons)
+    begun = world.now
+    world.notifier.notify({"Records": [record("a.log")]}, lambda: 60 - (world.now - begun))
+    assert world.now - begun < 20
+    assert world.texts == []
+    assert {one.phone for one in world.on(world.held)} == set(world.settings.to_numbers)
+    world.refusal = None
+    world.wait(BUSY_SECONDS)
+    world.flush()
+    assert len(world.texts) == 20
+
+
+class Slow(World):
+    """A world in which each request takes time, over the handler's own way to try again."""
+
+    refusal: AwsError | None = None  # what the table answers to everything
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    def call(self, service: Any, operation: str, payload: Any) -> dict[str, Any]:
+        return Aws.call(self, service, operation, payload)
+
+    def _call(self, service: Any, operation: str, payload: Any) -> dict[str, Any]:
+        self.wait(0.1)
+        if self.refusal and service == "dynamodb":
+            raise self.refusal
+        return World.call(self, service, operation, payload)
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", ""])
+def test_a_claim_of_another_invocation_is_not_given_up(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second event is a duplicate. Its claim has no answer, and then SQS is down."""
+    world = World(to_numbers=(PHONE,))
+
+    def no_claim(_world: World, _payload: Any) -> None:
+        raise AwsError("TransactWriteItems", code, {})
+
+    def while_it_is_sent(_phone: str) -> None:
+        world.refuses = lambda _: NO_CONNECTION
+        world.down = {"sqs"}
+        with monkeypatch.context() as patched, pytest.raises(AwsError):
+            patched.setattr(World, "_TransactWriteItems", no_claim)
+            world.notify(record("a.log"))
+        world.all_is_well()
+        with pytest.raises(BeingSent):
+            world.notify(record("a.log"))
+
+    world.refuses = while_it_is_sent
+    world.notify(record("a.log"))
+    assert len(world.texts) == 1
 
 
 def test_without_the_table_each_copy_of_the_function_keeps_the_limit_by_itself() -> None:
