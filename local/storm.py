@@ -97,7 +97,7 @@ def _await(deployment: Deployment, twilio: StandIn, settled: int) -> None:
 
 
 def _held(deployment: Deployment) -> int:
-    return queues.count(Stack(DEMO, deployment.outputs, deployment.aws), "held")
+    return queues.count(Stack(DEMO, deployment.outputs, deployment.aws), "held").all
 
 
 def _measure(memory: dict[str, float]) -> None:

@@ -12,6 +12,9 @@ from ops.stack import Stack
 FUNCTIONS = ("notify", "flush")
 POLL_SECONDS = 1.0
 
+FLUSH_ENDS = ("flushed", "quiet hours")
+FLUSH_REFUSALS = ("not sent", "no end yet")
+
 _SHOWN = ("phone", "key", "reason", "code", "meaning", "sid")
 _COUNTED = ("files", "messages")
 _PLATFORM = ("START ", "END ", "REPORT ", "INIT_START ")
@@ -49,10 +52,36 @@ class Line:
         text = str(self.fields.get("text", ""))
         return text.startswith(_PLATFORM) or str(self.fields.get("type", "")).startswith("platform")
 
+    @property
+    def ends_flush(self) -> bool:
+        """Whether it is the last word of a flush about what is held."""
+        return self.function == "flush" and self.outcome in FLUSH_ENDS
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it says why a flush left texts where they were."""
+        return self.function == "flush" and self.outcome in FLUSH_REFUSALS
+
+    @property
+    def why(self) -> str:
+        """The reason, with the code and what it means, and which phone it is about."""
+        reason, code, meaning, phone = (
+            str(self.fields.get(key) or "") for key in ("reason", "code", "meaning", "phone")
+        )
+        details = ": ".join(one for one in (code, meaning) if one)
+        said = reason or self.outcome
+        said += f" ({details})" if details else ""
+        return f"{said} for {phone}" if phone else said
+
+    def number(self, key: str) -> float:
+        """What it counted or measured; 0 if it did not."""
+        value = self.fields.get(key)
+        return value if isinstance(value, int | float) else 0
+
     def __str__(self) -> str:
         if not self.outcome:
             return str(self.fields.get("text") or json.dumps(self.fields))
-        told = [str(self.fields[key]) for key in _SHOWN if self.fields.get(key) not in {None, ""}]
+        told = [str(self.fields[key]) for key in _SHOWN if self.fields.get(key) not in (None, "")]
         told += [f"{self.fields[key]} {key}" for key in _COUNTED if key in self.fields]
         return "  ".join([self.outcome, *told])
 

@@ -1,8 +1,10 @@
 """A deployed stack, as an operator sees it: its outputs, its settings, its parts."""
 
 import datetime
+import email.utils
 import functools
 import json
+import shlex
 import subprocess
 from collections.abc import Mapping
 from typing import Any, Protocol, Self
@@ -20,6 +22,25 @@ from local.running import DEMO, NotRunning, find
 
 class OpsError(Exception):
     """Something that an operator must mend first. The message is one line: what, and how."""
+
+
+def make(command: str, stack: str) -> str:
+    """Return a command of make that acts on this stack, whatever stack the reader works on."""
+    return f"make {command} STACK={shlex.quote(stack)}"
+
+
+def pulumi(command: str, stack: str) -> str:
+    """Return a command of Pulumi's that acts on this stack."""
+    return f"pulumi {command} --stack {shlex.quote(stack)}"
+
+
+def clock(answer: Mapping[str, Any]) -> datetime.datetime:
+    """Return the time that AWS says it is in an answer, rounded down to the second.
+
+    The clock of this machine may be wrong, and times of messages and log lines are AWS's.
+    """
+    date = answer["ResponseMetadata"]["HTTPHeaders"]["date"]
+    return email.utils.parsedate_to_datetime(date).astimezone(datetime.UTC)
 
 
 class Clients(Protocol):
@@ -57,8 +78,30 @@ class Stack:
                 raise OpsError(str(error)) from None
             return cls(name, running.outputs, Aws(running.url))
         outputs = _outputs(name)
-        region = outputs["alarmTopic"].split(":")[3]
-        return cls(name, outputs, _Clients(region))
+        return cls(name, outputs, _Clients(_part_of_arn(outputs, 3)))
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether it is the running demo, which Pulumi's CLI does not know."""
+        return self.name == DEMO
+
+    @property
+    def region(self) -> str:
+        """The region that it is in."""
+        return _part_of_arn(self.outputs, 3)
+
+    @property
+    def account(self) -> str:
+        """The account that it is in."""
+        return _part_of_arn(self.outputs, 4)
+
+    def make(self, command: str) -> str:
+        """Return a command of make that acts on this stack."""
+        return make(command, self.name)
+
+    def pulumi(self, command: str) -> str:
+        """Return a command of Pulumi's that acts on this stack."""
+        return pulumi(command, self.name)
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -81,7 +124,7 @@ class Stack:
         except SettingsError:
             raise OpsError(
                 f"Stack {self.name} runs another version of this program than is here. If yours is "
-                f"the older: git pull. Only if it is the newer: pulumi up --stack {self.name}"
+                f"the older: git pull. Only if it is the newer: {self.pulumi('up')}"
             ) from None
 
     @functools.cached_property
@@ -118,6 +161,11 @@ def ago(moment: datetime.datetime) -> str:
     return f"{max(0, seconds):.0f} s ago"
 
 
+def _part_of_arn(outputs: Mapping[str, Any], part: int) -> str:
+    """Return a part of an ARN of the stack's: 3 is the region, 4 the account."""
+    return str(outputs["alarmTopic"].split(":")[part])
+
+
 def _outputs(name: str) -> dict[str, Any]:
     try:
         command = cli()
@@ -131,12 +179,25 @@ def _outputs(name: str) -> dict[str, Any]:
         check=False,
     )
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["it says nothing"]
-        raise OpsError(
-            f"Pulumi knows no outputs of stack {name} ({said[0].removeprefix('error: ')}). "
-            "pulumi stack ls shows the stacks; another one: STACK=…"
-        )
+        raise OpsError(_why_no_outputs(name, (done.stderr or done.stdout).strip()))
     outputs: dict[str, Any] = json.loads(done.stdout)
     if "alarmTopic" not in outputs:
-        raise OpsError(f"Stack {name} is not deployed: pulumi up --stack {name}")
+        raise OpsError(f"Stack {name} is not deployed. Deploy it: {pulumi('up', name)}")
     return outputs
+
+
+def _why_no_outputs(name: str, said: str) -> str:
+    """Say why Pulumi's CLI gives no outputs, and what to do."""
+    if "PULUMI_ACCESS_TOKEN" in said:
+        return (
+            f"Pulumi is not logged in, so that it knows no stack {name}. Log in where your state "
+            "is: pulumi login (for a file or bucket, with its address). Then pulumi stack ls shows "
+            "the stacks"
+        )
+    if "no stack named" in said:
+        return (
+            f"There is no stack {name} where Pulumi is logged in (pulumi whoami --verbose says "
+            f"where). pulumi stack ls shows the stacks; for one of them: {make('status', 'NAME')}"
+        )
+    first = said.splitlines()[0].removeprefix("error: ") if said else "it does not say why"
+    return f"Pulumi gives no outputs of stack {name}: {first}"

@@ -1,72 +1,70 @@
 """Whether texts go out: the last ones, what waits and why, the settings in force, the alarms."""
 
 import datetime
+import shlex
 from collections.abc import Mapping
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from handler.audit import ARRIVED, LOST, meaning
 from handler.log import masked
 from handler.sender import Refused
 from infra import names
 from ops import lines, queues
-from ops.lines import Line
+from ops.lines import FLUSH_ENDS, FLUSH_REFUSALS, Line
 from ops.stack import Stack, ago
+from ops.terminal import Cell, Terminal
 
 TEXTS = 10
 """How many of the last texts are shown."""
 
 PERIOD = datetime.timedelta(days=1)
 
+_DELIVERIES = ("delivered", "undelivered", "unconfirmed")
+
 _COLOURS = {**dict.fromkeys(ARRIVED, "green"), **dict.fromkeys(LOST, "red")}
 
 
-def status(stack: Stack, console: Console) -> None:
+def status(stack: Stack, terminal: Terminal) -> None:
     """Show how a stack is."""
     now = datetime.datetime.now(datetime.UTC)
     found = lines.read(
         stack,
         since=now - PERIOD,
-        outcomes=("sent", "delivered", "undelivered", "unconfirmed", "flushed", "quiet hours"),
+        outcomes=("sent", *_DELIVERIES, *FLUSH_ENDS, *FLUSH_REFUSALS),
     )
-    _show_settings(stack, console, now)
-    _show_flush(console, found)
-    _show_alarms(stack, console)
-    _show_texts(stack, console, found)
-    for queue in ("held", "failed"):
-        _show_queue(stack, console, queue)
+    _show_settings(stack, terminal, now)
+    _show_flush(terminal, found)
+    _show_alarms(stack, terminal)
+    _show_hearers(stack, terminal)
+    _show_texts(stack, terminal, found)
+    _show_held(stack, terminal, found)
+    _show_failed(stack, terminal)
 
 
-def _show_settings(stack: Stack, console: Console, now: datetime.datetime) -> None:
+def _show_settings(stack: Stack, terminal: Terminal, now: datetime.datetime) -> None:
     settings = stack.settings
     quiet = settings.quiet_hours and f"{settings.quiet_hours} {settings.timezone}"
     if settings.quiet and now in settings.quiet:
         quiet += ", now"
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column()
-    table.add_column(overflow="fold")
-    for name, value in (
-        ("Stack", settings.stack),
-        ("Bucket", stack.outputs["bucket"]),
-        ("Phones", ", ".join(masked(phone) for phone in settings.to_numbers)),
-        ("Mode", f"{settings.mode}, at most {settings.max_texts_per_hour} texts a phone and hour"),
-        ("Quiet hours", quiet or "none"),
-        ("Dashboard", stack.outputs["dashboard"]),
-    ):
-        table.add_row(Text(name, style="bold"), Text(value))
-    console.print(table)
+    terminal.field("Stack", settings.stack)
+    terminal.field("Bucket", stack.outputs["bucket"])
+    terminal.field("Phones", ", ".join(masked(phone) for phone in settings.to_numbers))
+    terminal.field(
+        "Mode", f"{settings.mode}, at most {settings.max_texts_per_hour} texts a phone and hour"
+    )
+    terminal.field("Quiet hours", quiet or "none")
+    # The address that the program exports leads to AWS's console, where no demo is.
+    demo = "in AWS's console only: the demo has none"
+    terminal.field("Dashboard", demo if stack.is_demo else stack.outputs["dashboard"])
 
 
-def _show_flush(console: Console, found: list[Line]) -> None:
-    flushes = [line for line in found if line.outcome in {"flushed", "quiet hours"}]
+def _show_flush(terminal: Terminal, found: list[Line]) -> None:
+    flushes = [line for line in found if line.ends_flush]
     last = f"{ago(flushes[-1].time)}: {flushes[-1]}" if flushes else "none within a day"
-    console.print(Text.assemble(("Last flush   ", "bold"), last))
+    terminal.field("Last flush", last)
 
 
-def _show_alarms(stack: Stack, console: Console) -> None:
+def _show_alarms(stack: Stack, terminal: Terminal) -> None:
     prefix = names.of_stack(stack.settings.stack) + "-"
     pages = (
         stack.aws["cloudwatch"].get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
@@ -76,9 +74,39 @@ def _show_alarms(stack: Stack, console: Console) -> None:
     alarms = [one for page in pages for one in page["MetricAlarms"] if topic in one["AlarmActions"]]
     on = [one for one in alarms if _is_on(one)]
     said = f"{len(on)} of {len(alarms)} are on" if on else f"none of {len(alarms)} is on"
-    console.print(Text.assemble(("Alarms       ", "bold"), (said, "red" if on else "green")))
+    terminal.field("Alarms", said, "red" if on else "green")
     for one in on:
-        console.print(Text(f"  {one['AlarmDescription']}", style="red"))
+        terminal.say(f"  {one['AlarmDescription']}", "red")
+
+
+def _show_hearers(stack: Stack, terminal: Terminal) -> None:
+    """Say who hears of the alarms, and who has not confirmed that: AWS tells these nothing."""
+    if stack.is_demo:
+        terminal.field("Alarms go to", "nobody: the demo sends no e-mail")
+        return
+    topic = stack.outputs["alarmTopic"]
+    pages = stack.aws["sns"].get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+    found = [one for page in pages for one in page["Subscriptions"]]
+    pending = [one for one in found if one["SubscriptionArn"] == "PendingConfirmation"]
+    told = [one for one in found if one["SubscriptionArn"].startswith("arn:")]
+    if told:
+        terminal.field("Alarms go to", ", ".join(one["Endpoint"] for one in told))
+    else:
+        terminal.field("Alarms go to", "nobody", "red")
+    for one in pending:
+        address = one["Endpoint"]
+        again = (
+            f"aws sns subscribe --region {stack.region} --topic-arn {topic} "
+            f"--protocol {one['Protocol']} --notification-endpoint {shlex.quote(address)}"
+        )
+        terminal.say(
+            f"  {address} has not confirmed, and hears nothing. Look there for AWS's e-mail "
+            f'"AWS Notification - Subscription Confirmation", or have it sent again: {again}',
+            "red",
+        )
+    if not found:
+        config = stack.pulumi("config set alarmEmail ADDRESS")
+        terminal.say(f"  To have them mailed: {config} && {stack.pulumi('up')}", "red")
 
 
 def _is_on(alarm: Mapping[str, Any]) -> bool:
@@ -93,56 +121,83 @@ def _is_on(alarm: Mapping[str, Any]) -> bool:
     return bool(alarm["StateValue"] == "ALARM")
 
 
-def _show_texts(stack: Stack, console: Console, found: list[Line]) -> None:
-    known = {
-        line.fields["sid"]: line
-        for line in found
-        if line.outcome in {"delivered", "undelivered", "unconfirmed"}
-    }
+def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
+    known = {line.fields["sid"]: line for line in found if line.outcome in _DELIVERIES}
     sent = [line for line in found if line.outcome == "sent"]
-    table = Table(title=f"The last texts ({len(sent)} within a day)", title_justify="left")
-    for column in ("When", "Phone", "About", "Segments", "After", "Delivery"):
-        table.add_column(column, overflow="fold")
+    if not sent:
+        terminal.say("No text within a day.")
+        return
+    rows: list[list[Cell]] = []
     for line in reversed(sent[-TEXTS:]):
         fields = line.fields
-        seconds = fields.get("SecondsToText", fields.get("SecondsHeld"))
-        table.add_row(
-            ago(line.time),
-            fields["phone"],
-            Text(fields.get("key") or f"{fields['files']} files"),
-            str(fields["Segments"]),
-            f"{seconds:g} s",
-            _delivery(stack, fields["sid"], known.get(fields["sid"])),
+        seconds = line.number("SecondsToText") or line.number("SecondsHeld")
+        rows.append(
+            [
+                ago(line.time),
+                str(fields["phone"]),
+                str(fields.get("key") or f"{fields['files']} files"),
+                str(fields["Segments"]),
+                f"{seconds:g} s",
+                _delivery(stack, fields["sid"], known.get(fields["sid"])),
+            ]
         )
-    console.print(table if sent else Text("No text within a day."))
+    terminal.table(
+        f"The last texts ({len(sent)} within a day)",
+        ("When", "Phone", "About", "Segments", "After", "Delivery"),
+        rows,
+    )
 
 
-def _delivery(stack: Stack, sid: str, known: Line | None) -> Text:
+def _delivery(stack: Stack, sid: str, known: Line | None) -> Cell:
     """Say what became of a text: as the log has it, or else as Twilio says now."""
     if known:
         code = known.fields.get("code", "")
         why = f" {code}: {known.fields['meaning']}" if code else ""
-        return Text(f"{known.outcome}{why}", style=_COLOURS.get(known.outcome, "yellow"))
+        return f"{known.outcome}{why}", _COLOURS.get(known.outcome, "yellow")
     try:
         delivery = stack.twilio.delivery(sid)
     except Refused as error:
-        return Text(f"Twilio does not say ({error})", style="yellow")
+        return f"Twilio does not say ({error})", "yellow"
     why = f" {delivery.code}: {meaning(delivery.code)}" if delivery.code else ""
-    return Text(f"{delivery.status}{why}", style=_COLOURS.get(delivery.status, "yellow"))
+    return f"{delivery.status}{why}", _COLOURS.get(delivery.status, "yellow")
 
 
-def _show_queue(stack: Stack, console: Console, queue: str) -> None:
-    total = queues.count(stack, queue)
-    if not total:
-        console.print(Text(f"On {queue}: nothing.", style="green"))
-        return
-    table = Table(title=f"On {queue}: {total}", title_justify="left")
-    for column in ("Why", "Of these", "Oldest", "Such as"):
-        table.add_column(column, overflow="fold")
-    for group in queues.grouped(stack, queue):
-        table.add_row(
-            Text(group.why), str(group.count), ago(group.oldest.since), Text(group.oldest.about)
+def _show_held(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
+    count = _show_queue(stack, terminal, "held")
+    if count.hidden:
+        terminal.say(
+            f"{count.hidden} of these a flush has in hand. What it does not text comes back within "
+            f"{count.hidden_seconds / 60:g} min"
         )
-    console.print(table)
-    if queue == "failed":
-        console.print("Once that is mended: make redrive")
+    refusals = [line for line in found if line.refuses]
+    if count.all and refusals:
+        last = refusals[-1]
+        terminal.say(f"The last flush that could not text said, {ago(last.time)}: {last.why}")
+
+
+def _show_failed(stack: Stack, terminal: Terminal) -> None:
+    count = _show_queue(stack, terminal, "failed")
+    if count.hidden:
+        terminal.say(
+            f"{count.hidden} of these another command has received. What it does not move comes "
+            f"back within {queues.REDRIVE_SECONDS // 60} min"
+        )
+    if count.all:
+        terminal.say(f"Once that is mended: {stack.make('redrive')}")
+
+
+def _show_queue(stack: Stack, terminal: Terminal, queue: str) -> queues.Count:
+    count = queues.count(stack, queue)
+    if not count.all:
+        terminal.say(f"On {queue}: nothing.", "green")
+        return count
+    rows: list[list[Cell]] = [
+        [group.why, str(group.count), ago(group.oldest.since), group.oldest.about]
+        for group in queues.grouped(stack, queue)
+    ]
+    title = f"On {queue}: {count.all}"
+    if rows:
+        terminal.table(title, ("Why", "Of these", "Oldest", "Such as"), rows)
+    else:
+        terminal.say(title)
+    return count

@@ -8,12 +8,12 @@ from typing import Self
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from infra import names
 from local import ROOT
 from ops.stack import Stack
 from ops.status import _show_alarms
+from ops.terminal import Terminal
 from tests.unit.fakes import settings
 from tests.unit.recorded import SETTINGS, Recorded, record
 
@@ -81,7 +81,7 @@ def test_status_looks_for_the_alarms_under_their_names(
 
     deployed = Stack("it", {"alarmTopic": ""}, {"cloudwatch": CloudWatch()})
     deployed.settings = settings(stack=f"s3-logs/{stack}")
-    _show_alarms(deployed, Console(file=io.StringIO()))
+    _show_alarms(deployed, Terminal(io.StringIO()))
     for alarm in record(stack_name=stack).of_type("MetricAlarm"):
         assert alarm.name.startswith(asked[0])
 

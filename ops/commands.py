@@ -1,0 +1,193 @@
+"""What an operator runs against a deployed stack; see docs/operations.md.
+
+Each command takes the stack's outputs from Pulumi's CLI and your own credentials for AWS. The stack
+`demo` is the running demo (make demo).
+"""
+
+import argparse
+import collections
+import datetime
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ops import lines, queues
+from ops.aws_errors import explained
+from ops.lines import Line
+from ops.printable import printable
+from ops.smoke import Smoke, Stopped
+from ops.stack import OpsError, Stack, clock
+from ops.status import status
+from ops.terminal import Terminal
+
+TAIL = datetime.timedelta(minutes=10)
+
+LOG_SECONDS = 30
+"""How long CloudWatch may take to show the lines of a flush."""
+
+_STYLES = {"WARN": "yellow", "ERROR": "red"}
+
+
+def main() -> None:
+    """Run the command line."""
+    options = _options()
+    stack = None
+    try:
+        stack = Stack.open(options.stack)
+        COMMANDS[options.command](stack, Terminal())
+    except OpsError as error:
+        _fail(str(error))
+    except Stopped as error:
+        _fail(f"Stopped: {error}.")
+    except (BotoCoreError, ClientError) as error:
+        _fail(explained(error, stack))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m ops",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--stack", default="dev", help="the stack (dev)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, command in COMMANDS.items():
+        commands.add_parser(name, help=command.__doc__)
+    return parser.parse_args()
+
+
+def _status(stack: Stack, terminal: Terminal) -> None:
+    """Show the last texts, what waits and why, what is in force, which alarms are on."""
+    status(stack, terminal)
+
+
+def _smoke(stack: Stack, terminal: Terminal) -> None:
+    """Upload a log, follow it to Twilio's record of the text, and remove it."""
+    held = Smoke(stack, terminal.say).run()
+    if held:
+        terminal.say(
+            f"Everything works but for Twilio, which was not asked about {held} of the texts: they "
+            f"are held, as set. The next flush texts them; at once: {stack.make('flush')}",
+            "yellow",
+        )
+    else:
+        terminal.say("Everything works.", "green")
+
+
+def _redrive(stack: Stack, terminal: Terminal) -> None:
+    """Move what has failed back to the held: the next flush texts it."""
+    done = queues.redrive(stack, terminal.say)
+    if done.moved:
+        terminal.say(
+            f"{done.moved} back on held. The next flush texts them; at once: {stack.make('flush')}"
+        )
+    elif not (done.refused or done.newer or done.unseen):
+        terminal.say("Nothing has failed.")
+    if done.twice:
+        terminal.say(f"{done.twice} of these are on failed as well: a flush texts them once.")
+    if done.newer:
+        terminal.say(
+            f"{done.newer} have failed meanwhile and stay on failed. {stack.make('status')} shows "
+            "why"
+        )
+    if done.unseen:
+        terminal.say(
+            f"{done.unseen} are on failed still, by SQS's count, but nobody can receive them now: "
+            f"another command has, for at most {queues.REDRIVE_SECONDS // 60} min, or the "
+            f"count lags behind. Then again: {stack.make('redrive')}"
+        )
+    if done.refused:
+        codes = ", ".join(
+            f"{count} by {code}"
+            for code, count in collections.Counter(done.refused.values()).most_common()
+        )
+        raise OpsError(f"SQS refused {len(done.refused)}, which stay on failed: {codes}")
+
+
+def _flush(stack: Stack, terminal: Terminal) -> None:
+    """Text what is held, now."""
+    function = stack.aws["lambda"]
+    name = stack.outputs["flushFunction"]
+    # By AWS's clock, not this machine's.
+    since = clock(function.get_function_configuration(FunctionName=name))
+    answer = function.invoke(FunctionName=name)
+    if "FunctionError" in answer:
+        said = json.loads(answer["Payload"].read())
+        raise OpsError(
+            f"The flush failed: {said.get('errorType')}: {said.get('errorMessage')}. "
+            f"What it did before: {stack.make('tail')}"
+        )
+    found = _flushed(stack, since)
+    for line in found:
+        _show(line, terminal)
+    sent = [line for line in found if line.outcome == "sent"]
+    files = sum(line.number("files") for line in sent)
+    quiet = any(line.outcome == "quiet hours" for line in found)
+    if not any(line.ends_flush for line in found):
+        terminal.say(f"Flushed. Its log is not to be read yet; soon: {stack.make('tail')}")
+    elif quiet:
+        terminal.say("Nothing was texted: it is quiet hours.")
+    elif sent:
+        terminal.say(f"Texted {files} files in {len(sent)} texts.")
+    else:
+        terminal.say("Nothing was texted.")
+    _show_left(stack, terminal, found)
+
+
+def _flushed(stack: Stack, since: datetime.datetime) -> list[Line]:
+    """Return what flush logged, once CloudWatch shows its end."""
+    until = time.monotonic() + LOG_SECONDS
+    while True:
+        found = [
+            line
+            for line in lines.read(stack, since=since)
+            if line.function == "flush" and not line.of_lambda
+        ]
+        if any(line.ends_flush for line in found) or time.monotonic() > until:
+            return found
+        time.sleep(lines.POLL_SECONDS)
+
+
+def _show_left(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
+    """Show how much is held still, and why."""
+    left = queues.count(stack, "held")
+    if not left.all:
+        terminal.say("Nothing is held now.")
+        return
+    reasons = list(dict.fromkeys(line.why for line in found if line.refuses))
+    if any(line.outcome == "quiet hours" for line in found):
+        reasons = ["quiet hours"]
+    why = "; ".join(reasons) or f"{stack.make('status')} shows why"
+    terminal.say(f"{left.all} are held still: {why}", "yellow")
+
+
+def _tail(stack: Stack, terminal: Terminal) -> None:
+    """Show what the functions decided in the last ten minutes, and go on (Ctrl-C ends it)."""
+    for line in lines.follow(stack, since=datetime.datetime.now(datetime.UTC) - TAIL):
+        if not line.of_lambda:
+            _show(line, terminal)
+
+
+def _show(line: Line, terminal: Terminal) -> None:
+    said = f"{line.time:%H:%M:%S}  {line.function:<6}  {line}"
+    terminal.say(said, _STYLES.get(line.level, ""))
+
+
+def _fail(message: str) -> NoReturn:
+    sys.stderr.write(printable(message.strip()) + "\n")
+    sys.exit(1)
+
+
+COMMANDS: dict[str, Callable[[Stack, Terminal], None]] = {
+    "status": _status,
+    "smoke": _smoke,
+    "redrive": _redrive,
+    "flush": _flush,
+    "tail": _tail,
+}

@@ -1,0 +1,481 @@
+"""What an operator's commands show and print, on an AWS that is faked."""
+
+import datetime
+import functools
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ops import commands, lines, smoke
+from ops.stack import Stack
+from tests.unit.operated import HOSTILE, NOW, OUTPUTS, Operated, Queue, held_message, refusal
+
+EARLIER = NOW - datetime.timedelta(hours=1)
+TWINS = ("+15005550100", "+15005990100")
+
+Run = Callable[[Operated, str], str]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run commands to their end, without waiting: a fake answers at once, or never."""
+    for name in ("DECIDED_SECONDS", "DELIVERED_SECONDS", "POLL_SECONDS"):
+        monkeypatch.setattr(smoke, name, 0)
+    monkeypatch.setattr(smoke, "SEEN_SECONDS", (0, 0, 0))
+    monkeypatch.setattr(commands, "LOG_SECONDS", 0)
+    monkeypatch.setattr(lines, "POLL_SECONDS", 0)
+
+    def ran(operated: Operated, command: str) -> str:
+        monkeypatch.setattr(Stack, "open", lambda _: operated.stack)
+        monkeypatch.setattr(sys, "argv", ["ops", "--stack", operated.stack.name, command])
+        if command == "tail":
+            reads = iter(range(len(lines.FUNCTIONS)))
+
+            def end() -> None:
+                if next(reads, None) is None:
+                    raise KeyboardInterrupt
+
+            operated.logs.on_read = end
+        try:
+            commands.main()
+            code: object = 0
+        except SystemExit as ended:
+            code = ended.code
+        shown = capsys.readouterr()
+        assert bool(shown.err) == (code == 1), shown.err
+        return shown.out + shown.err
+
+    return ran
+
+
+# Whatever comes from outside
+
+
+def assert_printable(shown: str) -> None:
+    controls = [
+        one for one in shown if one != "\n" and unicodedata.category(one) in {"Cc", "Cf", "Zl"}
+    ]
+    assert not controls, (controls, shown)
+
+
+def hostile() -> Operated:
+    """Give a stack on which everything that comes from outside is hostile."""
+    operated = Operated(quiet_hours="22:00-07:00")
+    operated.sends(HOSTILE, sid=HOSTILE)
+    operated.decides(HOSTILE, outcome="held", reason=HOSTILE, code=HOSTILE, meaning=HOSTILE)
+    operated.logs.add("flush", outcome="not sent", level="WARN", reason=HOSTILE, phone=HOSTILE)
+    operated.logs.add("flush", outcome="flushed", messages=1)
+    operated.logs.lines.append(("flush", NOW, f"a traceback {HOSTILE}"))
+    for queue in (operated.held, operated.failed):
+        queue.put(held_message(HOSTILE, HOSTILE, code=HOSTILE, meaning=HOSTILE), sent=EARLIER)
+    operated.sns.subscribe(HOSTILE, "PendingConfirmation")
+    operated.sns.subscribe(HOSTILE)
+    operated.cloudwatch.raise_alarm(HOSTILE)
+    operated.twilio.status = HOSTILE
+    return operated
+
+
+@pytest.mark.parametrize("command", commands.COMMANDS)
+def test_no_command_lets_anything_from_outside_control_the_terminal(run: Run, command: str) -> None:
+    operated = hostile()
+    operated.stack.outputs = {**OUTPUTS, "bucket": HOSTILE, "dashboard": HOSTILE}
+    operated.held.refuses = lambda _: HOSTILE
+    operated.s3.on_put = lambda key: operated.sends(key, sid=HOSTILE)
+    shown = run(operated, command)
+    assert_printable(shown)
+    assert "\\x1b" in shown or "red" in shown
+    assert not re.search(r"^12:00:00  notify", shown, re.MULTILINE)
+    if command in {"status", "tail", "flush"}:
+        assert "[red]x[/red]" in re.sub(r"[\s│]", "", shown)
+
+
+@pytest.mark.parametrize("command", commands.COMMANDS)
+def test_an_error_does_not_control_the_terminal_either(run: Run, command: str) -> None:
+    operated = hostile()
+
+    refuses(operated, HOSTILE)
+    shown = run(operated, command)
+    assert_printable(shown)
+    assert shown.count("\n") == 1
+
+
+def test_lines_of_a_log_are_shown_as_they_are(run: Run) -> None:
+    operated = Operated()
+    operated.sends("app/[bold]web[/bold] :smile:.log")
+    assert "app/[bold]web[/bold] :smile:.log" in run(operated, "tail")
+
+
+# What the commands print can be pasted
+
+
+def refuses(operated: Operated, code: str) -> None:
+    """Let AWS refuse everything."""
+
+    def refuse(*_: object, **__: object) -> Any:
+        raise refusal(code, "Ask", code)
+
+    for service in (operated.logs, operated.sqs, operated.s3, operated.functions):
+        for name in ("get_paginator", "get_queue_attributes", "put_object", "invoke"):
+            setattr(service, name, refuse)
+
+
+def troubles() -> Iterator[Operated]:
+    """Give stacks on which much is wrong."""
+    yield Operated()
+    for reason in ("digest", "Twilio refuses"):
+        operated = Operated(to_numbers=TWINS[:1])
+        operated.s3.on_put = functools.partial(operated.sends, outcome="held", reason=reason)
+        operated.functions.on_invoke = lambda: {"errorType": "E", "errorMessage": "m"}
+        operated.held.put(held_message(), hidden=60)
+        operated.failed.put(held_message(), sent=EARLIER)
+        operated.failed.put(held_message(), sent=NOW + datetime.timedelta(minutes=1))
+        operated.failed.put(held_message(), sent=EARLIER, hidden=60)
+        operated.sns.subscribe("on-call@example.com", "PendingConfirmation")
+        yield operated
+    operated = Operated()
+    operated.functions.on_invoke = lambda: operated.logs.add("flush", outcome="flushed")
+    operated.held.put(held_message())
+    operated.functions.environment = {}
+    yield operated
+    for code in ("ResourceNotFoundException", "ExpiredToken", "AccessDenied"):
+        operated = Operated()
+        refuses(operated, code)
+        yield operated
+
+
+def everything(run: Run) -> str:
+    """Give all that the commands print, in trouble and without."""
+    return "".join(
+        run(operated, command) for command in commands.COMMANDS for operated in troubles()
+    )
+
+
+def test_each_printed_command_names_its_stack(run: Run) -> None:
+    said = everything(run)
+    found = set(re.findall(r"(?:make|pulumi) (?:[a-z][\w-]*)(?: [^\s.,;:)]+)*", said))
+    named = {one for one in found if "STACK=prod" in one or "--stack prod" in one}
+    assert found == named
+    for command in ("status", "flush", "redrive", "tail"):
+        assert any(one.startswith(f"make {command} ") for one in named), (command, named)
+
+
+# Redrive
+
+
+def test_a_redrive_finds_what_short_polling_misses(run: Run) -> None:
+    operated = Operated()
+    for number in range(25):
+        operated.failed.put(held_message(f"{number}.log"), sent=EARLIER)
+    assert run(operated, "redrive") == (
+        "25 back on held. The next flush texts them; at once: make flush STACK=prod\n"
+    )
+    assert not operated.failed.messages
+    assert len(operated.held.messages) == 25
+    assert run(operated, "redrive") == "Nothing has failed.\n"
+
+
+def test_a_redrive_moves_only_what_had_failed_when_it_began(run: Run) -> None:
+    """A phone replied STOP: a flush fails at once what is moved."""
+    operated = Operated()
+    for number in range(40):
+        operated.failed.put(f"{number}", sent=EARLIER)
+
+    def flush(queue: Queue) -> None:
+        if queue is operated.failed:
+            for body in operated.held.bodies:
+                operated.failed.put(f"again {body}", sent=NOW + datetime.timedelta(seconds=2))
+            operated.held.messages.clear()
+
+    operated.sqs.on_receive = flush
+    shown = run(operated, "redrive")
+    assert "40 back on held" in shown
+    assert "40 have failed meanwhile and stay on failed" in shown
+    assert sorted(operated.failed.bodies) == sorted(f"again {number}" for number in range(40))
+    assert len(operated.failed.visible) == 40  # given back
+    assert operated.failed.received < 20
+
+
+def test_a_redrive_of_many_shows_how_far_it_is(run: Run) -> None:
+    operated = Operated()
+    for number in range(1200):
+        operated.failed.put(f"{number}", sent=EARLIER)
+    shown = run(operated, "redrive").splitlines()
+    assert shown[:2] == ["500 of 1200 are back on held ...", "1000 of 1200 are back on held ..."]
+    assert shown[2].startswith("1200 back on held.")
+
+
+def test_a_redrive_reports_what_sqs_refuses_and_leaves_it(run: Run) -> None:
+    operated = Operated()
+    for body in ("good", "bad", "bad too", "good too"):
+        operated.failed.put(body, sent=EARLIER)
+    operated.held.refuses = lambda body: "InvalidMessageContents" if "bad" in body else ""
+    shown = run(operated, "redrive")
+    assert "2 back on held" in shown
+    assert shown.endswith("SQS refused 2, which stay on failed: 2 by InvalidMessageContents\n")
+    assert operated.failed.bodies == ["bad", "bad too"]
+    assert len(operated.failed.visible) == 2
+
+
+def test_a_redrive_moves_large_events_one_by_one(run: Run) -> None:
+    operated = Operated()
+    operated.held.most_bytes = 250
+    for letter in "abcde":
+        operated.failed.put(letter * 200, sent=EARLIER)
+    assert "5 back on held" in run(operated, "redrive")
+    assert not operated.failed.messages
+
+
+def test_a_redrive_says_what_it_cannot_receive_rather_than_that_nothing_has_failed(
+    run: Run,
+) -> None:
+    operated = Operated()
+    operated.failed.put("seen by somebody else", sent=EARLIER, hidden=60)
+    shown = run(operated, "redrive")
+    assert "Nothing has failed" not in shown
+    assert "1 are on failed still" in shown
+    assert "make redrive STACK=prod" in shown
+
+
+def test_a_redrive_waits_for_what_another_command_gives_back(run: Run) -> None:
+    operated = Operated()
+    operated.failed.put("being looked at", sent=EARLIER, hidden=2)
+
+    def later(queue: Queue) -> None:
+        queue.now += 1
+
+    operated.sqs.on_receive = later
+    assert "1 back on held" in run(operated, "redrive")
+
+
+def test_a_redrive_says_what_is_on_both_queues(run: Run) -> None:
+    operated = Operated()
+    operated.failed.put("kept", sent=EARLIER)
+    operated.failed.fails_to_delete = True
+    assert "1 of these are on failed as well" in run(operated, "redrive")
+
+
+def test_a_redrive_that_is_refused_gives_back_what_it_has(run: Run) -> None:
+    operated = Operated()
+    operated.failed.put("newer", sent=NOW + datetime.timedelta(minutes=1))
+    operated.failed.put("older", sent=EARLIER)
+
+    def refuse(**_: object) -> Any:
+        raise refusal("RequestThrottled", "SendMessageBatch")
+
+    operated.sqs.send_message_batch = refuse  # type: ignore[method-assign]
+    assert "RequestThrottled" in run(operated, "redrive")
+    assert {one["Body"] for one in operated.failed.visible} == {"newer", "older"}
+
+
+# Status
+
+
+def test_status_sees_what_short_polling_misses(run: Run) -> None:
+    operated = Operated()
+    for number in range(12):
+        operated.held.put(held_message(f"{number}.log", code="503", meaning="unavailable"))
+    shown = run(operated, "status")
+    assert "On held: 12" in shown
+    assert "busy (503: unavailable)" in shown
+    assert "On failed: nothing." in shown
+    assert len(operated.held.visible) == 12
+
+
+def test_status_shows_what_a_flush_has_in_hand_and_why_the_last_one_left_it(run: Run) -> None:
+    operated = Operated()
+    operated.held.put(held_message(), hidden=60)
+    why: dict[str, Any] = {"reason": "busy", "code": "503", "meaning": "Twilio is unavailable"}
+    operated.logs.add("flush", outcome="not sent", phone="…0100", **why)
+    operated.logs.add("flush", outcome="flushed", messages=1)
+    shown = run(operated, "status")
+    assert "On held: 1" in shown
+    assert "1 of these a flush has in hand" in shown
+    assert "within 4 min" in shown
+    assert "busy (503: Twilio is unavailable) for …0100" in shown
+
+
+def test_status_says_who_has_not_confirmed_to_hear_of_alarms(run: Run) -> None:
+    operated = Operated()
+    assert "Alarms go to nobody\n" in run(operated, "status")
+    operated.sns.subscribe("on-call@example.com", "PendingConfirmation")
+    shown = run(operated, "status")
+    assert "Alarms go to nobody\n" in shown
+    assert "on-call@example.com has not confirmed" in shown
+    assert "--notification-endpoint on-call@example.com" in shown
+    operated.sns.subscriptions.clear()
+    operated.sns.subscribe("on-call@example.com")
+    shown = run(operated, "status")
+    assert "Alarms go to on-call@example.com\n" in shown
+    assert "confirmed" not in shown
+
+
+def test_status_says_how_to_be_told_of_alarms(run: Run) -> None:
+    assert ("pulumi config set alarmEmail ADDRESS --stack prod && pulumi up --stack prod\n") in run(
+        Operated(), "status"
+    )
+
+
+def test_status_breaks_no_address_and_pads_no_line(run: Run) -> None:
+    operated = Operated()
+    operated.sends("app/web.log")
+    operated.held.put(held_message())
+    shown = run(operated, "status")
+    assert f"Dashboard    {OUTPUTS['dashboard']}\n" in shown
+    assert [line for line in shown.splitlines() if line != line.rstrip()] == []
+
+
+def test_status_of_the_demo_leads_to_no_console(run: Run) -> None:
+    shown = run(Operated("demo"), "status")
+    assert "aws.amazon.com" not in shown
+    assert "pulumi" not in shown
+
+
+# Flush
+
+
+def test_a_flush_says_what_was_texted(run: Run) -> None:
+    operated = Operated()
+
+    def flushes() -> None:
+        operated.logs.add("flush", outcome="sent", phone="…0100", sid="SM1", files=12)
+        operated.logs.add("flush", outcome="sent", phone="…0101", sid="SM2", files=1)
+        operated.logs.add("flush", outcome="flushed", messages=13)
+
+    operated.functions.on_invoke = flushes
+    shown = run(operated, "flush")
+    assert shown.endswith("Texted 13 files in 2 texts.\nNothing is held now.\n")
+
+
+def test_a_flush_says_what_is_held_still_and_why(run: Run) -> None:
+    operated = Operated()
+    operated.held.put(held_message(), hidden=60)
+    operated.held.put(held_message())
+
+    def flushes() -> None:
+        why: dict[str, Any] = {"reason": "busy", "code": "503", "meaning": "Twilio is unavailable"}
+        operated.logs.add("flush", outcome="not sent", phone="…0100", **why)
+        operated.logs.add("flush", outcome="flushed", messages=2)
+
+    operated.functions.on_invoke = flushes
+    shown = run(operated, "flush")
+    assert "Nothing was texted.\n" in shown
+    assert shown.endswith("2 are held still: busy (503: Twilio is unavailable) for …0100\n")
+
+
+def test_a_flush_in_quiet_hours_says_so(run: Run) -> None:
+    operated = Operated()
+    operated.held.put(held_message())
+    operated.functions.on_invoke = lambda: operated.logs.add("flush", outcome="quiet hours")
+    shown = run(operated, "flush")
+    assert shown.endswith("it is quiet hours.\n1 are held still: quiet hours\n")
+
+
+def test_a_flush_waits_until_its_log_is_to_be_read(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operated = Operated()
+    run(operated, "status")
+    monkeypatch.setattr(commands, "LOG_SECONDS", 60)
+    reads = iter(range(6))
+
+    def late() -> None:
+        if next(reads, None) is None and not operated.logs.lines:
+            operated.logs.add("flush", outcome="sent", files=1, sid="SM1", phone="…0100")
+            operated.logs.add("flush", outcome="flushed", messages=1)
+
+    operated.logs.on_read = late
+    assert "Texted 1 files in 1 texts." in run(operated, "flush")
+
+
+# Smoke
+
+
+def test_smoke_counts_a_text_for_each_of_two_phones_that_end_alike(run: Run) -> None:
+    operated = Operated(to_numbers=TWINS)
+
+    def texts(key: str) -> None:
+        operated.sends(key, sid="SM1")
+        operated.decides(key, sid="SM2")
+
+    operated.s3.on_put = texts
+    shown = run(operated, "smoke")
+    assert shown.endswith("Everything works.\n")
+    assert shown.count("delivered to …0100") == 2
+
+
+def test_smoke_waits_for_the_second_of_two_phones_that_end_alike(run: Run) -> None:
+    operated = Operated(to_numbers=TWINS)
+    operated.s3.on_put = operated.sends
+    assert "not decided for all 2 phones" in run(operated, "smoke")
+
+
+@pytest.mark.parametrize("minutes", [-600, 600])
+def test_smoke_and_flush_do_without_this_machines_clock(
+    run: Run, minutes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wrong(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+            return NOW.astimezone(tz) + datetime.timedelta(minutes=minutes)
+
+    monkeypatch.setattr(datetime, "datetime", Wrong)
+    operated = Operated(to_numbers=TWINS[:1])
+    operated.s3.on_put = operated.sends
+    assert run(operated, "smoke").endswith("Everything works.\n")
+    assert len(operated.s3.uploads) == 1
+    operated.functions.on_invoke = lambda: operated.logs.add("flush", outcome="flushed", messages=0)
+    assert "Nothing was texted." in run(operated, "flush")
+
+
+def test_smoke_uploads_again_only_what_was_not_seen(run: Run) -> None:
+    operated = Operated(to_numbers=TWINS[:1])
+
+    def active(key: str) -> None:
+        if len(operated.s3.uploads) == 2:
+            operated.sends(key)
+
+    operated.s3.on_put = active
+    shown = run(operated, "smoke")
+    assert shown.endswith("Everything works.\n")
+    assert len(operated.s3.uploads) == len(set(operated.s3.uploads)) == 2
+    assert operated.s3.keys == []
+
+
+def test_smoke_says_what_a_late_event_costs(run: Run) -> None:
+    operated = Operated(to_numbers=TWINS[:1])
+
+    def late(key: str) -> None:
+        if len(operated.s3.uploads) == 2:
+            for uploaded in operated.s3.uploads:
+                operated.sends(uploaded, sid=f"SM {uploaded}")
+
+    operated.s3.on_put = late
+    shown = run(operated, "smoke")
+    assert "1 more of the uploads were seen, and each is a text more for each phone" in shown
+    assert shown.count("Twilio accepted the text") == 1
+
+
+def test_smoke_uploads_three_times_at_most(run: Run) -> None:
+    operated = Operated()
+    assert "notify has not seen it" in run(operated, "smoke")
+    assert len(operated.s3.uploads) == 3
+    assert operated.s3.keys == []
+
+
+def test_smoke_does_not_say_that_everything_works_when_twilio_was_not_asked(run: Run) -> None:
+    operated = Operated(to_numbers=TWINS[:1], mode="digest")
+    operated.s3.on_put = lambda key: operated.sends(key, outcome="held", reason="digest")
+    shown = run(operated, "smoke")
+    assert "held for …0100, as set: digest; Twilio was not asked" in shown
+    assert "Everything works." not in shown
+    assert shown.endswith("at once: make flush STACK=prod\n")
+
+
+def test_a_flush_that_fails_says_why(run: Run) -> None:
+    operated = Operated()
+    operated.functions.on_invoke = lambda: {"errorType": "AwsError", "errorMessage": "no table"}
+    assert "The flush failed: AwsError: no table" in run(operated, "flush")
