@@ -9,10 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from local.installed import lacking
 
-from bench import cold, deploy, month, plots, storms, upload, warm
+try:
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench import cold, deploy, month, plots, storms, upload, warm
+except ModuleNotFoundError as error:
+    sys.exit(lacking(error, "bench", "make bench"))
+
 
 RESULTS = Path(__file__).parent / "results.json"
 

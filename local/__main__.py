@@ -18,20 +18,26 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
-import pulumi
-from boto3.exceptions import S3UploadFailedError
-from botocore.exceptions import EndpointConnectionError
-from pulumi.automation.errors import CommandError
+from local.installed import lacking
 
-from local import engine, program
-from local.cli import CliError
-from local.deployment import Deployed, Deployment
-from local.emulator import Aws, Emulator, EmulatorError, stop_signals
-from local.loopback import PortInUse
-from local.page.server import Page
-from local.resources import ResourceError
-from local.running import NOTE, NotRunning, Running, announced, find
-from local.twilio import ACCOUNT_SID, GOOD_SENDER, SECRET, StandIn, Text
+try:
+    import pulumi
+    from boto3.exceptions import S3UploadFailedError
+    from botocore.exceptions import EndpointConnectionError
+    from pulumi.automation.errors import CommandError
+
+    from local import engine, program
+    from local.cli import CliError
+    from local.deployment import Deployed, Deployment
+    from local.emulator import Aws, Emulator, EmulatorError, stop_signals
+    from local.loopback import PortInUse
+    from local.page.server import Page
+    from local.resources import ResourceError
+    from local.running import NOTE, NotRunning, Running, announced, find
+    from local.twilio import ACCOUNT_SID, GOOD_SENDER, SECRET, StandIn, Text
+except ModuleNotFoundError as error:
+    sys.exit(lacking(error, "local", "make demo"))
+
 
 SETTINGS = {
     "twilioAccountSid": ACCOUNT_SID,

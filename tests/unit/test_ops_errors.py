@@ -1,0 +1,182 @@
+"""What an operator is told when AWS or Pulumi refuses, or when requirements are missing."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ProfileNotFound,
+    ReadTimeoutError,
+    SSOTokenLoadError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+
+from local import ROOT
+from ops import stack as stacks
+from ops.aws_errors import explained
+from ops.stack import OpsError, Stack
+from tests.unit.operated import ACCOUNT, REGION, Operated, refusal
+
+LOG_IN = "aws sso login"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoCredentialsError(),
+        ProfileNotFound(profile="none"),
+        SSOTokenLoadError(error_msg="Token for dev does not exist"),
+        TokenRetrievalError(provider="sso", error_msg="Token has expired and refresh failed"),
+        UnauthorizedSSOTokenError(),
+    ],
+)
+def test_a_session_that_has_expired_is_told_with_the_command_that_renews_it(
+    error: BotoCoreError,
+) -> None:
+    said = explained(error, None)
+    assert said.startswith("AWS does not know who you are (")
+    assert LOG_IN in said
+
+
+@pytest.mark.parametrize(
+    ("code", "operation"),
+    [
+        ("ExpiredToken", "ListSubscriptionsByTopic"),
+        ("ExpiredTokenException", "FilterLogEvents"),
+        ("InvalidClientTokenId", "GetQueueAttributes"),
+        ("UnrecognizedClientException", "FilterLogEvents"),
+        ("InvalidAccessKeyId", "PutObject"),
+        ("SignatureDoesNotMatch", "PutObject"),
+        ("UnauthorizedException", "GetRoleCredentials"),
+        ("ForbiddenException", "GetRoleCredentials"),
+        ("InvalidGrantException", "CreateToken"),
+    ],
+)
+def test_credentials_that_aws_does_not_know_are_told_with_what_to_do(
+    code: str, operation: str
+) -> None:
+    said = explained(refusal(code, operation), Operated().stack)
+    assert said.startswith(f"AWS does not know who you are ({code}: ")
+    assert LOG_IN in said
+
+
+@pytest.mark.parametrize(
+    "code", ["AccessDenied", "AccessDeniedException", "ResourceNotFoundException", "NotFound"]
+)
+def test_credentials_of_another_account_are_named(code: str) -> None:
+    operated = Operated()
+    operated.sts.account = "999999999999"
+    said = explained(refusal(code, "FilterLogEvents"), operated.stack)
+    assert f"Stack prod is in account {ACCOUNT}, region {REGION}" in said
+    assert "your credentials are for account 999999999999" in said
+    assert "AWS_PROFILE" in said
+
+
+def test_a_refusal_in_the_right_account_names_the_account_and_the_region() -> None:
+    stack = Operated().stack
+    denied = explained(refusal("AccessDenied", "PutObject"), stack)
+    assert f"account {ACCOUNT}, region {REGION}" in denied
+    assert "permission" in denied
+    gone = explained(refusal("ResourceNotFoundException", "FilterLogEvents"), stack)
+    assert f"account {ACCOUNT}, region {REGION}" in gone
+    assert gone.endswith("pulumi preview --refresh --stack prod")
+
+
+def test_whose_the_credentials_are_is_asked_after_a_refusal_only() -> None:
+    operated = Operated()
+
+    def refuse() -> Any:
+        raise refusal("AccessDenied", "GetCallerIdentity")
+
+    operated.sts.get_caller_identity = refuse  # type: ignore[method-assign]
+    assert explained(refusal("ThrottlingException", "FilterLogEvents"), operated.stack) == (
+        "AWS says no to FilterLogEvents: ThrottlingException: said AWS"
+    )
+    assert "do your credentials" in explained(refusal("AccessDenied", "X"), operated.stack)
+
+
+def test_a_wrong_clock_is_named() -> None:
+    for error in (
+        refusal("RequestTimeTooSkewed", "PutObject"),
+        refusal("InvalidSignatureException", "FilterLogEvents", "Signature expired: 2026 is now"),
+    ):
+        assert "clock of this machine is wrong" in explained(error, Operated().stack)
+
+
+def test_an_aws_that_does_not_answer_is_named_with_its_region() -> None:
+    silent = ReadTimeoutError(endpoint_url="https://logs")
+    assert explained(silent, Operated().stack).startswith(f"AWS does not answer in {REGION}: ")
+
+
+def test_a_demo_that_has_ended_is_told_with_the_command_that_starts_one() -> None:
+    gone = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+    assert explained(gone, Operated("demo").stack).endswith("make demo")
+
+
+# Pulumi's CLI
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions",
+            "Pulumi is not logged in",
+        ),
+        ("error: no stack named 'nonsense' found", "There is no stack nonsense"),
+        ("error: could not decrypt", "Pulumi gives no outputs of stack nonsense: could not"),
+    ],
+)
+def test_a_stack_that_pulumi_does_not_give_is_told_with_what_to_do(
+    said: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    command = tmp_path / "pulumi"
+    command.write_text(f'#!/bin/sh\necho "{said}" >&2\nexit 3\n')
+    command.chmod(0o755)
+    monkeypatch.setattr(stacks, "cli", lambda: command)
+    with pytest.raises(OpsError, match=told) as caught:
+        Stack.open("nonsense")
+    error = str(caught.value)
+    assert "PULUMI_ACCESS_TOKEN" not in error
+    assert "\n" not in error
+    if "decrypt" not in said:
+        assert "pulumi stack ls" in error
+    if "TOKEN" in said:
+        assert "pulumi login" in error
+
+
+# Requirements
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["ops", "--stack", "prod", "flush"], "make flush STACK=prod"),
+        (["ops"], "make status STACK=dev"),
+        (["ops", "--help"], "make status STACK=dev"),
+        (["local"], "make demo"),
+        (["bench"], "make bench"),
+    ],
+)
+def test_what_is_not_installed_is_one_line_that_says_what_to_run(
+    arguments: list[str], command: str
+) -> None:
+    done = subprocess.run(
+        # -S: without what is installed.
+        [sys.executable, "-S", "-m", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert f"Run {command}: " in done.stderr
+    assert f"-r {arguments[0]}/requirements.txt" in done.stderr
