@@ -4,3 +4,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 """The project's folder."""
+
+STOPPED = "\nStopped; nothing is left behind.\n"
+"""The last words after Ctrl-C."""

@@ -5,14 +5,18 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pulumi
+from botocore.exceptions import ClientError
 from pulumi.runtime import mocks
 
 from local import program, resources
 from local.emulator import Aws
 from local.running import DEMO
+
+LONGEST_KEY_BYTES = 1024
+"""Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
 
 MARK = "4dabf18193072939515e22adb298388d"
 """How Pulumi marks what is no plain value, such as a secret or an archive, on its wire."""
@@ -28,6 +32,10 @@ class Made:
     state: dict[str, Any]
 
 
+class UploadError(Exception):
+    """S3 takes no such file. The message is one sentence: what is wrong."""
+
+
 class Deployed:
     """The program in an emulator, whoever deployed it.
 
@@ -40,9 +48,43 @@ class Deployed:
         self.aws = aws
         self.outputs = outputs
 
-    def upload(self, key: str, body: bytes = b"a line\n") -> None:
-        """Put a file into the bucket."""
-        self.aws["s3"].put_object(Bucket=self.outputs["bucket"], Key=key, Body=body)
+    @property
+    def filters(self) -> tuple[str, str]:
+        """The prefix and the suffix of the keys that S3 tells `notify` of."""
+        prefix, _, suffix = self.outputs["logKeys"].partition("*")
+        return prefix, suffix
+
+    def upload(self, key: str, body: bytes | IO[bytes] = b"a line\n") -> str:
+        """Put a file into the bucket.
+
+        Returns:
+            Why nobody is texted about it: the filter that leaves it out. Empty if none does.
+
+        Raises:
+            UploadError: S3 takes no such key, or the emulator refuses the file.
+        """
+        try:
+            length = len(key.encode())
+        except UnicodeEncodeError:
+            raise UploadError("The name of the file is not UTF-8, and S3 takes no other.") from None
+        if length > LONGEST_KEY_BYTES:
+            raise UploadError(
+                f"The key has {length:,} bytes in UTF-8, and S3 takes {LONGEST_KEY_BYTES:,} at "
+                "most. Give the file a shorter name or path."
+            )
+        try:
+            self.aws["s3"].put_object(Bucket=self.outputs["bucket"], Key=key, Body=body)
+        except ClientError as error:
+            raise UploadError(
+                f"S3 refuses the file: {error.response['Error']['Message']}"
+            ) from None
+        prefix, suffix = self.filters
+        reasons = []
+        if not key.startswith(prefix):
+            reasons.append(f"does not begin with {prefix}")
+        if not key.endswith(suffix):
+            reasons.append(f"does not end with {suffix}")
+        return " and ".join(reasons)
 
     def logged(self, function: str = "notify") -> list[dict[str, Any]]:
         """Give what a function logged, decoded; lines that are no JSON as `{"text": …}`."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import os
 import signal
 import socket
@@ -18,6 +19,8 @@ from typing import Any, Self
 import boto3
 import botocore.config
 import botocore.session
+
+CHILD = Path(__file__).with_name("child.py")
 
 REGION = "us-east-1"
 START_SECONDS = 30
@@ -68,30 +71,33 @@ class Aws:
 class Emulator:
     """MiniStack, checking signatures and permissions as AWS does (`AUTH=true`)."""
 
-    def __init__(self, *, options: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *, port: int = 0, options: Mapping[str, str] | None = None) -> None:
         """Prepare it.
 
         Args:
+            port: The port to listen on; 0 for any free one.
             options: MiniStack's own environment variables, for tests.
         """
+        self._port = port
         self._options = dict(options or {})
         self._stack = contextlib.ExitStack()
         self.url = ""
 
     def __enter__(self) -> Self:
-        """Start it, on a free port of the loopback address.
+        """Start it, on the loopback address only.
 
         Raises:
             EmulatorError: It does not start.
         """
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s3-logs-")))
-            port = _free_port()
+            port = _free_port(self._port)
             self.url = f"http://127.0.0.1:{port}"
             log = stack.enter_context((folder / "log").open("w+"))
             # The functions inherit this environment: nothing of this machine's is in it.
             process = subprocess.Popen(
-                [sys.executable, "-m", "ministack"],
+                # -P: the modules beside that file must not hide those that MiniStack imports.
+                [sys.executable, "-P", str(CHILD)],
                 cwd=folder,
                 env={
                     "PATH": os.environ.get("PATH", os.defpath),
@@ -100,15 +106,18 @@ class Emulator:
                     "AUTH": "true",
                     "BIND_HOST": "127.0.0.1",
                     "GATEWAY_PORT": str(port),
+                    # It would listen on all interfaces, whatever BIND_HOST says.
+                    "IOT_MTLS_ENABLED": "0",
                     "MINISTACK_HOST": "127.0.0.1",
                     "MINISTACK_REGION": REGION,
                     **self._options,
                 },
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+            stack.enter_context(process)  # closes its input
             stack.callback(_end, process)
             self._await(process, folder / "log")
             self.aws = Aws(self.url)
@@ -159,10 +168,17 @@ def _session() -> boto3.session.Session:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+def _free_port(port: int) -> int:
+    try:
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            return int(listener.getsockname()[1])
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise EmulatorError(
+            f"Port {port} of 127.0.0.1 is in use. End the program that listens there, such as "
+            "another emulator, and run the command again."
+        ) from None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

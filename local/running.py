@@ -2,16 +2,19 @@
 
 import contextlib
 import dataclasses
+import fcntl
 import json
+import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 from local import ROOT
 
 DEMO = "demo"
 """What its stack is called."""
 
-NOTE = ROOT / ".build" / "demo.json"
+NOTES = ROOT / ".build" / "demos"
+"""Where each running demo has a note, which it keeps locked. The lock ends with its process."""
 
 
 class NotRunning(Exception):
@@ -37,21 +40,47 @@ class Running:
 @contextlib.contextmanager
 def announced(running: Running) -> Iterator[None]:
     """Tell where a demo runs, as long as it does."""
-    NOTE.parent.mkdir(exist_ok=True)
-    NOTE.write_text(json.dumps(dataclasses.asdict(running)))
-    try:
-        yield
-    finally:
-        NOTE.unlink(missing_ok=True)
+    NOTES.mkdir(parents=True, exist_ok=True)
+    note = NOTES / f"{os.getpid()}.json"
+    unlocked = note.with_suffix(".new")
+    with unlocked.open("w") as file:
+        json.dump(dataclasses.asdict(running), file)
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        unlocked.rename(note)  # only now may `find` see it
+        try:
+            yield
+        finally:
+            note.unlink(missing_ok=True)
 
 
 def find() -> Running:
-    """Find the demo that runs.
+    """Find the demo that runs; of several, the one that was started last.
 
     Raises:
         NotRunning: There is none.
     """
+    found = all_running()
+    if not found:
+        raise NotRunning
+    return found[-1]
+
+
+def all_running() -> list[Running]:
+    """Find all demos that run, the newest last, and remove the notes of those that are gone."""
+    found = []
+    for note in NOTES.glob("*.json"):
+        with contextlib.suppress(FileNotFoundError), note.open() as file:
+            if _is_locked(file):
+                found.append((os.fstat(file.fileno()).st_mtime, Running(**json.load(file))))
+            else:
+                note.unlink()  # its demo was killed
+    return [running for _, running in sorted(found, key=lambda pair: pair[0])]
+
+
+def _is_locked(file: IO[str]) -> bool:
     try:
-        return Running(**json.loads(NOTE.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
-        raise NotRunning from None
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from handler.settings import Settings, variable
-from local.deployment import Deployed
+from local.deployment import Deployed, UploadError
 from local.loopback import Handler, Server, refuse_foreign_page
 from local.page.way import Event, Way
 from local.running import DEMO
@@ -66,20 +66,17 @@ class Page:
         way: The way of each log.
     """
 
-    def __init__(self, deployment: Deployed, twilio: StandIn, *, prefix: str, suffix: str) -> None:
+    def __init__(self, deployment: Deployed, twilio: StandIn) -> None:
         """Prepare it.
 
         Args:
             deployment: The program in the emulator.
             twilio: The stand-in for Twilio.
-            prefix: What the key of a log begins with.
-            suffix: What the key of a log ends with.
         """
         self.way = Way()
         self._deployment = deployment
         self._twilio = twilio
-        self._prefix = prefix
-        self._suffix = suffix
+        self._prefix, self._suffix = deployment.filters
         self._server = Server(self._application, name="page")
         self._stopped = threading.Event()
         self._changing = threading.Lock()
@@ -270,11 +267,13 @@ class Page:
             megabytes = LARGEST_BYTES // 1_000_000
             return web.Response(status=413, text=f"{name} is larger than {megabytes} MB.\n")
         key = f"{self._prefix}{name}"
-        await asyncio.to_thread(self._deployment.upload, key, body)
-        if not key.endswith(self._suffix):
+        try:
+            left_out = await asyncio.to_thread(self._deployment.upload, key, body)
+        except UploadError as error:
+            return web.Response(status=400, text=f"{error}\n")
+        if left_out:
             return web.Response(
-                text=f"{key} is in the bucket, but nobody is texted: it does not end with "
-                f"{self._suffix}.\n"
+                text=f"{key} is in the bucket, but nobody is texted: it {left_out}.\n"
             )
         return web.Response(text=f"{key} is in the bucket.\n")
 

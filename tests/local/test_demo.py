@@ -1,6 +1,7 @@
 """What people run: the demo, and an upload to it."""
 
 import contextlib
+import ipaddress
 import os
 import re
 import signal
@@ -10,12 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from local import ROOT, resources
+from local.demo import EMULATOR_PORT
+from local.deployment import Deployed, UploadError
 from local.emulator import Emulator
-from local.running import NOTE
+from local.running import NOTES
 from local.twilio import SECRET
-from tests.local.conftest import SECONDS
+from tests.local.conftest import SECONDS, until
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="it reads Linux's /proc")
 
 
 def demo(*arguments: str, folder: Path, **environment: str) -> subprocess.Popen[str]:
@@ -30,11 +36,43 @@ def demo(*arguments: str, folder: Path, **environment: str) -> subprocess.Popen[
 
 
 @contextlib.contextmanager
+def started(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a demo for a while, without its page in a browser, once the first text has come."""
+    with demo("--no-browser", *arguments, folder=folder) as process:
+        try:
+            read_until(process, "Ctrl-C")
+            yield process
+        finally:
+            process.terminate()
+
+
+def read_until(process: subprocess.Popen[str], awaited: str) -> str:
+    """Read what a process says up to a line that holds this. Gives all of it."""
+    assert process.stdout
+    said = ""
+    for line in process.stdout:
+        said += line
+        if awaited in line:
+            return said
+    raise AssertionError(f"It ended without {awaited!r}:\n{said}")
+
+
+def says(*arguments: str, folder: Path, code: int = 0) -> str:
+    """Run a command to its end. Gives what it says."""
+    process = demo(*arguments, folder=folder)
+    said, _ = process.communicate(timeout=3 * SECONDS)
+    assert process.returncode == code, said
+    assert "Traceback" not in said
+    return said
+
+
+@contextlib.contextmanager
 def nothing_left(folder: Path) -> Iterator[None]:
     """Assert that no process, no folder and no note of the demo is left."""
+    notes = set(NOTES.glob("*"))
     yield
     assert list(folder.iterdir()) == []
-    assert not NOTE.exists()
+    assert set(NOTES.glob("*")) <= notes
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert str(folder) not in processes.stdout
 
@@ -56,21 +94,184 @@ def test_a_demo_takes_uploads_until_it_is_stopped(tmp_path: Path) -> None:
     log.write_text("a line\n")
     folder = tmp_path / "folder"
     folder.mkdir()
-    with nothing_left(folder), demo(folder=folder) as process:
+    with nothing_left(folder), started(folder=folder) as process:
         assert process.stdout
-        for line in process.stdout:
-            if "Ctrl-C" in line:
-                break
-        upload = demo("upload", str(log), folder=folder)
-        said, _ = upload.communicate(timeout=SECONDS)
-        assert upload.returncode == 0, said
-        assert said.startswith(f"Uploaded {log} to s3://")
-        for line in process.stdout:
-            if "my file.log" in line:
-                break
+        said = says("upload", str(log), folder=folder)
+        assert re.fullmatch(rf"Uploaded {re.escape(str(log))} to s3://\S+/my file\.log\n", said)
+        read_until(process, "my file.log")
         process.send_signal(signal.SIGTERM)
         assert process.stdout.read().endswith("Stopped; nothing is left behind.\n")
         assert process.wait(SECONDS) == 0
+
+
+def test_an_upload_that_texts_nobody_says_why(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a line\n")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    filters = ("--set", "filterPrefix=app/")
+    with nothing_left(folder), started(*filters, folder=folder):
+        said = says("upload", str(tmp_path / "a.txt"), folder=folder)
+        assert said.splitlines()[1:] == [
+            "Nobody is texted about it: "
+            "the key does not begin with app/ and does not end with .log."
+        ]
+
+
+def test_what_s3_does_not_take_is_refused(emulator: Emulator) -> None:
+    deployed = Deployed(emulator.aws, {"bucket": "none", "logKeys": "*.log"})
+    with pytest.raises(UploadError, match=r"1,026 bytes in UTF-8, and S3 takes 1,024 at most"):
+        deployed.upload(511 * "ü" + ".log")
+    with pytest.raises(UploadError, match="is not UTF-8"):
+        deployed.upload("\udcff.log")
+    with pytest.raises(UploadError, match="S3 refuses the file: "):
+        deployed.upload("a.log")
+
+
+def test_two_demos_know_their_own(tmp_path: Path) -> None:
+    log = tmp_path / "one.log"
+    log.write_text("a line\n")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with nothing_left(folder), started(folder=folder) as first:
+        with started(folder=folder) as second:
+            said = says("upload", str(log), folder=folder)
+            assert "2 demos are running. It went to the one that was started last." in said
+            read_until(second, "one.log")
+        said = says("upload", str(log.rename(tmp_path / "two.log")), folder=folder)
+        assert said.count("\n") == 1
+        read_until(first, "two.log")
+
+
+@LINUX
+def test_a_demo_that_is_killed_takes_everything_with_it(tmp_path: Path) -> None:
+    with started(folder=tmp_path) as process:
+        family = descendants(process.pid)
+        lambdas = [pid for pid in family if "ministack-lambda" in command(pid)]
+        assert lambdas, [command(pid) for pid in family]
+        process.kill()
+        until(lambda: not any(map(command, family)), "the end of all processes")
+        until(lambda: not list(tmp_path.iterdir()), "the end of the folder")
+    assert "No demo is running." in says("upload", "README.md", folder=tmp_path, code=1)
+    assert not (NOTES / f"{process.pid}.json").exists()
+    status = subprocess.run(
+        [sys.executable, "-m", "ops", "--stack", "demo", "status"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert status.stderr == "No demo is running. Start one in another terminal: make demo\n"
+
+
+@LINUX
+def test_nothing_listens_beyond_this_machine(tmp_path: Path) -> None:
+    with nothing_left(tmp_path), started(folder=tmp_path) as process:
+        listening = sockets([process.pid, *descendants(process.pid)])
+    assert len(listening) >= 3, listening  # the emulator, the stand-in for Twilio, the page
+    assert not [address for address in listening if not ipaddress.ip_address(address).is_loopback]
+
+
+def descendants(parent: int) -> list[int]:
+    """Give the processes that a process has started, and those that they have."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            if f"\nPPid:\t{parent}\n" in status.read_text():
+                child = int(status.parent.name)
+                found += [child, *descendants(child)]
+    return found
+
+
+def command(pid: int) -> str:
+    """Give the command line of a process; "" if it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return ""
+
+
+def sockets(processes: list[int]) -> list[str]:
+    """Give the addresses at which processes listen, or take datagrams."""
+    theirs = set()
+    for pid in processes:
+        for file in Path(f"/proc/{pid}/fd").glob("*"):
+            with contextlib.suppress(OSError):
+                theirs.add(str(file.readlink()))
+    found = []
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            listens = table.startswith("udp") or state == "0A"
+            if listens and f"socket:[{inode}]" in theirs:
+                words = re.findall("." * 8, local.partition(":")[0])
+                # The kernel writes each word of an address in this machine's order of bytes.
+                raw = b"".join(int(word, 16).to_bytes(4, sys.byteorder) for word in words)
+                found.append(str(ipaddress.ip_address(raw)))
+    return found
+
+
+@pytest.mark.parametrize("command", ["demo", "upload"])
+def test_ctrl_c_in_the_first_second_prints_no_traceback(command: str) -> None:
+    arguments = [] if command == "demo" else [command, "README.md"]
+    process = subprocess.Popen(
+        [sys.executable, "-v", "-m", "local", *arguments],  # -v tells of each import
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process:
+        read_until(process, "import 'boto3'")
+        process.send_signal(signal.SIGINT)
+        assert process.stdout
+        said = process.stdout.read()
+    assert "Traceback" not in said
+    assert "Stopped; nothing is left behind." in said
+
+
+def test_a_wrong_secret_is_told_at_once(tmp_path: Path) -> None:
+    with nothing_left(tmp_path):
+        said = says("--once", "--set", "twilioSecret=x", folder=tmp_path, code=1)
+        assert re.search(r"Held for …0100: wrong credentials.* \(Twilio's code 20003\)\.", said)
+        assert "No text comes." in said
+
+
+def test_a_text_that_waits_for_the_flush_is_told_and_comes(tmp_path: Path) -> None:
+    with nothing_left(tmp_path):
+        said = says("--once", "--set", "mode=digest", folder=tmp_path)
+    assert "Held for …0100: digest. Flush runs every 1 min.\n" in said
+    assert "New log app/" in said
+
+
+def test_one_phone_without_a_text_stops_no_other(tmp_path: Path) -> None:
+    phones = "toNumbers=+15005550004,+15005550100"
+    with nothing_left(tmp_path):
+        said = says("--once", "--set", phones, folder=tmp_path)
+    assert "┌ +15005550100" in said
+
+
+def test_an_existing_bucket_is_made_in_the_emulator(tmp_path: Path) -> None:
+    with nothing_left(tmp_path):
+        said = says("--once", "--set", "existingBucket=their-logs", folder=tmp_path)
+    assert "Made the bucket their-logs in the emulator, with EventBridge on." in said
+    assert "New log app/" in said
+
+
+def test_the_emulator_alone_listens_where_the_stack_local_expects_it(tmp_path: Path) -> None:
+    expected = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"]
+    (endpoints,) = expected["aws:endpoints"]
+    assert set(endpoints.values()) == {f"http://127.0.0.1:{EMULATOR_PORT}"}
+    with nothing_left(tmp_path), demo("emulator", folder=tmp_path) as process:
+        try:
+            said = read_until(process, "Ctrl-C")
+            assert f"AWS is emulated at http://127.0.0.1:{EMULATOR_PORT}" in said
+            if sys.platform == "linux":
+                assert set(sockets([process.pid, *descendants(process.pid)])) == {"127.0.0.1"}
+            again = says("emulator", folder=tmp_path, code=1)
+            assert f"Port {EMULATOR_PORT} of 127.0.0.1 is in use." in again
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.stdout
+        assert process.stdout.read().endswith("Stopped; nothing is left behind.\n")
 
 
 def test_neither_profiles_nor_proxies_of_this_machine_are_used(tmp_path: Path) -> None:
@@ -98,6 +299,8 @@ def test_neither_profiles_nor_proxies_of_this_machine_are_used(tmp_path: Path) -
         (["--once", "--set", "colour=red"], "There is no setting colour."),
         (["--once", "--set", "colour"], "colour is not of the form KEY=VALUE"),
         (["upload", ""], "Which file? make upload FILE=app/web.log"),
+        (["upload", "docs"], "docs is a directory. Upload a file in it: make upload FILE=docs/"),
+        (["--once", "--set", "existingBucket=a_b"], "pulumi config set existingBucket"),
         (["upload", "no such file"], "There is no file no such file."),
         (["upload", "README.md"], "No demo is running. Start one in another terminal: make demo"),
     ],
@@ -116,7 +319,7 @@ def test_another_twilio_that_is_not_there_is_told_with_the_functions_log(tmp_pat
         process = demo("--once", "--set", "twilioApiUrl=http://127.0.0.1:9", folder=tmp_path)
         output, _ = process.communicate(timeout=3 * SECONDS)
     assert process.returncode == 1
-    assert "http://127.0.0.1:9 did not accept the text: no connection to Twilio" in output
+    assert "Held for …0100: no connection to Twilio." in output
     assert '"outcome": "held"' in output
 
 
