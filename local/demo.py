@@ -33,6 +33,7 @@ from local.resources import ResourceError
 from local.running import DEMO, NotRunning, Running, all_running, announced
 from local.twilio import ACCOUNT_SID, GOOD_SENDER, SECRET, StandIn, Text
 from ops import lines
+from ops.printable import printable
 from ops.stack import Stack
 
 SETTINGS = {
@@ -140,7 +141,7 @@ def _demo(options: argparse.Namespace) -> None:
             _open(stack.enter_context(page.served()), browser=not options.no_browser)
         prefix, suffix = deployment.filters
         key = f"{prefix or 'app/'}{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web{suffix}"
-        _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...\n")
+        _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...", "")
         deployment.upload(key, b"127.0.0.1 GET / 500\n" * 60)
         came = _await_first_text(deployment, settings, texts, elsewhere=twilio is None)
         if options.once and not came:
@@ -148,9 +149,9 @@ def _demo(options: argparse.Namespace) -> None:
         if options.once:
             return
         if not came:
-            _say(f"No text comes before that changes. More: make status STACK={DEMO}\n")
+            _say(f"No text comes before that changes. More: make status STACK={DEMO}", "")
         _say("Upload more:  make upload FILE=path/to/some.log")
-        _say("Stop:         Ctrl-C\n")
+        _say("Stop:         Ctrl-C", "")
         while True:
             _show(texts.get())
 
@@ -234,7 +235,7 @@ def _await_first_text(
                 _say(_against(line) + (f" Flush runs every {minutes} min." if next_flush else ""))
             elif elsewhere:
                 url, fields = settings["twilioApiUrl"], line.fields
-                _say(f"{url} accepted the text for {fields['phone']} as {fields['sid']}.\n")
+                _say(f"{url} accepted the text for {fields['phone']} as {fields['sid']}.", "")
                 return True
         if in_vain >= phones:
             return False
@@ -250,8 +251,8 @@ def _against(line: lines.Line) -> str:
 
 
 def _no_text(why: str, deployment: Deployed) -> NoReturn:
-    lines = [line.get("text") or json.dumps(line) for line in deployment.logged()]
-    logs = "\n".join(f"  {line}" for line in lines) or "  nothing: S3 did not call it"
+    said = [line.get("text") or json.dumps(line) for line in deployment.logged()]
+    logs = "\n".join(f"  {printable(line)}" for line in said) or "  nothing: S3 did not call it"
     _fail(f"{why}. What the function logged:\n{logs}")
 
 
@@ -261,16 +262,17 @@ def _show(text: Text, seconds: float | None = None) -> None:
     _say(f"  ┌ {text.to:<30}{after:>24}")
     for line in textwrap.wrap(text.body, 54, break_on_hyphens=False):
         _say(f"  │ {line}")
-    _say(f"  └ from {text.sender}, {text.segments} segment{'s' * (text.segments > 1)}\n")
+    _say(f"  └ from {text.sender}, {text.segments} segment{'s' * (text.segments > 1)}", "")
 
 
 def _upload(file: Path) -> None:
     if file == Path():
         _fail("Which file? make upload FILE=app/web.log")
+    name = printable(file)
     if file.is_dir():
-        _fail(f"{file} is a directory. Upload a file in it: make upload FILE={file}/some.log")
+        _fail(f"{name} is a directory. Upload a file in it: make upload FILE={name}/some.log")
     if not file.is_file():
-        _fail(f"There is no file {file}.")
+        _fail(f"There is no file {name}.")
     demos = all_running()
     if not demos:
         raise NotRunning
@@ -283,7 +285,7 @@ def _upload(file: Path) -> None:
     except HTTPClientError:
         raise NotRunning from None
     except OSError as error:
-        _fail(f"{file} cannot be read: {error.strerror}.")
+        _fail(f"{name} cannot be read: {error.strerror}.")
     _say(f"Uploaded {file} to s3://{deployment.outputs['bucket']}/{key}")
     if left_out:
         _say(f"Nobody is texted about it: the key {left_out}.")
@@ -299,11 +301,12 @@ def _emulate() -> None:
         signal.pause()
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
+def _say(*said: str) -> None:
+    """Print lines. Whatever comes from outside in them does not control the terminal."""
+    sys.stdout.writelines(f"{printable(line)}\n" for line in said)
     sys.stdout.flush()
 
 
 def _fail(message: str) -> NoReturn:
-    sys.stderr.write(message.rstrip() + "\n")
+    sys.stderr.write("\n".join(map(printable, message.rstrip().split("\n"))) + "\n")
     sys.exit(1)

@@ -19,6 +19,8 @@ try:
     from ops.commands import main
 except ModuleNotFoundError as error:
     sys.exit(lacking(error, "ops", _command()))
+except KeyboardInterrupt:  # most of the first second is this import
+    sys.exit(130)
 
 if __name__ == "__main__":
     main()

@@ -5,9 +5,13 @@ import ipaddress
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -117,6 +121,21 @@ def test_an_upload_that_texts_nobody_says_why(tmp_path: Path) -> None:
         ]
 
 
+def test_the_name_of_a_file_does_not_control_the_terminal(tmp_path: Path) -> None:
+    log = tmp_path / "clear\x1b[2J\nUploaded forged.log"
+    log.write_text("a line\n")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with nothing_left(folder), started(folder=folder) as process:
+        said = says("upload", str(log), folder=folder)
+        assert said.count("\n") == 1
+        said += read_until(process, "└")
+        assert "clear" in said
+        assert "\x1b" not in said
+        assert "\nUploaded forged" not in said
+    assert "\x1b" not in says("upload", "\x1b[2J", folder=folder, code=1)
+
+
 def test_what_s3_does_not_take_is_refused(emulator: Emulator) -> None:
     deployed = Deployed(emulator.aws, {"bucket": "none", "logKeys": "*.log"})
     with pytest.raises(UploadError, match=r"1,026 bytes in UTF-8, and S3 takes 1,024 at most"):
@@ -161,6 +180,25 @@ def test_a_demo_that_is_killed_takes_everything_with_it(tmp_path: Path) -> None:
         check=False,
     )
     assert status.stderr == "No demo is running. Start one in another terminal: make demo\n"
+
+
+@LINUX
+def test_the_emulator_of_things_listens_nowhere() -> None:
+    """Its port may be taken by another emulator: so ask for a free one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    with Emulator(options={"IOT_MTLS_PORT": port}) as running:
+        until(lambda: is_ready(running.url), "all that it listens at")
+        assert set(sockets(descendants(os.getpid()))) == {"127.0.0.1"}
+
+
+def is_ready(url: str) -> bool:
+    """Whether an emulator has opened all its ports."""
+    try:
+        with urllib.request.urlopen(f"{url}/_ministack/ready", timeout=SECONDS) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except urllib.error.HTTPError:
+        return False
 
 
 @LINUX
