@@ -2,32 +2,96 @@
 
 import dataclasses
 import datetime
-import re
-import string
-from importlib import resources
-from typing import Self
-from urllib.parse import urlsplit
+import difflib
+import json
+import shlex
+import zoneinfo
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self, cast
 
 import pulumi
+import yaml
+from pulumi.runtime.config import (
+    CONFIG,
+    get_config_env,
+    get_config_secret_keys_env,
+    is_config_secret,
+)
 
 from handler import text
+from handler.events import LogFile
 from handler.log import masked
 from handler.quiet import QuietHours
-from handler.settings import TWILIO_API_URL, Mode, to_environment
+from handler.settings import Mode, to_environment
+from infra import setting_kinds as kinds
+from infra.existing_bucket import pattern
 from infra.memory import Memory
+from infra.setting_kinds import Kind
 from infra.texts import Texts
 
-E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-"""A phone number: plus, country code, number. Source: https://www.twilio.com/docs/glossary/what-e164"""
+KINDS: dict[str, Kind] = {
+    "twilioAccountSid": kinds.sid("AC", required=True),
+    "twilioSecret": kinds.SECRET,
+    "twilioApiKeySid": kinds.sid("SK"),
+    "twilioApiUrl": kinds.URL,
+    "fromNumber": kinds.SENDER,
+    "messagingServiceSid": kinds.sid("MG"),
+    "toNumbers": kinds.PHONES,
+    "existingBucket": kinds.BUCKET,
+    "filterPrefix": kinds.PREFIX,
+    "filterSuffix": kinds.SUFFIX,
+    "message": kinds.MESSAGE,
+    "mode": kinds.choice("instant", "digest"),
+    "flushMinutes": kinds.count(at_least=1, at_most=24 * 60),
+    "maxTextsPerHour": kinds.count(at_least=1),
+    "quietHours": kinds.HOURS,
+    "timezone": kinds.ZONE,
+    "alarmEmail": kinds.EMAIL,
+    "maxSegmentsPerDay": kinds.count(at_least=1),
+    "expireLogsAfterDays": kinds.count(at_least=0),
+    "protectBucket": kinds.SWITCH,
+    "forceDestroy": kinds.SWITCH,
+}
+"""Every setting. Pulumi.yaml has the same keys, with their descriptions and defaults."""
 
-SID_OF = {"AC": "an account", "SK": "an API key", "MG": "a Messaging Service"}
-"""What a Twilio SID names, by its first two letters: https://www.twilio.com/docs/glossary/what-is-a-sid"""
+DEFAULTS: dict[str, str] = {
+    # As the CLI gives it to the program.
+    key: str(value).lower() if isinstance(value := setting["default"], bool) else str(value)
+    for key, setting in yaml.safe_load(
+        (Path(__file__).parents[1] / "Pulumi.yaml").read_text(encoding="utf-8")
+    )["config"].items()
+    if "default" in setting
+}
 
-LONGEST_NUMBERS, LONGEST_MESSAGE, LONGEST_URL = 2000, 500, 200
-"""Bytes: the whole environment of a function is 4 KB at most.
+LONGEST_ENVIRONMENT = 4096
+"""Bytes of all environment variables of a function together, as JSON with their names.
 
-Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html. Lambda's refusal
+("String measured: {...}") shows that it measures JSON.
 """
+
+LONGEST_PATTERN = 2048
+"""Characters of EventBridge's patterns.
+
+Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+"""
+
+# AWS names the queues and the table at the deployment. The longest that they can be with Pulumi's
+# usual names, and some more: "https://sqs.ap-northeast-1.amazonaws.com.cn/123456789012/...".
+NAMED_BY_AWS = {
+    "memory_table": "memory-1a2b3c4".ljust(40),
+    "held_queue": "https://".ljust(120),
+    "failed_queue": "https://".ljust(120),
+}
+
+ORDINARY = LogFile(
+    bucket="logs-1a2b3c4",
+    key="app/2026-11-24/web.log",
+    size=1234,
+    time=datetime.datetime(2026, 11, 24, 14, 5, tzinfo=datetime.UTC),
+)
+"""A log file such as most stacks have, to find out what a text about it costs."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,32 +129,138 @@ class Settings:
         """
         read = _Reader(pulumi.Config())
         settings = cls(
-            twilio_account_sid=read.sid("twilioAccountSid", "AC", required=True),
-            twilio_secret=read.secret("twilioSecret"),
-            twilio_api_key_sid=read.sid("twilioApiKeySid", "SK"),
-            twilio_api_url=read.url("twilioApiUrl"),
-            from_number=read.from_number("fromNumber"),
-            messaging_service_sid=read.sid("messagingServiceSid", "MG"),
-            to_numbers=read.to_numbers("toNumbers"),
-            existing_bucket=read.bucket("existingBucket"),
-            filter_prefix=read.filter("filterPrefix"),
-            filter_suffix=read.filter("filterSuffix"),
-            message=read.message("message"),
-            mode=read.mode("mode"),
-            flush_minutes=read.count("flushMinutes", at_least=1, at_most=24 * 60),
-            max_texts_per_hour=read.count("maxTextsPerHour", at_least=1),
-            quiet_hours=read.quiet_hours("quietHours"),
-            timezone=read.timezone("timezone"),
-            alarm_email=read.email("alarmEmail"),
-            max_segments_per_day=read.count("maxSegmentsPerDay", at_least=1),
-            expire_logs_after_days=read.count("expireLogsAfterDays", at_least=0),
-            protect_bucket=read.switch("protectBucket"),
-            force_destroy=read.switch("forceDestroy"),
+            twilio_account_sid=read.text("twilioAccountSid"),
+            twilio_secret=pulumi.Output.secret(read.text("twilioSecret")),
+            twilio_api_key_sid=read.text("twilioApiKeySid"),
+            twilio_api_url=read.text("twilioApiUrl").rstrip("/"),
+            from_number=read.text("fromNumber"),
+            messaging_service_sid=read.text("messagingServiceSid"),
+            to_numbers=kinds.phones(read.text("toNumbers")),
+            existing_bucket=read.text("existingBucket"),
+            filter_prefix=read.text("filterPrefix"),
+            filter_suffix=read.text("filterSuffix"),
+            message=read.text("message"),
+            mode=cast("Mode", read.text("mode")),
+            flush_minutes=int(read.right("flushMinutes")),
+            max_texts_per_hour=int(read.right("maxTextsPerHour")),
+            quiet_hours=read.right("quietHours"),
+            timezone=read.right("timezone"),
+            alarm_email=read.text("alarmEmail"),
+            max_segments_per_day=int(read.right("maxSegmentsPerDay")),
+            expire_logs_after_days=int(read.right("expireLogsAfterDays")),
+            protect_bucket=read.right("protectBucket") == "true",
+            force_destroy=read.right("forceDestroy") == "true",
         )
-        read.one_of("fromNumber", "messagingServiceSid")
-        read.time_to_flush("flushMinutes", settings.flush_minutes, settings.quiet_hours)
+        settings._check_together(read)
+        read.check_keys()
         read.raise_mistakes()
+        settings._warn(read)
         return settings
+
+    def _check_together(self, read: "_Reader") -> None:
+        """Find what is wrong with several settings together."""
+        self._check_sender(read)
+        self._check_bucket(read)
+        self._check_quiet_hours(read)
+        self._check_size(read)
+
+    def _check_sender(self, read: "_Reader") -> None:
+        one, other = "fromNumber", "messagingServiceSid"
+        if self.from_number and self.messaging_service_sid:
+            read.mistake(
+                one,
+                f"is set, and so is {other}, but texts come from one of them",
+                read.command("rm", one),
+            )
+        elif not self.from_number and not self.messaging_service_sid:
+            read.mistake(one, f"is not set, nor is {other}")
+        if self.from_number in self.to_numbers:
+            read.mistake(
+                "toNumbers",
+                f"names {masked(self.from_number)}, which is {one}: Twilio refuses a text from a "
+                "number to itself (error 21266)",
+            )
+
+    def _check_bucket(self, read: "_Reader") -> None:
+        if not self.existing_bucket:
+            return
+        for key, is_set in (
+            ("expireLogsAfterDays", self.expire_logs_after_days),
+            ("protectBucket", self.protect_bucket),
+            ("forceDestroy", self.force_destroy),
+        ):
+            if is_set:
+                what = (
+                    f"is set, but the bucket {self.existing_bucket} is not this stack's to change"
+                )
+                read.mistake(key, what, read.default(key))
+        found = pattern(self.existing_bucket, self.filter_prefix, self.filter_suffix)
+        if (length := len(json.dumps(found, separators=(",", ":")))) > LONGEST_PATTERN:
+            key = max(("filterPrefix", "filterSuffix"), key=lambda key: len(read.text(key)))
+            what = f"makes a pattern of {length:,} characters, but EventBridge takes"
+            read.mistake(key, f"{what} {LONGEST_PATTERN:,} with existingBucket")
+
+    def _check_quiet_hours(self, read: "_Reader") -> None:
+        """See to it that no phone waits without an end: a flush in quiet hours texts nobody."""
+        if not self.quiet_hours:
+            return
+        open_minutes = 24 * 60 - QuietHours.parse(self.quiet_hours, datetime.UTC).minutes
+        if self.flush_minutes <= open_minutes:
+            return
+        what = (
+            f"the {open_minutes} minutes of a day outside quietHours, in which every flush may fall"
+        )
+        if int(DEFAULTS["flushMinutes"]) <= open_minutes:
+            read.mistake("flushMinutes", f"is longer than {what}", read.default("flushMinutes"))
+        else:
+            read.mistake("quietHours", f"leaves too little for flushMinutes: {what}")
+
+    def _check_size(self, read: "_Reader") -> None:
+        """Count the functions' environment, since Lambda refuses a long one at the deployment only.
+
+        AWS names the queues and the table, which a preview does not know: an estimate stands for
+        them that is longer than they can be.
+        """
+        variables = self._environment(
+            {
+                **NAMED_BY_AWS,
+                "twilio_secret": read.right("twilioSecret"),
+                "to_numbers": ",".join(self.to_numbers),
+            }
+        )
+        # Each with its name, its quotes, its colon and its comma.
+        sizes = {
+            name: len(json.dumps({name: value}, ensure_ascii=False).encode()) - 2
+            for name, value in variables.items()
+        }
+        total = sum(sizes.values()) + 1
+        if total <= LONGEST_ENVIRONMENT:
+            return
+        by_key = {key: sizes.pop(_variable(key)) for key in KINDS if _variable(key) in sizes}
+        most = sorted(by_key, key=lambda key: -by_key[key])
+        parts = [f"{key} {by_key[key]:,}" for key in most] + [f"the rest {sum(sizes.values()):,}"]
+        read.mistake(
+            most[0],
+            f"is too long: the settings take {total:,} bytes of a function's environment, but "
+            f"Lambda allows {LONGEST_ENVIRONMENT:,} ({', '.join(parts)})",
+        )
+
+    def _warn(self, read: "_Reader") -> None:
+        """Say at preview what works, but is hardly meant."""
+        if not read.is_secret("toNumbers"):
+            pulumi.log.warn(
+                "toNumbers stands in the stack's file in clear text, and phone numbers are "
+                "personal data. This asks for them and encrypts them: "
+                + read.command("set", "toNumbers", secret=True)
+            )
+        american = [phone for phone in self.to_numbers if phone.startswith("+1")]
+        if american and kinds.NAME.fullmatch(self.from_number):
+            pulumi.log.warn(
+                f"fromNumber is a name, {self.from_number}, but the US, Canada and others allow no "
+                f"names: Twilio refuses a text to {masked(american[0])} (error 21612)"
+            )
+        if said := cost_of(self.message, zoneinfo.ZoneInfo(self.timezone)):
+            pulumi.log.warn(f"message: {said}")
 
     @property
     def stack(self) -> str:
@@ -104,24 +274,31 @@ class Settings:
 
     def for_handler(self, memory: Memory, texts: Texts) -> dict[str, pulumi.Input[str]]:
         """Give the environment of the functions, as `handler.settings` reads it."""
+        return self._environment(
+            {
+                "twilio_secret": self.twilio_secret,
+                "to_numbers": pulumi.Output.secret(",".join(self.to_numbers)),
+                "memory_table": memory.table.name,
+                "held_queue": texts.held.url,
+                "failed_queue": texts.failed.url,
+            }
+        )
+
+    def _environment(self, others: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
         return to_environment(
             {
                 "twilio_account_sid": self.twilio_account_sid,
-                "twilio_secret": self.twilio_secret,
                 "twilio_api_key_sid": self.twilio_api_key_sid,
                 "twilio_api_url": self.twilio_api_url,
                 "from_number": self.from_number,
                 "messaging_service_sid": self.messaging_service_sid,
-                "to_numbers": pulumi.Output.secret(",".join(self.to_numbers)),
                 "message": self.message,
                 "mode": self.mode,
                 "max_texts_per_hour": str(self.max_texts_per_hour),
                 "quiet_hours": self.quiet_hours,
                 "timezone": self.timezone,
-                "memory_table": memory.table.name,
-                "held_queue": texts.held.url,
-                "failed_queue": texts.failed.url,
                 "stack": self.stack,
+                **others,
             }
         )
 
@@ -132,6 +309,52 @@ class _Reader:
     def __init__(self, config: pulumi.Config) -> None:
         self._config = config
         self._mistakes: list[str] = []
+        self._wrong: set[str] = set()
+        self._unset: set[str] = set()
+        for key, kind in KINDS.items():
+            self._check(key, kind)
+
+    def text(self, key: str) -> str:
+        """Return a setting as it is, right or wrong."""
+        value = self._config.get(key) or ""
+        return value.strip() if KINDS[key].stripped else value
+
+    def right(self, key: str) -> str:
+        """Return a setting; if it is wrong its default, or nothing where it has none."""
+        return DEFAULTS.get(key, "") if key in self._wrong else self.text(key)
+
+    def is_secret(self, key: str) -> bool:
+        """Whether a setting is encrypted in the stack's file.
+
+        The Automation API tells Pulumi's runtime, the CLI the environment.
+        """
+        full = self._config.full_key(key)
+        return is_config_secret(full) or full in get_config_secret_keys_env()
+
+    def check_keys(self) -> None:
+        """Find the keys in this project's namespace that are no settings."""
+        namespace = self._config.name + ":"
+        for full in sorted({*CONFIG.get(), *get_config_env()}):
+            key = full.removeprefix(namespace)
+            if not full.startswith(namespace) or key in KINDS:
+                continue
+            what, remedy = "is no setting", self.command("rm", key)
+            by_case = {one.casefold(): one for one in KINDS}
+            for near in difflib.get_close_matches(key.casefold(), by_case, 1):
+                nearest = by_case[near]
+                what += f"; the nearest is {nearest}"
+                remedy += "\n    " + self._moved(key, nearest)
+            self.mistake(key, what, remedy)
+
+    def _moved(self, key: str, nearest: str) -> str:
+        """Return the command that gives the nearest setting the value of a misspelt one."""
+        kind, value = KINDS[nearest], (self._config.get(key) or "").strip()
+        if kind.private or self.is_secret(key):
+            return self.command("set", nearest, secret=True)
+        # A misspelt key may hold a secret or a phone: show only what fits and is neither.
+        if kind.wrong(value) or kinds.E164.fullmatch(value):
+            return self._remedy(nearest, "")
+        return self.command("set", nearest, value)
 
     def raise_mistakes(self) -> None:
         if self._mistakes:
@@ -141,181 +364,76 @@ class _Reader:
                 + "\n".join(self._mistakes)
             )
 
-    def sid(self, key: str, kind: str, *, required: bool = False) -> str:
-        remedy = f"{key} {kind}..."
-        value = self._text(key, remedy, required=required).strip()
-        if value and not re.fullmatch(kind + "[0-9a-fA-F]{32}", value):
-            what = f"is not the SID of {SID_OF[kind]}, {kind} and 32 hexadecimal digits"
-            other = SID_OF.get(value[:2], "")
-            if other and other != SID_OF[kind]:
-                what += f", but that of {other}"
-            self._mistake(key, what, remedy)
-        return value
+    def mistake(self, key: str, what: str, remedy: str = "") -> None:
+        """Add a mistake, with the command that mends it."""
+        if key not in self._unset:
+            self._mistakes.append(f"  {key}: {what}.\n    {remedy or self._remedy(key, '')}")
 
-    def secret(self, key: str) -> pulumi.Output[str]:
-        remedy = f"--secret {key}"
-        if re.search(r"\S\s|\s\S", self._text(key, remedy, required=True)):
-            self._mistake(key, "holds a space or a line break", remedy)
-        return self._config.get_secret(key) or pulumi.Output.secret("")
+    def default(self, key: str) -> str:
+        """Return the command that gives a setting its default."""
+        return self.command("set", key, DEFAULTS[key])
 
-    def url(self, key: str) -> str:
-        remedy = f"{key} {TWILIO_API_URL}"
-        value = self._text(key, remedy).strip().rstrip("/")
-        try:
-            parts = urlsplit(value)
-            here = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost", "::1"}
-            fine = (parts.scheme == "https" or here) and parts.hostname and "@" not in parts.netloc
-            plain = parts.port != 0 and not re.search(r"[?#\s]", value)
-        except ValueError:  # a port that there is not, or half an IPv6 address
-            fine, plain = True, False
-        if not fine:
-            what = "is not an https address, and the secret must not travel in plain text"
-            self._mistake(key, what, remedy)
-        elif not plain or len(value.encode()) > LONGEST_URL:
-            what = f"is no plain address of at most {LONGEST_URL} bytes: a host, a port, a path"
-            self._mistake(key, what, remedy)
-        return value
+    def command(self, do: str, key: str, value: str | None = None, *, secret: bool = False) -> str:
+        """Return a command of Pulumi's CLI; without a value, `set` asks for it."""
+        words = ["pulumi", "config", do, "--stack", pulumi.get_stack()]
+        words += ["--secret"] * secret + [key]
+        if value is not None:
+            words += ["--"] * value.startswith("-") + [value]
+        return shlex.join(words)
 
-    def from_number(self, key: str) -> str:
-        remedy = f"{key} +15551234567"
-        value = self._text(key, remedy).strip()
-        if value and not E164.fullmatch(value):
-            what = f"{_NOT_E164}; for a short code or a name, set messagingServiceSid instead"
-            self._mistake(key, what, remedy)
-        return value
-
-    def to_numbers(self, key: str) -> tuple[str, ...]:
-        remedy = f'--secret {key} "+15551234567,+15557654321"'
-        value = self._text(key, remedy, required=True)
-        numbers = tuple(number.strip() for number in value.split(",") if number.strip())
-        if value.strip() and not numbers:
-            self._mistake(key, "names no phone", remedy)
-        if len(value.encode()) > LONGEST_NUMBERS:
-            self._mistake(key, f"is longer than {LONGEST_NUMBERS} bytes", remedy)
-        for number in dict.fromkeys(numbers):
-            if not E164.fullmatch(number):
-                self._mistake(key, f"{masked(number)} {_NOT_E164}", remedy)
-            if numbers.count(number) > 1:
-                self._mistake(key, f"names {masked(number)} twice", remedy)
-        return numbers
-
-    def bucket(self, key: str) -> str:
-        remedy = f'{key} ""'
-        value = self._text(key, remedy).strip()
-        if value and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
-            self._mistake(key, "is not the name of a bucket, without s3:// or an ARN", remedy)
-        if value:
-            for other in ("expireLogsAfterDays", "protectBucket", "forceDestroy"):
-                if self._config.get(other) not in {None, "0", "false"}:
-                    what = f"is set, but the bucket {value} is not this stack's to change"
-                    off = "0" if other.startswith("expire") else "false"
-                    self._mistake(other, what, f"{other} {off}")
-        return value
-
-    def filter(self, key: str) -> str:
-        value = self._text(key, f'{key} ""')
-        if "*" in value:
-            what = "holds a wildcard, but S3 takes a filter as it is"
-            self._mistake(key, what, f'{key} "{value.replace("*", "")}"')
-        return value
-
-    def message(self, key: str) -> str:
-        remedy = f"{key} 'New log $key, $size, $time'"
-        value = self._text(key, remedy)
-        template = string.Template(value)
-        known = ", ".join(f"${name}" for name in text.NAMES)
-        if not template.is_valid():
-            self._mistake(key, f"has a $ without a name: write $$, or one of {known}", remedy)
-        elif unknown := sorted(set(template.get_identifiers()) - set(text.NAMES)):
-            names = ", ".join(f"${name}" for name in unknown)
-            self._mistake(key, f"uses {names}, but there are only {known}", remedy)
-        elif not value.strip():
-            self._mistake(key, "is empty", remedy)
-        elif len(value.encode()) > LONGEST_MESSAGE:
-            self._mistake(key, f"is longer than {LONGEST_MESSAGE} bytes", remedy)
-        return value
-
-    def timezone(self, key: str) -> str:
-        remedy = f"{key} UTC"
-        value = self._text(key, remedy).strip()
-        # Those that are in the package, whatever else this machine knows.
-        if value not in (resources.files("tzdata") / "zones").read_text().split():
-            self._mistake(key, "is no IANA time zone, such as Europe/Berlin", remedy)
-        return value
-
-    def mode(self, key: str) -> Mode:
-        remedy = f"{key} instant"
-        value = self._text(key, remedy)
-        if value == "digest":
-            return "digest"
-        if value != "instant":
-            self._mistake(key, "is neither instant nor digest", remedy)
-        return "instant"
-
-    def quiet_hours(self, key: str) -> str:
-        remedy = f"{key} 22:00-07:00"
-        value = self._text(key, remedy).strip()
-        try:
-            if value:
-                QuietHours.parse(value, datetime.UTC)
-        except ValueError as error:
-            self._mistake(key, f"is {error}", remedy)
-            return ""
-        return value
-
-    def time_to_flush(self, key: str, minutes: int, quiet_hours: str) -> None:
-        """See to it that no phone waits for ever: a flush in quiet hours texts nobody."""
-        if not quiet_hours:
+    def _check(self, key: str, kind: Kind) -> None:
+        value = self.text(key)
+        if self._config.get(key) is None:
+            what = "is not set"
+            self._unset.add(key)
+        elif not value.strip() and kind.required:
+            what = "is empty"
+        elif what := kind.wrong(value):
+            shown = "" if self.is_secret(key) else kind.show(value)
+            what = f"{shown} {what}".lstrip()
+        else:
             return
-        open_minutes = 24 * 60 - QuietHours.parse(quiet_hours, datetime.UTC).minutes
-        if minutes > open_minutes:
-            what = f"is longer than the {open_minutes} minutes of a day outside quietHours"
-            self._mistake(key, f"{what}, in which every flush may fall", f"{key} 60")
+        self._wrong.add(key)
+        self._mistakes.append(f"  {key}: {what}.\n    {self._remedy(key, value)}")
 
-    def email(self, key: str) -> str:
-        remedy = f"{key} you@example.com"
-        value = self._text(key, remedy).strip()
-        if value and not re.fullmatch(r"[^@\s,]+@[^@\s,]+\.[^@\s,]+", value):
-            self._mistake(key, "is not one e-mail address", remedy)
-        return value
-
-    def count(self, key: str, *, at_least: int, at_most: int = 10**9 - 1) -> int:
-        remedy = f"{key} {at_least}"
-        value = self._text(key, remedy)
-        if re.fullmatch(r"\d{1,9}", value) and at_least <= int(value) <= at_most:
-            return int(value)
-        limits = f"from {at_least}" + (f" to {at_most}" if at_most < 10**9 - 1 else "")
-        self._mistake(key, f"is not a whole number {limits}", remedy)
-        return at_least
-
-    def switch(self, key: str) -> bool:
-        remedy = f"{key} false"
-        value = self._text(key, remedy)
-        if value not in {"true", "false"}:
-            self._mistake(key, "is neither true nor false", remedy)
-        return value == "true"
-
-    def one_of(self, one: str, other: str) -> None:
-        values = [(self._config.get(key) or "").strip() for key in (one, other)]
-        if all(values):
-            self._mistakes.append(
-                f"  {one} and {other} are both set, but texts come from one of them.\n"
-                f"    pulumi config rm {one}"
-            )
-        elif not any(values):
-            self._mistake(one, f"is not set, nor is {other}", f"{one} +15551234567")
-
-    def _text(self, key: str, remedy: str, *, required: bool = False) -> str:
-        value = self._config.get(key)
-        if value is None:
-            self._mistake(key, "is not set", remedy)
-        elif required and not value.strip():
-            self._mistake(key, "is empty", remedy)
-        return value or ""
-
-    def _mistake(self, key: str, what: str, remedy: str) -> None:
-        if not any(mistake.startswith(f"  {key} is not set") for mistake in self._mistakes):
-            self._mistakes.append(f"  {key}: {what}.\n    pulumi config set {remedy}")
+    def _remedy(self, key: str, value: str) -> str:
+        kind = KINDS[key]
+        secret = kind.private or self.is_secret(key)
+        if not secret and (better := kind.better(value)) is not None:
+            return self.command("set", key, better)
+        if kind.example is None:
+            return self.default(key)
+        return f"{self.command('set', key, secret=secret)} {kind.example}".rstrip()
 
 
-_NOT_E164 = "is not in E.164, a plus and the country code first"
+def cost_of(message: str, zone: datetime.tzinfo) -> str:
+    """Say that a text about an ordinary log file costs more than it has to, and why.
+
+    Args:
+        message: The setting.
+        zone: The time zone of the time in the text.
+
+    Returns:
+        What it costs and which character is to blame; nothing if it takes one segment.
+    """
+    body = text.write(ORDINARY, message, zone)
+    known = text.GSM | text.GSM_EXTENSION
+    foreign = list(dict.fromkeys(character for character in body if character not in known))
+    is_cut = "$key" in message.replace("{", "") and ORDINARY.key not in body
+    segments = text.segments(body)
+    if segments == 1 and not is_cut:
+        return ""
+    what = f"a text takes {segments} segments even" if segments > 1 else "a text has no room"
+    what += f" for an ordinary key, {ORDINARY.key}"
+    if foreign:
+        names = ", ".join(kinds.named(character) for character in foreign)
+        return (
+            f"{what}. Characters outside of GSM-7 leave {text.UCS2_SEGMENT} to a segment, in place "
+            f"of {text.GSM_SEGMENT}: {names}"
+        )
+    return f"{what}. A segment has {text.GSM_SEGMENT} characters"
+
+
+def _variable(key: str) -> str:
+    """Name the environment variable of a setting."""
+    return "".join(f"_{one}" if one.isupper() else one.upper() for one in key)

@@ -20,7 +20,6 @@ from local.cli import cli
 from local.emulator import REGION
 
 STACK = "engine"
-SECRETS = ("twilioSecret", "toNumbers")
 
 
 @contextlib.contextmanager
@@ -76,7 +75,7 @@ def configure(made: automation.Stack, settings: Mapping[str, str]) -> None:
     """Set settings as `pulumi config set` does, those that are secret with `--secret`."""
     made.set_all_config(
         {
-            key: automation.ConfigValue(value, secret=key in SECRETS)
+            key: automation.ConfigValue(value, secret=key in program.SECRETS)
             for key, value in settings.items()
         }
     )

@@ -5,11 +5,10 @@ import concurrent.futures
 import contextlib
 import contextvars
 import runpy
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pulumi
 import yaml
 from pulumi.runtime import mocks, rpc, stack
 from pulumi.runtime.config import set_all_config
@@ -19,6 +18,9 @@ from local import ROOT
 
 PROGRAM = ROOT / "__main__.py"
 PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+
+SECRETS = frozenset({"twilioSecret", "toNumbers"})
+"""The settings that README.md sets with `--secret`."""
 
 
 class Monitor(mocks.MockMonitor):
@@ -40,15 +42,12 @@ def config_of(settings: Mapping[str, str]) -> dict[str, str]:
 
     The settings stand in the project's namespace (`toNumbers`) unless they name another one
     (`aws:region`); the defaults are those of Pulumi.yaml.
-
-    Raises:
-        pulumi.RunError: There is no such setting.
     """
-    known = PROJECT["config"]
-    for key in settings:
-        if ":" not in key and key not in known:
-            raise pulumi.RunError(f"There is no setting {key}. There are {', '.join(known)}.")
-    defaults = {key: setting["default"] for key, setting in known.items() if "default" in setting}
+    defaults = {
+        key: setting["default"]
+        for key, setting in PROJECT["config"].items()
+        if "default" in setting
+    }
     return {
         key if ":" in key else f"{PROJECT['name']}:{key}": _as_text(value)
         for key, value in {**defaults, **settings}.items()
@@ -61,6 +60,7 @@ def run(
     *,
     stack_name: str,
     program: Path = PROGRAM,
+    secrets: Collection[str] = SECRETS,
 ) -> dict[str, Any]:
     """Run the program once. Its resources are made by the mocks of the monitor.
 
@@ -69,6 +69,7 @@ def run(
         settings: As `pulumi config set` would set them.
         stack_name: The stack's name.
         program: The program's file.
+        secrets: The settings that are encrypted in the stack's file.
 
     Returns:
         The stack's outputs, by name.
@@ -77,14 +78,10 @@ def run(
         pulumi.RunError: The program refuses its settings.
     """
     config = config_of(settings)
-    secrets = [
-        f"{PROJECT['name']}:{key}"
-        for key, setting in PROJECT["config"].items()
-        if setting.get("secret")
-    ]
+    encrypted = [f"{PROJECT['name']}:{key}" for key in secrets]
 
     def isolated() -> None:
-        set_all_config(config, secrets)
+        set_all_config(config, encrypted)
         configure(
             mocks.MockSettings(
                 monitor=monitor,

@@ -219,12 +219,13 @@ class TestTheLifeOfAStack:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"toNumbers": "15005550142"}, "toNumbers: …0142 is not in E.164"),
+        ({"toNumbers": "15005550142"}, "toNumbers: …0142 lacks its plus"),
         ({"fromNumber": ""}, "fromNumber: is not set, nor is messagingServiceSid."),
         ({"twilioAccountSid": "SK" + "0" * 32}, "but that of an API key"),
         ({"message": "$file"}, "message: uses $file, but there are only $name"),
-        ({"filterSuffix": "*.log"}, 'pulumi config set filterSuffix ".log"'),
-        ({"quietHours": "22-7"}, "pulumi config set quietHours 22:00-07:00"),
+        ({"filterSuffix": "*.log"}, "pulumi config set --stack engine filterSuffix .log"),
+        ({"quietHours": "22-7"}, "pulumi config set --stack engine quietHours 22:00-07:00"),
+        ({"maxTextPerHour": "10"}, "pulumi config rm --stack engine maxTextPerHour"),
         ({"flushMinutes": "often"}, "'flushMinutes' must be of type 'integer'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -333,8 +333,11 @@ def test_neither_profiles_nor_proxies_of_this_machine_are_used(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--once", "--set", "fromNumber=abc"], "pulumi config set fromNumber +15551234567"),
-        (["--once", "--set", "colour=red"], "There is no setting colour."),
+        (
+            ["--once", "--set", "fromNumber=15005550106"],
+            'pulumi config set --stack demo fromNumber "+15551234567"',
+        ),
+        (["--once", "--set", "colour=red"], "colour: is no setting"),
         (["--once", "--set", "colour"], "colour is not of the form KEY=VALUE"),
         (["upload", ""], "Which file? make upload FILE=app/web.log"),
         (["upload", "docs"], "docs is a directory. Upload a file in it: make upload FILE=docs/"),

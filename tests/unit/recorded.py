@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +131,16 @@ def record(
     partition: str = "aws",
     region: str = REGION,
     path: Path = program.PROGRAM,
+    secrets: Collection[str] = program.SECRETS,
 ) -> Recorded:
     """Run the program once with these settings, as a stack of that name."""
     recorded = Recorded()
     recorded.outputs = program.run(
-        _Recorder(recorded, partition, region), settings, stack_name=stack_name, program=path
+        _Recorder(recorded, partition, region),
+        settings,
+        stack_name=stack_name,
+        program=path,
+        secrets=secrets,
     )
     return recorded
 

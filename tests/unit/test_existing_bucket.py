@@ -158,10 +158,13 @@ def test_the_same_upload_told_by_both_ways_is_texted_once() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"existingBucket": "s3://their-logs"}, "existingBucket: is not the name of a bucket"),
+        (
+            {"existingBucket": "s3://their-logs"},
+            "pulumi config set --stack test existingBucket their-logs",
+        ),
         (
             {"existingBucket": BUCKET, "expireLogsAfterDays": "3"},
-            "pulumi config set expireLogsAfterDays 0",
+            "pulumi config set --stack test expireLogsAfterDays 0",
         ),
         ({"existingBucket": BUCKET, "forceDestroy": "true"}, "is not this stack's to change"),
     ],

@@ -55,7 +55,13 @@ def test_a_range_and_its_reverse_make_a_day(
         )
 
 
-@pytest.mark.parametrize("hours", ["22-7", "22:00", "24:00-07:00", "22:60-07:00", "07:00-07:00"])
+@pytest.mark.parametrize(
+    "hours",
+    [
+        *("22-7", "22:00", "24:00-07:00", "22:60-07:00", "07:00-07:00"),
+        *("07:00-0\uff17:00", "\u0662\u0662:00-07:00"),  # digits of another script
+    ],
+)
 def test_what_is_no_range_is_refused(hours: str) -> None:
     with pytest.raises(ValueError, match="22:00-07:00"):
         QuietHours.parse(hours, UTC)

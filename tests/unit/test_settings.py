@@ -1,15 +1,29 @@
 """Every mistake in the settings is reported at preview, all at once, each with its remedy."""
 
+import json
+import logging
 import re
+from collections.abc import Mapping
 
 import pulumi
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from infra import settings as program_settings
+from infra.settings import KINDS
+from local.program import PROJECT, SECRETS
 from tests.unit.recorded import SETTINGS, record
 
 ACCOUNT = "AC" + "0" * 32
 KEY = "SK" + "0" * 32
 SERVICE = "MG" + "0" * 32
+PHONE, OTHER_PHONE = "+15005550100", "+15005550101"
+DEFAULTS = {
+    key: setting["default"] for key, setting in PROJECT["config"].items() if "default" in setting
+}
+
+SET = "pulumi config set --stack test"
 
 
 def mistakes(**changes: str | None) -> list[str]:
@@ -21,251 +35,643 @@ def mistakes(**changes: str | None) -> list[str]:
     return [re.sub(r"\n +", " -> ", mistake.strip()) for mistake in re.split(r"\n(?=  \w)", said)]
 
 
-PHONES = '-> pulumi config set --secret toNumbers "+15551234567,+15557654321"'
+def warnings(
+    caplog: pytest.LogCaptureFixture, *, secrets: frozenset[str] = SECRETS, **changes: str
+) -> list[str]:
+    """Give the warnings of a preview with these changes."""
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        record({**SETTINGS, **changes}, secrets=secrets)
+    return [one.getMessage() for one in caplog.records]
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        (
-            {"twilioAccountSid": KEY},
-            "twilioAccountSid: is not the SID of an account, AC and 32 hexadecimal digits, "
-            "but that of an API key. -> pulumi config set twilioAccountSid AC...",
-        ),
-        (
-            {"twilioApiKeySid": ACCOUNT},
-            "twilioApiKeySid: is not the SID of an API key, SK and 32 hexadecimal digits, "
-            "but that of an account. -> pulumi config set twilioApiKeySid SK...",
-        ),
-        (
-            {"fromNumber": "", "messagingServiceSid": "MG123"},
-            "messagingServiceSid: is not the SID of a Messaging Service, MG and 32 hexadecimal "
-            "digits. -> pulumi config set messagingServiceSid MG...",
-        ),
-        (
-            {"twilioSecret": None},
-            "twilioSecret: is not set. -> pulumi config set --secret twilioSecret",
-        ),
-        *(
-            ({key: blank}, f"{key}: is empty. -> pulumi config set {remedy}")
-            for blank in ("", " ")
-            for key, remedy in (
-                ("twilioAccountSid", "twilioAccountSid AC..."),
-                ("twilioSecret", "--secret twilioSecret"),
-                ("toNumbers", PHONES.removeprefix("-> pulumi config set ")),
-            )
-        ),
-        *(
-            (
-                {"twilioSecret": secret},
-                "twilioSecret: holds a space or a line break. "
-                "-> pulumi config set --secret twilioSecret",
-            )
-            for secret in ("of two\nlines", "with a space", "its-end\n")
-        ),
-        *(
-            (
-                {"twilioApiUrl": url},
-                "twilioApiUrl: is no plain address of at most 200 bytes: a host, a port, a path. "
-                "-> pulumi config set twilioApiUrl https://api.twilio.com",
-            )
-            for url in (
-                *("https://host:99999", "https://host/?x=1", "https://[::1", "https://ho st"),
-                "https://host/" + "x" * 200,
-            )
-        ),
-        (
-            {"twilioApiUrl": "http://example.com"},
-            "twilioApiUrl: is not an https address, and the secret must not travel in plain text. "
-            "-> pulumi config set twilioApiUrl https://api.twilio.com",
-        ),
-        (
-            {"twilioApiUrl": "https://user:password@example.com"},
-            "twilioApiUrl: is not an https address, and the secret must not travel in plain text. "
-            "-> pulumi config set twilioApiUrl https://api.twilio.com",
-        ),
-        (
-            {"fromNumber": "015551234567"},
-            "fromNumber: is not in E.164, a plus and the country code first; for a short code or "
-            "a name, set messagingServiceSid instead. -> pulumi config set fromNumber +15551234567",
-        ),
-        (
-            {"fromNumber": ""},
-            "fromNumber: is not set, nor is messagingServiceSid. "
-            "-> pulumi config set fromNumber +15551234567",
-        ),
-        (
-            {"fromNumber": " "},
-            "fromNumber: is not set, nor is messagingServiceSid. "
-            "-> pulumi config set fromNumber +15551234567",
-        ),
-        (
-            {"messagingServiceSid": SERVICE},
-            "fromNumber and messagingServiceSid are both set, but texts come from one of them. "
-            "-> pulumi config rm fromNumber",
-        ),
-        (
-            {"toNumbers": "+15005550100,15005550101"},
-            f"toNumbers: …0101 is not in E.164, a plus and the country code first. {PHONES}",
-        ),
-        (
-            {"toNumbers": "+1\uff15\uff10\uff105550100"},
-            f"toNumbers: …0100 is not in E.164, a plus and the country code first. {PHONES}",
-        ),
-        ({"toNumbers": " , "}, f"toNumbers: names no phone. {PHONES}"),
-        ({"toNumbers": None}, f"toNumbers: is not set. {PHONES}"),
-        (
-            {"toNumbers": "+15005550100, +15005550100"},
-            f"toNumbers: names …0100 twice. {PHONES}",
-        ),
-        (
-            {"filterSuffix": "*.log"},
-            "filterSuffix: holds a wildcard, but S3 takes a filter as it is. "
-            '-> pulumi config set filterSuffix ".log"',
-        ),
-        (
-            {"filterPrefix": "app/*"},
-            "filterPrefix: holds a wildcard, but S3 takes a filter as it is. "
-            '-> pulumi config set filterPrefix "app/"',
-        ),
-        (
-            {"message": "New: $file in $bucket"},
-            "message: uses $file, but there are only $name, $key, $bucket, $size, $time. "
-            "-> pulumi config set message 'New log $key, $size, $time'",
-        ),
-        (
-            {"message": "costs 5$"},
-            "message: has a $ without a name: write $$, or one of $name, $key, $bucket, $size, "
-            "$time. -> pulumi config set message 'New log $key, $size, $time'",
-        ),
-        (
-            {"message": " "},
-            "message: is empty. -> pulumi config set message 'New log $key, $size, $time'",
-        ),
-        (
-            {"message": "x" * 501},
-            "message: is longer than 500 bytes. "
-            "-> pulumi config set message 'New log $key, $size, $time'",
-        ),
-        (
-            {"toNumbers": ",".join(f"+1500555{number:04}" for number in range(200))},
-            f"toNumbers: is longer than 2000 bytes. {PHONES}",
-        ),
-        (
-            {"timezone": "Berlin"},
-            "timezone: is no IANA time zone, such as Europe/Berlin. "
-            "-> pulumi config set timezone UTC",
-        ),
-        *(
-            (
-                {"timezone": zone},
-                "timezone: is no IANA time zone, such as Europe/Berlin. "
-                "-> pulumi config set timezone UTC",
-            )
-            for zone in ("", "../etc/passwd", "europe/berlin", "localtime", "posix/Europe/Berlin")
-        ),
-        (
-            {"expireLogsAfterDays": "-1"},
-            "expireLogsAfterDays: is not a whole number from 0. "
-            "-> pulumi config set expireLogsAfterDays 0",
-        ),
-        (
-            {"mode": "instantly"},
-            "mode: is neither instant nor digest. -> pulumi config set mode instant",
-        ),
-        (
-            {"flushMinutes": "0"},
-            "flushMinutes: is not a whole number from 1 to 1440. "
-            "-> pulumi config set flushMinutes 1",
-        ),
-        (
-            {"maxTextsPerHour": "many"},
-            "maxTextsPerHour: is not a whole number from 1. -> pulumi config set maxTextsPerHour 1",
-        ),
-        (
-            {"quietHours": "22-7"},
-            "quietHours: is not of the form 22:00-07:00. "
-            "-> pulumi config set quietHours 22:00-07:00",
-        ),
-        (
-            {"quietHours": "22:00-07:00", "flushMinutes": "901"},
-            "flushMinutes: is longer than the 900 minutes of a day outside quietHours, in which "
-            "every flush may fall. -> pulumi config set flushMinutes 60",
-        ),
-        (
-            {"protectBucket": "yes"},
-            "protectBucket: is neither true nor false. -> pulumi config set protectBucket false",
-        ),
-    ],
+PHONES = '--secret toNumbers "+15551234567,+15557654321"'
+SENDER = 'fromNumber "+15551234567"'
+API = "twilioApiUrl https://api.twilio.com"
+MESSAGE = f"message '{DEFAULTS['message']}'"
+NAMES = "$name, $key, $bucket, $size, $time"
+SID = "hexadecimal digits"
+NOT_PLAIN = "is no plain address: a host, a port, a path"
+NOT_HTTPS = "is not an https address, and the secret must not travel in plain text"
+NOT_E164 = "is not in E.164, a plus and the country code first"
+NO_SENDER = (
+    "is neither a number in E.164 (a plus, the country code first), nor a short code of 3 to 8 "
+    "digits, nor a name of 1 to 11 letters, digits and spaces with a letter in it"
 )
-def test_a_mistake_has_one_message_with_its_remedy(changes: dict[str, str], said: str) -> None:
-    assert mistakes(**changes) == [said]
+NO_PLUS = "lacks its plus, which YAML drops unless the value is in quotes"
+SEPARATED = "holds several phones that are not separated by commas"
+NO_ZONE = "is no IANA time zone, such as Europe/Berlin"
+NO_HOURS = "is not of the form 22:00-07:00"
+NO_BUCKET = "is not the name of a bucket, without s3:// or an ARN"
+TWO_DOTS = "is not the name of a bucket, which has no two dots in a row and is no IP address"
+ADDRESS = "is an address, but a key begins after the bucket's name"
+WILDCARD = "holds a wildcard, but S3 takes a filter as it is"
+ENCODED = "is encoded already, but the program encodes it for S3 itself"
+SPACE = "begins or ends in a space"
+SLASH = "begins with a slash, but keys begin without one"
+SUFFIXES = "holds several suffixes, but S3 takes one"
+UNSEEN = "holds a character that cannot be seen"
+NOT_ASCII = "is not printable ASCII, as if it was copied from dots or from a document"
+
+# What is set, what is said of it, and what follows `pulumi config set --stack test`.
+MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
+    # SIDs
+    (
+        {"twilioAccountSid": KEY},
+        f"is not the SID of an account, AC and 32 {SID}, but that of an API key",
+        "twilioAccountSid AC...",
+    ),
+    (
+        {"twilioAccountSid": ACCOUNT[:-1]},
+        f"is not the SID of an account, AC and 32 {SID}: it has 33 characters",
+        "twilioAccountSid AC...",
+    ),
+    (
+        {"twilioAccountSid": f"\ufeff{ACCOUNT}"},
+        f"is not the SID of an account, AC and 32 {SID}: it has 35 characters: "
+        "U+FEFF ZERO WIDTH NO-BREAK SPACE",
+        f"twilioAccountSid {ACCOUNT}",
+    ),
+    (
+        {"twilioApiKeySid": ACCOUNT},
+        f"is not the SID of an API key, SK and 32 {SID}, but that of an account",
+        "twilioApiKeySid SK...",
+    ),
+    (
+        {"messagingServiceSid": "MG123", "fromNumber": ""},
+        f"is not the SID of a Messaging Service, MG and 32 {SID}: it has 5 characters",
+        "messagingServiceSid MG...",
+    ),
+    # What must be there
+    ({"twilioSecret": None}, "is not set", "--secret twilioSecret"),
+    ({"toNumbers": None}, "is not set", PHONES),
+    *(
+        ({key: blank}, "is empty", remedy)
+        for blank in ("", " ")
+        for key, remedy in (
+            ("twilioAccountSid", "twilioAccountSid AC..."),
+            ("twilioSecret", "--secret twilioSecret"),
+            ("toNumbers", PHONES),
+        )
+    ),
+    # The secret
+    *(
+        ({"twilioSecret": secret}, what, "--secret twilioSecret")
+        for secret, what in (
+            ("of two\nlines", "character 3 of 12 is a space or a line break"),
+            ("its-end\n", "character 8 of 8 is a space or a line break"),
+            ("\u2022" * 32, f"character 1 of 32 {NOT_ASCII}"),
+            ("canary\u200bcanary", f"character 7 of 13 {NOT_ASCII}"),
+            ("canary\x7f", f"character 7 of 7 {NOT_ASCII}"),
+            ("s" * 3500, "has 3,500 characters, which is no secret of Twilio's"),
+            ("*" * 32, "is only stars or dots: the console shows these in place of the secret"),
+            (KEY, "is the SID of an API key, not its secret"),
+        )
+    ),
+    # Twilio's address
+    *(
+        ({"twilioApiUrl": url}, f'"{url}" {what}', remedy)
+        for url, what, remedy in (
+            ("https://host:99999", NOT_PLAIN, API),
+            ("https://host/?x=1", NOT_PLAIN, "twilioApiUrl https://host"),
+            ("https://[::1", NOT_PLAIN, API),
+            ("https://ho st", "has a host that cannot exist", API),
+            ("https://.twilio..com", "has a host that cannot exist", API),
+            ("https://a..b.com/", "has a host that cannot exist", "twilioApiUrl https://a.b.com"),
+            ("http://example.com", NOT_HTTPS, "twilioApiUrl https://example.com"),
+            ("example.com:8443/v1", NOT_HTTPS, "twilioApiUrl https://example.com:8443/v1"),
+            ("https://www.twilio.com", "is not Twilio's API, which is at api.twilio.com", API),
+            *(
+                (
+                    f"https://api.twilio.com{path}",
+                    "holds the API's version, 2010-04-01, which Twilio's client adds itself",
+                    API,
+                )
+                for path in ("/2010-04-01", "/2010-04-01/Accounts")
+            ),
+            (
+                "https://example.com/laml/2010-04-01",
+                "holds the API's version, 2010-04-01, which Twilio's client adds itself",
+                "twilioApiUrl https://example.com/laml",
+            ),
+        )
+    ),
+    (
+        {"twilioApiUrl": "https://user:password@example.com"},
+        f'"https://…@example.com" {NOT_HTTPS}',
+        "twilioApiUrl https://example.com",
+    ),
+    (
+        {"twilioApiUrl": "https://api.twilio.com\u200b"},
+        '"https://api.twilio.com\\u200b" has a host that cannot exist: U+200B ZERO WIDTH SPACE',
+        API,
+    ),
+    # The sender
+    ({"fromNumber": "015551234567"}, f"…4567 {NOT_E164}", SENDER),
+    ({"fromNumber": "15005550106"}, f"…0106 {NO_PLUS}", SENDER),
+    ({"fromNumber": "0015005550106"}, "…0106 begins with 00 in place of a plus", SENDER),
+    ({"fromNumber": "12"}, f'"12" {NO_SENDER}', SENDER),
+    ({"fromNumber": "A name that is long"}, f'"A name that is long" {NO_SENDER}', SENDER),
+    ({"fromNumber": "S3-Logs"}, f'"S3-Logs" {NO_SENDER}', "fromNumber 'S3 Logs'"),
+    ({"fromNumber": SERVICE}, "is the SID of a Messaging Service, not a sender", SENDER),
+    ({"fromNumber": ""}, "is not set, nor is messagingServiceSid", SENDER),
+    ({"fromNumber": " "}, "is not set, nor is messagingServiceSid", SENDER),
+    # The phones
+    ({"toNumbers": f"{PHONE},15005550101"}, f"…0101 {NO_PLUS}", PHONES),
+    ({"toNumbers": "5550101"}, f"…0101 {NO_PLUS}", PHONES),
+    ({"toNumbers": "abc"}, f"…abc {NOT_E164}", PHONES),
+    (
+        {"toNumbers": "+1\uff15\uff10\uff105550100"},
+        "…0100 holds more than a plus and digits: \uff15 is U+FF15 FULLWIDTH DIGIT FIVE",
+        PHONES,
+    ),
+    ({"toNumbers": "+1 (500) 555-0100"}, "…0100 holds more than a plus and digits", PHONES),
+    (
+        {"toNumbers": "+1500555010000000"},
+        "…0000 has 16 digits, but a number has 15 at most",
+        PHONES,
+    ),
+    ({"toNumbers": " , "}, "names no phone", PHONES),
+    ({"toNumbers": f"{PHONE}, {PHONE}"}, "names …0100 twice", PHONES),
+    *(
+        ({"toNumbers": f"{PHONE}{separator}{OTHER_PHONE}"}, SEPARATED, PHONES)
+        for separator in (";", "; ", " ", "\n", "/", "|", "")
+    ),
+    ({"toNumbers": "15005550100 15005550101"}, SEPARATED, PHONES),
+    (
+        {"toNumbers": f"{PHONE},+15005550006"},
+        "names …0006, which is fromNumber: Twilio refuses a text from a number to itself "
+        "(error 21266)",
+        PHONES,
+    ),
+    # The bucket
+    *(
+        ({"existingBucket": value}, f'"{value}" {what}', f"existingBucket {meant}")
+        for value, what, meant in (
+            ("a..b", TWO_DOTS, "a.b"),
+            ("192.168.5.4", TWO_DOTS, "NAME"),
+            ("s3://their-logs", NO_BUCKET, "their-logs"),
+            ("s3://their-logs/app/", NO_BUCKET, "their-logs"),
+            ("arn:aws:s3:::their-logs", NO_BUCKET, "their-logs"),
+            ("arn:aws-cn:s3:::their-logs/*", NO_BUCKET, "their-logs"),
+            ("https://their-logs.s3.eu-central-1.amazonaws.com", NO_BUCKET, "their-logs"),
+            ("https://s3.amazonaws.com/their-logs/", NO_BUCKET, "their-logs"),
+            ("their-logs/", NO_BUCKET, "their-logs"),
+            ("Their-Logs", NO_BUCKET, "their-logs"),
+            ("s3://", NO_BUCKET, "NAME"),
+            ("no", NO_BUCKET, "NAME"),
+            ("xn--logs", "begins as no bucket may: AWS keeps this for itself", "NAME"),
+            (
+                "logs--use1-az4--x-s3",
+                "is no bucket that reports its uploads to EventBridge, but an access point or the "
+                "like",
+                "NAME",
+            ),
+        )
+    ),
+    # The filters
+    *(
+        ({"filterPrefix": value}, f'"{value}" {what}', f"filterPrefix {meant}")
+        for value, what, meant in (
+            ("app/*", WILDCARD, "app/"),
+            ("*", WILDCARD, "''"),
+            ("schema%3D1/", ENCODED, "schema=1/"),
+            ("schema%253D1/", ENCODED, "schema=1/"),
+            ("my%20logs/", ENCODED, "'my logs/'"),
+            ("s3://bucket/logs/", ADDRESS, "logs/"),
+            ("s3://bucket", ADDRESS, "''"),
+            ("arn:aws:s3:::bucket/logs/*", ADDRESS, "logs/"),
+            ("/logs/", SLASH, "logs/"),
+            ("./logs/", SLASH, "logs/"),
+            (" logs/", SPACE, "logs/"),
+            ("logs/ ", SPACE, "logs/"),
+            ("app/,db/", "holds several prefixes, but S3 takes one", "app/"),
+        )
+    ),
+    (
+        {"filterPrefix": "x" * 2000},
+        f'"{"x" * 40}…{"x" * 20}" has 2,000 bytes, but a key has 1,024 at most',
+        "filterPrefix app/",
+    ),
+    (
+        {"filterPrefix": "漢" * 400},
+        f'"{"漢" * 40}…{"漢" * 20}" has 1,200 bytes, but a key has 1,024 at most',
+        "filterPrefix app/",
+    ),
+    ({"filterPrefix": "\ufefflogs/"}, f'"\\ufefflogs/" {UNSEEN}', "filterPrefix logs/"),
+    *(
+        ({"filterSuffix": value}, f'"{value}" {what}', f"filterSuffix {meant}")
+        for value, what, meant in (
+            ("*.log", WILDCARD, ".log"),
+            ("*", WILDCARD, ".log"),
+            ("-app.log*", WILDCARD, "-- -app.log"),
+            (".log ", SPACE, ".log"),
+            (".txt|.log", SUFFIXES, ".txt"),
+            (".txt, .log", SUFFIXES, ".txt"),
+            (".txt;.log", SUFFIXES, ".txt"),
+            (".{txt,log}", SUFFIXES, ".log"),
+            ("%2Elog", ENCODED, ".log"),
+            (r"\.txt$", "is a regular expression, but S3 takes a filter as it is", ".txt"),
+            (".txt/", "ends in a slash, but that is a folder and no log", ".txt"),
+        )
+    ),
+    ({"filterSuffix": ".txt\n"}, f'".txt\\n" {UNSEEN}', "filterSuffix .txt"),
+    ({"filterSuffix": ".txt\u200b"}, f'".txt\\u200b" {UNSEEN}', "filterSuffix .txt"),
+    (
+        {"existingBucket": "their-logs", "filterPrefix": "é" * 400},
+        "makes a pattern of 2,538 characters, but EventBridge takes 2,048 with existingBucket",
+        "filterPrefix app/",
+    ),
+    # The message
+    ({"message": "New: $file in $bucket"}, f"uses $file, but there are only {NAMES}", MESSAGE),
+    (
+        {"message": "New: $Key, ${sise}"},
+        f"uses $Key, $sise, but there are only {NAMES}",
+        "message 'New: $key, ${size}'",
+    ),
+    (
+        {"message": "$name costs 5$"},
+        f"has a $ without a name: write $$, or one of {NAMES}",
+        "message '$name costs 5$$'",
+    ),
+    ({"message": " "}, "is empty", MESSAGE),
+    ({"message": "x" * 501}, "has 501 bytes, but 500 at most are allowed", MESSAGE),
+    # Times
+    *(
+        ({"timezone": zone}, f'"{zone}" {NO_ZONE}', f"timezone {meant}")
+        for zone, meant in (
+            ("Berlin", "Europe/Berlin"),
+            ("europe/berlin", "Europe/Berlin"),
+            ("America/New York", "America/New_York"),
+            *((zone, "UTC") for zone in ("", "../etc/passwd", "localtime", "GMT+25", "Europe/")),
+        )
+    ),
+    ({"quietHours": "22-7"}, f'"22-7" {NO_HOURS}', "quietHours 22:00-07:00"),
+    ({"quietHours": "23:30 - 6:15"}, f'"23:30 - 6:15" {NO_HOURS}', "quietHours 23:30-06:15"),
+    ({"quietHours": "at night"}, f'"at night" {NO_HOURS}', "quietHours 22:00-07:00"),
+    ({"quietHours": "07:00-07:00"}, f'"07:00-07:00" {NO_HOURS}', "quietHours 22:00-07:00"),
+    (
+        {"quietHours": "07:00-0\uff17:00"},
+        f'"07:00-0\uff17:00" {NO_HOURS}: \uff17 is U+FF17 FULLWIDTH DIGIT SEVEN',
+        "quietHours 22:00-07:00",
+    ),
+    (
+        {"quietHours": "\u0662\u0663:00\u201307:00"},
+        f'"\u0662\u0663:00\u201307:00" {NO_HOURS}: \u0662 is U+0662 ARABIC-INDIC DIGIT TWO',
+        "quietHours 23:00-07:00",
+    ),
+    (
+        {"quietHours": "22:00-07:00", "flushMinutes": "901"},
+        "is longer than the 900 minutes of a day outside quietHours, in which every flush may fall",
+        "flushMinutes 5",
+    ),
+    (
+        {"quietHours": "00:00-23:59"},
+        "leaves too little for flushMinutes: the 1 minutes of a day outside quietHours, in which "
+        "every flush may fall",
+        "quietHours 22:00-07:00",
+    ),
+    # Numbers, choices, addresses
+    *(
+        ({key: value}, f'"{value}" is not a whole number {limits}', f"{key} {meant}")
+        for key, value, limits, meant in (
+            ("expireLogsAfterDays", "-1", "from 0", "0"),
+            ("flushMinutes", "0", "from 1 to 1440", "5"),
+            ("flushMinutes", "1441", "from 1 to 1440", "5"),
+            ("flushMinutes", "1.5", "from 1 to 1440", "5"),
+            ("maxTextsPerHour", "many", "from 1", "30"),
+            ("maxTextsPerHour", "", "from 1", "30"),
+            ("maxTextsPerHour", "10.0", "from 1", "10"),
+            ("maxSegmentsPerDay", "0", "from 1", "1000"),
+        )
+    ),
+    (
+        {"maxTextsPerHour": "1\uff10"},
+        '"1\uff10" is not a whole number from 1: \uff10 is U+FF10 FULLWIDTH DIGIT ZERO',
+        "maxTextsPerHour 10",
+    ),
+    ({"mode": "instantly"}, '"instantly" is neither instant nor digest', "mode instant"),
+    ({"mode": "Digest"}, '"Digest" is neither instant nor digest', "mode digest"),
+    ({"mode": ""}, '"" is neither instant nor digest', "mode instant"),
+    ({"protectBucket": "yes"}, '"yes" is neither true nor false', "protectBucket true"),
+    ({"forceDestroy": "No"}, '"No" is neither true nor false', "forceDestroy false"),
+    ({"forceDestroy": "maybe"}, '"maybe" is neither true nor false', "forceDestroy false"),
+    *(
+        ({"alarmEmail": value}, f'"{value}" {what}', f"alarmEmail {meant}")
+        for value, what, meant in (
+            ("a@b..com", "is not one e-mail address", "a@b.com"),
+            ("a..b@example.com", "is not one e-mail address", "a.b@example.com"),
+            ("a@example.com.", "is not one e-mail address", "a@example.com"),
+            ("mailto:a@example.com", "is not one e-mail address", "a@example.com"),
+            ("Me <a@example.com>", "is not one e-mail address", "a@example.com"),
+            ("nobody", "is not one e-mail address", "you@example.com"),
+            (
+                "a@example.com, b@example.com",
+                "is several e-mail addresses, but one is told of alarms",
+                "a@example.com",
+            ),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "what", "remedy"), MISTAKES, ids=repr)
+def test_a_mistake_has_one_message_with_its_remedy(
+    changes: Mapping[str, str | None], what: str, remedy: str
+) -> None:
+    key = remedy.removeprefix("--secret ").split()[0]
+    assert mistakes(**changes) == [f"{key}: {what}. -> {SET} {remedy}"]
+
+
+def test_a_number_and_a_messaging_service_exclude_each_other() -> None:
+    assert mistakes(messagingServiceSid=SERVICE) == [
+        "fromNumber: is set, and so is messagingServiceSid, but texts come from one of them. "
+        "-> pulumi config rm --stack test fromNumber"
+    ]
 
 
 def test_all_mistakes_are_reported_at_once() -> None:
-    said = mistakes(twilioAccountSid="SK1", toNumbers="5551234", filterSuffix="*", timezone="Mars")
+    said = mistakes(
+        twilioAccountSid="SK1",
+        toNumbers="5551234",
+        filterSuffix="*",
+        timezone="Mars",
+        quietHours="00:00-23:59",
+        colour="red",
+    )
     assert [mistake.split(":")[0] for mistake in said] == [
         "twilioAccountSid",
         "toNumbers",
         "filterSuffix",
         "timezone",
+        "quietHours",
+        "colour",
     ]
 
 
 def test_no_message_shows_a_whole_number_or_a_secret() -> None:
     said = " ".join(
-        mistakes(toNumbers="15005550199,15005550199", twilioAccountSid="canary-token-0123456789")
+        mistakes(
+            fromNumber="15005550177",
+            toNumbers="15005550199,+15005550188;+15005550188,15005550199",
+            twilioAccountSid="canary-token-0123456789",
+            twilioSecret="canary\u2022token",
+            twilioAuthToken="canary-auth-token",
+            twilioSecrt="canary-secret-in-the-open",
+            fromNumbr="+15005550166",
+            toNumber="+15005550155",
+        )
     )
-    assert "15005550199" not in said
+    assert "550" not in said
     assert "canary" not in said
 
 
-def test_an_unknown_setting_is_refused() -> None:
-    with pytest.raises(pulumi.RunError, match="There is no setting colour. There are twilio"):
-        record({**SETTINGS, "colour": "red"})
+def test_what_is_encrypted_is_shown_in_no_message_and_asked_for() -> None:
+    with pytest.raises(pulumi.RunError) as caught:
+        record(
+            {**SETTINGS, "alarmEmail": "canary@b..com", "mesage": "canary $key"},
+            secrets=SECRETS | {"alarmEmail", "mesage"},
+        )
+    assert "canary" not in str(caught.value)
+    assert f"\n    {SET} --secret alarmEmail you@example.com\n" in str(caught.value)
+    assert str(caught.value).endswith(f"\n    {SET} --secret message")
 
 
-def test_a_flush_that_is_never_in_quiet_hours_for_long_is_fine() -> None:
-    record({**SETTINGS, "quietHours": "22:00-07:00", "flushMinutes": "900"})
-    record({**SETTINGS, "flushMinutes": "1440"})
+ANY = st.one_of(
+    st.text(max_size=20),
+    st.text(alphabet="0123456789.:-/@%*,;|$ s3ac\ufeff\u200b\uff11", max_size=20),
+)
 
 
-def test_the_longest_settings_fit_the_environment_of_a_function() -> None:
-    """Of 4 KB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
-    program = record(
+@given(key=st.sampled_from(sorted(KINDS)), value=ANY)
+@example(key="filterPrefix", value="%2A")
+@example(key="filterSuffix", value="%FF")
+@example(key="message", value="${key")
+@example(key="timezone", value="/")
+@example(key="twilioApiUrl", value="http://[")
+def test_a_suggested_value_is_right_itself(key: str, value: str) -> None:
+    better = KINDS[key].better(value)
+    assert better is None or not KINDS[key].wrong(better)
+    assert not (KINDS[key].wrong(value) and better == value)
+
+
+@pytest.mark.parametrize("key", DEFAULTS)
+def test_a_default_is_right(key: str) -> None:
+    assert not KINDS[key].wrong(program_settings.DEFAULTS[key])
+
+
+# Keys
+
+
+def test_every_setting_is_described_in_the_projects_file_and_the_other_way_round() -> None:
+    assert list(KINDS) == list(PROJECT["config"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        (
+            "maxTextPerHour",
+            "10",
+            "; the nearest is maxTextsPerHour. -> pulumi config rm --stack test maxTextPerHour "
+            f"-> {SET} maxTextsPerHour 10",
+        ),
+        (
+            "FilterSuffix",
+            ".txt",
+            "; the nearest is filterSuffix. -> pulumi config rm --stack test FilterSuffix "
+            f"-> {SET} filterSuffix .txt",
+        ),
+        (
+            "maxTextPerHour",
+            "few",
+            "; the nearest is maxTextsPerHour. -> pulumi config rm --stack test maxTextPerHour "
+            f"-> {SET} maxTextsPerHour 30",
+        ),
+        (
+            "toNumber",
+            PHONE,
+            "; the nearest is toNumbers. -> pulumi config rm --stack test toNumber "
+            f"-> {SET} --secret toNumbers",
+        ),
+        ("colour", "red", ". -> pulumi config rm --stack test colour"),
+    ],
+)
+def test_a_key_that_is_no_setting_is_named_with_the_nearest_that_is(
+    key: str, value: str, said: str
+) -> None:
+    assert mistakes(**{key: value}) == [f"{key}: is no setting{said}"]
+
+
+def test_a_key_that_only_pulumis_cli_tells_of_is_named_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The CLI hands the configuration over in the environment, the Automation API does not."""
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps({"s3-logs:flushMinute": "7", "aws:x": "y"}))
+    (said,) = mistakes()
+    assert said.startswith("flushMinute: is no setting; the nearest is flushMinutes.")
+    assert said.endswith(f"{SET} flushMinutes 7")
+
+
+def test_keys_of_other_namespaces_are_none_of_the_programs_business() -> None:
+    record({**SETTINGS, "aws:regoin": "eu-central-1"})
+
+
+# What works, but is hardly meant
+
+
+def test_phones_in_clear_text_are_warned_of_with_the_command_that_encrypts_them(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (said,) = warnings(caplog, secrets=frozenset({"twilioSecret"}))
+    assert said.startswith("toNumbers stands in the stack's file in clear text")
+    assert said.endswith(f": {SET} --secret toNumbers")
+    assert warnings(caplog) == []
+    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", '["s3-logs:toNumbers"]')  # as the CLI does
+    assert warnings(caplog, secrets=frozenset({"twilioSecret"})) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("☃ Snow on $key, $size, $time in $bucket", "☃ is U+2603 SNOWMAN"),
+        ("$key, $time " + "漢" * 60, "漢 is U+6F22 CJK UNIFIED IDEOGRAPH-6F22"),
+        ("Somebody uploaded " + "a very " * 18 + "long log: $key", "has 160 characters"),
+        ("Somebody uploaded " + "a very " * 30 + "long log", "takes 2 segments even"),
+    ],
+)
+def test_a_message_that_costs_more_than_it_has_to_is_warned_of(
+    caplog: pytest.LogCaptureFixture, message: str, said: str
+) -> None:
+    (found,) = warnings(caplog, message=message)
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    "message", [DEFAULTS["message"], "New log: ${name}", "Köln: $key", "☃ $key"]
+)
+def test_a_message_that_costs_one_segment_is_not_warned_of(
+    caplog: pytest.LogCaptureFixture, message: str
+) -> None:
+    assert warnings(caplog, message=message) == []
+
+
+def test_a_name_that_texts_americans_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    (said,) = warnings(caplog, fromNumber="S3 Logs")
+    assert "Twilio refuses a text to …0100 (error 21612)" in said
+    assert warnings(caplog, fromNumber="S3 Logs", toNumbers="+4915112345678") == []
+
+
+# What is fine
+
+
+@pytest.mark.parametrize("sender", ["+15005550006", "12345", "S3 Logs", "ACME", "24x7", " ACME "])
+def test_a_sender_is_a_number_a_short_code_or_a_name(sender: str) -> None:
+    variables = variables_of(fromNumber=sender, toNumbers="+4915112345678")
+    assert variables["FROM_NUMBER"] == sender.strip()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"quietHours": "22:00-07:00", "flushMinutes": "900"},
+        {"flushMinutes": "1440"},
+        {"existingBucket": "their.logs-1"},
+        {"filterPrefix": "my logs/Köln, Süd/", "filterSuffix": ""},
+        {"filterPrefix": "100% sure/"},
         {
-            **SETTINGS,
-            "toNumbers": ",".join(f"+1500555{number:08}" for number in range(117)),
-            "message": "漢" * 166,
-            "twilioApiUrl": "https://host/" + "x" * 187,
-            "twilioSecret": "s" * 64,
-            "twilioApiKeySid": KEY,
-            "quietHours": "22:00-07:00",
-            "timezone": "America/Argentina/ComodRivadavia",
-        }
-    )
+            "filterPrefix": "\u06a9\u062a\u0627\u0628\u200c\u0647\u0627/"
+        },  # a joiner that Persian words need
+        {"alarmEmail": "on-call+s3@sub.example.co.uk"},
+        {"twilioApiUrl": "https://api.dublin.ie1.twilio.com"},
+        {"twilioApiUrl": "http://127.0.0.1:8080"},
+        {"twilioApiUrl": "https://[2001:db8::1]:8443/api/laml"},
+        {"twilioSecret": "canary:/+=-_ canary".replace(" ", "")},
+        {"timezone": " Europe/Berlin ", "mode": " digest", "maxTextsPerHour": "007 "},
+    ],
+    ids=repr,
+)
+def test_what_works_is_not_refused(changes: dict[str, str]) -> None:
+    record({**SETTINGS, **changes})
+
+
+def variables_of(**changes: str) -> dict[str, str]:
+    program = record({**SETTINGS, **changes})
     variables = program.the("Function", "notify").plain("environment")["variables"]
-    assert sum(len(f"{name}={value}".encode()) + 1 for name, value in variables.items()) < 4096
+    assert isinstance(variables, dict)
+    return variables
 
 
 def test_spaces_around_numbers_are_forgiven() -> None:
-    program = record({**SETTINGS, "toNumbers": " +15005550100 , +15005550101,"})
-    variables = program.the("Function", "notify").plain("environment")["variables"]
+    variables = variables_of(toNumbers=" +15005550100 , +15005550101,")
     assert variables["TO_NUMBERS"] == "+15005550100,+15005550101"
 
 
 def test_an_api_key_a_messaging_service_and_a_gateway_reach_the_function() -> None:
-    program = record(
-        {
-            **SETTINGS,
-            "twilioApiKeySid": KEY,
-            "fromNumber": "",
-            "messagingServiceSid": SERVICE,
-            "twilioApiUrl": "https://gateway.example.com/",
-        }
+    variables = variables_of(
+        twilioApiKeySid=KEY,
+        fromNumber="",
+        messagingServiceSid=SERVICE,
+        twilioApiUrl="https://gateway.example.com/",
     )
-    variables = program.the("Function", "notify").plain("environment")["variables"]
     assert variables["TWILIO_API_KEY_SID"] == KEY
     assert variables["MESSAGING_SERVICE_SID"] == SERVICE
     assert variables["TWILIO_API_URL"] == "https://gateway.example.com"
     assert "FROM_NUMBER" not in variables
+
+
+# The functions' environment, of 4 KB
+
+
+def phones(count: int) -> str:
+    return ",".join(f"+1500555{number:08}" for number in range(count))
+
+
+def measured(variables: dict[str, str]) -> int:
+    """Count as Lambda does; its refusal says "String measured: {...}"."""
+    return len(json.dumps(variables, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def test_the_most_phones_that_are_accepted_fit_the_environment_of_a_function() -> None:
+    """The search finds the last number of phones that is accepted, with a long message."""
+    rest = {"message": "漢" * 166, "timezone": "America/Argentina/ComodRivadavia"}
+    fine, refused = 1, 400
+    while refused - fine > 1:
+        count = (fine + refused) // 2
+        try:
+            variables = variables_of(toNumbers=phones(count), **rest)
+            fine = count
+        except pulumi.RunError:
+            refused = count
+    # The recorded names of the queues are shorter than the longest that AWS gives them.
+    assert 3800 < measured(variables) <= program_settings.LONGEST_ENVIRONMENT
+    assert fine > 150
+
+
+def test_an_environment_that_is_too_long_is_told_with_what_takes_how_much() -> None:
+    (said,) = mistakes(toNumbers=phones(300), message="New log $key")
+    match = re.fullmatch(
+        r"toNumbers: is too long: the settings take ([0-9,]+) bytes of a function's environment, "
+        r"but Lambda allows 4,096 \((.*)\)\. -> (.*)",
+        said,
+    )
+    assert match
+    assert match[3] == f"{SET} {PHONES}"
+    parts = dict(re.findall(r"(\w+|the rest) ([0-9,]+)(?:, |$)", match[2]))
+    assert parts["toNumbers"] == format(len(phones(300) + '"TO_NUMBERS":"",'), ",")
+    assert parts["message"] == str(len('"MESSAGE":"New log $key",'))
+    total = int(match[1].replace(",", ""))
+    assert total == 1 + sum(int(size.replace(",", "")) for size in parts.values())
+    assert total > 4096
+
+
+def test_the_estimate_of_what_aws_names_is_never_too_short() -> None:
+    longest = {
+        "memory_table": "memory-1a2b3c4",
+        "held_queue": "https://sqs.us-gov-northwest-12.amazonaws.com.cn/123456789012/"
+        "texts-held-1a2b3c4",
+        "failed_queue": "https://sqs.us-gov-northwest-12.amazonaws.com.cn/123456789012/"
+        "texts-failed-1a2b3c4",
+    }
+    for name, estimate in program_settings.NAMED_BY_AWS.items():
+        assert len(longest[name]) <= len(estimate)

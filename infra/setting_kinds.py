@@ -1,0 +1,542 @@
+"""The kinds of settings: what is wrong with a value, and what was probably meant.
+
+A suggested fix is pasted into a terminal, so it must be safe there. It is the value cleaned up,
+else the default or an example. Nothing here knows Pulumi.
+"""
+
+import dataclasses
+import datetime
+import difflib
+import re
+import string
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from importlib import resources
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from handler import text
+from handler.log import masked
+from handler.quiet import QuietHours
+
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+"""A phone number: plus, country code, number. Source: https://www.twilio.com/docs/glossary/what-e164"""
+
+SHORT_CODE = re.compile(r"[0-9]{3,8}")
+"""A short number of one country. Source: https://www.twilio.com/docs/glossary/what-is-a-short-code"""
+
+NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
+"""A name in place of a number.
+
+Source: https://www.twilio.com/docs/glossary/what-alphanumeric-sender-id
+"""
+
+SID_OF = {"AC": "an account", "SK": "an API key", "MG": "a Messaging Service"}
+"""What a Twilio SID names, by its first two letters: https://www.twilio.com/docs/glossary/what-is-a-sid"""
+
+LONGEST_SECRET = 512
+"""Characters: Twilio's secrets have 32, those of other services seldom more than 200."""
+
+LONGEST_MESSAGE = 500
+"""Bytes: three segments and more are no text that people read."""
+
+LONGEST_KEY = 1024
+"""Bytes of a key in S3. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
+LONGEST_SHOWN = 60
+
+NOT_PLAIN = "is no plain address: a host, a port, a path"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What one setting may be.
+
+    Attributes:
+        wrong: Says what is wrong with a value, or nothing.
+        meant: Gives the values that were probably meant, the likeliest first.
+        example: What to suggest if nothing fits, as it is typed; None for the default.
+        show: Shows a value in a message; "" if it must not be seen.
+        required: An empty value is a mistake.
+        stripped: Spaces around the value are ignored.
+        private: The value is never shown or suggested, as it is secret or personal.
+    """
+
+    wrong: Callable[[str], str]
+    meant: Callable[[str], Iterable[str]]
+    example: str | None = None
+    show: Callable[[str], str]
+    required: bool = False
+    stripped: bool = True
+    private: bool = False
+
+    def better(self, value: str) -> str | None:
+        """Return what was probably meant by a value, if that is right."""
+        if self.private or not value:
+            return None
+        return next((meant for meant in self.meant(value) if not self.wrong(meant)), None)
+
+
+def shown(value: str) -> str:
+    """Show a value in quotes: what cannot be seen is escaped, a long one is cut."""
+    if len(value) > LONGEST_SHOWN:
+        value = value[: LONGEST_SHOWN * 2 // 3] + "…" + value[-LONGEST_SHOWN // 3 :]
+    return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value) + '"'
+
+
+def named(character: str) -> str:
+    """Name a character that looks like another one or like none."""
+    seen = f"{character} is " if character.isprintable() else ""
+    name = unicodedata.name(character, "a control character")
+    return f"{seen}U+{ord(character):04X} {name}"
+
+
+def tidied(value: str) -> Iterator[str]:
+    """Give a value as it is typed: digits and hyphens of ASCII, nothing invisible, no quotes."""
+    typed = "".join(_typed(character) for character in unicodedata.normalize("NFKC", value))
+    if plain := typed.strip("\"'`\u2018\u2019\u201c\u201d "):
+        yield plain
+
+
+def _typed(character: str) -> str:
+    category = unicodedata.category(character)
+    if character.isspace():
+        return " "
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    if category == "Pd" or character == "\u2212":
+        return "-"
+    return "" if category in {"Cc", "Cf"} else character
+
+
+def _odd(value: str) -> str:
+    """Name the first character beyond printable ASCII, where no other can be right."""
+    odd = next((character for character in value if not " " <= character <= "~"), "")
+    return f": {named(odd)}" if odd else ""
+
+
+# Twilio
+
+
+def sid(letters: str, *, required: bool = False) -> Kind:
+    """Return the kind of a SID that begins with these letters."""
+
+    def wrong(value: str) -> str:
+        if not value or re.fullmatch(letters + "[0-9a-fA-F]{32}", value):
+            return ""
+        what = f"is not the SID of {SID_OF[letters]}, {letters} and 32 hexadecimal digits"
+        other = SID_OF.get(value[:2], "")
+        if other and value[:2] != letters:
+            return f"{what}, but that of {other}"
+        return f"{what}: it has {len(value)} characters{_odd(value)}"
+
+    # Somebody may have pasted the secret here, hence the value is not shown.
+    return Kind(
+        wrong=wrong, meant=tidied, example=f"{letters}...", show=lambda _: "", required=required
+    )
+
+
+def _wrong_secret(value: str) -> str:
+    if len(value) > LONGEST_SECRET:
+        return f"has {len(value):,} characters, which is no secret of Twilio's"
+    for place, character in enumerate(value, 1):
+        where = f"character {place} of {len(value)} is"
+        if character.isspace():
+            return f"{where} a space or a line break"
+        if not " " <= character <= "~":
+            return f"{where} not printable ASCII, as if it was copied from dots or from a document"
+    if value and not value.strip("*."):
+        return "is only stars or dots: the console shows these in place of the secret"
+    if (of := SID_OF.get(value[:2])) and re.fullmatch("[A-Z]{2}[0-9a-fA-F]{32}", value):
+        return f"is the SID of {of}, not its secret"
+    return ""
+
+
+SECRET = Kind(
+    wrong=_wrong_secret,
+    meant=lambda _: (),
+    example="",
+    show=lambda _: "",
+    required=True,
+    stripped=False,
+    private=True,
+)
+"""The secret; its remedy has no value, so that `pulumi config set` asks for it."""
+
+
+def _wrong_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:  # a port that does not exist, or half an IPv6 address
+        return NOT_PLAIN
+    host = parts.hostname or ""
+    here = parts.scheme == "http" and host in {"127.0.0.1", "localhost", "::1"}
+    if not (parts.scheme == "https" or here) or not host or "@" in parts.netloc:
+        return "is not an https address, and the secret must not travel in plain text"
+    label = "[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
+    wrong = ""
+    if not re.fullmatch(rf"{label}(\.{label})*|[0-9a-f:.]*:[0-9a-f:.]*", host):
+        wrong = f"has a host that cannot exist{_odd(host)}"
+    elif port == 0 or not re.fullmatch(r"[!-~]*", value) or re.search(r"[?#\\]", value):
+        wrong = f"{NOT_PLAIN}{_odd(value)}"
+    elif re.fullmatch(r"(.*\.)?twilio\.com", host) and not host.startswith("api."):
+        wrong = "is not Twilio's API, which is at api.twilio.com"
+    elif "/2010-04-01" in parts.path:
+        wrong = "holds the API's version, 2010-04-01, which Twilio's client adds itself"
+    return wrong
+
+
+def _meant_url(value: str) -> Iterator[str]:
+    for plain in tidied(value):
+        with_scheme = plain if "://" in plain else f"https://{plain}"
+        try:
+            parts = urlsplit(with_scheme)
+            port = f":{parts.port}" if parts.port else ""
+        except ValueError:
+            return
+        host = re.sub(r"\.{2,}", ".", parts.hostname or "").strip(".")
+        host = f"[{host}]" if ":" in host else host
+        path = parts.path.partition("/2010-04-01")[0].rstrip("/")
+        # Never http: the secret would travel in plain text.
+        yield SplitResult("https", host + port, path, "", "").geturl()
+
+
+def _show_url(value: str) -> str:
+    return shown(re.sub(r"//[^/@]*@", "//…@", value))
+
+
+URL = Kind(wrong=_wrong_url, meant=_meant_url, show=_show_url)
+
+
+# Numbers
+
+
+def _wrong_sender(value: str) -> str:
+    if not value or any(one.fullmatch(value) for one in (E164, SHORT_CODE, NAME)):
+        return ""
+    if re.fullmatch("[A-Z]{2}[0-9a-fA-F]{32}", value):
+        return f"is the SID of {SID_OF.get(value[:2], 'something else')}, not a sender"
+    if _is_number(value):
+        return f"{_masked(value)} {_wrong_number(value)}"
+    return (
+        f"{shown(value)} is neither a number in E.164 (a plus, the country code first), nor a "
+        "short code of 3 to 8 digits, nor a name of 1 to 11 letters, digits and spaces with a "
+        f"letter in it{_odd(value)}"
+    )
+
+
+def _meant_sender(value: str) -> Iterator[str]:
+    if not _is_number(value):  # a number is never printed whole
+        for plain in tidied(value):
+            yield " ".join(re.sub("[^A-Za-z0-9]", " ", plain).split())
+
+
+SENDER = Kind(wrong=_wrong_sender, meant=_meant_sender, example='"+15551234567"', show=lambda _: "")
+
+
+def phones(value: str) -> tuple[str, ...]:
+    """Return the phones that a value lists."""
+    return tuple(number.strip() for number in value.split(",") if number.strip())
+
+
+def _wrong_phones(value: str) -> str:
+    numbers = phones(value)
+    if value.strip() and not numbers:
+        return "names no phone"
+    wrong = []
+    for number in dict.fromkeys(numbers):
+        if said := _wrong_number(number):
+            wrong.append(f"{_masked(number)} {said}")
+        if numbers.count(number) > 1:
+            wrong.append(f"names {_masked(number)} twice")
+    if any(_is_several(number) for number in numbers):
+        return "holds several phones that are not separated by commas"
+    return "; ".join(wrong)
+
+
+PHONES = Kind(
+    wrong=_wrong_phones,
+    meant=lambda _: (),
+    example='"+15551234567,+15557654321"',
+    show=lambda _: "",
+    required=True,
+    private=True,
+)
+
+
+def _wrong_number(number: str) -> str:
+    if E164.fullmatch(number):
+        return ""
+    digits = re.sub(r"[\s()./-]", "", next(tidied(number), ""))
+    if re.fullmatch("[1-9][0-9]{6,14}", digits):
+        return "lacks its plus, which YAML drops unless the value is in quotes"
+    if re.fullmatch(r"00[1-9][0-9]{6,14}", digits):
+        return "begins with 00 in place of a plus"
+    if re.fullmatch(r"\+?[0-9]{16,}", digits):
+        return f"has {len(digits.lstrip('+'))} digits, but a number has 15 at most"
+    if E164.fullmatch(digits):
+        return f"holds more than a plus and digits{_odd(number)}"
+    return "is not in E.164, a plus and the country code first"
+
+
+def _is_number(value: str) -> bool:
+    return not re.search("[A-Za-z]", value) and len(re.findall(r"[0-9]", value)) >= 7
+
+
+def _is_several(number: str) -> bool:
+    parts = [part for part in re.split(r"[;|/\s]+|(?<=[0-9])(?=\+)", number) if part]
+    return len(parts) > 1 and all(_is_number(part) for part in parts)
+
+
+def _masked(number: str) -> str:
+    return masked("".join(character for character in number if character.isalnum()))
+
+
+# S3
+
+
+def _wrong_bucket(value: str) -> str:
+    """Say what is wrong with a bucket's name.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    """
+    if not value:
+        return ""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
+        return f"is not the name of a bucket, without s3:// or an ARN{_odd(value)}"
+    if ".." in value or re.fullmatch(r"[0-9]+(\.[0-9]+){3}", value):
+        return "is not the name of a bucket, which has no two dots in a row and is no IP address"
+    if re.match("xn--|sthree-|amzn-s3-demo-", value):
+        return "begins as no bucket may: AWS keeps this for itself"
+    if re.search(r"-s3alias$|--ol-s3$|\.mrap$|--x-s3$|--table-s3$", value):
+        return (
+            "is no bucket that reports its uploads to EventBridge, but an access point or the like"
+        )
+    return ""
+
+
+def _meant_bucket(value: str) -> Iterator[str]:
+    for plain in tidied(value):
+        for address in (
+            r"s3[an]?://([^/]+)",
+            r"arn:[^:]*:s3:::([^/]+)",
+            r"https?://[^/]*console[^/]*/s3/(?:buckets|object)/([^/?]+)",
+            r"https?://s3[.-][^/]*amazonaws[^/]*/([^/?]+)",
+            r"https?://([^/]+?)\.s3[.-][^/]*amazonaws",
+            r"([^/:]+)/",
+        ):
+            if match := re.match(address, plain):
+                plain = match[1]  # noqa: PLW2901  # the name in the address
+                break
+        yield re.sub(r"\.{2,}", ".", plain).lower()
+
+
+# An example that is refused when somebody pastes it: it names nobody's bucket.
+BUCKET = Kind(wrong=_wrong_bucket, meant=_meant_bucket, example="NAME", show=shown)
+
+_NEVER_IN_KEYS = "[\u0000-\u001f\u007f\u200b\u2060\ufeff]"
+
+_MISTAKES_IN_FILTERS = (
+    (r"(?i)(s3[an]?|https?)://|arn:", "is an address, but a key begins after the bucket's name"),
+    (r".*\*", "holds a wildcard, but S3 takes a filter as it is"),
+    # Where keys do hold %3D, a filter that ends before it works.
+    (".*%[0-9A-Fa-f]{2}", "is encoded already, but the program encodes it for S3 itself"),
+    (f".*{_NEVER_IN_KEYS}", "holds a character that cannot be seen"),
+    (r"\s|.*\s\Z", "begins or ends in a space"),
+)
+
+# Keys with a slash at their beginning exist, mostly by mistake. To refuse such a prefix costs its
+# user a moment, and without a prefix their texts come; one that matches nothing costs every text.
+_MISTAKES_IN_PREFIXES = (
+    *_MISTAKES_IN_FILTERS,
+    (r"\.?/", "begins with a slash, but keys begin without one"),
+    (r".*/\s*[,;|]", "holds several prefixes, but S3 takes one"),
+)
+
+_MISTAKES_IN_SUFFIXES = (
+    *_MISTAKES_IN_FILTERS,
+    (".*[,;|{}]", "holds several suffixes, but S3 takes one"),
+    (r"\^|.*\\\.|.*\$\Z", "is a regular expression, but S3 takes a filter as it is"),
+    (r".*/\Z", "ends in a slash, but that is a folder and no log"),
+)
+
+
+def _wrong_filter(value: str, mistakes: Iterable[tuple[str, str]]) -> str:
+    for form, what in mistakes:
+        if re.match(form, value, re.DOTALL):
+            return what
+    if (length := len(value.encode())) > LONGEST_KEY:
+        return f"has {length:,} bytes, but a key has {LONGEST_KEY:,} at most"
+    return ""
+
+
+def _meant_filter(value: str) -> str:
+    value = re.sub(r"^(s3[an]?://|arn:[^:]*:s3:::)[^/]*/?", "", value.strip(), flags=re.IGNORECASE)
+    while (plain := unquote(value)) != value:
+        value = plain
+    return re.sub(_NEVER_IN_KEYS, "", value).replace("*", "").strip()
+
+
+def _meant_prefix(value: str) -> Iterator[str]:
+    plain = re.sub(r"^(\.?/)+", "", _meant_filter(value))
+    yield re.split(r"(?<=/)\s*[,;|]", plain)[0]
+
+
+def _meant_suffix(value: str) -> Iterator[str]:
+    plain = _meant_filter(value).replace("\\", "").lstrip("^").rstrip("$/")
+    parts = [part.strip() for part in re.split("[,;|]", plain)]
+    yield from (part for part in parts if part)
+
+
+PREFIX = Kind(
+    wrong=lambda value: _wrong_filter(value, _MISTAKES_IN_PREFIXES),
+    meant=_meant_prefix,
+    example="app/",
+    show=shown,
+    stripped=False,
+)
+
+SUFFIX = Kind(
+    wrong=lambda value: _wrong_filter(value, _MISTAKES_IN_SUFFIXES),
+    meant=_meant_suffix,
+    show=shown,
+    stripped=False,
+)
+
+
+# Words and times
+
+
+def _wrong_message(value: str) -> str:
+    template = string.Template(value)
+    known = ", ".join(f"${name}" for name in text.NAMES)
+    if not template.is_valid():
+        return f"has a $ without a name: write $$, or one of {known}"
+    if unknown := sorted(set(template.get_identifiers()) - set(text.NAMES)):
+        return f"uses {', '.join(f'${name}' for name in unknown)}, but there are only {known}"
+    if not value.strip():
+        return "is empty"
+    if (length := len(value.encode())) > LONGEST_MESSAGE:
+        return f"has {length:,} bytes, but {LONGEST_MESSAGE} at most are allowed"
+    return ""
+
+
+def _meant_message(value: str) -> Iterator[str]:
+    def named_so(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        near = difflib.get_close_matches(name.lower(), text.NAMES, 1)
+        return f"${{{near[0]}}}" if match[1] and near else f"${near[0]}" if near else "$?"
+
+    escaped = re.sub(r"\$(?![$_a-zA-Z{])", "$$", value.replace("$$", "\0")).replace("\0", "$$")
+    yield re.sub(r"(?<!\$)\$(?:\{(\w+)\}|(\w+))", named_so, escaped)
+
+
+MESSAGE = Kind(wrong=_wrong_message, meant=_meant_message, show=lambda _: "", stripped=False)
+
+
+def _zones() -> list[str]:
+    # Those that are in the package, whatever else this machine knows.
+    return (resources.files("tzdata") / "zones").read_text().split()
+
+
+def _wrong_zone(value: str) -> str:
+    return "" if value in _zones() else "is no IANA time zone, such as Europe/Berlin"
+
+
+def _meant_zone(value: str) -> Iterator[str]:
+    for plain in tidied(value):
+        wanted = plain.replace(" ", "_").casefold()
+        zones = _zones()
+        yield from (zone for zone in zones if zone.casefold() == wanted)
+        yield from (zone for zone in zones if zone.casefold().endswith(f"/{wanted}"))
+
+
+ZONE = Kind(wrong=_wrong_zone, meant=_meant_zone, show=shown)
+
+
+def _meant_hours(value: str) -> Iterator[str]:
+    for plain in tidied(value):
+        match = re.fullmatch(
+            r"([0-9]{1,2})(?:[:.h]?([0-9]{2}))? *(?:-|to|until) *([0-9]{1,2})(?:[:.h]?([0-9]{2}))?",
+            plain,
+        )
+        if match:
+            hour, minute, end_hour, end_minute = (int(part or 0) for part in match.groups())
+            yield f"{hour:02}:{minute:02}-{end_hour:02}:{end_minute:02}"
+
+
+def _wrong_hours(value: str) -> str:
+    try:
+        if value:
+            QuietHours.parse(value, datetime.UTC)
+    except ValueError as error:
+        return f"is {error}{_odd(value)}"
+    return ""
+
+
+# Empty would text people at night.
+HOURS = Kind(wrong=_wrong_hours, meant=_meant_hours, example="22:00-07:00", show=shown)
+
+
+# Choices, counts, addresses
+
+
+def choice(*values: str) -> Kind:
+    """Return the kind of a setting that is one of these values."""
+
+    def wrong(value: str) -> str:
+        return "" if value in values else f"is neither {' nor '.join(values)}{_odd(value)}"
+
+    def meant(value: str) -> Iterator[str]:
+        for plain in tidied(value):
+            yield from difflib.get_close_matches(plain.casefold(), values, 1)
+
+    return Kind(wrong=wrong, meant=meant, show=shown)
+
+
+def _meant_switch(value: str) -> Iterator[str]:
+    for plain in tidied(value):
+        if plain.casefold() in {"true", "yes", "on", "y", "1"}:
+            yield "true"
+        if plain.casefold() in {"false", "no", "off", "n", "0"}:
+            yield "false"
+
+
+SWITCH = dataclasses.replace(choice("true", "false"), meant=_meant_switch)
+
+
+def count(*, at_least: int, at_most: int = 10**9 - 1) -> Kind:
+    """Return the kind of a whole number within limits."""
+    limits = f"from {at_least}" + (f" to {at_most}" if at_most < 10**9 - 1 else "")
+
+    def wrong(value: str) -> str:
+        if re.fullmatch("[0-9]{1,9}", value) and at_least <= int(value) <= at_most:
+            return ""
+        return f"is not a whole number {limits}{_odd(value)}"
+
+    def meant(value: str) -> Iterator[str]:
+        for plain in tidied(value):
+            yield plain.removeprefix("+").removesuffix(".0")
+
+    return Kind(wrong=wrong, meant=meant, show=shown)
+
+
+def _wrong_email(value: str) -> str:
+    """Say what is wrong with an e-mail address. Source: RFC 5321, 4.1.2."""
+    word, label = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+", "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+    if not value or re.fullmatch(rf"{word}(\.{word})*@({label}\.)+{label}", value):
+        return ""
+    if value.count("@") > 1 and re.search(r"[,;\s]", value):
+        return "is several e-mail addresses, but one is told of alarms"
+    return f"is not one e-mail address{_odd(value)}"
+
+
+def _meant_email(value: str) -> Iterator[str]:
+    for plain in tidied(value):
+        for part in re.split(r"[,;\s<>]+", plain.removeprefix("mailto:")):
+            user, at, domain = re.sub(r"\.{2,}", ".", part).partition("@")
+            if at:
+                yield f"{user.strip('.')}@{domain.strip('.')}"
+
+
+EMAIL = Kind(wrong=_wrong_email, meant=_meant_email, example="you@example.com", show=shown)
