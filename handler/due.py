@@ -68,6 +68,8 @@ def read(body: str, phones: Sequence[str]) -> Iterator[Due | Unreadable]:
                 yield Unreadable(reason="not a text that is due", record=message)
             else:
                 yield wanted
+        case {"unreadable": str(whole)}:  # a message that was no JSON, or met an unknown error
+            yield from read(whole, phones)
         case {"unreadable": {"eventSource": _} | {"s3": _} as record}:  # one of an event's records
             yield from _of_event({"Records": [record]}, phones)
         case {"unreadable": event}:

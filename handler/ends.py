@@ -91,17 +91,31 @@ class Ends:
         with forgiven(1):
             self.memory.release(wanted)
 
-    def fail_unreadable(self, item: Unreadable) -> None:
-        """End a record that nobody can read, as it came."""
-        self.failed.send([json.dumps({"unreadable": item.record, "reason": item.reason})])
-        log.decision(
-            "failed",
-            level="ERROR",
-            measured={metrics.FAILED: 1},
-            reason="unreadable",
-            code="unreadable",
-            meaning=item.reason,
+    def fail_unreadable(self, *items: Unreadable) -> None:
+        """End records that nobody can read, as they came.
+
+        Args:
+            items: The records; of one message, or of one event.
+        """
+        self.failed.send(
+            [json.dumps({"unreadable": item.record, "reason": item.reason}) for item in items]
         )
+        for item in items:
+            log.decision(
+                "failed",
+                level="ERROR",
+                measured={metrics.FAILED: 1},
+                reason="unreadable",
+                code="unreadable",
+                meaning=item.reason,
+            )
+
+    def fail_message(self, body: str, error: Exception) -> None:
+        """End a held message that met an exception which this program did not foresee."""
+        details = unexpected(error)
+        self.failed.send([json.dumps({"unreadable": body, **details})])
+        measured = {metrics.FAILED: 1, metrics.UNEXPECTED: 1}
+        log.decision("failed", level="ERROR", measured=measured, **details)
 
 
 def refused(refusal: Refusal | None) -> dict[Metric, float]:

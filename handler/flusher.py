@@ -1,16 +1,17 @@
 """From the texts that are held to one summary for each phone."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from handler import due, log, metrics, text
 from handler.audit import Audit
-from handler.aws import batches
+from handler.aws import AwsError, batches
 from handler.due import TRIED_SECONDS, Due
 from handler.ends import Ends, collected, forgiven, refused
 from handler.events import IS_FOLDER, Unreadable
 from handler.notifier import SECONDS_TO_SEND
-from handler.queues import Message, Queue
+from handler.queues import BATCH, Message, NotQueued, Queue
 from handler.quiet import is_quiet
 from handler.refusals import Kind, Refusal
 from handler.sender import Refused, Sender
@@ -25,13 +26,43 @@ DRAIN_SHARE = 0.4
 FAILED_AT_ONCE = 250
 """How many texts are put to the failed ones before they are taken from the held ones."""
 
+OTHER_SETTINGS_SECONDS = 6 * 60 * 60
+"""How long a function may still run with settings other than this one's, which know other phones.
+
+Lambda keeps an asynchronous event, such as the schedule's, for six hours at most:
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+"""
+
+SECONDS_TO_GIVE_BACK = 15
+"""What one request to SQS may take at worst, with all its tries."""
+
+
+class _Content(NamedTuple):
+    """What a held message holds.
+
+    Attributes:
+        dues: The texts that are to be told of.
+        unreadable: The records that nobody can read.
+        kept: How many texts are left to a flush with other settings.
+        error: The exception that nobody foresaw, which the message met.
+    """
+
+    dues: Sequence[Due] = ()
+    unreadable: Sequence[Unreadable] = ()
+    kept: int = 0
+    error: Exception | None = None
+
 
 class _Open:
     """A message, and how many of its texts have no end yet."""
 
-    def __init__(self, message: Message) -> None:
+    __slots__ = ("content", "deleted", "left", "message")
+
+    def __init__(self, message: Message, content: _Content) -> None:
         self.message = message
-        self.left = 0
+        self.left = len(content.dues) + content.kept
+        self.content = content if content.unreadable or content.error else None
+        self.deleted = False
 
 
 class _Waiting:
@@ -53,6 +84,8 @@ class _Taken:
         messages: How many messages were taken.
         left: How many of them are not deleted.
         all: Whether nothing was left to take.
+        kept: How many texts are for phones that other settings may know.
+        refusal: The last refusal of Twilio's, if there was any.
     """
 
     def __init__(self, at: float) -> None:
@@ -60,34 +93,53 @@ class _Taken:
         self.messages = 0
         self.left = 0
         self.all = True
+        self.kept = 0
+        self.refusal: Refusal | None = None
         self._oldest = 0.0
+        self._opened: list[_Open] = []
         self._waiting: dict[str, _Waiting] = {}  # by the identity of the text
-        self._done: list[Message] = []
+        self._done: list[_Open] = []
 
     @property
     def dues(self) -> list[Due]:
         """The texts that have no end yet, each once."""
         return [waiting.due for waiting in self._waiting.values()]
 
-    def add(self, message: Message, dues: Iterable[Due]) -> None:
-        """Take a message, with the texts that are to be told of."""
+    def add(self, message: Message, content: _Content) -> None:
+        """Take a message, with what it holds."""
+        # First whatever might raise, so that a message is taken as a whole or not at all.
+        oldest = max((wanted.file.age(self._at) for wanted in content.dues), default=0.0)
+        ids = [wanted.id for wanted in content.dues]
         self.messages += 1
         self.left += 1
-        opened = _Open(message)
-        for wanted in dues:
-            opened.left += 1
-            self._oldest = max(self._oldest, wanted.file.age(self._at))
-            self._waiting.setdefault(wanted.id, _Waiting(wanted)).messages.append(opened)
-        if not opened.left:
-            self._done.append(message)
+        self.kept += content.kept
+        self._oldest = max(self._oldest, oldest)
+        opened = _Open(message, content)
+        self._opened.append(opened)
+        for id_, wanted in zip(ids, content.dues, strict=True):
+            self._waiting.setdefault(id_, _Waiting(wanted)).messages.append(opened)
+        self._note(opened)
 
     def settle(self, dues: Iterable[Due]) -> None:
         """Take note that texts have an end."""
         for wanted in dues:
             for one in self._waiting.pop(wanted.id).messages:
                 one.left -= 1
-                if not one.left:
-                    self._done.append(one.message)
+                self._note(one)
+
+    def _note(self, opened: _Open) -> None:
+        if not opened.left and not opened.content:
+            self._done.append(opened)
+
+    @property
+    def to_fail(self) -> list[tuple[_Open, _Content]]:
+        """The messages with something that nobody can read, and no text without an end."""
+        return [(one, one.content) for one in self._opened if one.content and not one.left]
+
+    def failed(self, opened: _Open) -> None:
+        """Take note that what nobody can read of a message is on `failed`."""
+        opened.content = None
+        self._note(opened)
 
     def tried_in_vain(self, dues: Iterable[Due]) -> list[Due]:
         """Give those of the texts that have been held for as long as they are tried."""
@@ -104,8 +156,15 @@ class _Taken:
         Raises:
             handler.aws.AwsError: SQS could not be reached.
         """
-        self.left += held.delete(self._done) - len(self._done)
+        self.left += held.delete([one.message for one in self._done]) - len(self._done)
+        for one in self._done:
+            one.deleted = True
         self._done = []
+
+    @property
+    def still_held(self) -> list[Message]:
+        """The messages that this run could not end."""
+        return [one.message for one in self._opened if not one.deleted]
 
     @property
     def age(self) -> float:
@@ -140,35 +199,45 @@ class Flusher:
     def flush(self, seconds_left: Callable[[], float]) -> None:
         """Drain the queue, text each phone, and delete what has an end; then ask after the sent.
 
-        What Twilio does not accept stays on the queue, and comes back when the time of its
-        visibility is over.
+        What Twilio does not accept stays on the queue: it is given back for the next flush.
 
         Args:
             seconds_left: How many seconds this invocation may still take.
 
         Raises:
-            handler.aws.AwsError, handler.queues.NotQueued: A queue could not be reached. Nothing
-                is lost: what is not deleted comes back.
+            handler.aws.AwsError, handler.queues.NotQueued: A queue could not be reached, or refused
+                a message. All else was done, and nothing is lost: what is not deleted comes back.
         """
+        without_end: list[Exception] = []
         if is_quiet(self._quiet, self._clock()):
             log.decision("quiet hours", measured={metrics.FLUSHES: 1})
         else:
-            self._flush(seconds_left)
+            self._flush(seconds_left, without_end)
         self._audit.run(seconds_left)
+        if without_end:
+            raise without_end[0]
 
-    def _flush(self, seconds_left: Callable[[], float]) -> None:
-        taken = self._drain(seconds_left)
+    def _flush(self, seconds_left: Callable[[], float], without_end: list[Exception]) -> None:
+        taken = self._drain(seconds_left, without_end)
         by_phone = self._unsent(taken)
-        taken.delete_done(self._ends.held)
-        without_end: list[Exception] = []
+        with collected(without_end):
+            taken.delete_done(self._ends.held)
         for phone, dues in by_phone.items():
             if seconds_left() < SECONDS_TO_SEND or is_quiet(self._quiet, self._clock()):
                 break
             refusal = None
             with collected(without_end):
                 refusal = self._tell(phone, dues, taken, seconds_left)
+            taken.refusal = refusal or taken.refusal
             if refusal and refusal.kind.meets_all:
                 break
+        self._fail_unreadable(taken, seconds_left, without_end)
+        given_back = self._give_back(taken, seconds_left)
+        details: dict[str, Any] = {"messages": taken.messages, "given_back": given_back}
+        if taken.kept:
+            details["for_other_settings"] = taken.kept
+        if taken.refusal:
+            details |= {"reason": taken.refusal.kind, **taken.refusal.details}
         log.decision(
             "flushed",
             measured={
@@ -176,10 +245,50 @@ class Flusher:
                 metrics.BACKLOG: taken.left,
                 metrics.BACKLOG_AGE: taken.age,
             },
-            messages=taken.messages,
+            **details,
         )
-        if without_end:
-            raise without_end[0]
+
+    def _fail_unreadable(
+        self, taken: "_Taken", seconds_left: Callable[[], float], without_end: list[Exception]
+    ) -> None:
+        """Move to `failed` what nobody can read. What `failed` does not take stays held."""
+        for some in batches(taken.to_fail, BATCH):
+            if seconds_left() < SECONDS_TO_SEND:
+                break
+            for opened, content in some:
+                with collected(without_end):
+                    self._fail_content(opened.message, content)
+                    taken.failed(opened)
+            with collected(without_end):
+                taken.delete_done(self._ends.held)
+
+    def _fail_content(self, message: Message, content: _Content) -> None:
+        if content.error:
+            self._ends.fail_message(message.body, content.error)
+            return
+        try:
+            self._ends.fail_unreadable(*content.unreadable)
+        except (AwsError, NotQueued):
+            raise
+        except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
+            self._ends.fail_message(message.body, error)
+
+    def _give_back(self, taken: "_Taken", seconds_left: Callable[[], float]) -> int:
+        """Let the next flush find at once what this one could not end, as far as time allows.
+
+        Returns:
+            How many messages were given back. The others come back later by themselves.
+        """
+        given_back = 0
+        for some in batches(taken.still_held, BATCH):
+            if seconds_left() < SECONDS_TO_GIVE_BACK:
+                break
+            try:
+                given_back += self._ends.held.give_back(some)
+            except AwsError as error:
+                log.decision("not given back", level="WARN", meaning=str(error))
+                break
+        return given_back
 
     def _tell(
         self, phone: str, dues: list[Due], taken: "_Taken", seconds_left: Callable[[], float]
@@ -221,28 +330,40 @@ class Flusher:
             taken.settle(some)
             taken.delete_done(self._ends.held)
 
-    def _drain(self, seconds_left: Callable[[], float]) -> "_Taken":
+    def _drain(self, seconds_left: Callable[[], float], without_end: list[Exception]) -> "_Taken":
         """Take messages until there are none, or no room or time for more."""
         taken = _Taken(self._clock())
         until = seconds_left() * (1 - DRAIN_SHARE)
-        while messages := self._ends.held.receive():
-            for message in messages:
-                taken.add(message, self._readable(message))
-            if taken.messages >= MESSAGES or seconds_left() <= until:
-                taken.all = False
-                break
+        taken.all = False
+        with collected(without_end):
+            while messages := self._ends.held.receive():
+                for message in messages:
+                    try:
+                        taken.add(message, self._read(message))
+                    except Exception as error:  # noqa: BLE001  # one message stops no other
+                        taken.add(message, _Content(error=error))
+                if taken.messages >= MESSAGES or seconds_left() <= until:
+                    return taken
+            taken.all = True
         return taken
 
-    def _readable(self, message: Message) -> Iterator[Due]:
+    def _read(self, message: Message) -> _Content:
+        dues: list[Due] = []
+        unreadable: list[Unreadable] = []
+        kept = 0
+        is_old = self._clock() - message.sent_at > OTHER_SETTINGS_SECONDS
         for item in due.read(message.body, self._settings.to_numbers):
             if isinstance(item, Unreadable):
-                self._ends.fail_unreadable(item)
+                unreadable.append(item)
             elif item.file.is_folder:
                 log.decision("ignored", file=item.file, phone=item.phone, reason=IS_FOLDER)
-            elif item.phone not in self._settings.to_numbers:
+            elif item.phone in self._settings.to_numbers:
+                dues.append(item)
+            elif is_old:
                 log.decision("dropped", file=item.file, phone=item.phone, reason="left toNumbers")
             else:
-                yield item
+                kept += 1
+        return _Content(dues, unreadable, kept)
 
     def _unsent(self, taken: "_Taken") -> dict[str, list[Due]]:
         """Give what is due to each phone, without what a message that came twice was sent for."""

@@ -19,8 +19,8 @@ FLUSH_SECONDS = 240
 """How long one flush may take."""
 
 HIDDEN_SECONDS = FLUSH_SECONDS + 10
-"""How long what a flush took from the queue is its own, and how soon what it left comes back: in
-time for the next flush, where there is one every five minutes."""
+"""How long what a flush took from the queue is its own. What it could not send it gives back; what
+it had no time to give back comes back now, in time for the next flush after five minutes."""
 
 RECEIVES = 1000
 """How often a text may be taken in vain, before it fails: the most that SQS counts.
@@ -37,7 +37,7 @@ class Texts(pulumi.ComponentResource):
         held: Those that are due later.
         failed: What no retry will mend, and the events that Lambda gave up on.
         may_hold: The permission to hold a text.
-        may_drain: The permission to take held texts and to delete them.
+        may_drain: The permission to take held texts, to delete them and to give them back.
         may_fail: The permission to give a text up.
     """
 
@@ -71,7 +71,7 @@ class Texts(pulumi.ComponentResource):
         self.may_fail = policy.may_send(self.failed.arn)
         self.may_drain = {
             "Effect": "Allow",
-            "Action": ["sqs:DeleteMessage", "sqs:ReceiveMessage"],
+            "Action": ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"],
             "Resource": self.held.arn,
         }
         self.register_outputs({"held": self.held.url, "failed": self.failed.url})

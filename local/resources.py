@@ -298,6 +298,7 @@ def _update_role(aws: Aws, name: str, inputs: Properties) -> Properties:
 _BATCHES = {
     "sqs:SendMessage": "sqs:SendMessageBatch",
     "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
+    "sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch",
 }
 
 

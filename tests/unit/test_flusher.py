@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from handler import due, flusher
 from handler.aws import AwsError
 from handler.due import Due
+from handler.queues import NotQueued
 from handler.refusals import NO_CONNECTION, Refusal, refusal
 from handler.text import SUMMARY_SEGMENTS, segments, summarize
 from tests.unit.fake_world import VISIBILITY, Crash, Stored, World
@@ -22,6 +23,9 @@ from tests.unit.fakes import OTHER_PHONE, PHONE, TIME, log_file, record
 STOPPED = refusal(400, 21610)
 NOT_THAT_COUNTRY = refusal(400, 21408)
 DAY = 24 * 60 * 60
+FIELDS = ("bucket", "key", "size", "time", "version", "sequencer")
+OF_A_RECORD = ("eventVersion", "eventSource", "eventTime", "eventName")
+OF_AN_OBJECT = ("key", "size", "eTag", "versionId", "sequencer")
 
 
 @pytest.fixture
@@ -184,29 +188,298 @@ def test_who_left_the_settings_is_not_texted(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     held_by_hand(world, "a.log", phone="+15005550177")
+    world.now += flusher.OTHER_SETTINGS_SECONDS + 1
     world.flush()
     assert {phone for _, phone, _ in world.texts} == {PHONE, OTHER_PHONE}
     assert world.held == world.failed == []
-    dropped = [line for line in capsys.readouterr().out.splitlines() if "dropped" in line]
-    assert json.loads(dropped[0])["phone"] == "…0177"
+    (dropped,) = logged(capsys, "dropped")
+    assert dropped["phone"] == "…0177"
 
 
-def test_a_folder_in_an_event_that_is_redriven_texts_nobody(
-    capsys: pytest.CaptureFixture[str],
+def test_a_phone_that_this_flush_does_not_know_yet_is_kept_for_one_that_does(
+    world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world = World(to_numbers=(PHONE,))
-    records = [record("app/", size=0), record("app/a.log", size=0)]
-    envelope = {"requestContext": {}, "requestPayload": {"Records": records}}
-    world.failed.append(Stored(json.dumps(envelope), world.now))
-    held_by_hand(world, "db/", size=0)
+    """A flush with the settings of before runs on, or starts again, while they change."""
+    new = "+15005550177"
+    held_by_hand(world, "a.log", phone=new)
+    world.now += flusher.OTHER_SETTINGS_SECONDS - 1
+    world.flush()
+    assert {phone for _, phone, _ in world.texts} == {PHONE, OTHER_PHONE}
+    assert [one.visible_at for one in world.held] == [world.now]
+    (line,) = logged(capsys, "flushed")
+    assert (line["for_other_settings"], line["given_back"], line["BacklogAge"]) == (1, 1, 0)
+    world.settings = world.settings._replace(to_numbers=(new,))
+    world.restart()
+    world.flush()
+    assert world.texts[-1][1] == new
+    assert world.held == []
+
+
+# One message stops no other
+
+
+def logged(capsys: pytest.CaptureFixture[str], outcome: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in lines if line["outcome"] == outcome]
+
+
+def with_file(**changes: Any) -> str:
+    message = json.loads(due.to_message(Due(log_file(), PHONE), "digest"))
+    message["file"] |= changes
+    return json.dumps(message)
+
+
+POISON = [
+    *(with_file(key=5), with_file(size="1 kB"), with_file(time="2026-11-23T14:05:09")),
+    *(with_file(time="0001-01-01T00:00:00+00:00"), with_file(version=["v1"])),
+    *("[" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000, "", "null", "5"),
+    json.dumps({"Records": [record("a.log", versionId=["v1"])]}),
+    json.dumps({"Records": [record("a.log", eventTime="0001-01-01T00:00:00Z")]}),
+]
+
+
+@pytest.mark.parametrize("body", POISON)
+def test_a_poisoned_message_fails_and_stops_neither_texts_nor_reports(body: str) -> None:
+    world = World(timezone="America/New_York")
+    world.notify(record("before.log"))
+    world.now += 61
+    world.held.append(Stored(body, world.now))
+    held_by_hand(world, "a.log")
+    held_by_hand(world, "b.log", phone=OTHER_PHONE)
+    world.held.append(Stored(body, world.now))
+    world.flush()
+    assert [phone for _, phone, _ in world.texts[2:]] == [PHONE, OTHER_PHONE]
+    assert len(world.asked) == 2
+    assert (len(world.failed), world.held) == (2, [])
+
+
+ANY: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["Records", "s3", "key", "file", "phone", "unreadable", "a", "source"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    st.text(max_size=20)
+    | ANY.map(json.dumps)
+    | st.builds(lambda field, value: with_file(**{field: value}), st.sampled_from(FIELDS), ANY)
+    | st.builds(
+        lambda field, value: json.dumps({"Records": [record(**{"key": "x.log", field: value})]}),
+        st.sampled_from([*OF_A_RECORD, *OF_AN_OBJECT]),
+        ANY,
+    )
+)
+def test_no_message_whatever_it_says_stops_a_flush(body: str) -> None:
+    world = World()
+    world.held.append(Stored(body, world.now))
+    for phone in (PHONE, OTHER_PHONE):
+        held_by_hand(world, "healthy.log", phone=phone)
+    world.flush()
+    assert {phone for _, phone, _ in world.texts} == {PHONE, OTHER_PHONE}
+    assert world.on(world.held) == []
+
+
+def test_an_exception_that_nobody_foresaw_fails_its_message_with_its_kind(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read, broken = due.read, due.to_message(Due(log_file("broken.log"), PHONE), "digest")
+
+    def reading(body: str, phones: Any) -> Any:
+        if body == broken:
+            raise ZeroDivisionError(PHONE)
+        return read(body, phones)
+
+    world.held.insert(0, Stored(broken, world.now))
+    monkeypatch.setattr(due, "read", reading)
+    world.flush()
+    assert len(world.texts) == 2
+    (kept,) = [json.loads(one.body) for one in world.failed]
+    assert (kept["unreadable"], kept["code"]) == (broken, "ZeroDivisionError")
+    printed = capsys.readouterr().out
+    assert '"UnexpectedErrors": 1' in printed
+    assert PHONE not in printed
+    monkeypatch.setattr(due, "read", read)  # the program was mended
     world.redrive()
     world.flush()
-    assert [body for _, _, body in world.texts] == [
-        "New log app/a.log, empty, 23 Nov 14:05 UTC in logs-1a2b3c4"
-    ]
+    assert "broken.log" in world.texts[-1][2]
+    assert world.held == world.failed == []
+
+
+def test_what_cannot_even_be_written_fails_as_it_came(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_vain(*_items: Any) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(world.flusher._ends, "fail_unreadable", in_vain)
+    world.held.append(Stored('{"a": 1}', world.now))
+    world.flush()
+    assert [json.loads(one.body)["code"] for one in world.failed] == ["RecursionError"]
     assert world.held == []
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {line["key"] for line in lines if line["outcome"] == "ignored"} == {"app/", "db/"}
+
+
+def test_a_message_that_failed_does_not_take_stays_held_and_the_drain_goes_on(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.held.insert(0, Stored("nonsense", world.now))
+    world.held.insert(1, Stored("more", world.now))
+    world.refused_entries = 2  # both tries to put the first one there
+    with pytest.raises(NotQueued):
+        world.flush()
+    assert len(world.texts) == 2
+    assert [one.body for one in world.held] == ["nonsense"]
+    assert [json.loads(one.body)["unreadable"] for one in world.failed] == ["more"]
+    assert len(logged(capsys, "no end yet")) == 1
+    world.flush()
+    assert (len(world.failed), world.held) == (2, [])
+
+
+@pytest.mark.parametrize("lost", ["SendMessageBatch", "DeleteMessageBatch"])
+def test_without_part_of_sqs_everybody_is_texted_all_the_same(
+    world: World, lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_vain(_world: World, _payload: Any) -> None:
+        raise AwsError(lost, "AccessDenied", {})
+
+    world.held.insert(0, Stored("nonsense", world.now))
+    monkeypatch.setattr(World, f"_{lost}", in_vain)
+    with pytest.raises(AwsError, match=lost):
+        world.flush()
+    assert len(world.texts) == 2
+
+
+def test_a_drain_that_breaks_off_texts_what_it_has(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receive, calls = World._ReceiveMessage, itertools.count()
+
+    def once(world: World, payload: Any) -> dict[str, Any]:
+        if next(calls):
+            raise AwsError("ReceiveMessage", "", {})
+        return receive(world, payload)
+
+    world.notify(record("before.log"))
+    monkeypatch.setattr(World, "_ReceiveMessage", once)
+    with pytest.raises(AwsError, match="ReceiveMessage"):
+        world.flush()
+    assert len(world.texts) == 2
+    assert world.held == []
+    assert len(logged(capsys, "flushed")) == 1
+
+
+def test_an_unreadable_record_fails_once_when_the_rest_of_its_message_has_an_end() -> None:
+    world = World(to_numbers=(PHONE,))
+    broken = record("b.log", eventVersion="9.0")
+    event = {"Records": [record("a.log"), broken]}
+    envelope = {"requestContext": {}, "requestPayload": event}
+    world.held.append(Stored(json.dumps(envelope), world.now))
+    world.refuses = lambda _: NO_CONNECTION
+    for _ in range(5):
+        world.flush()
+        world.now += VISIBILITY + 1
+    assert (world.failed, len(world.held)) == ([], 1)
+    world.all_is_well()
+    world.flush()
+    assert ["a.log" in body for _, _, body in world.texts] == [True]
+    assert [json.loads(one.body)["unreadable"] for one in world.failed] == [broken]
+    assert world.held == []
+
+
+def test_texts_that_were_sent_go_out_once_where_the_table_tells_of_some_only(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(to_numbers=(PHONE,))
+    for number in range(300):
+        held_by_hand(world, f"{number}.log")
+    again = [Stored(one.body, one.visible_at) for one in world.held]
+    world.flush()
+    world.held.extend(again)
+    get, calls = World._BatchGetItem, itertools.count()
+
+    def third_in_vain(world: World, payload: Any) -> dict[str, Any]:
+        if next(calls) == 2:
+            raise AwsError("BatchGetItem", "ThrottlingException", {})
+        return get(world, payload)
+
+    monkeypatch.setattr(World, "_BatchGetItem", third_in_vain)
+    capsys.readouterr()
+    world.flush()
+    assert [body.split()[0] for _, _, body in world.texts] == ["300", "100"]
+    (line,) = logged(capsys, "claim failed open")
+    assert line["ClaimsFailedOpen"] == 100
+
+
+# What a flush could not send
+
+
+def test_what_was_in_vain_is_there_for_the_next_flush_at_once(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.refuses = lambda _: NO_CONNECTION
+    world.flush()
+    assert {one.visible_at for one in world.held} == {world.now}
+    (line,) = logged(capsys, "flushed")
+    told = [line[key] for key in ("messages", "given_back", "Backlog", "reason", "code", "meaning")]
+    assert told == [6, 6, 6, "busy", "0", "no connection to Twilio"]
+    world.all_is_well()
+    world.flush()
+    assert len(world.texts) == 2
+    assert world.held == []
+    assert "reason" not in logged(capsys, "flushed")[0]
+
+
+def test_what_is_given_back_waits_until_all_are_texted(world: World) -> None:
+    """Or another flush would take it while this one is at it."""
+    hidden: list[bool] = []
+
+    def refuse(phone: str) -> Refusal | None:
+        hidden.append(all(one.visible_at > world.now for one in world.held))
+        return NOT_THAT_COUNTRY if phone == PHONE else None
+
+    world.refuses = refuse
+    world.flush()
+    assert hidden == [True, True]
+    assert [one.visible_at for one in world.held] == [world.now] * 3
+
+
+def test_giving_back_takes_no_more_time_than_there_is(world: World) -> None:
+    for number in range(60):
+        held_by_hand(world, f"{number}.log")
+    world.refuses = lambda _: NO_CONNECTION
+    begun = world.steps
+    world.flusher.flush(lambda: 42.0 - (world.steps - begun))  # a second a step
+    a_request_and_the_reports = 4
+    last = 42 - flusher.SECONDS_TO_GIVE_BACK + a_request_and_the_reports
+    assert world.steps - begun <= last
+    given_back = [one for one in world.held if one.visible_at == world.now]
+    assert 0 < len(given_back) < len(world.held)
+
+
+def test_what_cannot_be_given_back_comes_back_later(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def in_vain(_world: World, _payload: Any) -> None:
+        raise AwsError("ChangeMessageVisibilityBatch", "AccessDenied", {})
+
+    monkeypatch.setattr(World, "_ChangeMessageVisibilityBatch", in_vain)
+    world.refuses = lambda _: NO_CONNECTION
+    world.flush()
+    assert "AccessDenied" in logged(capsys, "not given back")[0]["meaning"]
+    world.all_is_well()
+    world.flush()
+    assert world.texts == []
+    world.now += VISIBILITY + 1
+    world.flush()
+    assert len(world.texts) == 2
+    assert world.held == []
 
 
 def test_quiet_hours_let_everything_lie() -> None:
@@ -301,7 +574,7 @@ def test_a_phone_for_which_much_is_held_and_all_fails_keeps_no_other_waiting(
     while world.held:
         begun = world.steps
         world.flusher.flush(lambda: 60.0 - (world.steps - begun))  # noqa: B023  # a second a step
-        assert world.steps - begun < 45
+        assert world.steps - begun <= 60 - flusher.SECONDS_TO_GIVE_BACK
         world.now += VISIBILITY + 1
         runs += 1
     assert runs > 1

@@ -53,6 +53,7 @@ class Machine(RuleBasedStateMachine):
         self.flushes: Counter[int] = Counter()
         self.open_hours: set[int] = set()  # the table was down: each process counts for itself
         self.processes: Counter[int] = Counter()
+        self.poison: set[str] = set()  # what only an operator can take off the queues
 
     @property
     def told(self) -> Counter[Told]:
@@ -138,6 +139,25 @@ class Machine(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.world.now += seconds
 
+    @rule(shape=st.sampled_from(["nonsense", "a text", "deep", "beside a log"]))
+    def a_poisoned_message_is_held(self, shape: str) -> None:
+        name = f"poison-{len(self.poison)}-"
+        self.poison.add(name)
+        match shape:
+            case "nonsense":
+                body = name
+            case "a text":
+                body = json.dumps({"file": {"key": name, "size": "1 kB"}, "phone": PHONE})
+            case "deep":
+                body = "[" * 100_000 + name
+            case _:
+                self.files += 1
+                key = f"f{self.files}"
+                event = {"Records": [record(key), record(name, eventVersion="9.0")]}
+                body = json.dumps({"requestContext": {}, "requestPayload": event})
+                self.accepted |= {(key, phone) for phone in PHONES}
+        self.world.held.append(Stored(body, self.world.now))
+
     @rule()
     def redrive(self) -> None:
         self.world.redrive()
@@ -192,6 +212,8 @@ class Machine(RuleBasedStateMachine):
             for phone in PHONES
         }
         assert self.accepted - unfinished <= somewhere
+        bodies = [one.body for queue in (world.held, world.failed) for one in queue]
+        assert all(any(name in body for body in bodies) for name in self.poison)
 
     @invariant()
     def nothing_is_told_twice(self) -> None:
@@ -215,14 +237,15 @@ class Machine(RuleBasedStateMachine):
             world.now += VISIBILITY + 1
             self.flush(crash_after=None)
             world.redrive()
-            if not world.held:
+            if not world.on(world.held):
                 break
         self.nothing_is_lost()
         self.nothing_is_told_twice()
         self.nobody_is_flooded()
         everything = {(f"f{number + 1}", phone) for number in range(self.files) for phone in PHONES}
         assert set(self.told) == everything
-        assert world.held == world.failed == []
+        assert all("poison-" in one.body for one in world.held)
+        assert world.failed == []
 
 
 @pytest.fixture(autouse=True)
