@@ -74,6 +74,8 @@ class World(Aws):
         self.refused_entries = 0  # how many messages SQS refuses
         self.crash_at: int | None = None  # the step at which the process ends
         self.steps = 0
+        self.waited: list[int] = []  # how long each receive was ready to wait
+        self.projected = {"id", "audit", "ask_at", "sid", "sent_at"}  # what the index holds
         self._receipts = itertools.count(1)
         self.restart()
 
@@ -246,7 +248,8 @@ class World(Aws):
         found = [
             {"id": key["id"], **self.table[key["id"]["S"]]}
             for key in wanted["Keys"]
-            if key["id"]["S"] in self.table
+            # Other reads may not know yet what was written last.
+            if key["id"]["S"] in self.table and wanted.get("ConsistentRead")
         ]
         return {"Responses": {table: found}, "UnprocessedKeys": {}}
 
@@ -255,7 +258,11 @@ class World(Aws):
         values = payload["ExpressionAttributeValues"]
         now = int(values[":now"]["N"])
         found = [
-            {"id": {"S": id_}, **{key: item[key] for key in ("sid", "sent_at", "ask_at")}}
+            {
+                key: value
+                for key, value in {"id": {"S": id_}, **item}.items()
+                if key in self.projected
+            }
             for id_, item in self.table.items()
             if item.get("audit") == values[":due"] and int(item["ask_at"]["N"]) <= now
         ]
@@ -275,6 +282,10 @@ class World(Aws):
         return {"Successful": done, "Failed": failed}
 
     def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
+        # Without waiting SQS asks some of its servers only, and may find nothing.
+        self.waited.append(payload["WaitTimeSeconds"])
+        if not payload["WaitTimeSeconds"]:
+            return {"Messages": []}
         visible = [one for one in self.queues[payload["QueueUrl"]] if one.visible_at <= self.now]
         taken = visible[: payload["MaxNumberOfMessages"]]
         for one in taken:

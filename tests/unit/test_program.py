@@ -191,12 +191,6 @@ def test_an_event_that_aws_throttles_waits_as_long_as_lambda_keeps_it(program: R
     assert notify["maximumEventAgeInSeconds"] == 6 * 60 * 60
 
 
-def test_what_a_flush_took_is_its_own_until_it_has_ended(program: Recorded) -> None:
-    flush = program.the("Function", "flush").inputs
-    assert program.the("Queue", "texts-held").inputs["visibilityTimeoutSeconds"] > flush["timeout"]
-    assert program.the("FunctionEventInvokeConfig", "flush").inputs["maximumRetryAttempts"] == 0
-
-
 def test_what_is_held_can_fail_and_come_back(program: Recorded) -> None:
     """SQS redrives only from a queue that another one names as its own for failures."""
     held, failed = program.the("Queue", "texts-held"), program.the("Queue", "texts-failed")

@@ -1,0 +1,188 @@
+"""The times and counts that depend on each other agree: the argument for them, step by step.
+
+Each number stands where it is used. Here is why it is neither smaller nor greater.
+"""
+
+import json
+
+import pytest
+
+from handler import ahead, aws, sender
+from handler.audit import UNKNOWN_SECONDS
+from handler.due import TRIED_SECONDS
+from handler.flusher import DRAIN_SHARE, MESSAGES
+from handler.memory import ASK_AFTER_SECONDS, HOUR_SECONDS, KEPT_SECONDS, LEASE_SECONDS
+from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
+from handler.queues import BATCH
+from local.program import PROJECT
+from tests.unit.fake_world import World
+from tests.unit.fakes import PHONE, record
+from tests.unit.recorded import Recorded
+from tests.unit.recorded import record as run
+from tests.unit.test_flusher import PEAK_MB, RESTING_MB
+
+MINUTE, DAY = 60, 24 * 60 * 60
+
+LAMBDA_WAITS = MINUTE
+"""How long Lambda waits at least before it tries an event again.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+"""
+
+LAMBDA_KEEPS = 6 * 60 * MINUTE
+"""How long it keeps an event at most, by the same source."""
+
+SQS_KEEPS, SQS_COUNTS = 14 * DAY, 1000
+"""How long a queue keeps a message at most, and how many receives it counts.
+
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+"""
+
+FLUSHES_EVERY = PROJECT["config"]["flushMinutes"]["default"] * MINUTE
+FLUSHES_AT_LEAST_EVERY = DAY  # the greatest flushMinutes that the settings take
+
+A_CALL = 0.04
+"""How many seconds SQS takes for a batch of ten, generously: most take 10 to 20 milliseconds."""
+
+SERVERS_HANG_UP_AFTER = 5
+"""How soon a server hangs up on a silent connection, at the earliest: Node.js's default.
+
+Source: https://nodejs.org/api/http.html#serverkeepalivetimeout
+"""
+
+
+@pytest.fixture(scope="module")
+def program() -> Recorded:
+    return run()
+
+
+def timeout(program: Recorded, function: str) -> int:
+    return int(program.the("Function", function).inputs["timeout"])
+
+
+def kept(program: Recorded, queue: str) -> int:
+    return int(program.the("Queue", f"texts-{queue}").inputs["messageRetentionSeconds"])
+
+
+# One text
+
+
+def test_one_text_takes_no_longer_than_is_kept_for_it() -> None:
+    """Twilio may not connect at its first address, and answer late; then SQS takes the text."""
+    connect, answer = sender.SECONDS
+    assert 2 * connect + answer + aws.TRIES * sum(aws.SECONDS) <= SECONDS_TO_SEND
+
+
+def test_nobody_else_may_send_a_text_while_it_is_being_sent() -> None:
+    assert SECONDS_TO_SEND < LEASE_SECONDS
+
+
+def test_what_crashed_can_be_claimed_when_lambda_tries_again() -> None:
+    """Otherwise the second try meets the lease of the first, and of three tries two are in vain."""
+    assert LEASE_SECONDS < LAMBDA_WAITS
+
+
+def test_notify_has_time_to_send_when_it_has_started(program: Recorded) -> None:
+    """It holds a text for which less is left. The first one may take all that is kept for it."""
+    assert timeout(program, "notify") >= 2 * SECONDS_TO_SEND
+
+
+def test_after_a_refusal_twilio_is_tried_again_before_the_next_flush() -> None:
+    """Long enough to spare the other texts of a storm, short enough to hold no more than needed."""
+    assert sum(sender.SECONDS) < BREAKER_SECONDS < FLUSHES_EVERY
+
+
+def test_a_connection_is_given_up_before_the_server_hangs_up() -> None:
+    """A text that goes over a dead connection is in doubt, and waits for a flush."""
+    assert 1 <= ahead.FRESH_SECONDS <= SERVERS_HANG_UP_AFTER
+
+
+def test_a_receive_waits_but_not_for_longer_than_its_connection() -> None:
+    """Without waiting SQS asks some of its servers only, and finds nothing where there is much."""
+    world = World()
+    world.flush()
+    assert 1 <= min(world.waited) <= max(world.waited) < aws.SECONDS[1]
+
+
+# One flush
+
+
+def test_a_flush_ends_before_the_next_begins(program: Recorded) -> None:
+    assert timeout(program, "flush") < FLUSHES_EVERY
+
+
+def test_what_a_flush_took_is_its_own_while_it_runs(program: Recorded) -> None:
+    """If it crashes, what it took first is back for the next flush."""
+    hidden = program.the("Queue", "texts-held").inputs["visibilityTimeoutSeconds"]
+    assert timeout(program, "flush") < hidden < FLUSHES_EVERY
+
+
+def test_a_flush_has_time_to_take_and_to_tell_and_delete_as_many_messages(
+    program: Recorded,
+) -> None:
+    batches = MESSAGES / BATCH
+    drain = timeout(program, "flush") * DRAIN_SHARE
+    rest = timeout(program, "flush") - drain
+    assert batches * A_CALL <= drain
+    assert batches * A_CALL + 2 * SECONDS_TO_SEND <= rest
+
+
+def test_as_many_messages_fit_the_memory(program: Recorded) -> None:
+    """Python keeps what was freed in pieces, hence twice; see the test that measures the peak."""
+    for function in ("notify", "flush"):
+        assert program.the("Function", function).inputs["memorySize"] >= RESTING_MB + 2 * PEAK_MB
+
+
+# Nine days
+
+
+def test_what_is_tried_in_vain_fails_before_sqs_deletes_it(program: Recorded) -> None:
+    """A flush ends it, so one must come between the last day of trying and the deletion."""
+    assert kept(program, "held") >= TRIED_SECONDS + FLUSHES_AT_LEAST_EVERY
+
+
+def test_what_fails_is_kept_for_longer_than_it_was_held(program: Recorded) -> None:
+    """SQS counts from when a message was first sent, also after it moved it to `failed`."""
+    assert kept(program, "held") + 3 * DAY < kept(program, "failed") <= SQS_KEEPS
+
+
+def test_sqs_gives_a_text_up_after_days_only(program: Recorded) -> None:
+    """An outage of a weekend must not make every text fail."""
+    redrive = json.loads(program.the("Queue", "texts-held").inputs["redrivePolicy"])
+    assert redrive["maxReceiveCount"] <= SQS_COUNTS
+    assert redrive["maxReceiveCount"] * FLUSHES_EVERY >= 3 * DAY
+
+
+def test_a_text_is_remembered_for_longer_than_it_can_come_again(program: Recorded) -> None:
+    """An event may wait in Lambda, fail, be redriven, and be held until it is given up."""
+    assert LAMBDA_KEEPS + kept(program, "failed") + kept(program, "held") <= KEPT_SECONDS
+
+
+def test_a_text_is_remembered_for_longer_than_twilio_is_asked_about_it() -> None:
+    assert ASK_AFTER_SECONDS < 2 * UNKNOWN_SECONDS <= KEPT_SECONDS
+
+
+def test_an_hours_count_outlives_its_hour() -> None:
+    """The table deletes what has expired, and its clock is not that of the function."""
+    world = World(to_numbers=(PHONE,))
+    for second in (0, HOUR_SECONDS - 1):
+        world.now = 500_000 * HOUR_SECONDS + second
+        world.notify(record(f"{second}.log"))
+        (count,) = (item for item in world.table.values() if "texts" in item)
+        assert int(count["expires"]["N"]) >= 500_001 * HOUR_SECONDS + MINUTE
+    assert count["texts"] == {"N": "2"}
+
+
+# What the table and its index give
+
+
+def test_the_index_gives_what_is_read_from_it(program: Recorded) -> None:
+    (index,) = program.the("Table").inputs["globalSecondaryIndexes"]
+    keys = {key["keyType"]: key["attributeName"] for key in index["keySchemas"]}
+    assert keys == {"HASH": "audit", "RANGE": "ask_at"}
+    world = World(to_numbers=(PHONE,))
+    world.notify(record("a.log"))
+    world.now += ASK_AFTER_SECONDS
+    world.projected = {"id", *keys.values(), *index["nonKeyAttributes"]}
+    world.flush()
+    assert world.asked == [f"SM{1:032x}"]
