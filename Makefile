@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PULUMI_VERSION = $(shell sed -nE 's|.*pulumi/pkg/v3 (v[0-9.]+).*|\1|p' tools/pulumi/go.mod)
 
-.PHONY: help demo upload storm status smoke redrive flush tail bench screenshots pulumi test test-engine check workflows fuzz audit sbom format package lock clean
+.PHONY: help demo upload emulator storm status smoke redrive flush tail bench screenshots pulumi test test-engine check workflows fuzz audit sbom format package lock clean
 
 help: ## List these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -14,6 +14,9 @@ demo: .venv/local ## Deploy to an emulator on this machine, upload a log, show t
 
 upload: .venv/local ## Put a file into the running demo's bucket: make upload FILE=app/web.log
 	@$(BIN)/python -m local upload "$(FILE)"
+
+emulator: .venv/local ## Emulate AWS for the stack local, on port 4566 of this machine only (see README.md)
+	@$(BIN)/python -m local emulator
 
 storm: .venv/local ## Storm the emulator with files, and count what the phones are told (ARGS=2000)
 	@$(BIN)/python -m local.storm $(ARGS)
@@ -40,14 +43,20 @@ test-engine: .venv/tests ## Run the program by Pulumi's own engine, on the emula
 	@$(BIN)/python -m pytest tests/engine -p no:hypothesispytest \
 		-W ignore::pytest.PytestUnraisableExceptionWarning $(ARGS)
 
-pulumi: ## Find Pulumi's CLI, or build the pinned one into .bin/ (some minutes, with Go)
-	@if pulumi version 2>/dev/null | grep -q '^v3\.' || .bin/pulumi version >/dev/null 2>&1; then \
+# What Go builds is the engine alone. Pulumi's own distribution has the language plugin for Python
+# beside it, which `pulumi preview` and `pulumi up` need.
+DEPLOYS := It runs make test-engine and make demo ARGS=--engine. It has no language plugin, so it \
+           cannot deploy: for that, install Pulumi from https://www.pulumi.com/docs/install/
+pulumi: ## Find Pulumi's CLI, or build one for test-engine and --engine only: it cannot deploy
+	@if pulumi version 2>/dev/null | grep -q '^v3\.'; then \
 		echo "Pulumi's CLI is there."; \
+	elif .bin/pulumi version >/dev/null 2>&1; then \
+		echo "Pulumi's CLI is in .bin/, built from source. $(DEPLOYS)"; \
 	elif command -v go >/dev/null; then \
 		echo "Building Pulumi's CLI $(PULUMI_VERSION) into .bin/ (once, some minutes) ..."; \
 		cd tools/pulumi && go build -o ../../.bin/pulumi -ldflags \
 		"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=$(PULUMI_VERSION)" \
-		github.com/pulumi/pulumi/pkg/v3/cmd/pulumi; \
+		github.com/pulumi/pulumi/pkg/v3/cmd/pulumi && echo "Built .bin/pulumi. $(DEPLOYS)"; \
 	else \
 		echo "There is neither Pulumi's CLI nor Go here. To install the CLI, see" \
 		     "https://www.pulumi.com/docs/install/" >&2; exit 1; \
@@ -115,12 +124,13 @@ clean: ## Remove what the commands above made, but for .bin/, which took minutes
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "S3 Logs needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
 		     "Name another one: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Making a virtual environment in .venv (once, some seconds) ..."
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "$(PYTHON) cannot make a virtual environment with pip." \
 		     "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
 .venv/%: %/requirements.txt .venv/pyvenv.cfg
-	@echo "Installing $< into .venv (once) ..."
+	@echo "Installing $< into .venv (once, up to a minute) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes --only-binary :all: $(addprefix -r ,$(filter %requirements.txt,$^)) || { \
 		echo "Could not install $<: is PyPI to be reached from here, and is pip's message above" \

@@ -25,8 +25,9 @@ def cli() -> Path:
         if found and re.match(r"v3\.", _version(found)):
             return Path(found)
     raise CliError(
-        "There is no Pulumi CLI of version 3 here: make pulumi builds one if Go is installed, or "
-        "see https://www.pulumi.com/docs/install/"
+        "There is no Pulumi CLI of version 3 here. Install it: "
+        "https://www.pulumi.com/docs/install/. Without it, make pulumi builds one from source, "
+        "which cannot deploy."
     )
 
 

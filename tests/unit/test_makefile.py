@@ -1,0 +1,77 @@
+"""What make says and runs, where its commands install something first."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from local import ROOT
+
+# Takes the place of Python, and says each time what it was called for.
+PYTHON = """#!/bin/sh
+case "$*" in
+*"-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python && touch .venv/pyvenv.cfg ;;
+esac
+echo "python $*" | cut -c 1-24
+"""
+
+
+def checkout(folder: Path) -> Path:
+    """Make a checkout in which nothing is installed."""
+    shutil.copy(ROOT / "Makefile", folder)
+    for name in ("local", "tools/pulumi", ".bin"):
+        (folder / name).mkdir(parents=True)
+    (folder / "local/requirements.txt").touch()
+    shutil.copy(ROOT / "tools/pulumi/go.mod", folder / "tools/pulumi")
+    executable(folder / "python", PYTHON)
+    return folder
+
+
+def executable(file: Path, content: str) -> None:
+    file.write_text(content)
+    file.chmod(0o755)
+
+
+def make(folder: Path, *arguments: str) -> list[str]:
+    """Run make. Gives the lines of its output."""
+    done = subprocess.run(
+        ["make", *arguments, f"PYTHON={folder}/python"],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "MAKEFLAGS": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+def test_what_takes_long_is_said_before_it_begins(tmp_path: Path) -> None:
+    said = [line for line in make(checkout(tmp_path), "demo") if "-c import sys" not in line]
+    assert said == [
+        "Making a virtual environment in .venv (once, some seconds) ...",
+        "python -m venv .venv",
+        "Installing local/requirements.txt into .venv (once, up to a minute) ...",
+        "python -m pip install --",
+        "python -m local",
+    ]
+    assert make(tmp_path, "demo") == ["python -m local"]
+
+
+def test_the_emulator_of_the_readme_is_ours(tmp_path: Path) -> None:
+    assert make(checkout(tmp_path), "emulator")[-1] == "python -m local emulator"
+    readme = (ROOT / "README.md").read_text()
+    assert "$ make emulator" in readme
+    assert "-m ministack" not in readme
+
+
+def test_the_cli_built_from_source_is_said_to_deploy_nothing(tmp_path: Path) -> None:
+    folder = checkout(tmp_path)
+    executable(folder / "pulumi", "#!/bin/sh\nexit 1\n")
+    executable(folder / ".bin/pulumi", "#!/bin/sh\necho v3.0.0\n")
+    (said,) = make(folder, "pulumi")
+    assert "cannot deploy" in said
+    assert "https://www.pulumi.com/docs/install/" in said
+    (help_,) = (line for line in make(folder, "help") if line.startswith("  make pulumi "))
+    assert "cannot deploy" in help_
+    executable(folder / "pulumi", "#!/bin/sh\necho v3.0.0\n")
+    assert make(folder, "pulumi") == ["Pulumi's CLI is there."]
