@@ -72,8 +72,8 @@ def _smoke(stack: Stack, terminal: Terminal) -> None:
     held = Smoke(stack, terminal.say).run()
     if held:
         terminal.say(
-            f"Everything works but for Twilio, which was not asked about {held} of the texts: they "
-            f"are held, as set. The next flush texts them; at once: {stack.make('flush')}",
+            f"Held, as set: {held}. All that comes before Twilio works; Twilio was not asked. The "
+            f"next flush texts what is held; at once: {stack.make('flush')}",
             "yellow",
         )
     else:
@@ -90,24 +90,19 @@ def _redrive(stack: Stack, terminal: Terminal) -> None:
     elif not (done.refused or done.newer or done.unseen):
         terminal.say("Nothing has failed.")
     if done.twice:
-        terminal.say(f"{done.twice} of these are on failed as well: a flush texts them once.")
+        terminal.say(f"Moved, but still on failed too: {done.twice}. A flush texts each once.")
     if done.newer:
-        terminal.say(
-            f"{done.newer} have failed meanwhile and stay on failed. {stack.make('status')} shows "
-            "why"
-        )
+        terminal.say(f"Failed meanwhile, and left: {done.newer}. Why: {stack.make('status')}")
     if done.unseen:
         terminal.say(
-            f"{done.unseen} are on failed still, by SQS's count, but nobody can receive them now: "
-            f"another command has, for at most {queues.REDRIVE_SECONDS // 60} min, or the "
-            f"count lags behind. Then again: {stack.make('redrive')}"
+            f"Still on failed, by SQS's count: {done.unseen}. Another command has received them, "
+            f"for at most {queues.REDRIVE_SECONDS // 60} min, or the count lags behind. Then again:"
+            f" {stack.make('redrive')}"
         )
     if done.refused:
-        codes = ", ".join(
-            f"{count} by {code}"
-            for code, count in collections.Counter(done.refused.values()).most_common()
-        )
-        raise OpsError(f"SQS refused {len(done.refused)}, which stay on failed: {codes}")
+        codes = collections.Counter(done.refused.values()).most_common()
+        why = ", ".join(f"{count} by {code}" for code, count in codes)
+        raise OpsError(f"SQS refused some, which stay on failed: {why}")
 
 
 def _flush(stack: Stack, terminal: Terminal) -> None:
@@ -134,7 +129,7 @@ def _flush(stack: Stack, terminal: Terminal) -> None:
     elif quiet:
         terminal.say("Nothing was texted: it is quiet hours.")
     elif sent:
-        terminal.say(f"Texted {files} files in {len(sent)} texts.")
+        terminal.say(f"Texted: {_counted(files, 'file')} in {_counted(len(sent), 'text')}.")
     else:
         terminal.say("Nothing was texted.")
     _show_left(stack, terminal, found)
@@ -163,8 +158,12 @@ def _show_left(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
     reasons = list(dict.fromkeys(line.why for line in found if line.refuses))
     if any(line.outcome == "quiet hours" for line in found):
         reasons = ["quiet hours"]
-    why = "; ".join(reasons) or f"{stack.make('status')} shows why"
-    terminal.say(f"{left.all} are held still: {why}", "yellow")
+    why = "; ".join(reasons) or stack.make("status")
+    terminal.say(f"Still held: {left.all}. Why: {why}", "yellow")
+
+
+def _counted(number: float, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _tail(stack: Stack, terminal: Terminal) -> None:

@@ -142,8 +142,8 @@ class Smoke:
         others = {line.fields["key"] for line in self._lines(self._keys, "seen")} - {key}
         if others:
             self._done(
-                f"S3 was late only: {len(others)} more of the uploads were seen, and each is a "
-                "text more for each phone"
+                f"S3 was late only. Further uploads that it told of: {len(others)}. Each is one "
+                "more text for each phone"
             )
 
     def _await_delivery(self, line: Line) -> None:

@@ -166,8 +166,8 @@ def _show_held(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
     count = _show_queue(stack, terminal, "held")
     if count.hidden:
         terminal.say(
-            f"{count.hidden} of these a flush has in hand. What it does not text comes back within "
-            f"{count.hidden_seconds / 60:g} min"
+            f"Of these a flush has in hand: {count.hidden}. What it does not text comes back "
+            f"within {count.hidden_seconds / 60:g} min"
         )
     refusals = [line for line in found if line.refuses]
     if count.all and refusals:
@@ -179,7 +179,7 @@ def _show_failed(stack: Stack, terminal: Terminal) -> None:
     count = _show_queue(stack, terminal, "failed")
     if count.hidden:
         terminal.say(
-            f"{count.hidden} of these another command has received. What it does not move comes "
+            f"Of these another command has received: {count.hidden}. What it does not move comes "
             f"back within {queues.REDRIVE_SECONDS // 60} min"
         )
     if count.all:

@@ -164,7 +164,7 @@ def test_what_failed_is_redriven_and_flushed_with_one_command_each(deploy: Deplo
     assert said("redrive", whole) == "Nothing has failed.\n"
     flushed = said("flush", whole)
     assert "sent  …0100" in flushed
-    assert flushed.endswith("Texted 1 files in 1 texts.\nNothing is held now.\n")
+    assert flushed.endswith("Texted: 1 file in 1 text.\nNothing is held now.\n")
     assert len(whole.texts(1)) == 1
 
 

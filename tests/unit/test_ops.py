@@ -193,7 +193,7 @@ def test_a_redrive_moves_only_what_had_failed_when_it_began(run: Run) -> None:
     operated.sqs.on_receive = flush
     shown = run(operated, "redrive")
     assert "40 back on held" in shown
-    assert "40 have failed meanwhile and stay on failed" in shown
+    assert "Failed meanwhile, and left: 40." in shown
     assert sorted(operated.failed.bodies) == sorted(f"again {number}" for number in range(40))
     assert len(operated.failed.visible) == 40  # given back
     assert operated.failed.received < 20
@@ -215,7 +215,7 @@ def test_a_redrive_reports_what_sqs_refuses_and_leaves_it(run: Run) -> None:
     operated.held.refuses = lambda body: "InvalidMessageContents" if "bad" in body else ""
     shown = run(operated, "redrive")
     assert "2 back on held" in shown
-    assert shown.endswith("SQS refused 2, which stay on failed: 2 by InvalidMessageContents\n")
+    assert shown.endswith("SQS refused some, which stay on failed: 2 by InvalidMessageContents\n")
     assert operated.failed.bodies == ["bad", "bad too"]
     assert len(operated.failed.visible) == 2
 
@@ -236,7 +236,7 @@ def test_a_redrive_says_what_it_cannot_receive_rather_than_that_nothing_has_fail
     operated.failed.put("seen by somebody else", sent=EARLIER, hidden=60)
     shown = run(operated, "redrive")
     assert "Nothing has failed" not in shown
-    assert "1 are on failed still" in shown
+    assert "Still on failed, by SQS's count: 1." in shown
     assert "make redrive STACK=prod" in shown
 
 
@@ -255,7 +255,7 @@ def test_a_redrive_says_what_is_on_both_queues(run: Run) -> None:
     operated = Operated()
     operated.failed.put("kept", sent=EARLIER)
     operated.failed.fails_to_delete = True
-    assert "1 of these are on failed as well" in run(operated, "redrive")
+    assert "Moved, but still on failed too: 1." in run(operated, "redrive")
 
 
 def test_a_redrive_that_is_refused_gives_back_what_it_has(run: Run) -> None:
@@ -293,7 +293,7 @@ def test_status_shows_what_a_flush_has_in_hand_and_why_the_last_one_left_it(run:
     operated.logs.add("flush", outcome="flushed", messages=1)
     shown = run(operated, "status")
     assert "On held: 1" in shown
-    assert "1 of these a flush has in hand" in shown
+    assert "a flush has in hand: 1." in shown
     assert "within 4 min" in shown
     assert "busy (503: Twilio is unavailable) for …0100" in shown
 
@@ -347,7 +347,7 @@ def test_a_flush_says_what_was_texted(run: Run) -> None:
 
     operated.functions.on_invoke = flushes
     shown = run(operated, "flush")
-    assert shown.endswith("Texted 13 files in 2 texts.\nNothing is held now.\n")
+    assert shown.endswith("Texted: 13 files in 2 texts.\nNothing is held now.\n")
 
 
 def test_a_flush_says_what_is_held_still_and_why(run: Run) -> None:
@@ -363,7 +363,7 @@ def test_a_flush_says_what_is_held_still_and_why(run: Run) -> None:
     operated.functions.on_invoke = flushes
     shown = run(operated, "flush")
     assert "Nothing was texted.\n" in shown
-    assert shown.endswith("2 are held still: busy (503: Twilio is unavailable) for …0100\n")
+    assert shown.endswith("Still held: 2. Why: busy (503: Twilio is unavailable) for …0100\n")
 
 
 def test_a_flush_in_quiet_hours_says_so(run: Run) -> None:
@@ -371,7 +371,7 @@ def test_a_flush_in_quiet_hours_says_so(run: Run) -> None:
     operated.held.put(held_message())
     operated.functions.on_invoke = lambda: operated.logs.add("flush", outcome="quiet hours")
     shown = run(operated, "flush")
-    assert shown.endswith("it is quiet hours.\n1 are held still: quiet hours\n")
+    assert shown.endswith("it is quiet hours.\nStill held: 1. Why: quiet hours\n")
 
 
 def test_a_flush_waits_until_its_log_is_to_be_read(
@@ -388,7 +388,7 @@ def test_a_flush_waits_until_its_log_is_to_be_read(
             operated.logs.add("flush", outcome="flushed", messages=1)
 
     operated.logs.on_read = late
-    assert "Texted 1 files in 1 texts." in run(operated, "flush")
+    assert "Texted: 1 file in 1 text." in run(operated, "flush")
 
 
 # Smoke
@@ -455,7 +455,7 @@ def test_smoke_says_what_a_late_event_costs(run: Run) -> None:
 
     operated.s3.on_put = late
     shown = run(operated, "smoke")
-    assert "1 more of the uploads were seen, and each is a text more for each phone" in shown
+    assert "told of: 1. Each is one more text for each phone" in shown
     assert shown.count("Twilio accepted the text") == 1
 
 
