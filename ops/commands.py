@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ops import lines, queues
 from ops.aws_errors import explained
-from ops.lines import Line
+from ops.lines import Line, counted
 from ops.printable import printable
 from ops.smoke import Smoke, Stopped
 from ops.stack import OpsError, Stack, clock
@@ -129,7 +129,7 @@ def _flush(stack: Stack, terminal: Terminal) -> None:
     elif quiet:
         terminal.say("Nothing was texted: it is quiet hours.")
     elif sent:
-        terminal.say(f"Texted: {_counted(files, 'file')} in {_counted(len(sent), 'text')}.")
+        terminal.say(f"Texted: {counted(files, 'file')} in {counted(len(sent), 'text')}.")
     else:
         terminal.say("Nothing was texted.")
     _show_left(stack, terminal, found)
@@ -158,12 +158,13 @@ def _show_left(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
     reasons = list(dict.fromkeys(line.why for line in found if line.refuses))
     if any(line.outcome == "quiet hours" for line in found):
         reasons = ["quiet hours"]
+    if left.hidden and not reasons:
+        reasons = [
+            f"another flush has {left.hidden} in hand; what it does not text comes back within "
+            f"{left.hidden_minutes} min"
+        ]
     why = "; ".join(reasons) or stack.make("status")
     terminal.say(f"Still held: {left.all}. Why: {why}", "yellow")
-
-
-def _counted(number: float, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _tail(stack: Stack, terminal: Terminal) -> None:

@@ -16,7 +16,7 @@ FLUSH_ENDS = ("flushed", "quiet hours")
 FLUSH_REFUSALS = ("not sent", "no end yet")
 
 _SHOWN = ("phone", "key", "reason", "code", "meaning", "sid")
-_COUNTED = ("files", "messages")
+_COUNTED = ("file", "message")
 _PLATFORM = ("START ", "END ", "REPORT ", "INIT_START ")
 
 
@@ -82,8 +82,15 @@ class Line:
         if not self.outcome:
             return str(self.fields.get("text") or json.dumps(self.fields))
         told = [str(self.fields[key]) for key in _SHOWN if self.fields.get(key) not in (None, "")]
-        told += [f"{self.fields[key]} {key}" for key in _COUNTED if key in self.fields]
+        told += [
+            counted(self.number(f"{one}s"), one) for one in _COUNTED if f"{one}s" in self.fields
+        ]
         return "  ".join([self.outcome, *told])
+
+
+def counted(number: float, what: str) -> str:
+    """Say how many there are of something."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def read(stack: Stack, *, since: datetime.datetime, outcomes: tuple[str, ...] = ()) -> list[Line]:

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import datetime
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -42,12 +43,12 @@ class Count(NamedTuple):
     Attributes:
         visible: What whoever asks receives.
         hidden: What somebody has received and not deleted: a flush has it in hand, for example.
-        hidden_seconds: For how long a flush hides what it receives.
+        hidden_minutes: For how long a flush hides what it receives, rounded up.
     """
 
     visible: int
     hidden: int
-    hidden_seconds: int
+    hidden_minutes: int
 
     @property
     def all(self) -> int:
@@ -174,7 +175,7 @@ def _counted(answer: Any) -> Count:
     return Count(
         visible=int(found.get("ApproximateNumberOfMessages", 0)),
         hidden=int(found.get("ApproximateNumberOfMessagesNotVisible", 0)),
-        hidden_seconds=int(found["VisibilityTimeout"]),
+        hidden_minutes=math.ceil(int(found["VisibilityTimeout"]) / 60),
     )
 
 

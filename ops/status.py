@@ -10,7 +10,7 @@ from handler.log import masked
 from handler.sender import Refused
 from infra import names
 from ops import lines, queues
-from ops.lines import FLUSH_ENDS, FLUSH_REFUSALS, Line
+from ops.lines import FLUSH_ENDS, FLUSH_REFUSALS, Line, counted
 from ops.stack import Stack, ago
 from ops.terminal import Cell, Terminal
 
@@ -135,7 +135,7 @@ def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
             [
                 ago(line.time),
                 str(fields["phone"]),
-                str(fields.get("key") or f"{fields['files']} files"),
+                str(fields.get("key") or counted(line.number("files"), "file")),
                 str(fields["Segments"]),
                 f"{seconds:g} s",
                 _delivery(stack, fields["sid"], known.get(fields["sid"])),
@@ -167,7 +167,7 @@ def _show_held(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
     if count.hidden:
         terminal.say(
             f"Of these a flush has in hand: {count.hidden}. What it does not text comes back "
-            f"within {count.hidden_seconds / 60:g} min"
+            f"within {count.hidden_minutes} min"
         )
     refusals = [line for line in found if line.refuses]
     if count.all and refusals:

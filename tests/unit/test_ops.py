@@ -366,6 +366,15 @@ def test_a_flush_says_what_is_held_still_and_why(run: Run) -> None:
     assert shown.endswith("Still held: 2. Why: busy (503: Twilio is unavailable) for …0100\n")
 
 
+def test_a_flush_says_that_another_one_has_the_texts_in_hand(run: Run) -> None:
+    operated = Operated()
+    operated.held.put(held_message(), hidden=60)
+    operated.functions.on_invoke = lambda: operated.logs.add("flush", outcome="flushed", messages=0)
+    shown = run(operated, "flush")
+    assert "Still held: 1. Why: another flush has 1 in hand" in shown
+    assert shown.endswith("within 4 min\n")
+
+
 def test_a_flush_in_quiet_hours_says_so(run: Run) -> None:
     operated = Operated()
     operated.held.put(held_message())
