@@ -1,13 +1,15 @@
 """What became of the texts that Twilio accepted: accepted is not delivered."""
 
+import math
 import time
 from collections.abc import Callable
 
 from handler import log, metrics
 from handler.aws import AwsError
+from handler.ends import log_unexpected, survived, unexpected
 from handler.memory import Accepted, Memory
 from handler.notifier import SECONDS_TO_SEND
-from handler.refusals import NOT_FOUND
+from handler.refusals import NOT_FOUND, Breaker
 from handler.sender import Delivery, Refused, Sender
 
 UNKNOWN_SECONDS = 12 * 60 * 60
@@ -17,26 +19,44 @@ Source: `ValidityPeriod` in https://www.twilio.com/docs/messaging/api/message-re
 """
 
 ARRIVED = frozenset({"delivered", "read"})
+GONE = "not found"
 LOST = frozenset({"undelivered", "failed", "canceled"})
 
 # Source: https://www.twilio.com/docs/api/errors, one page for each code.
 MEANINGS = {
     30001: "Twilio's queue for the sender overflowed",
-    30002: "the account was suspended meanwhile",
+    30002: "the account was suspended before the text went out",
     30003: "the phone is switched off or out of reach",
     30004: "the recipient blocks the sender",
     30005: "the number is not in use",
     30006: "a landline, or a carrier that takes no texts",
     30007: "a carrier's filter took it for spam",
     30008: "the carrier does not say why",
+    30010: "the text costs more than the maximum price that is set",
+    30017: "the carrier's network is congested",
+    30018: "the sender is not registered with that carrier",
+    30019: "the phone's memory is full, or the text is too long for the carrier",
+    30022: "the carrier's limit of texts a minute or a day is reached",
+    30023: "the carrier's daily limit for this sender is reached",
+    30024: "the sender is not registered with that carrier",
+    30027: "the carrier's daily limit for this A2P 10DLC campaign is reached",
+    30032: "the toll-free number is not verified",
+    30033: "the sender's A2P 10DLC campaign is suspended",
     30034: "the sender is not registered for US texts (A2P 10DLC)",
+    30035: "the sender's registration for US texts is not ready (A2P 10DLC)",
+    30410: "the carrier did not answer in time",
     30450: "the carrier or Twilio blocked it",
     30453: "the carrier or Twilio blocked it",
+    63033: "the recipient blocks the sender",
 }
 
 
-def meaning(code: int) -> str:
+def meaning(code: int | str) -> str:
     """Say what a code means that stands on a text which did not arrive."""
+    if not code:
+        return "Twilio gives no reason"
+    if isinstance(code, str):
+        return "a reason that is not known here"
     return MEANINGS.get(code, f"see https://www.twilio.com/docs/api/errors/{code}")
 
 
@@ -53,30 +73,54 @@ class Audit:
     def run(self, seconds_left: Callable[[], float]) -> None:
         """Ask after the texts of the last while; what there is no time for, the next run does."""
         asked: set[str] = set()
+        breaker = Breaker(math.inf)
         try:
             # The index lags behind the table: it may give again what has just been asked after.
             while due := [one for one in self._memory.to_audit() if one.id not in asked]:
                 for one in due:
                     if seconds_left() < SECONDS_TO_SEND:
                         return
-                    self._ask(one)
                     asked.add(one.id)
+                    self._ask(one, breaker)
         except (AwsError, Refused) as error:
             log.decision("not audited", level="WARN", meaning=str(error))
 
-    def _ask(self, one: Accepted) -> None:
+    def _ask(self, one: Accepted, breaker: Breaker) -> None:
+        """Ask what became of one text. One that Twilio does not tell of stops no other.
+
+        Raises:
+            AwsError: The table cannot be reached.
+            Refused: Twilio tells of no text.
+        """
+        delivery = self._delivery(one, breaker)
+        known = delivery.status in ARRIVED | LOST
+        too_old = self._clock() - one.at > UNKNOWN_SECONDS
+        if not (known or too_old or delivery.status == GONE):
+            self._memory.ask_later(one)
+        elif self._memory.audited(one):
+            with survived(sid=one.sid):
+                _report(one, delivery)
+
+    def _delivery(self, one: Accepted, breaker: Breaker) -> Delivery:
+        """Give what became of one text; where Twilio does not tell, why not as its status.
+
+        Raises:
+            Refused: Twilio tells of no text.
+        """
         try:
             delivery = self._sender.delivery(one.sid)
         except Refused as error:
-            if error.refusal.code not in NOT_FOUND:
+            if error.refusal.code in NOT_FOUND:
+                return Delivery(status=GONE)
+            breaker.refused(one.sid, error.refusal, self._clock())
+            if breaker.refuses_everybody(self._clock()):
                 raise
-            delivery = Delivery(status="not found")
-        known = delivery.status in ARRIVED | LOST
-        too_old = self._clock() - one.at > UNKNOWN_SECONDS
-        if not (known or too_old or delivery.status == "not found"):
-            self._memory.ask_later(one)
-        elif self._memory.audited(one):
-            _report(one, delivery)
+            return Delivery(status=error.refusal.meaning)
+        except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
+            log_unexpected(error, sid=one.sid)
+            return Delivery(status=unexpected(error)["meaning"])
+        breaker.accepted(one.sid, self._clock())
+        return delivery
 
 
 def _report(one: Accepted, delivery: Delivery) -> None:
@@ -90,7 +134,7 @@ def _report(one: Accepted, delivery: Delivery) -> None:
             phone=phone,
             measured={metrics.UNDELIVERED: 1},
             sid=one.sid,
-            code=str(delivery.code),
+            code=str(delivery.code or "none"),
             meaning=meaning(delivery.code),
         )
     else:

@@ -12,7 +12,7 @@ from handler.events import Unreadable
 from handler.memory import Memory, NotRemembered, State
 from handler.metrics import Metric
 from handler.queues import NotQueued, Queue
-from handler.refusals import Kind, Refusal
+from handler.refusals import Refusal
 
 
 class BeingSent(Exception):
@@ -51,17 +51,18 @@ class Ends:
         """
         details = refusal.details if refusal else {}
         self.held.send([due.to_message(wanted, reason, **details)])
-        log.decision(
-            "held",
-            level="WARN" if refusal else "INFO",
-            file=wanted.file,
-            phone=wanted.phone,
-            measured={metrics.HELD: 1, **refused(refusal)},
-            reason=reason,
-            **details,
-        )
-        with forgiven(1):
-            self.memory.hold(wanted)
+        with survived(phone=wanted.phone):  # it has its end: nothing may give it another one
+            log.decision(
+                "held",
+                level="WARN" if refusal else "INFO",
+                file=wanted.file,
+                phone=wanted.phone,
+                measured={metrics.HELD: 1, **refused(refusal)},
+                reason=reason,
+                **details,
+            )
+            with forgiven(1):
+                self.memory.hold(wanted)
 
     def fail(self, dues: Sequence[Due], refusal: Refusal) -> None:
         """End texts that no retry will mend, with Twilio's reason."""
@@ -74,17 +75,18 @@ class Ends:
 
     def _fail(self, dues: Sequence[Due], measured: Mapping[Metric, float], **details: str) -> None:
         self.failed.send([due.to_message(wanted, **details) for wanted in dues])
-        for wanted in dues:
-            log.decision(
-                "failed",
-                level="ERROR",
-                file=wanted.file,
-                phone=wanted.phone,
-                measured=measured,
-                **details,
-            )
-        with forgiven(len(dues)):
-            self.memory.settle(dues, State.FAILED)
+        with survived():  # they have their end: nothing may give them another one
+            for wanted in dues:
+                log.decision(
+                    "failed",
+                    level="ERROR",
+                    file=wanted.file,
+                    phone=wanted.phone,
+                    measured=measured,
+                    **details,
+                )
+            with forgiven(len(dues)):
+                self.memory.settle(dues, State.FAILED)
 
     def none_yet(self, wanted: Due) -> None:
         """Leave a text that could not reach any end to the next try of its event."""
@@ -120,8 +122,8 @@ class Ends:
 
 def refused(refusal: Refusal | None) -> dict[Metric, float]:
     """Count a refusal of what only an operator can mend."""
-    ours = refusal and refusal.kind in {Kind.SETTINGS, Kind.DESTINATION}
-    return {metrics.SETTINGS_REFUSED: 1} if ours else {}
+    lasts = refusal and refusal.kind.needs_operator
+    return {metrics.SETTINGS_REFUSED: 1} if lasts else {}
 
 
 def unexpected(error: Exception) -> dict[str, Any]:
@@ -131,6 +133,17 @@ def unexpected(error: Exception) -> dict[str, Any]:
         "code": type(error).__name__,
         "meaning": "an error that this program does not know",
     }
+
+
+def log_unexpected(error: Exception, phone: str | None = None, **details: str) -> None:
+    """Log and count an unforeseen exception that is no text's end."""
+    log.decision(
+        "unexpected",
+        level="ERROR",
+        phone=phone,
+        measured={metrics.UNEXPECTED: 1},
+        **(unexpected(error) | details),
+    )
 
 
 @contextlib.contextmanager
@@ -144,13 +157,7 @@ def survived(phone: str | None = None, **details: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
-        log.decision(
-            "unexpected",
-            level="ERROR",
-            phone=phone,
-            measured={metrics.UNEXPECTED: 1},
-            **(unexpected(error) | details),
-        )
+        log_unexpected(error, phone, **details)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,8 @@
 """From the texts that are held to one summary for each phone."""
 
+import functools
+import math
+import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -8,12 +11,12 @@ from handler import due, log, metrics, text
 from handler.audit import Audit
 from handler.aws import AwsError, batches
 from handler.due import TRIED_SECONDS, Due
-from handler.ends import Ends, collected, forgiven, refused
+from handler.ends import Ends, collected, forgiven, refused, survived
 from handler.events import IS_FOLDER, Unreadable
 from handler.notifier import SECONDS_TO_SEND
 from handler.queues import BATCH, Message, NotQueued, Queue
 from handler.quiet import is_quiet
-from handler.refusals import Kind, Refusal
+from handler.refusals import Breaker, Kind, Refusal
 from handler.sender import Refused, Sender
 from handler.settings import Settings
 
@@ -187,7 +190,18 @@ class Flusher:
         sender: Sender,
         ends: Ends,
         clock: Callable[[], float] = time.time,
+        shuffle: Callable[[list[str]], None] = random.shuffle,
     ) -> None:
+        """Make one.
+
+        Args:
+            settings: The function's settings.
+            sender: Who sends.
+            ends: Where texts end.
+            clock: The time, in seconds since the epoch.
+            shuffle: Puts the phones of a flush into another order, in place.
+        """
+        self._shuffle = shuffle
         self._settings = settings
         self._zone = settings.zone
         self._quiet = settings.quiet
@@ -222,15 +236,18 @@ class Flusher:
         by_phone = self._unsent(taken)
         with collected(without_end):
             taken.delete_done(self._ends.held)
-        for phone, dues in by_phone.items():
+        breaker = Breaker(math.inf)
+        phones = list(by_phone)
+        self._shuffle(phones)  # else the same two, if Twilio always refuses them, silence the rest
+        for phone in phones:
             if seconds_left() < SECONDS_TO_SEND or is_quiet(self._quiet, self._clock()):
                 break
-            refusal = None
-            with collected(without_end):
-                refusal = self._tell(phone, dues, taken, seconds_left)
-            taken.refusal = refusal or taken.refusal
-            if refusal and refusal.kind.meets_all:
-                break
+            dues = by_phone[phone]
+            # SQS will soon delete its oldest texts: it is asked once more, so that they can fail.
+            if breaker.refuses_everybody(self._clock()) and not taken.tried_in_vain(dues):
+                continue
+            with survived(phone=phone), collected(without_end):
+                self._tell(phone, dues, taken, breaker, seconds_left)
         self._fail_unreadable(taken, seconds_left, without_end)
         given_back = self._give_back(taken, seconds_left)
         details: dict[str, Any] = {"messages": taken.messages, "given_back": given_back}
@@ -291,21 +308,33 @@ class Flusher:
         return given_back
 
     def _tell(
-        self, phone: str, dues: list[Due], taken: "_Taken", seconds_left: Callable[[], float]
-    ) -> Refusal | None:
-        """Text one phone about all that is held for it. Gives why Twilio did not take that."""
+        self,
+        phone: str,
+        dues: list[Due],
+        taken: "_Taken",
+        breaker: Breaker,
+        seconds_left: Callable[[], float],
+    ) -> None:
+        """Text one phone about all that is held for it."""
         try:
-            sid = self._text(phone, dues)
+            sid, body = self._text(phone, dues)
         except Refused as error:
-            refusal = error.refusal
+            refusal = taken.refusal = error.refusal
+        except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
+            end = functools.partial(self._ends.fail_unexpected, error=error)
+            self._fail(dues, end, taken, seconds_left)
+            return
         else:
-            self._ends.remember_sent(dues, sid)
+            breaker.accepted(phone, self._clock())
+            self._remember_sent(phone, dues, sid, body)
             taken.settle(dues)
             taken.delete_done(self._ends.held)
-            return None
-        if not refusal.kind.passes:
-            self._fail(dues, refusal, taken, seconds_left)
-            return refusal
+            return
+        if not refusal.kind.is_temporary:
+            end = functools.partial(self._ends.fail, refusal=refusal)
+            self._fail(dues, end, taken, seconds_left)
+            return
+        breaker.refused(phone, refusal, self._clock())
         log.decision(
             "not sent",
             level="WARN",
@@ -315,18 +344,22 @@ class Flusher:
             reason=refusal.kind,
             **refusal.details,
         )
-        old = taken.tried_in_vain(taken.dues if refusal.kind.meets_all else dues)
-        self._fail(old, refusal._replace(kind=Kind.IN_VAIN), taken, seconds_left)
-        return refusal
+        in_vain = refusal._replace(kind=Kind.IN_VAIN)
+        end = functools.partial(self._ends.fail, refusal=in_vain)
+        self._fail(taken.tried_in_vain(dues), end, taken, seconds_left)
 
     def _fail(
-        self, dues: list[Due], refusal: Refusal, taken: "_Taken", seconds_left: Callable[[], float]
+        self,
+        dues: list[Due],
+        end: Callable[[Sequence[Due]], None],
+        taken: "_Taken",
+        seconds_left: Callable[[], float],
     ) -> None:
         """End what can never be texted, some at a time: what time does not suffice for stays."""
         for some in batches(dues, FAILED_AT_ONCE):
             if seconds_left() < SECONDS_TO_SEND:
                 break
-            self._ends.fail(some, refusal)
+            end(some)
             taken.settle(some)
             taken.delete_done(self._ends.held)
 
@@ -390,8 +423,11 @@ class Flusher:
                 by_phone.setdefault(wanted.phone, []).append(wanted)
         return by_phone
 
-    def _text(self, phone: str, dues: list[Due]) -> str:
-        """Text one phone about all its files. Gives Twilio's SID of the text.
+    def _text(self, phone: str, dues: list[Due]) -> tuple[str, str]:
+        """Text one phone about all its files.
+
+        Returns:
+            Twilio's SID of the text, and the text.
 
         Raises:
             Refused: Twilio did not accept it.
@@ -400,19 +436,32 @@ class Flusher:
             body = text.write(dues[0].file, self._settings.message, self._zone)
         else:
             body = text.summarize([wanted.file for wanted in dues], self._zone)
+        at, counted = self._clock(), False
         with forgiven(1):
             self._ends.memory.count(phone)
-        sid = self._sender.send(phone, body)
-        now = self._clock()
-        log.decision(
-            "sent",
-            phone=phone,
-            measured={
-                metrics.ACCEPTED: 1,
-                metrics.SEGMENTS: text.segments(body),
-                metrics.SECONDS_HELD: max(wanted.file.age(now) for wanted in dues),
-            },
-            sid=sid,
-            files=len(dues),
-        )
-        return sid
+            counted = True
+        try:
+            return self._sender.send(phone, body), body
+        except Refused as error:
+            if counted and error.refusal.kind is not Kind.IN_DOUBT:
+                with forgiven(1):
+                    self._ends.memory.uncount(phone, at)
+            raise
+
+    def _remember_sent(self, phone: str, dues: list[Due], sid: str, body: str) -> None:
+        """End the texts that Twilio accepted: whatever happens now, they must not be sent again."""
+        with survived(phone=phone, sid=sid):
+            now = self._clock()
+            log.decision(
+                "sent",
+                phone=phone,
+                measured={
+                    metrics.ACCEPTED: 1,
+                    metrics.SEGMENTS: text.segments(body),
+                    metrics.SECONDS_HELD: max(wanted.file.age(now) for wanted in dues),
+                },
+                sid=sid,
+                files=len(dues),
+            )
+        with survived(phone=phone, sid=sid):
+            self._ends.remember_sent(dues, sid)

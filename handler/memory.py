@@ -251,6 +251,25 @@ class Memory:
         """
         self._aws.call("dynamodb", "UpdateItem", self._counting(phone, int(self._clock()), None))
 
+    def uncount(self, phone: str, at: float) -> None:
+        """Take back the count of a text that Twilio certainly did not accept.
+
+        Args:
+            phone: The phone.
+            at: When it was counted, in seconds since the epoch.
+
+        Raises:
+            AwsError: The table cannot be reached.
+        """
+        self._if(
+            _hour_id(phone, int(at) // HOUR_SECONDS),
+            "texts > :zero",
+            {
+                "UpdateExpression": "ADD texts :less",
+                "ExpressionAttributeValues": {":less": {"N": "-1"}, ":zero": {"N": "0"}},
+            },
+        )
+
     def to_audit(self) -> list[Accepted]:
         """Give accepted texts that Twilio is to be asked about now, the longest due first.
 
@@ -349,11 +368,10 @@ class Memory:
 
     def _counting(self, phone: str, now: int, limit: int | None) -> dict[str, Any]:
         hour = now // HOUR_SECONDS
-        id_ = hashlib.sha256(f"{phone} {hour}".encode()).hexdigest()
         values = {":one": {"N": "1"}, ":expires": {"N": str((hour + 2) * HOUR_SECONDS)}}
         update: dict[str, Any] = {
             "TableName": self._table,
-            "Key": {"id": {"S": id_}},
+            "Key": {"id": {"S": _hour_id(phone, hour)}},
             "UpdateExpression": "SET expires = :expires ADD texts :one",
             "ExpressionAttributeValues": values,
         }
@@ -399,6 +417,11 @@ def _throttled(error: AwsError) -> bool:
     reasons = entries(error.details.get("CancellationReasons"))
     codes = {part(reason, "Code") for reason in reasons if isinstance(part(reason, "Code"), str)}
     return not codes.isdisjoint({"ThrottlingError", "ProvisionedThroughputExceeded"})
+
+
+def _hour_id(phone: str, hour: int) -> str:
+    """Give the id of a phone's hour: a hash, since a phone number is nobody's business there."""
+    return hashlib.sha256(f"{phone} {hour}".encode()).hexdigest()
 
 
 def _why(error: AwsError) -> Claim:

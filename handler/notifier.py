@@ -7,19 +7,17 @@ from collections.abc import Callable
 from handler import events, log, metrics, text
 from handler.aws import AwsError
 from handler.due import Due
-from handler.ends import BeingSent, Ends, collected, survived
+from handler.ends import BeingSent, Ends, collected, forgiven, survived
 from handler.events import IS_FOLDER, Unreadable
 from handler.memory import HOUR_SECONDS, Claim
 from handler.queues import NotQueued
 from handler.quiet import is_quiet
+from handler.refusals import Breaker, Kind
 from handler.sender import Refused, Sender
 from handler.settings import Settings
 
 BREAKER_SECONDS = 60
-"""How long texts are held at once, without trying, after Twilio took none."""
-
-EVERYBODY = ""
-"""In the place of a phone: all of them."""
+"""How long the texts to a phone, or to everybody, are held without trying after a refusal."""
 
 SECONDS_TO_SEND = 30
 """What one text may take at worst: a connection to some of Twilio's addresses, its answer, AWS."""
@@ -42,7 +40,7 @@ class Notifier:
         self._sender = sender
         self._ends = ends
         self._clock = clock
-        self._refusing_until: dict[str, float] = {}
+        self._breaker = Breaker(BREAKER_SECONDS)
         self._texts: Counter[tuple[str, int]] = Counter()
 
     def notify(self, event: object, seconds_left: Callable[[], float]) -> None:
@@ -68,7 +66,8 @@ class Notifier:
                 log.decision("ignored", file=item, reason=IS_FOLDER)
                 continue
             log.decision("seen", file=item, measured={metrics.LOG_FILES: 1})
-            for phone in self._settings.to_numbers:
+            # Those that Twilio refused come last: another one may show that it takes texts again.
+            for phone in sorted(self._settings.to_numbers, key=self._last_refused):
                 with collected(without_end):
                     self._tell_or_fail(Due(item, phone), seconds_left)
         if without_end:
@@ -112,7 +111,7 @@ class Notifier:
             if reason:
                 self._ends.hold(wanted, reason)
             else:
-                self._send(wanted)
+                self._send(wanted, claimed=claim is Claim.YOURS)
         except (AwsError, NotQueued):
             # Without an answer it may be another invocation's, which is sending the text.
             if claim is Claim.YOURS:
@@ -133,7 +132,7 @@ class Notifier:
             return "digest"
         if is_quiet(self._quiet, now):
             return "quiet hours"
-        if now < max(self._refusing_until.get(whom, 0) for whom in (phone, EVERYBODY)):
+        if self._breaker.refuses(phone, now):
             return "Twilio refuses"
         # Counted here as well, so that each copy of the function keeps it without the table, too.
         if self._texts[phone, self._hour()] >= self._settings.max_texts_per_hour:
@@ -142,18 +141,29 @@ class Notifier:
             return "out of time"
         return ""
 
+    def _last_refused(self, phone: str) -> float:
+        return self._breaker.refused_at(phone) or 0
+
     def _hour(self) -> int:
         return int(self._clock()) // HOUR_SECONDS
 
-    def _send(self, wanted: Due) -> None:
+    def _send(self, wanted: Due, *, claimed: bool) -> None:
+        """Text one phone about one file.
+
+        Args:
+            wanted: The text.
+            claimed: Whether the table has counted it.
+        """
         body = text.write(wanted.file, self._settings.message, self._zone)
         # Before it is sent, as the table counts: an answer in doubt may be to a text that went out.
-        self._texts[wanted.phone, self._hour()] += 1
+        at = self._clock()
+        self._texts[wanted.phone, int(at) // HOUR_SECONDS] += 1
         try:
             sid = self._sender.send(wanted.phone, body)
         except Refused as error:
             refusal = error.refusal
         else:
+            self._breaker.accepted(wanted.phone, self._clock())
             # Accepted: whatever happens now, it must not be sent again.
             with survived(phone=wanted.phone, sid=sid):
                 log.decision(
@@ -170,9 +180,13 @@ class Notifier:
             with survived(phone=wanted.phone, sid=sid):
                 self._ends.remember_sent([wanted], sid)
             return
-        if refusal.kind.passes:
-            whom = EVERYBODY if refusal.kind.meets_all else wanted.phone
-            self._refusing_until[whom] = self._clock() + BREAKER_SECONDS
+        if refusal.kind is not Kind.IN_DOUBT:
+            self._texts[wanted.phone, int(at) // HOUR_SECONDS] -= 1
+            if claimed:
+                with forgiven(1):
+                    self._ends.memory.uncount(wanted.phone, at)
+        if refusal.kind.is_temporary:
+            self._breaker.refused(wanted.phone, refusal, self._clock())
             self._ends.hold(wanted, refusal.kind, refusal)
         else:
             self._ends.fail([wanted], refusal)

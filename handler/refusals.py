@@ -1,4 +1,4 @@
-"""Why Twilio did not take a text, and what that means for the text."""
+"""Why Twilio refused a text, what becomes of the text, and of whom that is believed."""
 
 import enum
 from typing import Any, NamedTuple
@@ -13,30 +13,36 @@ class Kind(enum.StrEnum):
     IN_DOUBT = "in doubt"
     """Twilio may have processed it: try again all the same, a duplicate beats a loss."""
 
-    SETTINGS = "settings"
-    """Our account, number or permissions: try again when somebody has mended them."""
+    ACCOUNT = "account"
+    """Our account or its credentials: nobody can be texted until somebody has fixed them."""
+
+    SENDER = "sender"
+    """Our number or Messaging Service, for this phone at least: try again when it is fixed."""
 
     DESTINATION = "destination"
-    """Our account may not text that phone: the same, while the other phones go on."""
+    """Our account may not text that phone yet: try again when it may."""
+
+    UNKNOWN = "unknown"
+    """A code that is not known here. Somebody can fix most of these: try again."""
 
     PHONE = "phone"
-    """That one phone: no retry will mend it; the other phones go on."""
+    """That one phone: no retry helps."""
 
     TEXT = "text"
-    """The text itself: our defect."""
+    """The text itself: a defect of this program."""
 
     IN_VAIN = "in vain"
     """It was tried for so long that SQS would soon delete it."""
 
     @property
-    def passes(self) -> bool:
+    def is_temporary(self) -> bool:
         """Whether the same text may be accepted later."""
-        return self.meets_all or self is Kind.DESTINATION
+        return self not in {Kind.PHONE, Kind.TEXT, Kind.IN_VAIN}
 
     @property
-    def meets_all(self) -> bool:
-        """Whether every other phone would meet with the same."""
-        return self in {Kind.BUSY, Kind.IN_DOUBT, Kind.SETTINGS}
+    def needs_operator(self) -> bool:
+        """Whether it lasts until somebody has fixed a setting, here or at Twilio."""
+        return self in {Kind.ACCOUNT, Kind.SENDER, Kind.DESTINATION, Kind.UNKNOWN}
 
 
 class Refusal(NamedTuple):
@@ -44,14 +50,20 @@ class Refusal(NamedTuple):
 
     Attributes:
         kind: What becomes of the text.
-        code: Twilio's error code; the HTTP status where Twilio sent none; 0 without any answer.
+        code: Twilio's error code, or the word that another service gives; the HTTP status if
+            there was no code; 0 without any answer.
         meaning: What it means, in a few words; never Twilio's own message, which may hold the
             whole phone number.
     """
 
     kind: Kind
-    code: int
+    code: int | str
     meaning: str
+
+    @property
+    def is_everybodys(self) -> bool:
+        """Whether it says by itself that every other phone would be refused, too."""
+        return self.kind is Kind.ACCOUNT or self == NO_CONNECTION
 
     @property
     def details(self) -> dict[str, Any]:
@@ -61,59 +73,136 @@ class Refusal(NamedTuple):
 
 # Source: https://www.twilio.com/docs/api/errors, one page for each code.
 _BY_CODE: dict[int, tuple[Kind, str]] = {
+    14107: (Kind.BUSY, "the sender sends too fast"),
     20429: (Kind.BUSY, "too many requests"),
+    20503: (Kind.BUSY, "Twilio is unavailable"),
     21611: (Kind.BUSY, "the sender's queue is full"),
+    21730: (Kind.BUSY, "Twilio is under maintenance"),
     63038: (Kind.BUSY, "the account's daily limit is reached"),
     20500: (Kind.IN_DOUBT, "an error inside Twilio"),
-    20003: (Kind.SETTINGS, "wrong credentials, or the account is suspended"),
-    20404: (Kind.SETTINGS, "no such account or Messaging Service"),
-    21212: (Kind.SETTINGS, "the sender is not a valid number"),
-    21606: (Kind.SETTINGS, "the sender's number cannot send texts or is not this account's"),
-    21659: (Kind.SETTINGS, "the sender's number is not this account's"),
-    21703: (Kind.SETTINGS, "the Messaging Service has no sender"),
+    21619: (Kind.IN_DOUBT, "Twilio failed to process the text"),
+    20003: (Kind.ACCOUNT, "wrong credentials, or the account is suspended"),
+    20005: (Kind.ACCOUNT, "the account is not active"),
+    20006: (Kind.ACCOUNT, "the account or its credentials have no access"),
+    20008: (Kind.ACCOUNT, "these are test credentials"),
+    20010: (Kind.ACCOUNT, "the account is not active"),
+    20403: (Kind.ACCOUNT, "the credentials may not send texts"),
+    20404: (Kind.ACCOUNT, "no such account"),
+    **dict.fromkeys(
+        range(572001, 572007),
+        (Kind.ACCOUNT, "a trial account may not send texts of its own wording"),
+    ),
+    21212: (Kind.SENDER, "the sender is not a valid number"),
+    21266: (Kind.SENDER, "the sender and the phone are the same number"),
+    21601: (Kind.SENDER, "the sender's number cannot send texts"),
+    21603: (Kind.SENDER, "the sender is missing"),
+    21607: (Kind.SENDER, "the sender's number cannot send texts or is not this account's"),
+    21616: (Kind.SENDER, "the sender matches several numbers of the account"),
+    21657: (Kind.SENDER, "the sender's name is not valid for that phone"),
+    21659: (Kind.SENDER, "the sender's number is not Twilio's"),
+    21660: (Kind.SENDER, "the sender's number is another account's"),
+    21661: (Kind.SENDER, "the sender's number cannot send texts"),
+    21701: (Kind.SENDER, "no such Messaging Service"),
+    21702: (Kind.SENDER, "the Messaging Service is not set up to send texts"),
+    21703: (Kind.SENDER, "the Messaging Service has no sender for that phone"),
+    21704: (Kind.SENDER, "the Messaging Service has no sender"),
+    21705: (Kind.SENDER, "the Messaging Service is not valid"),
+    21708: (Kind.SENDER, "the Messaging Service is not set up to send texts"),
+    21709: (Kind.SENDER, "the Messaging Service is not set up to send texts"),
+    21711: (Kind.SENDER, "the sender is not one of the Messaging Service"),
+    21712: (Kind.SENDER, "the sender belongs to another Messaging Service"),
+    21715: (Kind.SENDER, "the Messaging Service is not set up to send texts"),
+    21729: (Kind.SENDER, "the Messaging Service is not set up to send texts"),
+    30032: (Kind.SENDER, "the toll-free number is not verified"),
+    30033: (Kind.SENDER, "the sender's A2P 10DLC campaign is suspended"),
+    21215: (Kind.DESTINATION, "the account may not reach that country"),
+    21219: (Kind.DESTINATION, "a trial account texts verified numbers only"),
     21408: (Kind.DESTINATION, "texts to that country are not enabled"),
+    21606: (Kind.DESTINATION, "the sender's number may not text that phone"),
     21608: (Kind.DESTINATION, "a trial account texts verified numbers only"),
     30034: (Kind.DESTINATION, "the sender is not registered for US texts (A2P 10DLC)"),
+    30035: (Kind.DESTINATION, "the sender's registration for US texts is not ready (A2P 10DLC)"),
+    21202: (Kind.PHONE, "a premium number"),
     21211: (Kind.PHONE, "not a valid number"),
+    21214: (Kind.PHONE, "the number cannot be reached"),
+    21217: (Kind.PHONE, "not a valid number"),
+    21268: (Kind.PHONE, "a premium or service number"),
+    21401: (Kind.PHONE, "not a valid number"),
+    21604: (Kind.PHONE, "the number is missing"),
     21610: (Kind.PHONE, "the recipient replied STOP"),
     21612: (Kind.PHONE, "no route from the sender to that number"),
     21614: (Kind.PHONE, "not a mobile number"),
+    21635: (Kind.PHONE, "a landline"),
+    63033: (Kind.PHONE, "the recipient blocks the sender"),
     21602: (Kind.TEXT, "the text is empty"),
+    21605: (Kind.TEXT, "the text is too long"),
     21617: (Kind.TEXT, "the text is too long"),
+    21618: (Kind.TEXT, "Twilio cannot send these characters"),
     21658: (Kind.TEXT, "the text is too long"),
 }
 
 _BY_STATUS: dict[int, tuple[Kind, str]] = {
-    401: (Kind.SETTINGS, "wrong credentials"),
-    403: (Kind.SETTINGS, "the credentials may not send texts"),
-    404: (Kind.SETTINGS, "no such account"),
+    401: (Kind.ACCOUNT, "wrong credentials"),
+    403: (Kind.ACCOUNT, "the credentials may not send texts"),
+    404: (Kind.ACCOUNT, "no such account"),
     429: (Kind.BUSY, "too many requests"),
     503: (Kind.BUSY, "Twilio is unavailable"),
 }
 
 
-def refusal(status: int, code: int | None) -> Refusal:
+def refusal(status: int, code: object = None) -> Refusal:
     """Class an answer that is not a success.
 
-    Twilio's code decides where it is known, else the HTTP status. What no code of Twilio's comes
-    with is not Twilio's answer, but that of something on the way to it: ours to mend. A refusal by
-    a code that is not known here is the text's, since retrying it might never end.
+    A known code decides, else the HTTP status. Any other answer holds the text: in most cases
+    somebody can fix the cause.
 
     Args:
         status: The HTTP status.
-        code: Twilio's error code. None, or the status again, if the answer had none.
+        code: Twilio's error code, as a number or as text, or the word that another service gives.
+            None, or the status again, if the answer had none.
     """
-    known = _BY_CODE.get(code or 0) or _BY_STATUS.get(status)
+    found = read_code(code)
+    known = _BY_STATUS.get(status)
+    if isinstance(found, int):
+        known = _BY_CODE.get(found, known)
     if known:
         kind, meaning = known
     elif status >= 500:
         kind, meaning = Kind.IN_DOUBT, "an error at Twilio or on the way"
-    elif code in {None, status}:
-        kind, meaning = Kind.SETTINGS, "the answer is not Twilio's: is twilioApiUrl right?"
+    elif found in {0, status}:
+        kind, meaning = Kind.UNKNOWN, "the answer is not Twilio's: is twilioApiUrl right?"
     else:
-        kind, meaning = Kind.TEXT, "refused for a reason that is not known here"
-    return Refusal(kind=kind, code=code or status, meaning=meaning)
+        kind, meaning = Kind.UNKNOWN, "refused for a reason that is not known here"
+    return Refusal(kind=kind, code=found or status, meaning=meaning)
 
+
+def read_code(code: object) -> int | str:
+    """Read an error code of Twilio's, or of a service that speaks its API.
+
+    Returns:
+        The number, also if it came as text; a word such as `not_routable`; 0 for anything else,
+        which might be something that must not be logged.
+    """
+    if isinstance(code, str):
+        if code.isascii() and code.isdigit() and len(code) <= _LONGEST_CODE:
+            return int(code)
+        return read_word(code) or 0
+    is_number = isinstance(code, int | float) and not isinstance(code, bool)
+    return int(code) if is_number and 0 < code < 10**_LONGEST_CODE else 0  # type: ignore[operator,call-overload]  # is_number says so
+
+
+def read_word(value: object) -> str:
+    """Read a word of an answer, such as a status. Give "" for what may be more than a word."""
+    if not isinstance(value, str) or len(value) > _LONGEST_WORD:
+        return ""
+    letters = value.replace("_", "").replace("-", "")
+    return value if letters.isascii() and letters.isalpha() else ""
+
+
+_LONGEST_CODE = 6
+"""The digits of Twilio's longest codes. A phone number has more."""
+
+_LONGEST_WORD = 40
 
 NOT_FOUND = frozenset({404, 20404})
 """The codes of what is not there."""
@@ -121,3 +210,55 @@ NOT_FOUND = frozenset({404, 20404})
 NO_CONNECTION = Refusal(kind=Kind.BUSY, code=0, meaning="no connection to Twilio")
 NO_ANSWER = Refusal(kind=Kind.IN_DOUBT, code=0, meaning="no answer from Twilio in time")
 NO_SENSE = Refusal(kind=Kind.IN_DOUBT, code=0, meaning="an answer that is not Twilio's")
+
+
+class Breaker:
+    """Which phones Twilio refused lately, and whether that means that it refuses everybody."""
+
+    def __init__(self, seconds: float) -> None:
+        """Make one.
+
+        Args:
+            seconds: How long a refusal, or an acceptance, is taken for what holds still.
+        """
+        self._seconds = seconds
+        self._refused: dict[str, tuple[float, Refusal]] = {}
+        self._accepted_at: float | None = None
+
+    def refused(self, phone: str, refusal: Refusal, now: float) -> None:
+        """Take note that Twilio refused a text which it may accept later."""
+        self._refused[phone] = now, refusal
+
+    def accepted(self, phone: str, now: float) -> None:
+        """Take note that Twilio accepted a text: it does not refuse everybody."""
+        self._accepted_at = now
+        self._refused = {
+            other: (at, refusal)
+            for other, (at, refusal) in self._refused.items()
+            if other != phone and not refusal.is_everybodys
+        }
+
+    def refuses(self, phone: str, now: float) -> bool:
+        """Whether Twilio refused this phone lately, or refuses everybody."""
+        return self._is_recent(self.refused_at(phone), now) or self.refuses_everybody(now)
+
+    def refuses_everybody(self, now: float) -> bool:
+        """Whether Twilio would refuse any phone.
+
+        A trouble of Twilio's with one phone may be that phone's. It is everybody's when a second
+        phone met the same, while no phone was accepted.
+        """
+        met = [refusal for at, refusal in self._refused.values() if self._is_recent(at, now)]
+        if any(one.is_everybodys for one in met):
+            return True
+        twilios = [one for one in met if one.kind in {Kind.BUSY, Kind.IN_DOUBT}]
+        met_twice = len(set(twilios)) < len(twilios)
+        return met_twice and not self._is_recent(self._accepted_at, now)
+
+    def refused_at(self, phone: str) -> float | None:
+        """When Twilio refused a phone last; None if it did not."""
+        at, _ = self._refused.get(phone, (None, None))
+        return at
+
+    def _is_recent(self, at: float | None, now: float) -> bool:
+        return at is not None and now < at + self._seconds

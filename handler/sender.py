@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
 import requests
 from twilio.base.exceptions import TwilioException, TwilioRestException
@@ -11,7 +11,15 @@ from twilio.rest import Client
 from urllib3.exceptions import MaxRetryError
 
 from handler import connections
-from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
+from handler.refusals import (
+    NO_ANSWER,
+    NO_CONNECTION,
+    NO_SENSE,
+    Refusal,
+    read_code,
+    read_word,
+    refusal,
+)
 from handler.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,6 +28,11 @@ if TYPE_CHECKING:
 SECONDS = (2.0, 10.0)
 """How long to wait for each of Twilio's addresses to connect, and then for the answer.
 twilio-python has no default."""
+
+
+# By these variables Twilio's client would send the secret to another host than twilioApiUrl says.
+# It reads them here instead: an empty mapping would make it read the real environment.
+_NO_ENVIRONMENT = {"TWILIO_EDGE": "", "TWILIO_REGION": ""}
 
 
 class Refused(Exception):
@@ -36,12 +49,13 @@ class Delivery(NamedTuple):
     Attributes:
         status: Twilio's word, such as `delivered`:
             https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
-        code: Why it was not delivered; 0 if Twilio does not say.
+        code: Why it was not delivered, a number of Twilio's or another service's word; 0 if Twilio
+            does not say.
         phone: Whom it went to; "" if Twilio does not say.
     """
 
     status: str
-    code: int = 0
+    code: int | str = 0
     phone: str = ""
 
 
@@ -80,6 +94,7 @@ class TwilioSender:
             settings.twilio_secret,
             settings.twilio_account_sid,
             http_client=http,
+            environment=_NO_ENVIRONMENT,
         )
         client.api.base_url = settings.twilio_api_url
         self._messages = client.messages
@@ -91,15 +106,21 @@ class TwilioSender:
 
     def send(self, phone: str, body: str) -> str:
         """Send a text; see `Sender.send`."""
-        return str(
-            self._ask(lambda: self._messages.create(to=phone, body=body, **self._sender)).sid
-        )
+        created = self._ask(lambda: self._messages.create(to=phone, body=body, **self._sender))
+        if not _is_sid(created.sid):
+            raise Refused(NO_SENSE)
+        return created.sid
 
     def delivery(self, sid: str) -> Delivery:
         """Ask what became of a text; see `Sender.delivery`."""
         found = self._ask(lambda: self._messages(sid).fetch())
+        status = read_word(found.status)
+        if found.sid != sid or not status:
+            raise Refused(NO_SENSE)
         return Delivery(
-            status=str(found.status), code=int(found.error_code or 0), phone=str(found.to or "")
+            status=status,
+            code=read_code(found.error_code),
+            phone=found.to if isinstance(found.to, str) else "",
         )
 
     def _ask(self, request: Callable[[], "MessageInstance"]) -> "MessageInstance":
@@ -114,13 +135,28 @@ class TwilioSender:
             refused = refusal(error.status, error.code)
         except TwilioException as error:
             # An error in the newer form of RFC 9457, which is not a TwilioRestException.
-            refused = refusal(getattr(error, "status", 500), getattr(error, "code", None))
+            status: Any = getattr(error, "status", None)  # as the answer's body says
+            known = isinstance(status, int) and status in range(300, 600)
+            refused = refusal(status if known else 500, getattr(error, "code", None))
         except requests.RequestException as error:
             # So urllib3 says that it could not connect; what breaks later it raises as it is.
             unsent = any(isinstance(cause, MaxRetryError) for cause in error.args)
             refused = NO_CONNECTION if unsent else NO_ANSWER
-        except ValueError:
+        except Exception:  # noqa: BLE001  # whatever Twilio's client makes of a strange answer
             refused = NO_SENSE
         # Raised outside of the handlers: their exceptions hold whole numbers, and Lambda logs
         # what an exception was raised from.
         raise Refused(refused)
+
+
+def _is_sid(value: object) -> TypeGuard[str]:
+    """Whether a value has the form of the SID of a message."""
+    return (
+        isinstance(value, str)
+        and len(value) == 34
+        and value[:2] in {"SM", "MM"}
+        and set(value[2:]) <= _HEX_DIGITS
+    )
+
+
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")

@@ -65,6 +65,7 @@ class World(Aws):
         }
         self.texts: list[tuple[float, str, str]] = []  # when, phone, body: what phones received
         self.refuses: Callable[[str], Refusal | None] = lambda _phone: None
+        self.shuffle: Callable[[list[str]], None] = lambda _phones: None  # in a flush
         self.deliveries: dict[str, Delivery] = {}  # what became of a text, where it is known
         self.asked: list[str] = []  # the SIDs that Twilio was asked about
         self.doubtful = False  # Twilio accepts, and its answer is lost
@@ -91,7 +92,10 @@ class World(Aws):
             "clock": self.clock,
         }
         self.notifier = Notifier(self.settings, **parts)
-        self.flusher = Flusher(self.settings, **parts)
+        self.flusher = Flusher(self.settings, shuffle=self._in_order, **parts)
+
+    def _in_order(self, phones: list[str]) -> None:
+        self.shuffle(phones)
 
     def all_is_well(self) -> None:
         """Let Twilio and AWS answer as they should."""
@@ -201,6 +205,8 @@ class World(Aws):
                 return item is None or int(item["texts"]["N"]) < int(values[":limit"]["N"])
             case "#s = :sending":
                 return item is not None and item["state"] == values[":sending"]
+            case "texts > :zero":
+                return item is not None and int(item["texts"]["N"]) > 0
             case "attribute_exists(audit)":
                 return item is not None and "audit" in item
             case other:
@@ -216,6 +222,9 @@ class World(Aws):
                 item |= {"state": values[":sending"], "lease": values[":lease"]}
             case "SET expires = :expires ADD texts :one":
                 item["texts"] = {"N": str(int(item.get("texts", {"N": "0"})["N"]) + 1)}
+            case "ADD texts :less":
+                item["texts"] = {"N": str(int(item["texts"]["N"]) + int(values[":less"]["N"]))}
+                return
             case "SET #s = :value":
                 item["state"] = values[":value"]
                 return

@@ -1,5 +1,6 @@
 """A server on this machine that answers every request as a test says, and keeps the requests."""
 
+import contextlib
 import http.server
 import sys
 import threading
@@ -65,6 +66,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
+    with serving() as answering:
+        yield answering
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Server]:
+    """Run a server in a thread of its own."""
     with Server() as answering:
         thread = threading.Thread(target=answering.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

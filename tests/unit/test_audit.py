@@ -7,7 +7,7 @@ import pytest
 
 from handler.audit import LOST, MEANINGS, UNKNOWN_SECONDS
 from handler.memory import ASK_AFTER_SECONDS, AUDITS
-from handler.refusals import NO_CONNECTION, refusal
+from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from handler.sender import Delivery
 from tests.unit.fake_world import World
 from tests.unit.fakes import PHONE, record
@@ -85,6 +85,94 @@ def test_a_record_that_is_gone_is_asked_for_once(
     (line,) = told(capsys)
     assert (line["outcome"], line["meaning"]) == ("unconfirmed", "not found")
     assert world.asked == [SID]
+
+
+def another(world: World) -> str:
+    """Let one more text be accepted, a while ago. Give its SID."""
+    world.notify(record("b.log"))
+    world.now += ASK_AFTER_SECONDS
+    return f"SM{len(world.texts):032x}"
+
+
+@pytest.mark.parametrize("why", [NO_SENSE, refusal(500), refusal(400, "not_routable")])
+def test_a_text_that_twilio_does_not_tell_of_keeps_no_other_waiting(
+    world: World, capsys: pytest.CaptureFixture[str], why: Refusal
+) -> None:
+    other = another(world)
+    world.deliveries[other] = Delivery(status="delivered", phone=PHONE)
+    world.refuses = lambda sid: why if sid == SID else None
+    world.flush()
+    assert world.asked == [SID, other]
+    assert [line["outcome"] for line in told(capsys)][-1] == "delivered"
+    world.flush()
+    assert world.asked == [SID, other]  # it is asked about later
+    world.now += ASK_AFTER_SECONDS * 2
+    world.flush()
+    assert world.asked == [SID, other, SID]
+    world.now += UNKNOWN_SECONDS
+    capsys.readouterr()
+    for _ in range(2):
+        world.flush()
+    (line,) = told(capsys)
+    assert (line["outcome"], line["sid"], line["meaning"]) == ("unconfirmed", SID, why.meaning)
+
+
+@pytest.mark.parametrize("why", [refusal(500), refusal(503), NO_ANSWER])
+def test_once_twilio_tells_of_two_texts_nothing_it_is_asked_no_more(
+    world: World, capsys: pytest.CaptureFixture[str], why: Refusal
+) -> None:
+    for name in "bcd":
+        world.notify(record(name))
+    world.now += ASK_AFTER_SECONDS
+    capsys.readouterr()
+    world.refuses = lambda _: why
+    world.flush()
+    assert len(world.asked) == 2
+    assert [line["outcome"] for line in told(capsys)] == ["not audited"]
+
+
+def test_an_exception_that_nobody_foresaw_keeps_no_other_report_waiting(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = another(world)
+    capsys.readouterr()
+    world.deliveries[other] = Delivery(status="delivered", phone=PHONE)
+
+    def unforeseen(sid: str) -> None:
+        if sid == SID:
+            raise RuntimeError(f"of {PHONE}")
+
+    world.refuses = unforeseen
+    world.flush()
+    first, second = told(capsys)
+    assert (first["outcome"], first["code"], first["sid"]) == ("unexpected", "RuntimeError", SID)
+    assert first["UnexpectedErrors"] == 1
+    assert PHONE not in json.dumps(first)
+    assert second["outcome"] == "delivered"
+    world.flush()
+    assert world.asked == [SID, other]  # it is asked about later
+
+
+@pytest.mark.parametrize("code", [0, "not_routable"])
+def test_without_a_code_of_twilios_there_is_no_page_to_read(
+    world: World, capsys: pytest.CaptureFixture[str], code: int | str
+) -> None:
+    world.deliveries[SID] = Delivery(status="undelivered", code=code, phone=PHONE)
+    world.flush()
+    (line,) = told(capsys)
+    assert line["code"] == (code or "none")
+    assert line["meaning"]
+    assert "http" not in line["meaning"]
+
+
+def test_each_code_that_a_text_may_get_later_has_a_meaning() -> None:
+    known = {
+        *range(30001, 30009),
+        *(30010, 30017, 30018, 30019, 30022, 30023, 30024, 30027),
+        *range(30032, 30036),
+        *(30410, 30450, 30453, 63033),
+    }
+    assert known == MEANINGS.keys()
 
 
 def test_an_outage_only_postpones_it(world: World, capsys: pytest.CaptureFixture[str]) -> None:

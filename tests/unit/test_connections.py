@@ -20,7 +20,7 @@ from infra.package import by_subject
 from tests.unit.fakes import PHONE, settings
 from tests.unit.http_server import Handler, Server
 
-CREATED = b'{"sid": "SM0123", "status": "queued"}'
+CREATED = b'{"sid": "SM%s", "status": "queued"}' % (b"0" * 32)
 
 
 @pytest.fixture(params=["in a file", "in a folder"])

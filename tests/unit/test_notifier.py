@@ -14,9 +14,9 @@ from handler.events import LogFile, Unreadable
 from handler.memory import LEASE_SECONDS
 from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
 from handler.queues import NotQueued
-from handler.refusals import NO_ANSWER, NO_CONNECTION, Refusal, refusal
+from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from tests.unit.fake_world import Crash, World
-from tests.unit.fakes import OTHER_PHONE, PHONE, record
+from tests.unit.fakes import OTHER_PHONE, PHONE, TIME, record
 
 STOPPED = refusal(400, 21610)
 UNAUTHORIZED = refusal(401, 20003)
@@ -122,6 +122,132 @@ def test_a_phone_that_we_may_not_text_holds_back_no_other_and_is_not_tried_again
     assert tried == [PHONE, OTHER_PHONE, OTHER_PHONE]
     assert phones(world) == [OTHER_PHONE] * 2
     assert [one.phone for one in world.on(world.held)] == [PHONE] * 2
+
+
+THIRD_PHONE = "+15005550102"
+BUSY, BROKEN = refusal(503), refusal(500, 20500)
+OF_ONE_PHONE = [BUSY, BROKEN, NO_ANSWER, NO_SENSE, *(refusal(400, one) for one in (21606, 29999))]
+
+
+class Tried(list[str]):
+    """The phones that Twilio was asked to text, each of which it refuses as told."""
+
+    def __init__(self, world: World, refused: dict[str, Refusal]) -> None:
+        super().__init__()
+        self._refused = refused
+        world.refuses = self._refuse
+
+    def _refuse(self, phone: str) -> Refusal | None:
+        self.append(phone)
+        return self._refused.get(phone)
+
+
+@pytest.mark.parametrize("why", OF_ONE_PHONE)
+def test_one_phone_that_twilio_refuses_silences_no_other(why: Refusal) -> None:
+    world = World()
+    tried = Tried(world, {PHONE: why})
+    for name in ("a.log", "b.log", "c.log"):
+        world.notify(record(name))
+    assert phones(world) == [OTHER_PHONE] * 3
+    assert tried.count(PHONE) == 1
+    assert [one.phone for one in world.on(world.held)] == [PHONE] * 3
+
+
+def test_everybody_is_refused_once_a_second_phone_met_the_same() -> None:
+    world = World(to_numbers=(PHONE, OTHER_PHONE, THIRD_PHONE))
+    tried = Tried(world, dict.fromkeys((PHONE, OTHER_PHONE, THIRD_PHONE), BUSY))
+    world.notify(record("a.log"), record("b.log"))
+    assert tried == [PHONE, OTHER_PHONE]
+    assert len(world.held) == 6
+
+
+@pytest.mark.parametrize("why", [NO_CONNECTION, UNAUTHORIZED, refusal(403)])
+def test_wrong_credentials_and_a_refused_connection_need_no_second_phone(why: Refusal) -> None:
+    world = World()
+    tried = Tried(world, {PHONE: why, OTHER_PHONE: why})
+    world.notify(record("a.log"), record("b.log"))
+    assert tried == [PHONE]
+    assert len(world.held) == 4
+
+
+def test_two_phones_that_twilio_always_refuses_silence_no_third() -> None:
+    world = World(to_numbers=(PHONE, OTHER_PHONE, THIRD_PHONE))
+    Tried(world, {PHONE: BROKEN, OTHER_PHONE: BROKEN})
+    for name in ("a.log", "b.log", "c.log"):
+        world.notify(record(name))
+        world.now += BREAKER_SECONDS + 1
+    assert phones(world) == [THIRD_PHONE] * 2  # all but the first
+
+
+def test_a_text_that_twilio_certainly_refused_does_not_count(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World(to_numbers=(PHONE,), max_texts_per_hour=2)
+    for number, why in enumerate([BUSY, STOPPED, NOT_THAT_COUNTRY, UNAUTHORIZED] * 3):
+        world.refuses = lambda _, why=why: why  # type: ignore[misc]  # mypy infers no default
+        world.notify(record(f"{number}.log"))
+        world.now += BREAKER_SECONDS + 1
+    world.all_is_well()
+    capsys.readouterr()
+    for name in "abc":
+        world.notify(record(name))
+    assert outcomes(capsys) == [
+        ("sent", "…0100", None),
+        ("sent", "…0100", None),
+        ("held", "…0100", "over the limit"),
+    ]
+    assert counted(world) == [2]
+
+
+def test_a_text_in_doubt_counts() -> None:
+    world = World(to_numbers=(PHONE,), max_texts_per_hour=2)
+    world.refuses = lambda _: NO_ANSWER
+    world.notify(record("a.log"))
+    assert counted(world) == [1]
+
+
+def test_a_count_is_given_back_to_the_hour_that_it_was_taken_from() -> None:
+    world = World(to_numbers=(PHONE,))
+    world.now = TIME.replace(minute=59, second=59).timestamp()
+
+    def late(_phone: str) -> Refusal:
+        world.now += 2
+        return BUSY
+
+    world.refuses = late
+    world.notify(record("a.log"))
+    assert counted(world) == [0]
+
+
+def test_a_count_that_cannot_be_given_back_fails_no_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(to_numbers=(PHONE,))
+
+    def busy_table(phone: str, at: float) -> None:
+        raise AwsError("UpdateItem", "ThrottlingException", {})
+
+    monkeypatch.setattr(world.notifier._ends.memory, "uncount", busy_table)
+    world.refuses = lambda _: BUSY
+    world.notify(record("a.log"))
+    assert [outcome for outcome, _, _ in outcomes(capsys)] == ["not remembered", "held"]
+    assert counted(world) == [1]
+
+
+def test_a_count_is_never_negative() -> None:
+    world = World(to_numbers=(PHONE,))
+    memory = world.notifier._ends.memory
+    memory.uncount(PHONE, world.now)  # of an hour without a text
+    assert counted(world) == []
+    memory.count(PHONE)
+    for _ in range(3):
+        memory.uncount(PHONE, world.now)
+    assert counted(world) == [0]
+
+
+def counted(world: World) -> list[int]:
+    """Give how many texts the table counts in each hour of a phone."""
+    return [int(item["texts"]["N"]) for item in world.table.values() if "texts" in item]
 
 
 @pytest.mark.parametrize(
@@ -240,7 +366,7 @@ def test_over_the_limit_texts_are_held_until_the_next_hour(
 
 def test_one_phone_over_its_limit_holds_back_no_other() -> None:
     world = World(max_texts_per_hour=1)
-    world.refuses = refusing(OTHER_PHONE, NO_CONNECTION)
+    world.refuses = refusing(OTHER_PHONE, NO_ANSWER)  # it may have gone out
     world.notify(record("a.log"))
     world.restart()
     world.refuses = lambda _: None

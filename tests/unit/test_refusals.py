@@ -1,50 +1,86 @@
-"""Each refusal of Twilio's has one end."""
+"""Each refusal of Twilio's has one end, and is believed of those whom it concerns."""
 
 import pytest
 
-from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Kind, refusal
+from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Breaker, Kind, Refusal, refusal
 
-BUSY, IN_DOUBT, SETTINGS, DESTINATION, PHONE, TEXT, IN_VAIN = Kind
+BUSY, IN_DOUBT, ACCOUNT, SENDER, DESTINATION, UNKNOWN, PHONE, TEXT, IN_VAIN = Kind
+
+# What a request to send a text may be refused with, by what becomes of the text. A code decides
+# whatever the status is.
+CODES = {
+    BUSY: [20429, 20503, 21611, 21730, 14107, 63038],
+    IN_DOUBT: [20500, 21619],
+    ACCOUNT: [20003, 20403, 20005, 20006, 20008, 20010, 20404, *range(572001, 572007)],
+    SENDER: [
+        *(21212, 21601, 21603, 21607, 21616, 21657, 21266, 21659, 21660, 21661, 21701, 21702),
+        *(21703, 21704, 21705, 21708, 21709, 21711, 21712, 21715, 21729, 30032, 30033),
+    ],
+    DESTINATION: [21408, 21215, 21606, 21608, 21219, 30034, 30035],
+    PHONE: [
+        *(21211, 21214, 21217, 21401, 21604, 21610, 21612, 21614, 21635, 21268, 21202, 63033),
+    ],
+    TEXT: [21602, 21605, 21617, 21618, 21658],
+    UNKNOWN: [29999, 572007, 99999],
+}
+
+
+@pytest.mark.parametrize(("kind", "code"), [(kind, one) for kind in CODES for one in CODES[kind]])
+def test_a_code_decides_what_becomes_of_the_text(kind: Kind, code: int) -> None:
+    assert refusal(400, code).kind is kind
+    assert refusal(400, str(code)) == refusal(400, code)
+    if kind is not UNKNOWN:
+        assert refusal(500, code) == refusal(400, code)
 
 
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
-        (429, 20429, BUSY),
         (429, None, BUSY),
         (503, None, BUSY),
-        (503, 20503, BUSY),
-        (429, 21611, BUSY),
-        (429, 63038, BUSY),
-        (500, 20500, IN_DOUBT),
+        (503, 503, BUSY),
         (500, None, IN_DOUBT),
         (502, 502, IN_DOUBT),
         (504, 504, IN_DOUBT),
-        (401, 20003, SETTINGS),
-        (403, 20003, SETTINGS),
-        (401, None, SETTINGS),
-        (404, 20404, SETTINGS),
-        (400, 21212, SETTINGS),
-        (400, 21606, SETTINGS),
-        (400, 21659, SETTINGS),
-        (400, 21408, DESTINATION),
-        (400, 21608, DESTINATION),
-        (400, 21703, SETTINGS),
-        (400, 30034, DESTINATION),
-        (400, 21211, PHONE),
-        (400, 21610, PHONE),
-        (400, 21612, PHONE),
-        (400, 21614, PHONE),
-        (400, 21602, TEXT),
-        (400, 21617, TEXT),
-        (400, 21658, TEXT),
-        (400, 29999, TEXT),
-        (301, 301, SETTINGS),
-        (407, 407, SETTINGS),
+        (500, 29999, IN_DOUBT),
+        (401, None, ACCOUNT),
+        (401, 29999, ACCOUNT),
+        (403, 403, ACCOUNT),
+        (404, None, ACCOUNT),
+        (301, 301, UNKNOWN),
+        (407, 407, UNKNOWN),
+        (400, None, UNKNOWN),
     ],
 )
-def test_twilios_answers_are_classed(status: int, code: int | None, kind: Kind) -> None:
+def test_without_a_known_code_the_status_decides(status: int, code: int | None, kind: Kind) -> None:
     assert refusal(status, code).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("not_routable", "not_routable"),
+        ("21610", 21610),
+        (21610.0, 21610),
+        ("", 400),
+        ("to +15005550100", 400),
+        ("15005550100", 400),
+        (15005550100, 400),
+        ("\u0662\u0661", 400),
+        ("\u00b2", 400),
+        (True, 400),
+        (-5, 400),
+        (float("nan"), 400),
+        (10**300, 400),
+        ([21610], 400),
+        ({"code": 21610}, 400),
+        ("word" * 20, 400),
+    ],
+)
+def test_a_code_is_a_number_or_a_word_and_nothing_that_tells_more(
+    code: object, told: int | str
+) -> None:
+    assert refusal(400, code).code == told
 
 
 def test_without_an_answer_it_is_as_if_twilio_were_busy_or_in_doubt() -> None:
@@ -52,13 +88,67 @@ def test_without_an_answer_it_is_as_if_twilio_were_busy_or_in_doubt() -> None:
 
 
 def test_only_a_phone_and_a_text_are_refused_for_good() -> None:
-    assert [kind for kind in Kind if not kind.passes] == [PHONE, TEXT, IN_VAIN]
+    assert [kind for kind in Kind if not kind.is_temporary] == [PHONE, TEXT, IN_VAIN]
 
 
-def test_what_one_phone_meets_is_no_reason_to_try_no_other() -> None:
-    assert [kind for kind in Kind if not kind.meets_all] == [DESTINATION, PHONE, TEXT, IN_VAIN]
+def test_an_operator_hears_of_what_only_an_operator_can_fix() -> None:
+    assert {kind for kind in Kind if kind.needs_operator} == {
+        *(ACCOUNT, SENDER, DESTINATION, UNKNOWN),
+    }
 
 
 def test_a_refusal_names_the_code_to_look_up() -> None:
     assert refusal(400, 21610).code == 21610
     assert refusal(502, None).code == 502
+
+
+BAD_SERVER, UNAVAILABLE = refusal(500), refusal(503)
+TROUBLES = [BAD_SERVER, UNAVAILABLE, NO_ANSWER, NO_SENSE]
+
+
+@pytest.mark.parametrize("why", [NO_CONNECTION, refusal(401), refusal(403), refusal(400, 20008)])
+def test_credentials_and_a_refused_connection_are_everybodys_at_once(why: Refusal) -> None:
+    breaker = Breaker(60)
+    breaker.accepted("a", 0)
+    breaker.refused("b", why, 1)
+    assert breaker.refuses_everybody(1)
+    assert not breaker.refuses_everybody(61)
+    breaker.accepted("a", 2)
+    assert not breaker.refuses_everybody(2)
+
+
+@pytest.mark.parametrize("why", TROUBLES)
+def test_a_trouble_is_everybodys_once_a_second_phone_met_the_same(why: Refusal) -> None:
+    breaker = Breaker(60)
+    for _ in range(3):
+        breaker.refused("a", why, 0)
+    assert breaker.refuses("a", 59)
+    assert not breaker.refuses("b", 59)
+    breaker.refused("b", why, 30)
+    assert breaker.refuses("c", 59)
+    assert not breaker.refuses("c", 60)  # the first one is too long ago
+    assert breaker.refuses("b", 60)
+
+
+def test_two_troubles_of_different_kinds_are_each_a_phones() -> None:
+    breaker = Breaker(60)
+    for phone, why in zip("abcd", TROUBLES, strict=True):
+        breaker.refused(phone, why, 0)
+    assert not breaker.refuses_everybody(0)
+
+
+@pytest.mark.parametrize("code", [21606, 21703, 21408, 29999])
+def test_what_may_depend_on_the_phone_is_never_everybodys(code: int) -> None:
+    breaker = Breaker(60)
+    for phone in "abc":
+        breaker.refused(phone, refusal(400, code), 0)
+    assert not breaker.refuses_everybody(0)
+
+
+def test_one_phone_that_is_accepted_shows_that_not_everybody_is_refused() -> None:
+    breaker = Breaker(60)
+    breaker.accepted("c", 0)
+    breaker.refused("a", BAD_SERVER, 1)
+    breaker.refused("b", BAD_SERVER, 1)
+    assert not breaker.refuses_everybody(59)
+    assert breaker.refuses_everybody(60)  # that was too long ago

@@ -1,6 +1,7 @@
 """Twilio's own client, over real HTTP, to a server that answers what a test says."""
 
 import base64
+import json
 import logging
 import traceback
 import urllib.parse
@@ -8,12 +9,13 @@ import urllib.parse
 import pytest
 
 from handler import sender
-from handler.refusals import NO_ANSWER, Kind
+from handler.refusals import NO_ANSWER, NO_SENSE, Kind
 from handler.sender import Delivery, Refused, TwilioSender
 from tests.unit.fakes import PHONE, settings
 from tests.unit.http_server import Server
 
-CREATED = b'{"sid": "SM0123", "status": "queued"}'
+TEXT_SID = "SM" + "0123456789abcdefABCDEF0123456789"
+CREATED = b'{"sid": "%s", "status": "queued"}' % TEXT_SID.encode()
 SID = "AC" + "0" * 32
 
 
@@ -35,7 +37,7 @@ def basic(user: str, password: str) -> str:
 
 def test_a_text_is_one_request_with_the_auth_token(twilio: Server) -> None:
     sid = TwilioSender(settings(twilio_api_url=twilio.url)).send(PHONE, "a text")
-    assert sid == "SM0123"
+    assert sid == TEXT_SID
     ((path, headers, form),) = twilio.requests
     assert path == f"/2010-04-01/Accounts/{SID}/Messages.json"
     assert headers["Authorization"] == basic(SID, "a secret")
@@ -79,7 +81,7 @@ def test_texts_share_one_connection(twilio: Server) -> None:
         (400, b'{"code": 21610, "message": "m", "status": 400}', Kind.PHONE, 21610),
         (429, b'{"code": 20429, "message": "m", "status": 429}', Kind.BUSY, 20429),
         (502, b"<html>Bad Gateway</html>", Kind.IN_DOUBT, 502),
-        (403, b"<html>a proxy's</html>", Kind.SETTINGS, 403),
+        (403, b"<html>a proxy's</html>", Kind.ACCOUNT, 403),
         (
             400,
             b'{"type": "t", "title": "t", "status": 400, "code": 21211, "detail": "d"}',
@@ -145,14 +147,143 @@ def test_a_connection_that_breaks_tells_nothing_either(
 
 def test_what_became_of_a_text_is_asked_by_its_sid(twilio: Server) -> None:
     twilio.status = 200
-    twilio.body = b'{"sid": "SM0123", "status": "undelivered", "error_code": 30007, "to": "+1500"}'
-    delivery = TwilioSender(settings(twilio_api_url=twilio.url)).delivery("SM0123")
+    twilio.body = b'{"sid": "%s", "status": "undelivered", "error_code": 30007, "to": "+1500"}' % (
+        TEXT_SID.encode()
+    )
+    delivery = TwilioSender(settings(twilio_api_url=twilio.url)).delivery(TEXT_SID)
     assert delivery == Delivery(status="undelivered", code=30007, phone="+1500")
-    assert twilio.requests[0][0] == f"/2010-04-01/Accounts/{SID}/Messages/SM0123.json"
+    assert twilio.requests[0][0] == f"/2010-04-01/Accounts/{SID}/Messages/{TEXT_SID}.json"
+
+
+NO_TEXT = [
+    b"{}",
+    b"",
+    b"null",
+    b"[]",
+    b'"SM"',
+    b"7",
+    b'{"sid": null}',
+    b'{"sid": 7}',
+    b'{"sid": ["%s"]}' % TEXT_SID.encode(),
+    b'{"sid": "SM0123"}',
+    b'{"sid": "XX%s"}' % (b"0" * 32),
+    b'{"sid": "SM%s"}' % ("\u0660".encode() * 32),
+    b'{"sid": "%s ", "status": "queued"}' % TEXT_SID.encode(),
+    b'{"code": 20003, "message": "Authenticate", "status": 401}',
+    CREATED.replace(b"}", b', "date_created": 7}'),
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize("body", NO_TEXT, ids=range(len(NO_TEXT)))
+def test_a_success_without_a_sid_is_in_doubt(twilio: Server, body: bytes, status: int) -> None:
+    twilio.status, twilio.body = status, body
+    error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    assert error.refusal is NO_SENSE
+
+
+def test_a_success_without_a_body_is_in_doubt(twilio: Server) -> None:
+    twilio.status, twilio.body = 204, b""
+    error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    assert error.refusal is NO_SENSE
+
+
+@pytest.mark.parametrize("form", ["SM", "MM"])
+def test_a_sid_is_that_of_a_text_or_of_one_with_media(twilio: Server, form: str) -> None:
+    sid = form + "0" * 32
+    twilio.body = b'{"sid": "%s"}' % sid.encode()
+    assert TwilioSender(settings(twilio_api_url=twilio.url)).send(PHONE, "a text") == sid
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "code"),
+    [
+        ({"code": "21610", "message": "m"}, Kind.PHONE, 21610),
+        ({"code": "not_routable", "message": "m"}, Kind.UNKNOWN, "not_routable"),
+        ({"code": f"no {PHONE}", "message": "m"}, Kind.UNKNOWN, 400),
+        ({"code": {"a": [1]}}, Kind.UNKNOWN, 400),
+        ({"type": 1, "title": 2, "status": [3], "code": "x"}, Kind.IN_DOUBT, "x"),
+        ({"type": 1, "title": 2, "status": 10**30, "code": None}, Kind.IN_DOUBT, 500),
+        ([], Kind.UNKNOWN, 400),
+        (None, Kind.UNKNOWN, 400),
+    ],
+)
+def test_a_code_may_be_a_number_a_text_a_word_or_nonsense(
+    twilio: Server, told: object, kind: Kind, code: int | str
+) -> None:
+    twilio.status, twilio.body = 400, json.dumps(told).encode()
+    error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    assert (error.refusal.kind, error.refusal.code) == (kind, code)
+    assert PHONE not in str(error)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": None},
+        {"status": 7},
+        {"status": "a sentence"},
+        {"sid": None},
+        {"sid": "SM" + "9" * 32},
+        {"date_sent": 7},
+    ],
+)
+def test_a_delivery_is_told_only_by_an_answer_that_makes_sense(
+    twilio: Server, changes: dict[str, object]
+) -> None:
+    told = {"sid": TEXT_SID, "status": "delivered", "error_code": None, "to": PHONE}
+    twilio.status, twilio.body = 200, json.dumps(told).encode()
+    asking = TwilioSender(settings(twilio_api_url=twilio.url))
+    assert asking.delivery(TEXT_SID) == Delivery(status="delivered", phone=PHONE)
+    twilio.body = json.dumps(told | changes).encode()
+    with pytest.raises(Refused) as caught:
+        asking.delivery(TEXT_SID)
+    assert caught.value.refusal is NO_SENSE
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [("not_routable", "not_routable"), ("30007", 30007), ("a sentence", 0), ([1], 0), (1e400, 0)],
+)
+def test_the_code_of_a_delivery_may_be_a_word_or_nonsense(
+    twilio: Server, told: object, code: int | str
+) -> None:
+    answer = {"sid": TEXT_SID, "status": "undelivered", "error_code": told, "to": [PHONE]}
+    twilio.status, twilio.body = 200, json.dumps(answer).encode()
+    asking = TwilioSender(settings(twilio_api_url=twilio.url))
+    if told == float("inf"):
+        with pytest.raises(Refused):
+            asking.delivery(TEXT_SID)
+    else:
+        assert asking.delivery(TEXT_SID) == Delivery(status="undelivered", code=code)
+
+
+def test_what_twilios_client_reads_from_the_environment_does_not_count(
+    twilio: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "TWILIO_REGION": "ie1",
+        "TWILIO_EDGE": "dublin",
+        "TWILIO_ACCOUNT_SID": "AC" + "9" * 32,
+        "TWILIO_AUTH_TOKEN": "another secret",
+        "http_proxy": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }.items():
+        monkeypatch.setenv(name, value)
+    texting = TwilioSender(settings(twilio_api_url=twilio.url))
+    texting.send(PHONE, "a text")
+    twilio.status, twilio.body = 200, CREATED
+    texting.delivery(TEXT_SID)
+    for path, headers, _ in twilio.requests:
+        assert path.startswith(f"/2010-04-01/Accounts/{SID}/Messages")
+        assert headers["Host"] == twilio.url.removeprefix("http://")
+        assert headers["Authorization"] == basic(SID, "a secret")
+    assert len(twilio.requests) == 2
 
 
 def test_a_text_that_twilio_has_no_record_of_is_refused(twilio: Server) -> None:
     twilio.status, twilio.body = 404, b'{"code": 20404, "message": "m", "status": 404}'
     with pytest.raises(Refused) as caught:
-        TwilioSender(settings(twilio_api_url=twilio.url)).delivery("SM0123")
+        TwilioSender(settings(twilio_api_url=twilio.url)).delivery(TEXT_SID)
     assert caught.value.refusal.code == 20404

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 import zoneinfo
 from collections.abc import Iterator
 from typing import Any
@@ -12,10 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler import due, events, text
+from handler.audit import meaning
 from handler.due import Due
 from handler.events import LogFile, Unreadable
+from handler.refusals import Kind
+from handler.sender import Refused, TwilioSender
 from local.twilio import API, CREATE_PARAMETERS, StandIn
-from tests.unit.fakes import MESSAGE, PHONE, log_file, record
+from tests.unit.fakes import MESSAGE, PHONE, log_file, record, settings
+from tests.unit.http_server import Server, serving
 
 ANYTHING: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -131,6 +136,74 @@ def test_a_summary_is_two_segments_at_most_and_printable(files: list[LogFile]) -
     body = text.summarize(files, datetime.UTC)
     assert text.segments(body) <= text.SUMMARY_SEGMENTS
     assert body.isprintable()
+
+
+# Twilio's answers, over real HTTP, to Twilio's own client
+
+ASKED = "SM" + "0" * 32
+TOLD: Any = st.fixed_dictionaries(
+    {},
+    optional={
+        "sid": st.just(ASKED) | LIKELY,
+        "status": st.sampled_from(["queued", "delivered", "undelivered", 401]) | LIKELY,
+        "error_code": st.sampled_from([30007, "30007", "not_routable", 1e400]) | LIKELY,
+        "date_created": st.just("Mon, 23 Nov 2026 14:05:09 +0000") | LIKELY,
+        "to": st.just(PHONE) | LIKELY,
+        "code": st.sampled_from([21610, "21610", "not_routable", 20003]) | LIKELY,
+        "message": st.text() | LIKELY,
+        "type": LIKELY,
+        "title": LIKELY,
+    },
+)
+DEEP = st.integers(1, 100_000).map(lambda depth: b"[" * depth)
+BODIES = (TOLD | LIKELY).map(lambda told: json.dumps(told).encode()) | st.binary() | DEEP
+STATUSES = st.sampled_from([200, 201, 202, 204, 304, 307]) | st.integers(200, 599)
+
+
+@pytest.fixture(scope="module")
+def answering() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+def set_answer(server: Server, status: int, body: bytes) -> TwilioSender:
+    server.closes = True  # a body where HTTP has none would be taken for the next answer
+    server.status, server.body = status, b"" if status in {204, 304} else body
+    return TwilioSender(settings(twilio_api_url=server.url))
+
+
+@given(status=STATUSES, body=BODIES)
+def test_a_text_is_sent_with_a_sid_or_refused_whatever_twilio_answers(
+    answering: Server, status: int, body: bytes
+) -> None:
+    texting = set_answer(answering, status, body)
+    refused = None
+    try:
+        sid = texting.send(PHONE, "a text")
+    except Refused as error:
+        refused = error
+    accepts = 200 <= status < 300
+    if refused:
+        assert PHONE not in f"{refused} {refused.refusal}"
+        assert not accepts or refused.refusal.kind is Kind.IN_DOUBT
+    else:
+        assert accepts
+        assert re.fullmatch("(SM|MM)[0-9a-fA-F]{32}", sid)
+        assert json.loads(body)["sid"] == sid
+
+
+@given(status=STATUSES, body=BODIES)
+def test_a_delivery_is_read_or_refused_whatever_twilio_answers(
+    answering: Server, status: int, body: bytes
+) -> None:
+    try:
+        delivery = set_answer(answering, status, body).delivery(ASKED)
+    except Refused:
+        return
+    assert status < 400
+    assert json.loads(body)["sid"] == ASKED
+    assert meaning(delivery.code)
+    assert delivery.status
 
 
 # The stand-in, over real HTTP
