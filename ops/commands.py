@@ -155,7 +155,12 @@ def _show_left(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
     if not left.all:
         terminal.say("Nothing is held now.")
         return
-    reasons = list(dict.fromkeys(line.why for line in found if line.refuses))
+    refusals = [line for line in found if line.refuses]
+    # The last line of a flush repeats a refusal, without its phone.
+    of_phones = [line for line in refusals if not line.ends_flush] or refusals
+    reasons = list(dict.fromkeys(line.why for line in of_phones))
+    if unknown := sum(int(line.number("for_other_settings")) for line in found):
+        reasons.append(f"{counted(unknown, 'text')} for phones that its settings do not name")
     if any(line.outcome == "quiet hours" for line in found):
         reasons = ["quiet hours"]
     if left.hidden and not reasons:

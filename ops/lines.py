@@ -60,6 +60,8 @@ class Line:
     @property
     def refuses(self) -> bool:
         """Whether it says why a flush left texts where they were."""
+        if self.ends_flush:
+            return "code" in self.fields
         return self.function == "flush" and self.outcome in FLUSH_REFUSALS
 
     @property

@@ -245,8 +245,10 @@ class Callers:
 
     def __init__(self) -> None:
         self.account = ACCOUNT
+        self.asked = 0
 
     def get_caller_identity(self) -> Any:
+        self.asked += 1
         return _answer(Account=self.account)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from ops import commands, lines, smoke
 from ops.stack import Stack
-from tests.unit.operated import HOSTILE, NOW, OUTPUTS, Operated, Queue, held_message, refusal
+from tests.unit.operated import HOSTILE, NOW, OUTPUTS, Operated, Pages, Queue, held_message, refusal
 
 EARLIER = NOW - datetime.timedelta(hours=1)
 TWINS = ("+15005550100", "+15005990100")
@@ -163,6 +163,17 @@ def test_each_printed_command_names_its_stack(run: Run) -> None:
         assert any(one.startswith(f"make {command} ") for one in named), (command, named)
 
 
+@pytest.mark.parametrize("command", commands.COMMANDS)
+def test_whose_the_credentials_are_is_asked_after_a_refusal_only(run: Run, command: str) -> None:
+    operated = Operated()
+    operated.s3.on_put = operated.sends
+    run(operated, command)
+    without = operated.sts.asked
+    refuses(operated, "AccessDenied")
+    run(operated, command)
+    assert (without, operated.sts.asked) == (0, 1)
+
+
 # Redrive
 
 
@@ -258,7 +269,9 @@ def test_a_redrive_says_what_is_on_both_queues(run: Run) -> None:
     assert "Moved, but still on failed too: 1." in run(operated, "redrive")
 
 
-def test_a_redrive_that_is_refused_gives_back_what_it_has(run: Run) -> None:
+def test_a_redrive_that_is_refused_gives_back_what_it_has(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     operated = Operated()
     operated.failed.put("newer", sent=NOW + datetime.timedelta(minutes=1))
     operated.failed.put("older", sent=EARLIER)
@@ -266,7 +279,7 @@ def test_a_redrive_that_is_refused_gives_back_what_it_has(run: Run) -> None:
     def refuse(**_: object) -> Any:
         raise refusal("RequestThrottled", "SendMessageBatch")
 
-    operated.sqs.send_message_batch = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr(operated.sqs, "send_message_batch", refuse)
     assert "RequestThrottled" in run(operated, "redrive")
     assert {one["Body"] for one in operated.failed.visible} == {"newer", "older"}
 
@@ -311,6 +324,20 @@ def test_status_says_who_has_not_confirmed_to_hear_of_alarms(run: Run) -> None:
     shown = run(operated, "status")
     assert "Alarms go to on-call@example.com\n" in shown
     assert "confirmed" not in shown
+
+
+def test_status_goes_on_where_subscriptions_may_not_be_listed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operated = Operated()
+
+    def refuse(**_: object) -> Any:
+        raise refusal("AuthorizationError", "ListSubscriptionsByTopic")
+
+    monkeypatch.setattr(operated.sns, "get_paginator", lambda _: Pages(refuse))
+    shown = run(operated, "status")
+    assert "AWS does not say (AuthorizationError); needed: sns:ListSubscriptionsByTopic" in shown
+    assert "On failed: nothing." in shown
 
 
 def test_status_says_how_to_be_told_of_alarms(run: Run) -> None:
@@ -358,12 +385,27 @@ def test_a_flush_says_what_is_held_still_and_why(run: Run) -> None:
     def flushes() -> None:
         why: dict[str, Any] = {"reason": "busy", "code": "503", "meaning": "Twilio is unavailable"}
         operated.logs.add("flush", outcome="not sent", phone="…0100", **why)
-        operated.logs.add("flush", outcome="flushed", messages=2)
+        operated.logs.add("flush", outcome="flushed", messages=2, given_back=2, **why)
 
     operated.functions.on_invoke = flushes
     shown = run(operated, "flush")
     assert "Nothing was texted.\n" in shown
     assert shown.endswith("Still held: 2. Why: busy (503: Twilio is unavailable) for …0100\n")
+
+
+def test_status_and_flush_show_the_reason_in_the_last_line_of_a_flush(run: Run) -> None:
+    operated = Operated()
+    operated.held.put(held_message())
+    fields: dict[str, Any] = {"reason": "busy", "code": "0", "meaning": "no connection to Twilio"}
+    fields |= {"outcome": "flushed", "messages": 1, "for_other_settings": 2}
+    operated.functions.on_invoke = lambda: operated.logs.add("flush", **fields)
+    assert run(operated, "flush").endswith(
+        "Still held: 1. Why: busy (0: no connection to Twilio); "
+        "2 texts for phones that its settings do not name\n"
+    )
+    assert "said, 0 s ago: busy (0: no connection to Twilio)\n" in re.sub(
+        r"\d+ s ago", "0 s ago", run(operated, "status")
+    )
 
 
 def test_a_flush_says_that_another_one_has_the_texts_in_hand(run: Run) -> None:

@@ -88,13 +88,15 @@ def test_a_refusal_in_the_right_account_names_the_account_and_the_region() -> No
     assert gone.endswith("pulumi preview --refresh --stack prod")
 
 
-def test_whose_the_credentials_are_is_asked_after_a_refusal_only() -> None:
+def test_an_aws_that_does_not_say_whose_the_credentials_are_hides_no_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     operated = Operated()
 
     def refuse() -> Any:
         raise refusal("AccessDenied", "GetCallerIdentity")
 
-    operated.sts.get_caller_identity = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr(operated.sts, "get_caller_identity", refuse)
     assert explained(refusal("ThrottlingException", "FilterLogEvents"), operated.stack) == (
         "AWS says no to FilterLogEvents: ThrottlingException: said AWS"
     )
