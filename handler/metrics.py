@@ -64,7 +64,7 @@ FAILED = Metric("TextsFailed", by="code")
 """Texts that no retry will mend, and events that nobody can read."""
 
 SETTINGS_REFUSED = Metric("SettingsRefused")
-"""Refusals by Twilio of our credentials, number or permissions."""
+"""Refusals by Twilio that last until somebody fixes a setting, here or at Twilio."""
 
 FAILED_OPEN = Metric("ClaimsFailedOpen")
 """Texts that the table could not be asked about, or told of: they may go out twice."""

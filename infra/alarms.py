@@ -114,8 +114,8 @@ def alarms(
             name="settings-refused",
             metric=metrics.SETTINGS_REFUSED.name,
             dimensions=dimensions,
-            means="Twilio refuses our credentials, number or permissions.",
-            to_do="Nothing is lost, all is held. make status shows the code; mend the setting.",
+            means="Twilio refuses our credentials, our sender or a country, or for a new reason.",
+            to_do="Nothing is lost, it is held. make status shows the code; fix the setting.",
             section="twilio-refuses-us",
         ),
         Alarm(

@@ -2,7 +2,9 @@
 
 import pytest
 
+from handler.audit import MEANINGS
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Breaker, Kind, Refusal, refusal
+from local import ROOT
 
 BUSY, IN_DOUBT, ACCOUNT, SENDER, DESTINATION, UNKNOWN, PHONE, TEXT, IN_VAIN = Kind
 
@@ -95,6 +97,24 @@ def test_an_operator_hears_of_what_only_an_operator_can_fix() -> None:
     assert {kind for kind in Kind if kind.needs_operator} == {
         *(ACCOUNT, SENDER, DESTINATION, UNKNOWN),
     }
+
+
+def test_the_guide_says_what_to_do_about_each_code() -> None:
+    guide = (ROOT / "docs/operations.md").read_text()
+    sections = {part.partition("\n")[0]: part for part in guide.split("\n## ")}
+    where = {
+        **dict.fromkeys((BUSY, IN_DOUBT), "Twilio is down"),
+        **dict.fromkeys((ACCOUNT, SENDER, DESTINATION), "Twilio refuses us"),
+        **dict.fromkeys((PHONE, TEXT), "Something is in failed"),
+    }
+    for kind, section in where.items():
+        for code in CODES[kind]:
+            if code not in range(572002, 572006):  # from … to …
+                assert str(code) in sections[section], (kind, code)
+    for code in MEANINGS:
+        assert str(code) in sections["Texts are accepted but do not arrive"], code
+    for kind in Kind:
+        assert f"`{kind}`" in guide
 
 
 def test_a_refusal_names_the_code_to_look_up() -> None:
