@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PULUMI_VERSION = $(shell sed -nE 's|.*pulumi/pkg/v3 (v[0-9.]+).*|\1|p' tools/pulumi/go.mod)
 
-.PHONY: help demo upload emulator storm status smoke redrive flush tail bench screenshots pulumi test test-engine check workflows fuzz audit sbom format package lock clean
+.PHONY: help demo upload emulator storm status smoke redrive flush tail bench screenshots pulumi test test-engine judges check workflows fuzz audit sbom format package lock clean
 
 help: ## List these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -65,7 +65,10 @@ pulumi: ## Find Pulumi's CLI, or build one for test-engine and --engine only: it
 test: .venv/tests ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: .venv/tests ## Format, lint, types, tests, coverage: all that CI runs
+judges: .venv/judges ## Ask what others wrote: AWS's runtime, cfn-lint, botocore, Twilio's OpenAPI
+	@$(BIN)/python -m pytest tests/judges $(ARGS)
+
+check: .venv/tests .venv/judges ## Format, lint, types, tests, coverage: all that CI runs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -73,6 +76,7 @@ check: .venv/tests ## Format, lint, types, tests, coverage: all that CI runs
 	@$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage report
 	@$(MAKE) --no-print-directory test-engine
+	@$(MAKE) --no-print-directory judges
 
 workflows: .venv/tests ## Read the workflows of GitHub Actions with zizmor and actionlint
 	@$(BIN)/zizmor --offline --quiet .github
@@ -87,7 +91,7 @@ fuzz: .venv/tests ## Feed the readers whatever may come, for some minutes
 	@$(BIN)/python -m pytest tests/unit/test_whatever_comes.py --hypothesis-profile=fuzz $(ARGS)
 
 audit: .venv/tests ## Look for known vulnerabilities in all that is locked
-	@for lock in requirements.txt */requirements.txt; do \
+	@for lock in requirements.txt */requirements.txt tests/judges/requirements.txt; do \
 		echo "$$lock"; $(BIN)/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; done
 
 sbom: .venv/tests ## Write what ships to Lambda into .build/sbom.json (CycloneDX)
@@ -110,6 +114,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
         --no-annotate --no-header --no-emit-index-url
 lock: .venv/tests ## Resolve pyproject.toml's dependencies into the lock files, with hashes
 	@$(LOCK) --group tests $(ARGS) -o tests/requirements.txt
+	@$(LOCK) --group judges -c tests/requirements.txt -o tests/judges/requirements.txt
 	@$(LOCK) --group bench -c tests/requirements.txt -o bench/requirements.txt
 	@$(LOCK) --group ops -c tests/requirements.txt -o ops/requirements.txt
 	@$(LOCK) --group local -c tests/requirements.txt -o local/requirements.txt
@@ -129,13 +134,18 @@ clean: ## Remove what the commands above made, but for .bin/, which took minutes
 		echo "$(PYTHON) cannot make a virtual environment with pip." \
 		     "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
-.venv/%: %/requirements.txt .venv/pyvenv.cfg
-	@echo "Installing $< into .venv (once, up to a minute) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+INSTALL = @echo "Installing $< into .venv (once, up to a minute) ..."; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes --only-binary :all: $(addprefix -r ,$(filter %requirements.txt,$^)) || { \
 		echo "Could not install $<: is PyPI to be reached from here, and is pip's message above" \
-		     "about a hash? Then run the command again, or make clean first." >&2; exit 1; }
-	@touch $@
+		     "about a hash? Then run the command again, or make clean first." >&2; exit 1; }; \
+	touch $@
+
+.venv/%: %/requirements.txt .venv/pyvenv.cfg
+	$(INSTALL)
+
+.venv/judges: tests/judges/requirements.txt .venv/tests
+	$(INSTALL)
 
 # `pulumi up` installs nothing where there is a .venv: each must hold what the program needs, and
 # of all the locks only this one lacks it.

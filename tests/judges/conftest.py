@@ -1,0 +1,5 @@
+"""What the judges share: the program, deployed to the emulator, with a stand-in for Twilio."""
+
+from tests.local.conftest import emulator, shared_twilio
+
+__all__ = ["emulator", "shared_twilio"]

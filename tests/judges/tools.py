@@ -1,0 +1,111 @@
+"""The judges: what others wrote, fetched from the registries of its languages, pinned.
+
+`tools/judges` pins them. What is fetched stays in `.build/judges`, or in Go's own cache.
+"""
+
+import base64
+import functools
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from local import ROOT
+
+PINS = ROOT / "tools" / "judges"
+KEPT = ROOT / ".build" / "judges"
+
+_RUNTIME_EMULATOR = "github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie"
+_SAMPLE_EVENTS = "github.com/aws/aws-lambda-go"
+_TWILIO_OPENAPI = "package/src/services/twilio-api/twilio_api_v2010.json"
+
+
+def absent(reason: str) -> NoReturn:
+    """Skip the test, and say why. With `CI=true` it fails instead: there nothing is skipped."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason} With CI set, no judge is skipped.")
+    pytest.skip(reason)
+
+
+@functools.cache
+def runtime_emulator() -> Path:
+    """Build AWS's runtime interface emulator, unless it is built already."""
+    _need("go", "AWS's runtime interface emulator is built by it")
+    KEPT.mkdir(parents=True, exist_ok=True)
+    built = KEPT / "aws-lambda-rie"
+    _run("go", "build", "-o", str(built), _RUNTIME_EMULATOR)
+    return built
+
+
+def runtime_client(into: Path) -> Path:
+    """Give a folder that holds nothing but AWS's runtime client, as Lambda's own folder does."""
+    if importlib.util.find_spec("awslambdaric") is None:
+        absent("AWS's runtime client, awslambdaric, is not installed: it runs on Linux only.")
+    for module in ("awslambdaric", "simplejson", "snapshot_restore_py", "runtime_client"):
+        spec = importlib.util.find_spec(module)
+        assert spec is not None, module
+        assert spec.origin is not None, module
+        found = Path(spec.origin)
+        found = found.parent if spec.submodule_search_locations else found
+        (into / found.name).symlink_to(found)
+    return into
+
+
+@functools.cache
+def sample_events() -> Path:
+    """Give the folder of AWS's sample events."""
+    _need("go", "AWS's sample events come in one of its modules")
+    downloaded = json.loads(_run("go", "mod", "download", "-json", _SAMPLE_EVENTS))
+    return Path(downloaded["Dir"]) / "events" / "testdata"
+
+
+def twilio_openapi() -> dict[str, Any]:
+    """Give Twilio's own description of its API."""
+    pinned = json.loads((PINS / "package.json").read_text())
+    ((name, version),) = pinned["dependencies"].items()
+    kept = KEPT / f"twilio-openapi-{version}.json"
+    if not kept.is_file():
+        _need("npm", "Twilio's OpenAPI comes in one of its packages")
+        KEPT.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=KEPT) as scratch:
+            wanted = f"{name}@{version}"
+            _run("npm", "pack", "--ignore-scripts", "--pack-destination", scratch, wanted)
+            (packed,) = Path(scratch).glob("*.tgz")
+            verify(packed.read_bytes(), pinned["integrity"])
+            with tarfile.open(packed) as archive:
+                member = archive.extractfile(_TWILIO_OPENAPI)
+                assert member is not None
+                unpacked = Path(scratch, "openapi.json")
+                unpacked.write_bytes(member.read())
+            unpacked.rename(kept)
+    described: dict[str, Any] = json.loads(kept.read_text())
+    return described
+
+
+def verify(content: bytes, integrity: str) -> None:
+    """Compare a download with the hash that npm's registry told of it when it was pinned."""
+    algorithm, _, pinned = integrity.partition("-")
+    found = base64.b64encode(hashlib.new(algorithm, content).digest()).decode()
+    assert found == pinned, (
+        f"The package is not the one that tools/judges/package.json pins: its hash is "
+        f"{algorithm}-{found}. Write that there only if you changed the version."
+    )
+
+
+def _need(command: str, reason: str) -> None:
+    if shutil.which(command) is None:
+        absent(f"There is no {command} here: {reason}.")
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(command, cwd=PINS, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stderr}"
+    return done.stdout
