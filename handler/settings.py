@@ -35,7 +35,7 @@ class Settings(NamedTuple):
         failed_queue: The URL of the queue of what no retry will mend.
         stack: The project and the stack, such as `s3-logs/dev`: whose metrics they are.
         twilio_api_key_sid: SK…, or "" to authenticate with the account's auth token.
-        from_number: The sender in E.164, or "" with a Messaging Service.
+        from_number: The sender, a number, a short code or a name; "" with a Messaging Service.
         messaging_service_sid: MG…, or "" with a number.
         quiet_hours: When texts are held, as `22:00-07:00`; "" for never.
     """

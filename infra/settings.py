@@ -431,7 +431,9 @@ def cost_of(message: str, zone: datetime.tzinfo) -> str:
             f"{what}. Characters outside of GSM-7 leave {text.UCS2_SEGMENT} to a segment, in place "
             f"of {text.GSM_SEGMENT}: {names}"
         )
-    return f"{what}. A segment has {text.GSM_SEGMENT} characters"
+    twice = [character for character in dict.fromkeys(body) if character in text.GSM_EXTENSION]
+    counts = f", and each of {' '.join(twice)} counts as two" if twice else ""
+    return f"{what}. A segment has {text.GSM_SEGMENT} characters{counts}"
 
 
 def _variable(key: str) -> str:

@@ -44,6 +44,8 @@ PAGING = ("PageSize", "Page", "PageToken")
 _LONGEST_BODY = 1600
 _LARGEST_PAGE = 1000
 _PHONE = re.compile(r"\+[1-9]\d{1,14}", re.ASCII)
+_SHORT_CODE = re.compile("[0-9]{3,8}")
+_NAME = re.compile("(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 _SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
 
 _SENDER_REFUSALS = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
@@ -530,12 +532,14 @@ def _refusal(to: str, sender: str, service: str, body: str) -> int | None:  # no
         return 21604
     if not sender and not service:
         return 21603
-    if sender and not _PHONE.fullmatch(sender):
+    if sender and not any(form.fullmatch(sender) for form in (_PHONE, _SHORT_CODE, _NAME)):
         return 21212
     if service and not _SERVICE.fullmatch(service):
         return 21701
     if not _PHONE.fullmatch(to):
         return 21211
+    if _NAME.fullmatch(sender) and to.startswith("+1"):  # the US and Canada allow no names
+        return 21612
     if magic := _SENDER_REFUSALS.get(sender) or _PHONE_REFUSALS.get(to):
         return magic
     if not body:

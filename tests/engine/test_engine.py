@@ -239,6 +239,21 @@ def test_a_wrong_setting_is_refused_at_preview(
     assert left(emulator) == []
 
 
+def test_phones_in_clear_text_are_warned_of_at_preview(emulator: Emulator) -> None:
+    def warnings(whole: Whole) -> list[str]:
+        steps: list[Any] = []
+        whole.stack.preview(on_event=steps.append)
+        told = [step.diagnostic_event for step in steps if step.diagnostic_event]
+        return [one.message for one in told if one.severity == "warning"]
+
+    with deployed(emulator) as whole:
+        assert not [one for one in warnings(whole) if "toNumbers" in one]
+        whole.stack.set_config("toNumbers", automation.ConfigValue(PHONE))
+        (said,) = (one for one in warnings(whole) if "toNumbers" in one)
+        assert "pulumi config set --stack engine --secret toNumbers" in said
+        assert PHONE not in said
+
+
 def test_a_secret_in_plain_text_is_refused(emulator: Emulator) -> None:
     with deployed(emulator) as whole:
         whole.stack.set_config("twilioSecret", automation.ConfigValue("plain"))

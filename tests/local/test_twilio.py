@@ -121,6 +121,14 @@ def test_a_messaging_service_picks_its_number_later(stand_in: StandIn, client: C
     assert stand_in.texts[0].service == SERVICE
 
 
+@pytest.mark.parametrize(("sender", "to"), [("12345", PHONE), ("S3 Logs", "+4915112345678")])
+def test_a_short_code_or_a_name_sends_too(
+    stand_in: StandIn, client: Client, sender: str, to: str
+) -> None:
+    text(client, to=to, from_=sender)
+    assert [(one.sender, one.to) for one in stand_in.texts] == [(sender, to)]
+
+
 def test_a_phone_out_of_reach_is_reported_later(stand_in: StandIn, client: Client) -> None:
     stand_in.undeliverable[PHONE] = 30003
     message = text(client)
@@ -214,7 +222,9 @@ def test_the_magic_phones_are_refused(
         ({"To": PHONE + "\n"}, 21211),
         ({"To": "+1\u0664155552671"}, 21211),
         ({"From": None}, 21603),
-        ({"From": "five"}, 21212),
+        ({"From": "five!"}, 21212),
+        ({"From": "12"}, 21212),
+        ({"From": "S3 Logs"}, 21612),  # to a phone in the US
         ({"From": None, "MessagingServiceSid": "MG1"}, 21701),
         ({"Body": None}, 21602),
         ({"Body": ""}, 21602),

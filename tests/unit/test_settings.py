@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from infra import settings as program_settings
 from infra.settings import KINDS
+from local import ROOT
 from local.program import PROJECT, SECRETS
 from tests.unit.recorded import SETTINGS, record
 
@@ -409,6 +410,22 @@ def test_all_mistakes_are_reported_at_once() -> None:
     ]
 
 
+def test_the_readme_shows_what_the_program_says() -> None:
+    with pytest.raises(pulumi.RunError) as caught:
+        record(
+            {
+                **SETTINGS,
+                "twilioAccountSid": KEY,
+                "toNumbers": "15557654321",
+                "existingBucket": "s3://their-logs",
+                "maxTextPerHour": "10",
+            },
+            stack_name="dev",
+        )
+    readme = (ROOT / "README.md").read_text()
+    assert f"$ pulumi preview\n{caught.value}\n```\n" in readme
+
+
 def test_no_message_shows_a_whole_number_or_a_secret() -> None:
     said = " ".join(
         mistakes(
@@ -536,6 +553,7 @@ def test_phones_in_clear_text_are_warned_of_with_the_command_that_encrypts_them(
     [
         ("☃ Snow on $key, $size, $time in $bucket", "☃ is U+2603 SNOWMAN"),
         ("$key, $time " + "漢" * 60, "漢 is U+6F22 CJK UNIFIED IDEOGRAPH-6F22"),
+        ("[{|}]" * 14 + " $key", "and each of [ { | } ] counts as two"),
         ("Somebody uploaded " + "a very " * 18 + "long log: $key", "has 160 characters"),
         ("Somebody uploaded " + "a very " * 30 + "long log", "takes 2 segments even"),
     ],
