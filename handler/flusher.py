@@ -23,6 +23,9 @@ from handler.settings import Settings
 MESSAGES = 20_000
 """What one run takes from the queue at most: some 40 MB. The next run takes the rest."""
 
+CHARACTERS = 30_000_000
+"""What one run takes from the queue at most, where the messages are long: they stay in memory."""
+
 DRAIN_SHARE = 0.4
 """The share of a run's time that goes into taking from the queue; the rest sends and deletes."""
 
@@ -45,13 +48,14 @@ class _Content(NamedTuple):
 
     Attributes:
         dues: The texts that are to be told of.
-        unreadable: The records that nobody can read.
+        is_readable: Whether all of it can be read. What cannot is read again when it fails: such
+            JSON may take thirty times as much memory as its text.
         kept: How many texts are left to a flush with other settings.
         error: The exception that nobody foresaw, which the message met.
     """
 
     dues: Sequence[Due] = ()
-    unreadable: Sequence[Unreadable] = ()
+    is_readable: bool = True
     kept: int = 0
     error: Exception | None = None
 
@@ -64,7 +68,7 @@ class _Open:
     def __init__(self, message: Message, content: _Content) -> None:
         self.message = message
         self.left = len(content.dues) + content.kept
-        self.content = content if content.unreadable or content.error else None
+        self.content = content if content.error or not content.is_readable else None
         self.deleted = False
 
 
@@ -99,6 +103,7 @@ class _Taken:
         self.kept = 0
         self.refusal: Refusal | None = None
         self._oldest = 0.0
+        self._characters = 0
         self._opened: list[_Open] = []
         self._waiting: dict[str, _Waiting] = {}  # by the identity of the text
         self._done: list[_Open] = []
@@ -116,6 +121,7 @@ class _Taken:
         self.messages += 1
         self.left += 1
         self.kept += content.kept
+        self._characters += len(message.body)
         self._oldest = max(self._oldest, oldest)
         opened = _Open(message, content)
         self._opened.append(opened)
@@ -133,6 +139,11 @@ class _Taken:
     def _note(self, opened: _Open) -> None:
         if not opened.left and not opened.content:
             self._done.append(opened)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for more messages."""
+        return self.messages >= MESSAGES or self._characters >= CHARACTERS
 
     @property
     def to_fail(self) -> list[tuple[_Open, _Content]]:
@@ -284,7 +295,8 @@ class Flusher:
             self._ends.fail_message(message.body, content.error)
             return
         try:
-            self._ends.fail_unreadable(*content.unreadable)
+            items = due.read(message.body, ())
+            self._ends.fail_unreadable(*(item for item in items if isinstance(item, Unreadable)))
         except (AwsError, NotQueued):
             raise
         except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
@@ -375,19 +387,19 @@ class Flusher:
                         taken.add(message, self._read(message))
                     except Exception as error:  # noqa: BLE001  # one message stops no other
                         taken.add(message, _Content(error=error))
-                if taken.messages >= MESSAGES or seconds_left() <= until:
+                if taken.is_full or seconds_left() <= until:
                     return taken
             taken.all = True
         return taken
 
     def _read(self, message: Message) -> _Content:
         dues: list[Due] = []
-        unreadable: list[Unreadable] = []
+        is_readable = True
         kept = 0
         is_old = self._clock() - message.sent_at > OTHER_SETTINGS_SECONDS
         for item in due.read(message.body, self._settings.to_numbers):
             if isinstance(item, Unreadable):
-                unreadable.append(item)
+                is_readable = False
             elif item.file.is_folder:
                 log.decision("ignored", file=item.file, phone=item.phone, reason=IS_FOLDER)
             elif item.phone in self._settings.to_numbers:
@@ -396,7 +408,7 @@ class Flusher:
                 log.decision("dropped", file=item.file, phone=item.phone, reason="left toNumbers")
             else:
                 kept += 1
-        return _Content(dues, unreadable, kept)
+        return _Content(dues, is_readable, kept)
 
     def _unsent(self, taken: "_Taken") -> dict[str, list[Due]]:
         """Give what is due to each phone, without what a message that came twice was sent for."""

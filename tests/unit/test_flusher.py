@@ -288,6 +288,20 @@ def test_no_message_whatever_it_says_stops_a_flush(body: str) -> None:
     assert world.on(world.held) == []
 
 
+def test_messages_of_any_size_and_shape_fit_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON takes far more memory than its text: what nobody can read is kept as it came."""
+    monkeypatch.setattr(flusher, "CHARACTERS", 600_000)  # a fiftieth
+    heap = Heap(to_numbers=(PHONE,))
+    body = "[" + "[]," * 10_000 + "0]"  # 30 kB, and twenty times that when it is read
+    heap.held.extend(Stored(body, heap.now) for _ in range(50))
+    tracemalloc.start()
+    heap.flush()
+    peak = tracemalloc.get_traced_memory()[1] - sum(len(one.body) for one in heap.failed)
+    tracemalloc.stop()
+    assert len(heap.failed) == 20
+    assert peak < 90_000_000 / 50
+
+
 def test_an_exception_that_nobody_foresaw_fails_its_message_with_its_kind(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
