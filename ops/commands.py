@@ -7,6 +7,7 @@ Each command takes the stack's outputs from Pulumi's CLI and your own credential
 import argparse
 import collections
 import datetime
+import io
 import json
 import sys
 import time
@@ -34,6 +35,10 @@ _STYLES = {"WARN": "yellow", "ERROR": "red"}
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a key's script shows escapes, rather than nothing more.
+            stream.reconfigure(errors="backslashreplace")
     options = _options()
     stack = None
     try:

@@ -39,7 +39,7 @@ class Line:
     @property
     def outcome(self) -> str:
         """What was decided; "" if it is no decision."""
-        return str(self.fields.get("outcome", ""))
+        return self.said("outcome")
 
     @property
     def level(self) -> str:
@@ -67,13 +67,15 @@ class Line:
     @property
     def why(self) -> str:
         """The reason, with the code and what it means, and which phone it is about."""
-        reason, code, meaning, phone = (
-            str(self.fields.get(key) or "") for key in ("reason", "code", "meaning", "phone")
-        )
+        reason, code, meaning, phone = map(self.said, ("reason", "code", "meaning", "phone"))
         details = ": ".join(one for one in (code, meaning) if one)
         said = reason or self.outcome
         said += f" ({details})" if details else ""
         return f"{said} for {phone}" if phone else said
+
+    def said(self, key: str) -> str:
+        """What it says; "" if it does not."""
+        return str(self.fields.get(key) or "")
 
     def number(self, key: str) -> float:
         """What it counted or measured; 0 if it did not."""
@@ -150,6 +152,6 @@ def follow(
 def _decoded(message: str) -> dict[str, Any]:
     try:
         fields = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         fields = None
     return fields if isinstance(fields, dict) else {"text": message.rstrip()}

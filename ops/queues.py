@@ -286,11 +286,12 @@ def described(body: str) -> tuple[str, str]:
     """Say why a message is on a queue, and what it is about; see `handler.due.read`."""
     try:
         message = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "not JSON", ""
     match message:
         case {"file": {"key": key}, "phone": str(phone), "reason": reason}:
-            code = f" ({message['code']}: {message['meaning']})" if "code" in message else ""
+            details = (message[one] for one in ("code", "meaning") if one in message)
+            code = f" ({': '.join(map(str, details))})" if "code" in message else ""
             return f"{reason}{code}", f"{key} for {log.masked(phone)}"
         case {"unreadable": _, "reason": reason}:
             return f"unreadable: {reason}", ""

@@ -133,23 +133,22 @@ def _is_on(alarm: Mapping[str, Any]) -> bool:
 
 
 def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
-    known = {line.fields["sid"]: line for line in found if line.outcome in _DELIVERIES}
+    known = {line.said("sid"): line for line in found if line.outcome in _DELIVERIES}
     sent = [line for line in found if line.outcome == "sent"]
     if not sent:
         terminal.say("No text within a day.")
         return
     rows: list[list[Cell]] = []
     for line in reversed(sent[-TEXTS:]):
-        fields = line.fields
         seconds = line.number("SecondsToText") or line.number("SecondsHeld")
         rows.append(
             [
                 ago(line.time),
-                str(fields["phone"]),
-                str(fields.get("key") or counted(line.number("files"), "file")),
-                str(fields["Segments"]),
+                line.said("phone"),
+                line.said("key") or counted(line.number("files"), "file"),
+                line.said("Segments"),
                 f"{seconds:g} s",
-                _delivery(stack, fields["sid"], known.get(fields["sid"])),
+                _delivery(stack, line.said("sid"), known.get(line.said("sid"))),
             ]
         )
     terminal.table(
@@ -162,8 +161,8 @@ def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
 def _delivery(stack: Stack, sid: str, known: Line | None) -> Cell:
     """Say what became of a text: as the log has it, or else as Twilio says now."""
     if known:
-        code = known.fields.get("code", "")
-        why = f" {code}: {known.fields['meaning']}" if code else ""
+        code = known.said("code")
+        why = f" {code}: {known.said('meaning')}" if code else ""
         return f"{known.outcome}{why}", _COLOURS.get(known.outcome, "yellow")
     try:
         delivery = stack.twilio.delivery(sid)

@@ -2,6 +2,8 @@
 
 import datetime
 import functools
+import io
+import json
 import re
 import sys
 import unicodedata
@@ -9,8 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from ops import commands, lines, smoke
+from ops import commands, lines, queues, smoke
 from ops.stack import Stack
 from tests.unit.operated import HOSTILE, NOW, OUTPUTS, Operated, Pages, Queue, held_message, refusal
 
@@ -107,6 +111,55 @@ def test_lines_of_a_log_are_shown_as_they_are(run: Run) -> None:
     operated = Operated()
     operated.sends("app/[bold]web[/bold] :smile:.log")
     assert "app/[bold]web[/bold] :smile:.log" in run(operated, "tail")
+
+
+def test_a_terminal_that_lacks_a_script_shows_escapes(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operated = Operated()
+    operated.sends("日本/web.log")
+    written = io.BytesIO()
+    terminal = io.TextIOWrapper(written, encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    run(operated, "tail")
+    terminal.flush()
+    assert rb"\u65e5\u672c/web.log" in written.getvalue()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+MESSAGES = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(
+        ("file", "phone", "reason", "code", "meaning", "unreadable", "requestContext"), JSON
+    )
+    | {"requestPayload": JSON | st.builds(lambda some: {"Records": [some]}, JSON)}
+    | {"file": st.fixed_dictionaries({"key": JSON}) | JSON, "phone": st.text() | JSON},
+)
+
+
+@given(MESSAGES.map(json.dumps) | JSON.map(json.dumps) | st.text())
+@example("[" * 100_000)
+@example('{"file": {"key": "a.log"}, "phone": "+15005550100", "reason": "busy", "code": "1"}')
+def test_no_message_on_a_queue_keeps_status_from_showing_the_others(body: str) -> None:
+    why, about = queues.described(body)
+    assert isinstance(why, str)
+    assert isinstance(about, str)
+
+
+@pytest.mark.parametrize("message", ["[" * 100_000, '{"outcome": []}', '{"outcome": "sent"}', "1"])
+def test_no_line_of_a_log_keeps_the_commands_from_showing_the_others(
+    run: Run, message: str
+) -> None:
+    for command in ("status", "tail", "flush"):
+        operated = Operated()
+        operated.logs.lines.append(("notify", NOW, message))
+        operated.logs.lines.append(("flush", NOW, message))
+        operated.sends("app/web.log")
+        assert "app/web.log" in run(operated, command) or command == "flush"
 
 
 # What the commands print can be pasted
