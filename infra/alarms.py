@@ -88,6 +88,9 @@ def alarms(
         max_segments_per_day: How many segments a day are expected at most.
     """
     dimensions: Mapping[str, pulumi.Input[str]] = {metrics.STACK: stack}
+    # What a flush measures comes as seldom as flushes do. One bad period of two keeps an alarm on
+    # from flush to flush, even if one of them is late: trouble that lasts is one e-mail.
+    flush_period = max(5, flush_minutes)
     return (
         Alarm(
             name="failed",
@@ -106,6 +109,8 @@ def alarms(
             dimensions=dimensions,
             statistic="Maximum",
             above=OLDEST_SECONDS,
+            minutes=flush_period,
+            of_periods=2,
             means="Texts wait for over an hour: Twilio takes none, or a flush cannot take so many.",
             to_do="Nothing is lost. make status shows which.",
             section="texts-come-late",
@@ -114,6 +119,8 @@ def alarms(
             name="settings-refused",
             metric=metrics.SETTINGS_REFUSED.name,
             dimensions=dimensions,
+            minutes=flush_period,
+            of_periods=2,
             means="Twilio refuses our credentials, our sender or a country, or for a new reason.",
             to_do="Nothing is lost, it is held. make status shows the code; fix the setting.",
             section="twilio-refuses-us",
@@ -163,6 +170,8 @@ def alarms(
             namespace="AWS/Lambda",
             metric="Errors",
             dimensions={"FunctionName": flush},
+            minutes=flush_period,
+            of_periods=2,
             means="A flush has failed: what is held is held still.",
             to_do="make tail shows why; make flush tries again at once.",
             section="a-function-fails",
@@ -171,7 +180,7 @@ def alarms(
             name="flush-silent",
             metric=metrics.FLUSHES.name,
             dimensions=dimensions,
-            minutes=max(5, flush_minutes),
+            minutes=flush_period,
             silence=SILENT_FLUSHES,
             means="Nothing was heard from flush: what is held stays held.",
             to_do="make flush runs it at once and says what is wrong.",

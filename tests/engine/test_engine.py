@@ -173,7 +173,10 @@ class TestTheLifeOfAStack:
                 {"flushMinutes": "7"},
                 {
                     "aws:scheduler/schedule:Schedule flush",
+                    f"{ALARM} s3-logs-engine-flush-errors",
                     f"{ALARM} s3-logs-engine-flush-silent",
+                    f"{ALARM} s3-logs-engine-held-too-old",
+                    f"{ALARM} s3-logs-engine-settings-refused",
                 },
             ),
             (

@@ -1,5 +1,6 @@
 """CloudWatch's alarms, as far as the tests need them: how a series of samples becomes states."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,11 +23,15 @@ def states(
     """
     length = int(alarm["period"]) // 60
     combined: Callable[[list[float]], float] = sum if alarm["statistic"] == "Sum" else max
-    periods: list[float | None] = []
     count = int(alarm["evaluationPeriods"])
-    for start in range(offset - count * length, minutes, length):
-        found = [value for at, value in samples if start <= at < start + length]
-        periods.append(combined(found) if found else None)
+    begin = offset - count * length
+    found: dict[int, list[float]] = {}
+    for at, value in samples:
+        found.setdefault(int((at - begin) // length), []).append(value)
+    periods = [
+        combined(found[number]) if number in found else None
+        for number in range(math.ceil((minutes - begin) / length))
+    ]
     ends = range(count, len(periods) + 1)
     return [_state(alarm, periods[end - count : end]) for end in ends]
 

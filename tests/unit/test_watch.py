@@ -248,6 +248,17 @@ def test_silence_is_told_once_and_a_flush_that_is_late_is_no_silence(minutes: in
         assert cloudwatch.mails(alarm.inputs, flushes, minutes=silent, offset=offset) == 1
 
 
+@pytest.mark.parametrize("minutes", [1, 5, 7, 60])
+@pytest.mark.parametrize("name", ["held-too-old", "settings-refused", "flush-errors"])
+def test_trouble_that_each_flush_meets_is_told_once(minutes: int, name: str) -> None:
+    alarm = named(record({**SETTINGS, "flushMinutes": str(minutes)}))[name]
+    bad = alarm.inputs["threshold"] + 1
+    late = [number * minutes + (number % 2) * minutes * 0.9 for number in range(20)]
+    flushes = [(at, bad) for at in late]
+    for offset in offsets(alarm):
+        assert cloudwatch.mails(alarm.inputs, flushes, minutes=int(late[-1]), offset=offset) == 1
+
+
 def test_a_days_segments_are_told_on_the_day_that_has_too_many(program: Recorded) -> None:
     alarm, day = named(program)["segments"], 24 * 60
     flood: list[cloudwatch.Sample] = [(day + minute, 1) for minute in range(1001)]
