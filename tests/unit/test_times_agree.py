@@ -19,7 +19,7 @@ from tests.unit.fake_world import World
 from tests.unit.fakes import PHONE, record
 from tests.unit.recorded import Recorded
 from tests.unit.recorded import record as run
-from tests.unit.test_flusher import PEAK_MB, RESTING_MB
+from tests.unit.test_flusher import PEAK_MB, RESTING_MB, held_by_hand
 
 MINUTE, DAY = 60, 24 * 60 * 60
 
@@ -127,6 +127,16 @@ def test_a_flush_has_time_to_take_and_to_tell_and_delete_as_many_messages(
     assert batches * A_CALL + 2 * SECONDS_TO_SEND <= rest
 
 
+def test_a_flush_takes_messages_for_its_share_of_the_time(program: Recorded) -> None:
+    """Here a receive takes a second, and there are more messages than it can take."""
+    world = World(to_numbers=(PHONE,))
+    whole = timeout(program, "flush")
+    for number in range(whole * BATCH):
+        held_by_hand(world, f"{number}.log")
+    world.flusher.flush(lambda: whole - len(world.waited))
+    assert len(world.waited) == whole * DRAIN_SHARE
+
+
 def test_as_many_messages_fit_the_memory(program: Recorded) -> None:
     """Python keeps what was freed in pieces, hence twice; see the test that measures the peak."""
     for function in ("notify", "flush"):
@@ -183,6 +193,7 @@ def test_the_index_gives_what_is_read_from_it(program: Recorded) -> None:
     world = World(to_numbers=(PHONE,))
     world.notify(record("a.log"))
     world.now += ASK_AFTER_SECONDS
-    world.projected = {"id", *keys.values(), *index["nonKeyAttributes"]}
+    others = index["nonKeyAttributes"] if index["projectionType"] == "INCLUDE" else []
+    world.projected = {"id", *keys.values(), *others}
     world.flush()
     assert world.asked == [f"SM{1:032x}"]
