@@ -25,7 +25,7 @@ KEPT = ROOT / ".build" / "judges"
 
 _RUNTIME_EMULATOR = "github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie"
 _SAMPLE_EVENTS = "github.com/aws/aws-lambda-go"
-_TWILIO_OPENAPI = "package/src/services/twilio-api/twilio_api_v2010.json"
+_TWILIO_OPENAPI = "package/src/services/twilio-api"
 
 
 def absent(reason: str) -> NoReturn:
@@ -67,11 +67,12 @@ def sample_events() -> Path:
     return Path(downloaded["Dir"]) / "events" / "testdata"
 
 
-def twilio_openapi() -> dict[str, Any]:
-    """Give Twilio's own description of its API."""
+@functools.cache
+def _twilio_package() -> Path:
+    """Fetch Twilio's package, without the packages that it depends on."""
     pinned = json.loads((PINS / "package.json").read_text())
     ((name, version),) = pinned["dependencies"].items()
-    kept = KEPT / f"twilio-openapi-{version}.json"
+    kept = KEPT / f"twilio-{version}.tgz"
     if not kept.is_file():
         _need("npm", "Twilio's OpenAPI comes in one of its packages")
         KEPT.mkdir(parents=True, exist_ok=True)
@@ -79,15 +80,18 @@ def twilio_openapi() -> dict[str, Any]:
             wanted = f"{name}@{version}"
             _run("npm", "pack", "--ignore-scripts", "--pack-destination", scratch, wanted)
             (packed,) = Path(scratch).glob("*.tgz")
-            verify(packed.read_bytes(), pinned["integrity"])
-            with tarfile.open(packed) as archive:
-                member = archive.extractfile(_TWILIO_OPENAPI)
-                assert member is not None
-                unpacked = Path(scratch, "openapi.json")
-                unpacked.write_bytes(member.read())
-            unpacked.rename(kept)
-    described: dict[str, Any] = json.loads(kept.read_text())
-    return described
+            packed.rename(kept)
+    verify(kept.read_bytes(), pinned["integrity"])
+    return kept
+
+
+def twilio_openapi(api: str) -> dict[str, Any]:
+    """Give Twilio's own description of one of its APIs, such as `api_v2010`."""
+    with tarfile.open(_twilio_package()) as archive:
+        member = archive.extractfile(f"{_TWILIO_OPENAPI}/twilio_{api}.json")
+        assert member is not None
+        described: dict[str, Any] = json.load(member)
+        return described
 
 
 def verify(content: bytes, integrity: str) -> None:

@@ -1,17 +1,13 @@
-"""The stand-in answers as Twilio does: to its own client, to its description, and when it fails."""
+"""The stand-in answers as Twilio does: to its own client, and when it fails."""
 
 import datetime
-import json
-import os
 import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import jsonschema
 import pytest
 import requests
 from hypothesis import given
@@ -31,12 +27,6 @@ KEY_SECRET = "4d" * 16
 SERVICE = "MG" + "5e" * 16
 SENDER = "+15005550006"
 PHONE = "+14155552671"
-
-ROOT = Path(__file__).parents[2]
-DESCRIPTION = ROOT / os.environ.get("TWILIO_OPENAPI", "../shared/twilio/messages-openapi.json")
-PATH = "/2010-04-01/Accounts/{AccountSid}/Messages"
-
-Conforms = Callable[[requests.Response, str, str, str], None]
 
 
 @pytest.fixture
@@ -598,75 +588,3 @@ def test_segments_are_counted_as_networks_do(body: str, count: int) -> None:
 @given(st.text(max_size=400), st.text(max_size=20))
 def test_more_words_never_take_fewer_segments(body: str, more: str) -> None:
     assert 1 <= twilio.segments(body) <= twilio.segments(body + more)
-
-
-# Twilio's own description of its API
-
-
-@pytest.fixture(scope="module")
-def description() -> dict[str, Any]:
-    if not DESCRIPTION.exists():
-        pytest.skip(f"Twilio's description is not at {DESCRIPTION}; TWILIO_OPENAPI says where.")
-    described: dict[str, Any] = json.loads(DESCRIPTION.read_text())
-    return described
-
-
-@pytest.fixture
-def conforms(description: dict[str, Any]) -> Conforms:
-    """Compare an answer with the description: all its fields, no other, each as described."""
-    strict = as_json_schema(description)
-
-    def check(answer: requests.Response, method: str, path: str, status: str) -> None:
-        assert str(answer.status_code) == status
-        responses = strict["paths"][path][method]["responses"]
-        schema = responses[status]["content"]["application/json"]["schema"]
-        validator = jsonschema.Draft202012Validator(schema | {"components": strict["components"]})
-        validator.validate(answer.json())
-
-    return check
-
-
-def as_json_schema(described: Any) -> Any:
-    """Translate OpenAPI 3.0 to JSON Schema; objects have all their properties, and no other."""
-    if isinstance(described, list):
-        return [as_json_schema(item) for item in described]
-    if not isinstance(described, dict):
-        return described
-    schema = {key: as_json_schema(value) for key, value in described.items()}
-    if schema.pop("nullable", False) is True:
-        schema["type"] = [schema["type"], "null"]
-    if "object" in schema.get("type", []) and isinstance(schema.get("properties"), dict):
-        schema |= {"required": list(schema["properties"]), "additionalProperties": False}
-    if schema.get("format") == "date-time-rfc-2822":
-        schema["pattern"] = r"^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000$"
-    return schema
-
-
-@pytest.mark.parametrize("sender", [{"From": SENDER}, {"MessagingServiceSid": SERVICE}])
-@pytest.mark.parametrize("reached", [True, False])
-def test_messages_are_as_twilio_describes_them(
-    stand_in: StandIn, conforms: Conforms, sender: dict[str, str], *, reached: bool
-) -> None:
-    if not reached:
-        stand_in.undeliverable[PHONE] = 30003
-    created = raw(stand_in, data={"To": PHONE, "Body": "Hello"} | sender)
-    conforms(created, "post", f"{PATH}.json", "201")
-    fetched = raw(stand_in, "GET", f"/{created.json()['sid']}.json")
-    conforms(fetched, "get", f"{PATH}/{{Sid}}.json", "200")
-
-
-def test_lists_are_as_twilio_describes_them(stand_in: StandIn, conforms: Conforms) -> None:
-    conforms(raw(stand_in, "GET"), "get", f"{PATH}.json", "200")
-    for _ in range(3):
-        raw(stand_in, data=FORM)
-    for page in (0, 1, 2):
-        answer = raw(stand_in, "GET", params={"PageSize": 1, "Page": page})
-        conforms(answer, "get", f"{PATH}.json", "200")
-
-
-def test_the_parameters_are_twilios(description: dict[str, Any]) -> None:
-    path = description["paths"][f"{PATH}.json"]
-    form = path["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]
-    listing = {item["name"] for item in path["get"]["parameters"] if item["in"] == "query"}
-    assert set(twilio.CREATE_PARAMETERS) <= set(form["properties"])
-    assert {*twilio.FILTERS, *twilio.PAGING} == listing
