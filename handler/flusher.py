@@ -93,6 +93,7 @@ class _Taken:
         all: Whether nothing was left to take.
         kept: How many texts are for phones that other settings may know.
         refusal: The last refusal of Twilio's, if there was any.
+        without_end: What kept a message from its end; it did not stop the others.
     """
 
     def __init__(self, at: float) -> None:
@@ -102,6 +103,7 @@ class _Taken:
         self.all = True
         self.kept = 0
         self.refusal: Refusal | None = None
+        self.without_end: list[Exception] = []
         self._oldest = 0.0
         self._characters = 0
         self._opened: list[_Open] = []
@@ -237,15 +239,17 @@ class Flusher:
         if is_quiet(self._quiet, self._clock()):
             log.decision("quiet hours", measured={metrics.FLUSHES: 1})
         else:
-            self._flush(seconds_left, without_end)
+            taken = _Taken(self._clock())
+            self._flush(taken, seconds_left)
+            without_end = taken.without_end
         self._audit.run(seconds_left)
         if without_end:
             raise without_end[0]
 
-    def _flush(self, seconds_left: Callable[[], float], without_end: list[Exception]) -> None:
-        taken = self._drain(seconds_left, without_end)
+    def _flush(self, taken: "_Taken", seconds_left: Callable[[], float]) -> None:
+        self._drain(taken, seconds_left)
         by_phone = self._unsent(taken)
-        with collected(without_end):
+        with collected(taken.without_end):
             taken.delete_done(self._ends.held)
         breaker = Breaker(math.inf)
         phones = list(by_phone)
@@ -257,9 +261,9 @@ class Flusher:
             # SQS will soon delete its oldest texts: it is asked once more, so that they can fail.
             if breaker.refuses_everybody(self._clock()) and not taken.tried_in_vain(dues):
                 continue
-            with survived(phone=phone), collected(without_end):
+            with survived(phone=phone), collected(taken.without_end):
                 self._tell(phone, dues, taken, breaker, seconds_left)
-        self._fail_unreadable(taken, seconds_left, without_end)
+        self._fail_unreadable(taken, seconds_left)
         given_back = self._give_back(taken, seconds_left)
         details: dict[str, Any] = {"messages": taken.messages, "given_back": given_back}
         if taken.kept:
@@ -276,18 +280,16 @@ class Flusher:
             **details,
         )
 
-    def _fail_unreadable(
-        self, taken: "_Taken", seconds_left: Callable[[], float], without_end: list[Exception]
-    ) -> None:
+    def _fail_unreadable(self, taken: "_Taken", seconds_left: Callable[[], float]) -> None:
         """Move to `failed` what nobody can read. What `failed` does not take stays held."""
         for some in batches(taken.to_fail, BATCH):
             if seconds_left() < SECONDS_TO_SEND:
                 break
             for opened, content in some:
-                with collected(without_end):
+                with collected(taken.without_end):
                     self._fail_content(opened.message, content)
                     taken.failed(opened)
-            with collected(without_end):
+            with collected(taken.without_end):
                 taken.delete_done(self._ends.held)
 
     def _fail_content(self, message: Message, content: _Content) -> None:
@@ -371,16 +373,16 @@ class Flusher:
         for some in batches(dues, FAILED_AT_ONCE):
             if seconds_left() < SECONDS_TO_SEND:
                 break
-            end(some)
-            taken.settle(some)
-            taken.delete_done(self._ends.held)
+            with collected(taken.without_end):
+                end(some)
+                taken.settle(some)
+                taken.delete_done(self._ends.held)
 
-    def _drain(self, seconds_left: Callable[[], float], without_end: list[Exception]) -> "_Taken":
+    def _drain(self, taken: "_Taken", seconds_left: Callable[[], float]) -> None:
         """Take messages until there are none, or no room or time for more."""
-        taken = _Taken(self._clock())
         until = seconds_left() * (1 - DRAIN_SHARE)
         taken.all = False
-        with collected(without_end):
+        with collected(taken.without_end):
             while messages := self._ends.held.receive():
                 for message in messages:
                     try:
@@ -388,9 +390,8 @@ class Flusher:
                     except Exception as error:  # noqa: BLE001  # one message stops no other
                         taken.add(message, _Content(error=error))
                 if taken.is_full or seconds_left() <= until:
-                    return taken
+                    return
             taken.all = True
-        return taken
 
     def _read(self, message: Message) -> _Content:
         dues: list[Due] = []

@@ -357,6 +357,21 @@ def test_a_message_that_failed_does_not_take_stays_held_and_the_drain_goes_on(
     assert (len(world.failed), world.held) == (2, [])
 
 
+def test_a_text_that_failed_does_not_take_stays_held_and_the_others_fail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(flusher, "FAILED_AT_ONCE", 10)
+    world = World(to_numbers=(PHONE,))
+    for number in range(30):
+        held_by_hand(world, f"{number}.log")
+    world.refuses = lambda _: STOPPED
+    world.refused_entries = 11  # one of the first ten, after all of them
+    with pytest.raises(NotQueued):
+        world.flush()
+    assert len(world.on(world.held)) == 10
+    assert {one.file.key for one in world.on(world.failed)} >= {f"{n}.log" for n in range(10, 30)}
+
+
 @pytest.mark.parametrize("lost", ["SendMessageBatch", "DeleteMessageBatch"])
 def test_without_part_of_sqs_everybody_is_texted_all_the_same(
     world: World, lost: str, monkeypatch: pytest.MonkeyPatch

@@ -10,7 +10,12 @@ import pytest
 from handler import ahead, aws, sender
 from handler.audit import UNKNOWN_SECONDS
 from handler.due import TRIED_SECONDS
-from handler.flusher import DRAIN_SHARE, MESSAGES
+from handler.flusher import (
+    DRAIN_SHARE,
+    MESSAGES,
+    OTHER_SETTINGS_SECONDS,
+    SECONDS_TO_GIVE_BACK,
+)
 from handler.memory import ASK_AFTER_SECONDS, HOUR_SECONDS, KEPT_SECONDS, LEASE_SECONDS
 from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
 from handler.queues import BATCH
@@ -109,6 +114,17 @@ def test_a_receive_waits_but_not_for_longer_than_its_connection() -> None:
 
 def test_a_flush_ends_before_the_next_begins(program: Recorded) -> None:
     assert timeout(program, "flush") < FLUSHES_EVERY
+
+
+def test_a_flush_gives_back_for_as_long_as_one_more_request_has_time() -> None:
+    """A request may meet three connections that break. Delivery reports end before."""
+    longest_pauses = 2 * 0.05 * sum(2**attempt for attempt in range(1, aws.TRIES))
+    one_request = aws.TRIES * sum(aws.SECONDS) + longest_pauses
+    assert one_request <= SECONDS_TO_GIVE_BACK <= SECONDS_TO_SEND
+
+
+def test_a_phone_not_known_is_kept_while_functions_with_other_settings_may_run() -> None:
+    assert LAMBDA_KEEPS <= OTHER_SETTINGS_SECONDS < TRIED_SECONDS
 
 
 def test_what_a_flush_took_is_its_own_while_it_runs(program: Recorded) -> None:
