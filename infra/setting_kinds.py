@@ -44,6 +44,10 @@ LONGEST_KEY = 1024
 
 LONGEST_SHOWN = 60
 
+_QUOTED = "([\"'`]).*\\1"
+
+THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+
 NOT_PLAIN = "is no plain address: a host, a port, a path"
 
 
@@ -76,8 +80,15 @@ class Kind:
         return next((meant for meant in self.meant(value) if not self.wrong(meant)), None)
 
 
+def may_be_secret(value: str) -> bool:
+    """Whether a value looks like one of Twilio's secrets, which somebody set by the wrong key."""
+    return re.fullmatch("[A-Za-z0-9]{32}", value) is not None
+
+
 def shown(value: str) -> str:
     """Show a value in quotes: what cannot be seen is escaped, a long one is cut."""
+    if may_be_secret(value):
+        return f"a value of {len(value)} letters and digits"
     if len(value) > LONGEST_SHOWN:
         value = value[: LONGEST_SHOWN * 2 // 3] + "…" + value[-LONGEST_SHOWN // 3 :]
     return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value) + '"'
@@ -136,19 +147,24 @@ def sid(letters: str, *, required: bool = False) -> Kind:
 
 
 def _wrong_secret(value: str) -> str:
+    odd = next((at for at, character in enumerate(value) if not "!" <= character <= "~"), None)
+    what = ""
     if len(value) > LONGEST_SECRET:
-        return f"has {len(value):,} characters, which is no secret of Twilio's"
-    for place, character in enumerate(value, 1):
-        where = f"character {place} of {len(value)} is"
-        if character.isspace():
-            return f"{where} a space or a line break"
-        if not " " <= character <= "~":
-            return f"{where} not printable ASCII, as if it was copied from dots or from a document"
-    if value and not value.strip("*."):
-        return "is only stars or dots: the console shows these in place of the secret"
-    if (of := SID_OF.get(value[:2])) and re.fullmatch("[A-Z]{2}[0-9a-fA-F]{32}", value):
-        return f"is the SID of {of}, not its secret"
-    return ""
+        what = f"has {len(value):,} characters, which is no secret of Twilio's"
+    elif odd is not None:
+        what = (
+            "a space or a line break"
+            if value[odd].isspace()
+            else "not printable ASCII, as if it was copied from dots or from a document"
+        )
+        what = f"character {odd + 1} of {len(value)} is {what}"
+    elif re.fullmatch(_QUOTED, value):
+        what = "is in quotes, which are no part of it"
+    elif value and not value.strip("*."):
+        what = "is only stars or dots: the console shows these in place of the secret"
+    elif (of := SID_OF.get(value[:2])) and re.fullmatch("[A-Z]{2}[0-9a-fA-F]{32}", value):
+        what = f"is the SID of {of}, not its secret"
+    return what
 
 
 SECRET = Kind(
@@ -170,7 +186,7 @@ def _wrong_url(value: str) -> str:
     except ValueError:  # a port that does not exist, or half an IPv6 address
         return NOT_PLAIN
     host = parts.hostname or ""
-    here = parts.scheme == "http" and host in {"127.0.0.1", "localhost", "::1"}
+    here = parts.scheme == "http" and host in THIS_MACHINE
     if not (parts.scheme == "https" or here) or not host or "@" in parts.netloc:
         return "is not an https address, and the secret must not travel in plain text"
     label = "[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
@@ -197,8 +213,9 @@ def _meant_url(value: str) -> Iterator[str]:
         host = re.sub(r"\.{2,}", ".", parts.hostname or "").strip(".")
         host = f"[{host}]" if ":" in host else host
         path = parts.path.partition("/2010-04-01")[0].rstrip("/")
-        # Never http: the secret would travel in plain text.
-        yield SplitResult("https", host + port, path, "", "").geturl()
+        # To other machines never by http: the secret would travel in plain text.
+        scheme = "http" if parts.scheme == "http" and parts.hostname in THIS_MACHINE else "https"
+        yield SplitResult(scheme, host + port, path, "", "").geturl()
 
 
 def _show_url(value: str) -> str:
@@ -217,9 +234,9 @@ def _wrong_sender(value: str) -> str:
     if re.fullmatch("[A-Z]{2}[0-9a-fA-F]{32}", value):
         return f"is the SID of {SID_OF.get(value[:2], 'something else')}, not a sender"
     if _is_number(value):
-        return f"{_masked(value)} {_wrong_number(value)}"
+        return _wrong_number(value)
     return (
-        f"{shown(value)} is neither a number in E.164 (a plus, the country code first), nor a "
+        "is neither a number in E.164 (a plus, the country code first), nor a "
         "short code of 3 to 8 digits, nor a name of 1 to 11 letters, digits and spaces with a "
         f"letter in it{_odd(value)}"
     )
@@ -231,7 +248,12 @@ def _meant_sender(value: str) -> Iterator[str]:
             yield " ".join(re.sub("[^A-Za-z0-9]", " ", plain).split())
 
 
-SENDER = Kind(wrong=_wrong_sender, meant=_meant_sender, example='"+15551234567"', show=lambda _: "")
+SENDER = Kind(
+    wrong=_wrong_sender,
+    meant=_meant_sender,
+    example='"+15551234567"',
+    show=lambda value: _masked(value) if _is_number(value) else shown(value),
+)
 
 
 def phones(value: str) -> tuple[str, ...]:
@@ -338,6 +360,7 @@ _NEVER_IN_KEYS = "[\u0000-\u001f\u007f\u200b\u2060\ufeff]"
 
 _MISTAKES_IN_FILTERS = (
     (r"(?i)(s3[an]?|https?)://|arn:", "is an address, but a key begins after the bucket's name"),
+    (_QUOTED, "is in quotes, which are no part of it"),
     (r".*\*", "holds a wildcard, but S3 takes a filter as it is"),
     # Where keys do hold %3D, a filter that ends before it works.
     (".*%[0-9A-Fa-f]{2}", "is encoded already, but the program encodes it for S3 itself"),
@@ -374,16 +397,17 @@ def _meant_filter(value: str) -> str:
     value = re.sub(r"^(s3[an]?://|arn:[^:]*:s3:::)[^/]*/?", "", value.strip(), flags=re.IGNORECASE)
     while (plain := unquote(value)) != value:
         value = plain
-    return re.sub(_NEVER_IN_KEYS, "", value).replace("*", "").strip()
+    return re.sub(_NEVER_IN_KEYS, "", value).strip("\"'` ")
 
 
 def _meant_prefix(value: str) -> Iterator[str]:
-    plain = re.sub(r"^(\.?/)+", "", _meant_filter(value))
+    plain = re.sub(r"^(\.?/)+", "", _meant_filter(value).partition("*")[0])
     yield re.split(r"(?<=/)\s*[,;|]", plain)[0]
 
 
 def _meant_suffix(value: str) -> Iterator[str]:
-    plain = _meant_filter(value).replace("\\", "").lstrip("^").rstrip("$/")
+    plain = _meant_filter(value).strip("*").rpartition("*")[2]
+    plain = plain.replace("\\", "").lstrip("^").rstrip("$/")
     parts = [part.strip() for part in re.split("[,;|]", plain)]
     yield from (part for part in parts if part)
 
@@ -425,10 +449,12 @@ def _meant_message(value: str) -> Iterator[str]:
     def named_so(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         near = difflib.get_close_matches(name.lower(), text.NAMES, 1)
-        return f"${{{near[0]}}}" if match[1] and near else f"${near[0]}" if near else "$?"
+        if not near:
+            return match[0]
+        return f"${{{near[0]}}}" if match[1] else f"${near[0]}"
 
     escaped = re.sub(r"\$(?![$_a-zA-Z{])", "$$", value.replace("$$", "\0")).replace("\0", "$$")
-    yield re.sub(r"(?<!\$)\$(?:\{(\w+)\}|(\w+))", named_so, escaped)
+    yield re.sub(r"(?<!\$)\$(?:\{(\w+)\}|(\w+))", named_so, escaped, flags=re.ASCII)
 
 
 MESSAGE = Kind(wrong=_wrong_message, meant=_meant_message, show=lambda _: "", stripped=False)

@@ -190,9 +190,7 @@ class Settings:
             ("forceDestroy", self.force_destroy),
         ):
             if is_set:
-                what = (
-                    f"is set, but the bucket {self.existing_bucket} is not this stack's to change"
-                )
+                what = "is set, but the bucket of existingBucket is not this stack's to change"
                 read.mistake(key, what, read.default(key))
         found = pattern(self.existing_bucket, self.filter_prefix, self.filter_suffix)
         if (length := len(json.dumps(found, separators=(",", ":")))) > LONGEST_PATTERN:
@@ -352,7 +350,7 @@ class _Reader:
         if kind.private or self.is_secret(key):
             return self.command("set", nearest, secret=True)
         # A misspelt key may hold a secret or a phone: show only what fits and is neither.
-        if kind.wrong(value) or kinds.E164.fullmatch(value):
+        if kind.wrong(value) or kinds.E164.fullmatch(value) or kinds.may_be_secret(value):
             return self._remedy(nearest, "")
         return self.command("set", nearest, value)
 

@@ -594,7 +594,7 @@ def _period(filters: Mapping[str, str]) -> tuple[datetime.datetime, datetime.dat
         begin = begin.replace(tzinfo=begin.tzinfo or datetime.UTC)
         if name == "DateSent":
             begin = begin.replace(hour=0, minute=0, second=0)
-        whole_day = name == "DateSent" or re.fullmatch(r"\d{4}-\d\d-\d\d", filters[name])
+        whole_day = name == "DateSent" or re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", filters[name])
         length = datetime.timedelta(days=1) if whole_day else datetime.timedelta(seconds=1)
         if name != "DateSent<":
             first = max(first, begin)

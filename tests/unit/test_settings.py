@@ -127,6 +127,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ("s" * 3500, "has 3,500 characters, which is no secret of Twilio's"),
             ("*" * 32, "is only stars or dots: the console shows these in place of the secret"),
             (KEY, "is the SID of an API key, not its secret"),
+            ('"canary"', "is in quotes, which are no part of it"),
         )
     ),
     # Twilio's address
@@ -139,6 +140,11 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ("https://ho st", "has a host that cannot exist", API),
             ("https://.twilio..com", "has a host that cannot exist", API),
             ("https://a..b.com/", "has a host that cannot exist", "twilioApiUrl https://a.b.com"),
+            (
+                "http://127.0.0.1:80/2010-04-01",
+                "holds the API's version, 2010-04-01, which Twilio's client adds itself",
+                "twilioApiUrl http://127.0.0.1:80",
+            ),
             ("http://example.com", NOT_HTTPS, "twilioApiUrl https://example.com"),
             ("example.com:8443/v1", NOT_HTTPS, "twilioApiUrl https://example.com:8443/v1"),
             ("https://www.twilio.com", "is not Twilio's API, which is at api.twilio.com", API),
@@ -174,7 +180,11 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     ({"fromNumber": "12"}, f'"12" {NO_SENDER}', SENDER),
     ({"fromNumber": "A name that is long"}, f'"A name that is long" {NO_SENDER}', SENDER),
     ({"fromNumber": "S3-Logs"}, f'"S3-Logs" {NO_SENDER}', "fromNumber 'S3 Logs'"),
-    ({"fromNumber": SERVICE}, "is the SID of a Messaging Service, not a sender", SENDER),
+    (
+        {"fromNumber": SERVICE},
+        f'"{SERVICE}" is the SID of a Messaging Service, not a sender',
+        SENDER,
+    ),
     ({"fromNumber": ""}, "is not set, nor is messagingServiceSid", SENDER),
     ({"fromNumber": " "}, "is not set, nor is messagingServiceSid", SENDER),
     # The phones
@@ -236,6 +246,8 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
         for value, what, meant in (
             ("app/*", WILDCARD, "app/"),
             ("*", WILDCARD, "''"),
+            ("app/*/web", WILDCARD, "app/"),
+            ("'app/'", "is in quotes, which are no part of it", "app/"),
             ("schema%3D1/", ENCODED, "schema=1/"),
             ("schema%253D1/", ENCODED, "schema=1/"),
             ("my%20logs/", ENCODED, "'my logs/'"),
@@ -265,6 +277,8 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
         for value, what, meant in (
             ("*.log", WILDCARD, ".log"),
             ("*", WILDCARD, ".log"),
+            ("app/*.txt", WILDCARD, ".txt"),
+            ('".txt"', "is in quotes, which are no part of it", ".txt"),
             ("-app.log*", WILDCARD, "-- -app.log"),
             (".log ", SPACE, ".log"),
             (".txt|.log", SUFFIXES, ".txt"),
@@ -436,6 +450,8 @@ def test_no_message_shows_a_whole_number_or_a_secret() -> None:
             twilioAuthToken="canary-auth-token",
             twilioSecrt="canary-secret-in-the-open",
             fromNumbr="+15005550166",
+            quietHours="canary0123456789canary0123456789",
+            mesage="canary0123456789canary0123456789",
             toNumber="+15005550155",
         )
     )
@@ -446,8 +462,13 @@ def test_no_message_shows_a_whole_number_or_a_secret() -> None:
 def test_what_is_encrypted_is_shown_in_no_message_and_asked_for() -> None:
     with pytest.raises(pulumi.RunError) as caught:
         record(
-            {**SETTINGS, "alarmEmail": "canary@b..com", "mesage": "canary $key"},
-            secrets=SECRETS | {"alarmEmail", "mesage"},
+            {
+                **SETTINGS,
+                "alarmEmail": "canary@b..com",
+                "mesage": "canary $key",
+                "fromNumber": "canary!",
+            },
+            secrets=SECRETS | {"alarmEmail", "mesage", "fromNumber"},
         )
     assert "canary" not in str(caught.value)
     assert f"\n    {SET} --secret alarmEmail you@example.com\n" in str(caught.value)
