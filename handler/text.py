@@ -1,6 +1,8 @@
 """The wording of a text, and what it costs: GSM-7, UCS-2 and segments."""
 
+import bisect
 import datetime
+import functools
 import itertools
 import string
 import unicodedata
@@ -16,6 +18,7 @@ GSM = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 GSM_EXTENSION = frozenset("\f^{}\\[~]|€")
+_GSM_ALL = GSM | GSM_EXTENSION
 
 # What one segment holds, alone and as one of several (the header that joins them takes the rest).
 # Source: https://www.twilio.com/docs/glossary/what-sms-character-limit
@@ -34,15 +37,17 @@ SUMMARY_SEGMENTS = 2
 CUT = "..."  # in GSM-7, unlike the character for an ellipsis
 SHORTEST = 14  # a date and `.log`
 
+_JOINERS = ("\u200c", "\u200d")  # invisible; Persian words and emoji are written with them
+
+_VIRAMA = 9  # the combining class of all of them
+
 # Twilio's own Smart Encoding replaces the like, but not reliably.
-_LOOKALIKES = str.maketrans(
-    {
-        "`": "'", "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u2032": "'",
-        "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u2033": '"', "\u00ab": '"', "\u00bb": '"',
-        "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-",
-        "\u2044": "/", "\u2026": CUT, "\u2022": "*",
-    }
-)  # fmt: skip
+_LOOKALIKES = {
+    "`": "'", "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u2032": "'",
+    "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u2033": '"', "\u00ab": '"', "\u00bb": '"',
+    "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-",
+    "\u2044": "/", "\u2026": CUT, "\u2022": "*", **dict.fromkeys(_JOINERS, ""),
+}  # fmt: skip
 
 
 def segments(body: str) -> int:
@@ -70,33 +75,43 @@ def segments(body: str) -> int:
 def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
     """Word the text about one log file.
 
-    Key, name and bucket are cut in the middle as far as that saves a segment, and never below 14
-    characters: by default a text takes one segment, whatever the key.
+    Key, name and bucket are cut in the middle as far as that saves a segment, and never below a
+    width of 14 characters: by default a text takes one segment, whatever the key.
 
     Args:
         file: The log file.
         message: A `string.Template` over the names in `NAMES`.
         zone: The time zone of the time in the text.
     """
-    template = string.Template(message)
-    key, name = _printable(file.key), _printable(file.name)
-    if _is_gsm(message + _plain(key)):
-        key, name = _plain(key), _plain(name)
+    template = string.Template(_words(message, lines=True, unknown=""))
+    parts = {
+        "key": _Part(_words(file.key)),
+        "name": _Part(_words(file.name)),
+        "bucket": _Part(_words(file.bucket)),
+    }
+    values = {"size": _size(file.size), "time": f"{file.time.astimezone(zone):%d %b %H:%M %Z}"}
 
     def body(longest: int) -> str:
-        return template.substitute(
-            key=_cut(key, longest),
-            name=_cut(name, longest),
-            bucket=_cut(_printable(file.bucket), longest),
-            size=_size(file.size),
-            time=f"{file.time.astimezone(zone):%d %b %H:%M %Z}",
-        )[:LONGEST]
+        values.update((name, part.cut(longest)) for name, part in parts.items())
+        return _Part(_cheapest(template.substitute(values))).head(LONGEST)
 
-    fewest = segments(body(SHORTEST))
-    for longest in range(min(len(key), fewest * GSM_SEGMENT), SHORTEST, -1):
-        if segments(candidate := body(longest)) <= fewest:
-            return candidate
-    return body(SHORTEST)
+    whole = max(part.width for part in parts.values())
+    longest = body(whole)
+    if whole <= SHORTEST or segments(longest) == 1:
+        return longest
+    shortest = body(SHORTEST)
+    fewest = segments(shortest)
+    if segments(longest) <= fewest:
+        return longest
+    best, fits, too_long = shortest, SHORTEST, whole
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        candidate = body(middle)
+        if segments(candidate) <= fewest:
+            best, fits = candidate, middle
+        else:
+            too_long = middle
+    return best
 
 
 def summarize(files: Sequence[LogFile], zone: datetime.tzinfo) -> str:
@@ -109,19 +124,86 @@ def summarize(files: Sequence[LogFile], zone: datetime.tzinfo) -> str:
         zone: The time zone of the time in the text.
     """
     since = f"{min(file.time for file in files).astimezone(zone):%d %b %H:%M %Z}"
-    last = max(files, key=lambda file: file.time).key
-    folders = Counter(_folder(file.key) for file in files).most_common()
+    last = _Part(_words(max(files, key=lambda file: file.time).key))
+    counted = Counter(_folder(_words(file.key)) for file in files).most_common()
     for count, longest in itertools.product((5, 3, 1), (80, 40, 20, SHORTEST)):
-        places = [f"{_readable(folder, longest)} {number}" for folder, number in folders[:count]]
-        if others := sum(number for _, number in folders[count:]):
+        places = [f"{_Part(folder).cut(longest)} {number}" for folder, number in counted[:count]]
+        if others := sum(number for _, number in counted[count:]):
             places.append(f"elsewhere {others}")
-        body = (
-            f"{len(files)} more logs since {since}: {', '.join(places)}. "
-            f"Last: {_readable(last, longest)}"
+        body = _cheapest(
+            f"{len(files)} more logs since {since}: {', '.join(places)}. Last: {last.cut(longest)}"
         )
         if segments(body) <= SUMMARY_SEGMENTS:
             break
     return body
+
+
+class _Part:
+    """A part of a text that may be cut, never inside of what a reader takes for one character.
+
+    Attributes:
+        text: The whole part.
+        width: The room that it takes: what it counts at most, as GSM-7 or as UCS-2.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.width = len(text.encode("utf-16-le")) // 2 + sum(map(text.count, GSM_EXTENSION))
+
+    def head(self, width: int) -> str:
+        """Give as much of the beginning as fits into so much room."""
+        if self.width <= width:
+            return self.text
+        starts, widths = self._places
+        return self.text[: starts[bisect.bisect_right(widths, width) - 1]]
+
+    def cut(self, width: int) -> str:
+        """Cut in the middle, since both ends of a key tell more; the end, the file's name, most."""
+        if self.width <= width:
+            return self.text
+        starts, widths = self._places
+        head = (width - len(CUT)) * 2 // 5
+        tail = width - len(CUT) - head
+        head_end = starts[bisect.bisect_right(widths, head) - 1]
+        tail_start = starts[bisect.bisect_left(widths, self.width - tail)]
+        return self.text[:head_end] + CUT + self.text[tail_start:]
+
+    @functools.cached_property
+    def _places(self) -> tuple[list[int], list[int]]:
+        """Where it may be cut, both ends included, and the room that it takes up to there."""
+        starts, widths, width, before, flags = [], [], 0, "", 0
+        for index, character in enumerate(self.text):
+            flags = flags + 1 if "\U0001f1e6" <= character <= "\U0001f1ff" else 0
+            second = flags > 0 and flags % 2 == 0  # two letters make one flag
+            if not index or not (second or _goes_on(before) or _continues(character)):
+                starts.append(index)
+                widths.append(width)
+            width += 2 if character > "\uffff" or character in GSM_EXTENSION else 1
+            before = character
+        return [*starts, len(self.text)], [*widths, width]
+
+
+def _continues(character: str) -> bool:
+    """Whether a character is a part of the one before it: an accent, a joiner, a skin colour."""
+    return character >= "\u0300" and (
+        unicodedata.category(character).startswith("M")
+        or character in _JOINERS
+        or character in "\u0e33\u0eb3"  # a vowel of Thai, and of Lao, that is no mark
+        or "\U0001f3fb" <= character <= "\U0001f3ff"
+        or _is_tag(character)
+    )
+
+
+def _goes_on(character: str) -> bool:
+    """Whether a character joins the next one to it: a joiner, or the virama of an Indian script."""
+    return character >= "\u0300" and (
+        character in _JOINERS or unicodedata.combining(character) == _VIRAMA
+    )
+
+
+def _is_tag(character: str) -> bool:
+    """Whether a character is one of the invisible ones that name the country of a flag."""
+    return "\U000e0020" <= character <= "\U000e007f"
 
 
 def _folder(key: str) -> str:
@@ -129,43 +211,49 @@ def _folder(key: str) -> str:
     return first + slash if slash else "/"
 
 
-def _readable(part: str, longest: int) -> str:
-    part = _printable(part)
-    return _cut(_plain(part) if _is_gsm(_plain(part)) else part, longest)
-
-
 def _is_gsm(body: str) -> bool:
-    return all(character in GSM or character in GSM_EXTENSION for character in body)
+    return _GSM_ALL.issuperset(body)
 
 
-def _printable(part: str) -> str:
-    """Make what a key may hold harmless: newlines, control and bidirectional characters."""
-    return "".join(
-        character if character.isprintable() else " " if character.isspace() else "?"
-        for character in part
-    )
+def _words(part: str, *, lines: bool = False, unknown: str = "?") -> str:
+    """Make a part fit to be read: composed, on one line, without control characters.
+
+    macOS uploads names decomposed, an accent after its letter, which GSM-7 has not.
+    Bidirectional controls go; joiners stay where they join something.
+
+    Args:
+        part: The part.
+        lines: Whether it may have several lines.
+        unknown: What stands for a character that cannot be shown.
+    """
+    part = unicodedata.normalize("NFC", part)
+    if part.isprintable():
+        return part
+    words = ""
+    for character in part:
+        before = words[-1:]
+        if character in _JOINERS:
+            shown = before > "\x7f" and before not in _JOINERS
+        elif _is_tag(character):
+            shown = before == "\N{WAVING BLACK FLAG}" or _is_tag(before)
+        else:
+            shown = character.isprintable() or (lines and character in "\r\n")
+        words += character if shown else " " if character.isspace() else unknown
+    return words
 
 
-def _plain(part: str) -> str:
-    """Write in GSM-7 what can be: typographic lookalikes, and letters without their accents."""
-    return "".join(
-        character if _is_gsm(character) else _closest(character)
-        for character in part.translate(_LOOKALIKES)
-    )
+def _cheapest(body: str) -> str:
+    """Write a body in GSM-7 if it can be: with lookalikes, and letters without their accents."""
+    foreign = set(body) - _GSM_ALL
+    plain = body.translate({ord(character): _closest(character) for character in foreign})
+    return plain if _is_gsm(plain) else body
 
 
 def _closest(character: str) -> str:
+    if character in _LOOKALIKES:
+        return _LOOKALIKES[character]
     decomposed = unicodedata.normalize("NFKD", character)
-    base = "".join(part for part in decomposed if not unicodedata.combining(part))
-    return base if base and _is_gsm(base) else character
-
-
-def _cut(part: str, longest: int) -> str:
-    """Cut in the middle, since both ends of a key tell more; the end, the file's name, most."""
-    if len(part) <= longest:
-        return part
-    head = (longest - len(CUT)) * 2 // 5
-    return part[:head] + CUT + part[len(part) - (longest - len(CUT) - head) :]
+    return "".join(part for part in decomposed if not unicodedata.combining(part))
 
 
 def _size(size: int | None) -> str:

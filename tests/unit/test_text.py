@@ -1,17 +1,57 @@
 """A text says which file, how big, when and where, in one segment, and harms nobody's phone."""
 
 import datetime
+import string
+import unicodedata
 import zoneinfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.text import GSM, GSM_EXTENSION, LONGEST, segments, write
+from handler.text import GSM, GSM_EXTENSION, LONGEST, segments, summarize, write
 from local import twilio
 from tests.unit.fakes import MESSAGE, log_file
 
-keys = st.text(min_size=1, max_size=1024)
+# What a reader takes for one character each, in scripts that are written in different ways.
+SCRIPTS = {
+    "GSM-7": ["a", "Z", "/", "-", "é", "Ω", "€", "[", "|"],
+    "Latin": ["ï", "q\u0303", "\u201c", "\u2013", "\ufb01", "e"],
+    "Cyrillic": ["ж", "Щ", "и\u0306\u0301", "/", "9"],
+    "Greek": ["ζ", "Ώ", "ϋ\u0301", "/"],
+    "Chinese": ["日", "誌", "\U00020000", "葛\U000e0100"],
+    "Korean": ["로", "그", "/"],
+    "Persian": ["ی\u200cخ", "و", "م", "ک\u200cک"],
+    "Hindi": ["नि", "क्\u200dष", "स्त", "लॉ", "ग"],
+    "Thai": ["ที่", "ก", "น้ำ"],
+    "emoji": [
+        "🔥",
+        "👍🏽",
+        "❤️",
+        "1\ufe0f\u20e3",
+        "🇩🇪",
+        "👩🏽\u200d💻",
+        "👨\u200d👩\u200d👧\u200d👦",
+        "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+    ],
+}
+written_in = {
+    name: st.lists(st.sampled_from(characters), min_size=1, max_size=120)
+    for name, characters in SCRIPTS.items()
+}
+MESSAGES = [
+    MESSAGE,
+    "$key",
+    "New: $name in $bucket ($key)",
+    "Ж $key",
+    "\u201c$key\u201d \u2013 $size in $bucket",
+    "x" * 150 + " $key",
+    "ж" * 100 + " $name/$key",
+]
+
+keys = st.text(min_size=1, max_size=1024) | st.sampled_from([*written_in]).flatmap(
+    lambda name: written_in[name].map("".join)
+)
 gsm_keys = st.text(st.sampled_from(sorted(GSM | GSM_EXTENSION)), min_size=1, max_size=1024)
 
 
@@ -43,7 +83,171 @@ def test_no_text_is_longer_than_twilio_takes(key: str, words: str, bucket: str) 
 
 @given(keys)
 def test_whatever_a_key_holds_the_text_is_one_printable_line(key: str) -> None:
-    assert written(key, "$key").isprintable()
+    """Only joiners, and what names the country of a flag, are neither printable nor dangerous."""
+    body = written(key, "$key")
+    invisible = {character for character in body if not character.isprintable()}
+    assert invisible <= {"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))}
+
+
+def shortest_wording(message: str, body: str) -> str:
+    """Word a message with 14 characters in place of each name, in the alphabet of a body."""
+    filler = ("a" if set(body) <= GSM | GSM_EXTENSION else "ж") * 14
+    names = {"key": filler, "name": filler, "bucket": filler, "size": "1.2 MB"}
+    return string.Template(message).substitute(names, time="23 Nov 14:05 UTC")
+
+
+def cost(body: str) -> int:
+    """Count the segments of a body, as two judges do that know nothing of each other."""
+    assert segments(body) == twilio.segments(body)
+    return segments(body)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@given(
+    data=st.data(),
+    bucket=st.text("abc-", min_size=3, max_size=63),
+    message=st.sampled_from(MESSAGES),
+)
+def test_a_text_never_takes_more_segments_than_its_shortest_wording(
+    script: str, data: st.DataObject, bucket: str, message: str
+) -> None:
+    key = data.draw(keys | written_in[script].map("".join))
+    body = written(key, message, bucket=bucket)
+    assert cost(body) <= cost(shortest_wording(message, body))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_long_key_takes_one_segment_in_every_script(script: str) -> None:
+    body = written("".join(SCRIPTS[script]) * 40, bucket="logs-of-the-payments-service")
+    assert cost(body) == 1
+    assert "..." in body
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@given(data=st.data(), message=st.sampled_from(MESSAGES))
+def test_a_text_is_whole_or_the_next_longer_one_would_cost_more(
+    script: str, data: st.DataObject, message: str
+) -> None:
+    key = "/".join(map("".join, data.draw(st.lists(written_in[script], min_size=1, max_size=3))))
+    body = written(key, message)
+    if "..." in body:
+        widest = max(len(part.encode("utf-16-le")) // 2 for part in SCRIPTS[script])
+        one_more = "x" * (message.count("$") * max(widest, 2) + cost(body))
+        assert cost(body + one_more) > cost(body)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@given(data=st.data())
+def test_a_cut_splits_nothing_that_a_reader_takes_for_one_character(
+    script: str, data: st.DataObject
+) -> None:
+    characters = [
+        unicodedata.normalize("NFC", character)
+        for character in data.draw(written_in[script])
+        if character != "\u201c"
+    ]
+    message = "ж" * 30 + "$key"  # so that nothing is written in another way
+    head, cut, tail = written("".join(characters), message)[30:].partition("...")
+    if cut:
+        ends = range(len(characters) + 1)
+        assert head in ["".join(characters[:end]) for end in ends]
+        assert tail in ["".join(characters[end:]) for end in ends]
+
+
+def test_a_bucket_is_not_cut_when_the_text_fits() -> None:
+    bucket = "logs-of-the-payments-service-in-frankfurt-1a2b3c4"
+    assert written("a.log", bucket=bucket).endswith(f" in {bucket}")
+
+
+def test_a_long_bucket_is_cut_no_more_than_it_must_be() -> None:
+    body = written("a.log", "x" * 110 + "$key in $bucket", bucket="b" * 63)
+    assert cost(body) == 1
+    assert cost(body + "x") == 2
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "می\u200cخواهم.log",  # noqa: RUF001  # Arabic letters
+        "👩🏽\u200d💻/👨\u200d👩\u200d👧.log",
+        "❤️\u200d🔥.log",
+        "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f.log",
+        "क्\u200dष.log",
+    ],
+)
+def test_joiners_stay_where_they_join(key: str) -> None:
+    assert written(key, "$key") == key
+    assert key in summarize([log_file(key), log_file(key)], datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("a\u200db.log", "a?b.log"),
+        ("\u200dж", "?ж"),
+        ("ж\u200d\u200dж", "ж\u200d?ж"),
+        ("ü\u200cb.log", "üb.log"),  # a joiner would make it UCS-2
+        ("ж\u202e\u200dж", "ж??ж"),
+        ("ж\U000e0067", "ж?"),
+    ],
+)
+def test_what_joins_nothing_is_not_texted(key: str, said: str) -> None:
+    assert written(key, "$key") == said
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        "\u202a",
+        "\u202b",
+        "\u202c",
+        "\u202d",
+        "\u202e",
+        "\u2066",
+        "\u2067",
+        "\u2068",
+        "\u2069",
+        "\u200e",
+        "\u200f",
+        "\u061c",
+    ],
+)
+def test_bidirectional_controls_go(control: str) -> None:
+    assert control not in written(f"می{control}خواهم.log", f"{control}$key")
+
+
+def test_a_decomposed_name_is_texted_composed_and_in_gsm_7() -> None:
+    key = unicodedata.normalize("NFD", "Übergabe Köln/é.log")
+    body = written(key)
+    assert "Übergabe Köln/é.log" in body
+    assert set(body) <= GSM | GSM_EXTENSION
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("\u201cNew\u201d log\u00a0\u2013 $key\u2026", '"New" log - a.log...'),
+        ("`$key`", "'a.log'"),
+        ("Naïve:\t$key\n$size", "Naive: a.log\n1.2 MB"),
+        ("\u200b\ufeff$key\u00ad\u202e", "a.log"),
+        ("Fu\u0308r $key", "Für a.log"),
+    ],
+)
+def test_a_message_gets_what_its_values_get(message: str, said: str) -> None:
+    assert written("a.log", message) == said
+    assert "x" * 100 + ".log" in written("x" * 100 + ".log", message)
+
+
+def test_only_what_a_message_uses_decides_its_alphabet() -> None:
+    assert written("日誌/naïve.log", "$name") == "naive.log"
+    assert written("日誌/naïve.log", "$key") == "日誌/naïve.log"
+
+
+def test_a_folder_is_one_folder_however_it_is_composed() -> None:
+    folders = [unicodedata.normalize(form, "Köln/a.log") for form in ("NFC", "NFD")]
+    body = summarize([log_file(key) for key in folders], datetime.UTC)
+    assert ": Köln/ 2. Last: Köln/a.log" in body
+    assert cost(body) == 1
 
 
 @pytest.mark.parametrize("nasty", ["\n", "\r\n", "\x00", "\x1b[31m", "\u202e", "\ud800", "\u2028"])

@@ -124,18 +124,23 @@ def test_a_text_due_is_read_from_its_message_as_it_was(file: LogFile) -> None:
     assert list(due.read(due.to_message(wanted, "digest"), (PHONE,))) == [wanted]
 
 
+def visible(body: str) -> str:
+    """Leave out the joiners, which are a part of emoji and of some words."""
+    return body.replace("\u200c", "").replace("\u200d", "")
+
+
 @given(FILES)
 def test_a_text_is_short_printable_and_says_something(file: LogFile) -> None:
     body = text.write(file, MESSAGE, datetime.UTC)
     assert 0 < len(body) <= text.LONGEST
-    assert body.replace("\n", "").isprintable()
+    assert visible(body).isprintable()
 
 
 @given(st.lists(FILES, min_size=2, max_size=30))
 def test_a_summary_is_two_segments_at_most_and_printable(files: list[LogFile]) -> None:
     body = text.summarize(files, datetime.UTC)
     assert text.segments(body) <= text.SUMMARY_SEGMENTS
-    assert body.isprintable()
+    assert visible(body).isprintable()
 
 
 # Twilio's answers, over real HTTP, to Twilio's own client
