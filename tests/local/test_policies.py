@@ -1,7 +1,5 @@
 """The policies as AWS would get them, read by a linter that knows every action and resource."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -9,13 +7,7 @@ import pytest
 from local.emulator import Emulator
 from local.twilio import StandIn
 from tests.local.conftest import Whole
-
-_LINT = """
-import sys
-from parliament import analyze_policy_string
-for finding in analyze_policy_string(sys.stdin.read()).findings:
-    print(finding)
-"""
+from tests.unit.linter import findings
 
 
 @pytest.fixture(scope="module")
@@ -23,18 +15,6 @@ def whole(emulator: Emulator, shared_twilio: StandIn) -> Iterator[Whole]:
     deployed = Whole(emulator, shared_twilio)
     yield deployed
     deployed.destroy()
-
-
-def findings(policy: str) -> str:
-    """Give what parliament says of a policy; in a process of its own, since it warns of itself."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _LINT],
-        input=policy,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
 
 
 def test_the_linter_finds_what_is_wrong() -> None:

@@ -52,10 +52,11 @@ class Resource:
 
 @dataclasses.dataclass
 class Recorded:
-    """What the program asked for, in that order, and what it exported."""
+    """What the program declared, in that order, what it exported, and what it asked AWS."""
 
     resources: list[Resource] = dataclasses.field(default_factory=list)
     outputs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    asked: set[str] = dataclasses.field(default_factory=set)
 
     def of_type(self, type_: str) -> list[Resource]:
         return [resource for resource in self.resources if resource.type.endswith(":" + type_)]
@@ -80,7 +81,7 @@ class Recorded:
 
 class _Recorder(program.Monitor):
     def __init__(self, recorded: Recorded, partition: str, region: str) -> None:
-        super().__init__(_Mocks(partition, region))
+        super().__init__(_Mocks(recorded, partition, region))
         self._recorded = recorded
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  # gRPC's name
@@ -104,11 +105,13 @@ class _Recorder(program.Monitor):
 
 
 class _Mocks(mocks.Mocks):
-    def __init__(self, partition: str, region: str) -> None:
+    def __init__(self, recorded: Recorded, partition: str, region: str) -> None:
+        self._asked = recorded.asked
         self._partition = partition
         self._region = region
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        self._asked.add(args.token)
         assert args.token == "aws:index/getCallerIdentity:getCallerIdentity"
         return {"accountId": ACCOUNT}, []
 
