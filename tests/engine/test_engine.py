@@ -142,7 +142,7 @@ class TestTheLifeOfAStack:
             monkeypatch.setenv(name, value)
         found = Stack.open(engine.STACK)
         assert found.outputs["bucket"] == whole.stack.outputs()["bucket"].value
-        with pytest.raises(OpsError, match="no stack named 'none' found"):
+        with pytest.raises(OpsError, match="There is no stack none"):
             Stack.open("none")
 
     def test_up_again_changes_nothing(self, whole: Whole) -> None:

@@ -302,7 +302,7 @@ def test_what_a_function_measures_raises_the_alarm_and_reaches_the_topic(deploy:
         return [json.loads(json.loads(one["Body"])["Message"]) for one in found]
 
     until(mail, "a message on the topic")
-    refused = "s3-logs/demo: Twilio refuses our credentials, number or permissions."
+    refused = "s3-logs/demo: Twilio refuses our credentials"
     assert any(one["AlarmDescription"].startswith(refused) for one in mail())
     shown = said("status", whole)
     alarms = [one for one in whole.made if one.type.endswith(":MetricAlarm")]
