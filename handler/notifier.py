@@ -57,10 +57,10 @@ class Notifier:
             BeingSent: Another invocation has not done with a text.
         """
         without_end: list[Exception] = []
+        unreadable: list[Unreadable] = []
         for item in events.read(event):
             if isinstance(item, Unreadable):
-                with collected(without_end):
-                    self._ends.fail_unreadable(item)
+                unreadable.append(item)
                 continue
             if item.is_folder:
                 log.decision("ignored", file=item, reason=IS_FOLDER)
@@ -72,6 +72,9 @@ class Notifier:
                     self._tell_or_fail(Due(item, phone), seconds_left)
         if without_end:
             raise without_end[0]
+        # Once and last: an event that Lambda tries again would put it there each time.
+        if unreadable:
+            self._ends.fail_unreadable(*unreadable)
 
     def _tell_or_fail(self, wanted: Due, seconds_left: Callable[[], float]) -> None:
         """Text one phone about one file. An exception that nobody foresaw fails that text only."""

@@ -529,7 +529,37 @@ def test_an_unreadable_record_fails_as_it_came_and_stops_no_other(
         "unreadable": broken,
         "reason": "its eventVersion is not 2.x",
     }
-    assert [outcome for outcome, _, _ in outcomes(capsys)] == ["failed", "sent"]
+    assert [outcome for outcome, _, _ in outcomes(capsys)] == ["sent", "failed"]
+
+
+def test_an_unreadable_record_fails_once_however_often_its_event_is_tried() -> None:
+    world = World(to_numbers=(PHONE,))
+    event = [record("broken.log", eventVersion="9.0"), record("a.log")]
+
+    def crash(_phone: str) -> Any:
+        raise Crash
+
+    world.refuses = crash
+    with pytest.raises(Crash):
+        world.notify(*event)
+    world.all_is_well()
+    with pytest.raises(BeingSent):
+        world.notify(*event)
+    assert world.failed == []
+    world.now += LEASE_SECONDS + 1
+    world.notify(*event)
+    assert (len(world.texts), len(world.failed)) == (1, 1)
+
+
+def test_a_record_that_cannot_even_be_written_stops_no_other() -> None:
+    """Lambda tries its event again, and then keeps it as it came."""
+    world = World(to_numbers=(PHONE,))
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(RecursionError):
+        world.notify(deep, record("a.log"))
+    assert phones(world) == [PHONE]
 
 
 def test_the_test_event_of_s3_texts_nobody() -> None:
