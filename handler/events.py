@@ -47,8 +47,9 @@ _LONGEST = 1024
 """No key is longer, in bytes of UTF-8, and no other name of S3's:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
-_YEARS = range(2006, 9999)
-"""From S3's first year on. Neither end can leave Python's range in any time zone."""
+_YEARS = range(1970, 9999)
+"""From the year of AWS's own sample events on. Neither end can leave Python's range in any time
+zone."""
 
 
 IS_FOLDER = "a folder, not a log"
@@ -197,7 +198,8 @@ def _read_record(record: Mapping[str, Any]) -> LogFile | None:
     # Minor versions add fields and come often (2.6 in 2026); only a major one may break.
     if record["eventVersion"].split(".")[0] != "2":
         raise ValueError("its eventVersion is not 2.x")
-    family, colon, _ = record["eventName"].partition(":")
+    # The prefix stands in some of AWS's sample events, and in those of others who speak S3's API.
+    family, colon, _ = record["eventName"].removeprefix("s3:").partition(":")
     if family in _IGNORED_NAMES:
         return None
     if family + colon != "ObjectCreated:":

@@ -83,6 +83,15 @@ def test_of_all_events_of_s3_only_those_of_a_creation_are_logs() -> None:
     assert len(names) > 20
 
 
+@pytest.mark.parametrize("name", event_names())
+def test_an_events_name_may_have_the_prefix_of_its_family(name: str) -> None:
+    """Some of AWS's sample events have it."""
+    with_prefix, without = (
+        files({"Records": [record("a.log", eventName=each)]}) for each in (f"s3:{name}", name)
+    )
+    assert with_prefix == without
+
+
 def bridged(kind: object = "Object Created", **described: Any) -> dict[str, Any]:
     """Make what EventBridge makes of an event of S3."""
     return {
@@ -216,6 +225,7 @@ def test_a_missing_size_is_unknown_and_not_zero() -> None:
         (record("a.log", eventTime="2026-13-01T00:00:00Z"), "its eventTime is not a time"),
         (record("a.log", eventName="ObjectEaten:Whole"), "its eventName is not known here"),
         (record("a.log", eventName="ObjectCreated"), "its eventName is not known here"),
+        (record("a.log", eventName="s3:ObjectEaten:Whole"), "its eventName is not known here"),
         (record("a.log", eventName=["Put"]), "it is not a record of S3's notification"),
         (record("a.log", versionId=["v1"]), "it is not a record of S3's notification"),
         (record("a.log", sequencer={"a": 1}), "it is not a record of S3's notification"),
