@@ -159,6 +159,27 @@ def test_s3_and_eventbridge_tell_of_the_same_file() -> None:
     assert identity(bridged(**{"version-id": "v1"})) != identity(of_s3())
 
 
+def test_eventbridge_tells_size_and_tag() -> None:
+    (file,) = files(bridged())
+    assert file.size == 5
+    first, second = (files(bridged(sequencer=None, etag=tag))[0] for tag in ("1", "2"))
+    assert first.sequencer != second.sequencer
+
+
+@pytest.mark.parametrize(
+    "time", ["2026-11-23T14:05:09", "2026-11-23T14:05:09Z", "2026-11-23T16:05:09+02:00"]
+)
+def test_a_time_is_read_in_utc_whatever_zone_it_names(time: str) -> None:
+    (file,) = files({"Records": [record("a.log", eventTime=time)]})
+    assert file.time == datetime.datetime(2026, 11, 23, 14, 5, 9, tzinfo=datetime.UTC)
+    assert file.time.tzinfo is datetime.UTC
+    assert file.age(file.time.timestamp() + 60) == 60
+
+
+def test_the_longest_key_of_s3_is_read() -> None:
+    assert files({"Records": [record("a" * 1024)]})[0].key == "a" * 1024
+
+
 def test_an_event_in_ten_thousand_envelopes_is_read() -> None:
     event: dict[str, Any] = {"Records": [record("a.log")]}
     for _ in range(10_000):

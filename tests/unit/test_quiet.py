@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.quiet import QuietHours
+from handler.quiet import QuietHours, is_quiet
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 UTC = datetime.UTC
@@ -65,3 +65,10 @@ def test_a_range_and_its_reverse_make_a_day(
 def test_what_is_no_range_is_refused(hours: str) -> None:
     with pytest.raises(ValueError, match="22:00-07:00"):
         QuietHours.parse(hours, UTC)
+
+
+def test_a_moment_in_seconds_is_quiet_only_where_there_are_quiet_hours() -> None:
+    hours = QuietHours.parse("22:00-07:00", BERLIN)
+    assert is_quiet(hours, utc("2026-11-23T21:00").timestamp())
+    assert not is_quiet(hours, utc("2026-11-23T20:59").timestamp())
+    assert not is_quiet(None, utc("2026-11-23T21:00").timestamp())

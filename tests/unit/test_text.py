@@ -16,7 +16,7 @@ from tests.unit.fakes import MESSAGE, log_file
 # What a reader takes for one character each, in scripts that are written in different ways.
 SCRIPTS = {
     "GSM-7": ["a", "Z", "/", "-", "é", "Ω", "€", "[", "|"],
-    "Latin": ["ï", "q\u0303", "\u201c", "\u2013", "\ufb01", "e"],
+    "Latin": ["ï", "q\u0300", "\u201c", "\u2013", "\ufb01", "e"],
     "Cyrillic": ["ж", "Щ", "и\u0306\u0301", "/", "9"],
     "Greek": ["ζ", "Ώ", "ϋ\u0301", "/"],
     "Chinese": ["日", "誌", "\U00020000", "葛\U000e0100"],
@@ -27,6 +27,8 @@ SCRIPTS = {
     "emoji": [
         "🔥",
         "👍🏽",
+        "👍🏻",
+        "👍🏿",
         "❤️",
         "1\ufe0f\u20e3",
         "🇩🇪",
@@ -129,6 +131,7 @@ def test_a_text_is_whole_or_the_next_longer_one_would_cost_more(
     script: str, data: st.DataObject, message: str
 ) -> None:
     key = "/".join(map("".join, data.draw(st.lists(written_in[script], min_size=1, max_size=3))))
+    key *= 10
     body = written(key, message)
     if "..." in body:
         widest = max(len(part.encode("utf-16-le")) // 2 for part in SCRIPTS[script])
@@ -143,7 +146,7 @@ def test_a_cut_splits_nothing_that_a_reader_takes_for_one_character(
 ) -> None:
     characters = [
         unicodedata.normalize("NFC", character)
-        for character in data.draw(written_in[script])
+        for character in data.draw(written_in[script]) * 30
         if character != "\u201c"
     ]
     message = "ж" * 30 + "$key"  # so that nothing is written in another way
@@ -269,6 +272,23 @@ def test_a_long_key_is_cut_in_the_middle() -> None:
     assert "payments-service.log, 1.2 MB" in body
 
 
+def test_a_cut_key_fills_its_segment_and_keeps_more_of_its_end() -> None:
+    assert written("a" * 200 + "b" * 200, "$key") == "a" * 62 + "..." + "b" * 95
+
+
+@pytest.mark.parametrize(
+    ("character", "message"),
+    [("a", "$name "), ("ж", "$name "), ("👩🏽\u200d💻", "ж $name ")],
+)
+def test_a_text_that_is_too_long_for_twilio_ends_with_a_whole_character(
+    character: str, message: str
+) -> None:
+    body = written("a.log", message + character * LONGEST)
+    units = len(body.encode("utf-16-le")) // 2
+    assert LONGEST - 7 < units <= LONGEST
+    assert body.endswith(character)
+
+
 def test_a_key_is_not_cut_below_what_tells_files_apart() -> None:
     message = "x" * 150 + " $key"
     body = written("a" * 100 + ".log", message)
@@ -318,6 +338,7 @@ def test_a_dollar_in_a_key_is_a_dollar() -> None:
         (999_499, "999 kB"),
         (999_500, "1.0 MB"),
         (34_000_000, "34 MB"),
+        (1_500_000_000, "1.5 GB"),
         (5_000_000_000_000, "5.0 TB"),
         (5_000_000_000_000_000, "5000 TB"),
     ],
@@ -372,3 +393,14 @@ def test_each_character_takes_as_much_room_there_as_here(character: str) -> None
 
 def test_a_key_is_never_cut_below_a_date() -> None:
     assert "2026-11-23.log" in written("2026-11-23.log", "x" * 155 + "$key")
+
+
+def test_a_summary_tells_the_time_of_the_reader() -> None:
+    files = [log_file(key) for key in ("a.log", "b.log")]
+    body = summarize(files, zoneinfo.ZoneInfo("Asia/Kathmandu"))
+    assert body == "2 more logs since 23 Nov 19:50 +0545: / 2. Last: a.log"
+
+
+def test_a_folder_in_a_summary_is_the_first_of_a_key() -> None:
+    files = [log_file(key) for key in ("app/a/1.log", "app/b/2.log", "3.log")]
+    assert ": app/ 2, / 1. Last: " in summarize(files, datetime.UTC)
