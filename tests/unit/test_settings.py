@@ -570,7 +570,7 @@ def test_a_key_that_only_pulumis_cli_tells_of_is_named_too(
     assert said.endswith(f"{SET} flushMinutes 7")
 
 
-def test_keys_of_other_namespaces_are_none_of_the_programs_business(load: Load) -> None:
+def test_keys_of_other_namespaces_are_ignored(load: Load) -> None:
     load(**{"aws:regoin": "eu-central-1"})
 
 
