@@ -1,6 +1,5 @@
 """Calls to AWS, over real HTTP, to a server that answers what a test says."""
 
-import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -8,8 +7,6 @@ from typing import Any
 
 import botocore.session
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from handler import aws, connections
 from handler.aws import BUSY_SECONDS, SILENT_SECONDS, Aws, AwsError
@@ -331,28 +328,7 @@ def test_a_plain_update_that_meets_a_transaction_is_tried_again(server: Server) 
     assert len(server.requests) == 3
 
 
-# An answer of any shape
-
-
-ANSWERS: Any = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["0", "S"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    *("__type", "CancellationReasons", "Code", "Item", "state", "S", "N", "id"),
-                    *("Responses", "memory", "UnprocessedKeys", "UnprocessedItems", "Keys"),
-                    *("Items", "sid", "sent_at", "Messages", "Body", "ReceiptHandle"),
-                    *("Attributes", "SentTimestamp", "Successful", "Failed", "Id"),
-                ]
-            ),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=15,
-)
+# What SQS says of messages
 
 
 class Answering(Aws):
@@ -367,39 +343,6 @@ class Answering(Aws):
             code = str(self.answer.get("__type"))
             raise AwsError(operation, code, self.answer, self.status)
         return dict(self.answer)
-
-
-@given(
-    st.sampled_from([200, 400]),
-    ANSWERS.filter(lambda answer: isinstance(answer, dict))
-    | st.builds(
-        lambda reasons: {
-            "__type": "TransactionCanceledException",
-            "CancellationReasons": reasons,
-        },
-        ANSWERS,
-    ),
-)
-def test_no_answer_of_any_shape_raises_anything_but_what_is_foreseen(
-    status: int, answer: Any
-) -> None:
-    answering = Answering(status, answer)
-    memory, queue = Memory(answering, "memory"), Queue(answering, "https://sqs/held")
-    due = Due(log_file(), PHONE)
-    assert isinstance(memory.claim(due, limit=1), Claim)
-    assert memory.recall([due]).sent <= {due.id}
-    for request in (
-        lambda: memory.settle([due], State.SENT, "SM1"),
-        lambda: memory.hold(due),
-        lambda: memory.count(PHONE),
-        lambda: [len(one.id + one.sid) + one.at for one in memory.to_audit()],
-        lambda: [len(one.body + one.receipt) + one.sent_at for one in queue.receive()],
-        lambda: queue.send(["a"]),
-        lambda: queue.delete([Message("a", "r", 0)]),
-        lambda: queue.give_back([Message("a", "r", 0)]),
-    ):
-        with contextlib.suppress(AwsError, NotRemembered, NotQueued):
-            request()
 
 
 @pytest.mark.parametrize(

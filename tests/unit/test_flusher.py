@@ -24,9 +24,6 @@ from tests.unit.fakes import OTHER_PHONE, PHONE, TIME, log_file, record
 STOPPED = refusal(400, 21610)
 NOT_THAT_COUNTRY = refusal(400, 21408)
 DAY = 24 * 60 * 60
-FIELDS = ("bucket", "key", "size", "time", "version", "sequencer")
-OF_A_RECORD = ("eventVersion", "eventSource", "eventTime", "eventName")
-OF_AN_OBJECT = ("key", "size", "eTag", "versionId", "sequencer")
 
 
 @pytest.fixture
@@ -252,40 +249,6 @@ def test_a_poisoned_message_fails_and_stops_neither_texts_nor_reports(body: str)
     assert [phone for _, phone, _ in world.texts[2:]] == [PHONE, OTHER_PHONE]
     assert len(world.asked) == 2
     assert (len(world.failed), world.held) == (2, [])
-
-
-ANY: Any = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["Records", "s3", "key", "file", "phone", "unreadable", "a", "source"]),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=12,
-)
-
-
-@given(
-    st.text(max_size=20)
-    | ANY.map(json.dumps)
-    | st.builds(lambda field, value: with_file(**{field: value}), st.sampled_from(FIELDS), ANY)
-    | st.builds(
-        lambda field, value: json.dumps({"Records": [record(**{"key": "x.log", field: value})]}),
-        st.sampled_from([*OF_A_RECORD, *OF_AN_OBJECT]),
-        ANY,
-    )
-)
-def test_no_message_whatever_it_says_stops_a_flush(body: str) -> None:
-    world = World()
-    world.held.append(Stored(body, world.now))
-    for phone in (PHONE, OTHER_PHONE):
-        held_by_hand(world, "healthy.log", phone=phone)
-    world.flush()
-    assert {phone for _, phone, _ in world.texts} == {PHONE, OTHER_PHONE}
-    assert world.on(world.held) == []
 
 
 def test_messages_of_any_size_and_shape_fit_the_function(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Whatever comes in, the readers neither fail nor lose it; `make fuzz` tries far more of it."""
 
+import contextlib
 import datetime
 import json
 import re
@@ -14,13 +15,19 @@ from hypothesis import strategies as st
 
 from handler import due, events, text
 from handler.audit import meaning
+from handler.aws import Aws, AwsError
 from handler.due import Due
 from handler.events import LogFile, Unreadable
+from handler.memory import Claim, Memory, NotRemembered, State
+from handler.queues import Message, NotQueued, Queue
 from handler.refusals import Kind
 from handler.sender import Refused, TwilioSender
 from local.twilio import API, CREATE_PARAMETERS, StandIn
-from tests.unit.fakes import MESSAGE, PHONE, log_file, record, settings
+from tests.unit.fake_world import Stored, World
+from tests.unit.fakes import MESSAGE, OTHER_PHONE, PHONE, log_file, record, settings
 from tests.unit.http_server import Server, serving
+from tests.unit.test_aws import Answering
+from tests.unit.test_flusher import held_by_hand, with_file
 
 ANYTHING: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -247,3 +254,122 @@ def test_the_stand_in_takes_any_fault_or_says_what_is_wrong(stand_in: StandIn, b
     answer = requests.post(f"{stand_in.url}/faults", data=body, timeout=10)
     assert answer.status_code in {204, 400}
     stand_in.well()
+
+
+# A flush
+
+OF_A_RECORD = ("eventVersion", "eventSource", "eventTime", "eventName")
+OF_AN_OBJECT = ("key", "size", "eTag", "versionId", "sequencer")
+
+
+@given(
+    st.text(max_size=20)
+    | LIKELY.map(json.dumps)
+    | st.builds(
+        lambda field, value: with_file(**{field: value}), st.sampled_from(FIELDS), LIKELY | ODD
+    )
+    | st.builds(
+        lambda field, value: json.dumps({"Records": [record(**{"key": "x.log", field: value})]}),
+        st.sampled_from([*OF_A_RECORD, *OF_AN_OBJECT]),
+        LIKELY | ODD,
+    )
+)
+def test_no_message_whatever_it_says_stops_a_flush(body: str) -> None:
+    world = World()
+    world.held.append(Stored(body, world.now))
+    for phone in (PHONE, OTHER_PHONE):
+        held_by_hand(world, "healthy.log", phone=phone)
+    world.flush()
+    assert {phone for _, phone, _ in world.texts} == {PHONE, OTHER_PHONE}
+    assert world.on(world.held) == []
+
+
+# AWS's answers
+
+ANSWERS: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["0", "S"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *("__type", "CancellationReasons", "Code", "Item", "state", "S", "N", "id"),
+                    *("Responses", "memory", "UnprocessedKeys", "UnprocessedItems", "Keys"),
+                    *("Items", "sid", "sent_at", "Messages", "Body", "ReceiptHandle"),
+                    *("Attributes", "SentTimestamp", "Successful", "Failed", "Id"),
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=15,
+)
+
+
+@given(
+    st.sampled_from([200, 400]),
+    ANSWERS.filter(lambda answer: isinstance(answer, dict))
+    | st.builds(
+        lambda reasons: {
+            "__type": "TransactionCanceledException",
+            "CancellationReasons": reasons,
+        },
+        ANSWERS,
+    ),
+)
+def test_no_answer_of_any_shape_raises_anything_but_what_is_foreseen(
+    status: int, answer: Any
+) -> None:
+    answering = Answering(status, answer)
+    memory, queue = Memory(answering, "memory"), Queue(answering, "https://sqs/held")
+    wanted = Due(log_file(), PHONE)
+    assert isinstance(memory.claim(wanted, limit=1), Claim)
+    assert memory.recall([wanted]).sent <= {wanted.id}
+    for request in (
+        lambda: memory.settle([wanted], State.SENT, "SM1"),
+        lambda: memory.hold(wanted),
+        lambda: memory.count(PHONE),
+        lambda: [len(one.id + one.sid) + one.at for one in memory.to_audit()],
+        lambda: [len(one.body + one.receipt) + one.sent_at for one in queue.receive()],
+        lambda: queue.send(["a"]),
+        lambda: queue.delete([Message("a", "r", 0)]),
+        lambda: queue.give_back([Message("a", "r", 0)]),
+    ):
+        with contextlib.suppress(AwsError, NotRemembered, NotQueued):
+            request()
+
+
+class Once(Aws):
+    """Tries everything once, so that no test waits."""
+
+    def tries(self, service: Any, usual: int) -> int:
+        return 1
+
+
+@given(
+    st.sampled_from([200, 302, 400, 403, 429, 500, 503]),
+    st.binary(max_size=40) | ANSWERS.map(lambda answer: json.dumps(answer).encode()),
+)
+def test_an_answer_of_aws_is_an_object_or_an_error(
+    answering: Server, status: int, body: bytes
+) -> None:
+    answering.status, answering.body = status, body
+    aws = Once(
+        {
+            "AWS_REGION": "eu-central-1",
+            "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "canary",
+            "AWS_ENDPOINT_URL": answering.url,
+        }
+    )
+    try:
+        answer: Any = aws.call("sqs", "ReceiveMessage", {})
+    except AwsError as error:
+        answer = error
+    if isinstance(answer, AwsError):
+        assert answer.code
+        assert answer.is_temporary or 200 < status < 500
+    else:
+        assert status == 200
+        assert isinstance(answer, dict)
