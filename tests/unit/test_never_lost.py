@@ -5,6 +5,7 @@ The handler's code is the real one; the clock, the table, the queues and Twilio 
 
 import dataclasses
 import json
+import random
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -18,13 +19,14 @@ from handler import text
 from handler.aws import AwsError
 from handler.ends import BeingSent
 from handler.queues import NotQueued
-from handler.refusals import NO_ANSWER, NO_CONNECTION, refusal
+from handler.refusals import NO_ANSWER, NO_CONNECTION, Refusal, refusal
 from tests.unit.fake_world import VISIBILITY, Crash, Stored, World
 from tests.unit.fakes import OTHER_PHONE, PHONE, record
 
 LIMIT = 3
 PHONES = (PHONE, OTHER_PHONE)
 RETRY_AFTER = (30, 120)  # seconds: Lambda waits 60 and 120, and here it is early once
+OF_ONE_PHONE = [refusal(400, 21408), refusal(400, 21606), refusal(503), refusal(500), NO_ANSWER]
 OUTAGES = [NO_CONNECTION, NO_ANSWER, refusal(401, 20003), refusal(429, 20429), refusal(500, None)]
 
 Told = tuple[str, str]  # a file's key and a phone
@@ -45,6 +47,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World(max_texts_per_hour=LIMIT, message="$key")
+        self.world.shuffle = random.shuffle  # which hypothesis seeds
         self.files = 0
         self.records: list[dict[str, Any]] = []
         self.accepted: set[Told] = set()  # of events that Lambda has done with
@@ -175,9 +178,17 @@ class Machine(RuleBasedStateMachine):
     def twilio_answers_too_late(self) -> None:
         self.world.doubtful = True
 
+    @rule(why=st.sampled_from(OF_ONE_PHONE), phone=st.sampled_from(PHONES))
+    def a_phone_may_not_be_texted(self, why: Refusal, phone: str) -> None:
+        self.world.refuses = lambda asked: why if asked == phone else None
+
     @rule()
-    def a_phone_may_not_be_texted(self) -> None:
-        self.world.refuses = lambda phone: refusal(400, 21408) if phone == PHONE else None
+    def what_nobody_foresaw_happens_to_a_phone(self) -> None:
+        def unforeseen(phone: str) -> None:
+            if phone == PHONE:
+                raise RuntimeError
+
+        self.world.refuses = unforeseen
 
     @rule(code=st.sampled_from(["ThrottlingException", "ProvisionedThroughputExceededException"]))
     def the_table_is_asked_too_much(self, code: str) -> None:
