@@ -19,7 +19,7 @@ from ops.stack import Stack
 from tests.unit.operated import HOSTILE, NOW, OUTPUTS, Operated, Pages, Queue, held_message, refusal
 
 EARLIER = NOW - datetime.timedelta(hours=1)
-TWINS = ("+15005550100", "+15005990100")
+TWINS = ("+15005550100", "+13055550100")
 
 Run = Callable[[Operated, str], str]
 

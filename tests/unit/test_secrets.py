@@ -17,10 +17,13 @@ DETECTORS = [
     )
 ]
 
-# Numbers of real people are not of the form of Twilio's and the fictional ones (+1 500 555, 555 …).
+# Numbers of real people are not of the form of Twilio's and the fictional ones: +1 500 555, 555 …,
+# Ofcom's +44 7700 900 (https://www.ofcom.org.uk/phones-and-broadband/phone-numbers/numbers-for-drama),
+# and one of +1 500, which is no place's code, that an old version of a test has.
 NUMBER = re.compile(r"\+[1-9]\d{9,14}\b")
 FICTIONAL = re.compile(
     r"\+1(\d{3}555|555)\d+|\+49151(1?2345678|23456789)|\+0+|\+1{3,}|\+1234567890\d*"
+    r"|\+447700900\d{3}|\+15005990100"
 )
 
 # Made up, each of one repeated digit or the alphabet's: the shape without the secret.
