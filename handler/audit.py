@@ -60,6 +60,11 @@ def meaning(code: int | str) -> str:
     return MEANINGS.get(code, f"see https://www.twilio.com/docs/api/errors/{code}")
 
 
+def explained(code: int | str) -> str:
+    """Return a code with its meaning; the meaning alone if Twilio gives no code."""
+    return f"{code}: {meaning(code)}" if code else meaning(code)
+
+
 class Audit:
     """Asks Twilio what became of each accepted text, until it knows, and reports that once."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from handler import log
-from handler.audit import ARRIVED, LOST, meaning
+from handler.audit import ARRIVED, LOST, explained
 from handler.refusals import NOT_FOUND
 from handler.sender import Refused
 from ops import lines
@@ -161,7 +161,7 @@ class Smoke:
                 return False
             status = delivery.status
             if status in LOST:
-                why = f"{delivery.code}: {meaning(delivery.code)}"
+                why = explained(delivery.code)
                 raise Stopped(f"the text to {phone} was not delivered: {status}, {why}")
             return status in ARRIVED
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from handler.audit import ARRIVED, LOST, meaning
+from handler.audit import ARRIVED, LOST, explained
 from handler.log import masked
 from handler.sender import Refused
 from infra import names
@@ -168,7 +168,7 @@ def _delivery(stack: Stack, sid: str, known: Line | None) -> Cell:
         delivery = stack.twilio.delivery(sid)
     except Refused as error:
         return f"Twilio does not say ({error})", "yellow"
-    why = f" {delivery.code}: {meaning(delivery.code)}" if delivery.code else ""
+    why = f" {explained(delivery.code)}" if delivery.code else ""
     return f"{delivery.status}{why}", _COLOURS.get(delivery.status, "yellow")
 
 

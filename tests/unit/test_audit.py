@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from handler.audit import LOST, MEANINGS, UNKNOWN_SECONDS
+from handler.audit import LOST, MEANINGS, UNKNOWN_SECONDS, explained
 from handler.memory import ASK_AFTER_SECONDS, AUDITS
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from handler.sender import Delivery
@@ -163,6 +163,18 @@ def test_without_a_code_of_twilios_there_is_no_page_to_read(
     assert line["code"] == (code or "none")
     assert line["meaning"]
     assert "http" not in line["meaning"]
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (30003, "30003: the phone is switched off or out of reach"),
+        (0, "Twilio gives no reason"),
+        ("not_routable", "not_routable: a reason that is not known here"),
+    ],
+)
+def test_a_code_is_explained_to_the_operator(code: int | str, told: str) -> None:
+    assert explained(code) == told
 
 
 def test_each_code_that_a_text_may_get_later_has_a_meaning() -> None:
