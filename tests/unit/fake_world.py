@@ -280,14 +280,16 @@ class World(Aws):
 
     def _SendMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
         assert 0 < len(payload["Entries"]) <= 10
-        done, failed = [], []
+        done: list[dict[str, Any]] = []
+        failed: list[dict[str, Any]] = []
         for entry in payload["Entries"]:
             if self.refused_entries:
                 self.refused_entries -= 1
                 failed.append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
             else:
                 self.queues[payload["QueueUrl"]].append(Stored(entry["MessageBody"], self.now))
-                done.append({"Id": entry["Id"]})
+                named = {"MessageId": f"m{len(done)}", "MD5OfMessageBody": "0" * 32}
+                done.append({"Id": entry["Id"], **named})
         return {"Successful": done, "Failed": failed}
 
     def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name

@@ -340,7 +340,7 @@ def test_without_part_of_sqs_everybody_is_texted_all_the_same(
     world: World, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def in_vain(_world: World, _payload: Any) -> None:
-        raise AwsError(lost, "AccessDenied", {})
+        raise AwsError(lost, "AccessDeniedException", {})
 
     world.held.insert(0, Stored("nonsense", world.now))
     monkeypatch.setattr(World, f"_{lost}", in_vain)
@@ -460,7 +460,7 @@ def test_what_cannot_be_given_back_comes_back_later(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def in_vain(_world: World, _payload: Any) -> None:
-        raise AwsError("ChangeMessageVisibilityBatch", "AccessDenied", {})
+        raise AwsError("ChangeMessageVisibilityBatch", "AccessDeniedException", {})
 
     monkeypatch.setattr(World, "_ChangeMessageVisibilityBatch", in_vain)
     world.refuses = lambda _: NO_CONNECTION
@@ -543,7 +543,8 @@ class Heap(World):
         return {"Messages": [one.told() | {"ReceiptHandle": "r" * 400} for one in taken]}
 
     def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
-        return {"Successful": [{"Id": entry["Id"]} for entry in payload["Entries"]]}
+        done = [{"Id": entry["Id"]} for entry in payload["Entries"]]
+        return {"Successful": done, "Failed": []}
 
 
 def test_a_hundred_thousand_held_texts_fit_the_function() -> None:

@@ -1,0 +1,45 @@
+"""A plugin of pytest's: it records what the handler asks of AWS in other tests, and the answers.
+
+`RECORD` names the file: a line of JSON for each call.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from handler.aws import Aws, AwsError
+
+Call = Callable[[Any, str, str, Mapping[str, Any]], dict[str, Any]]
+
+
+def pytest_configure() -> None:
+    """Listen to AWS as the handler calls it, and to what takes its place in the unit tests."""
+    from tests.unit.fake_world import World  # noqa: PLC0415  # pytest rewrites its asserts first
+
+    listening = Path(os.environ["RECORD"]).open("a", buffering=1)  # noqa: SIM115  # to the end
+    kind: Any
+    for kind in (Aws, World):
+        kind.call = _heard(kind.call, listening.write)
+
+
+def _heard(call: Call, write: Callable[[str], object]) -> Any:
+    def hearing(
+        aws: Any, service: str, operation: str, payload: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        heard = {"service": service, "operation": operation, "request": json.dumps(payload)}
+        # What a test itself asks may be nonsense on purpose.
+        wanted = sys._getframe(1).f_globals["__name__"].startswith("handler.")
+        try:
+            answer = call(aws, service, operation, payload)
+        except AwsError as error:
+            if wanted:
+                write(json.dumps({**heard, "code": error.code, "answer": error.details}) + "\n")
+            raise
+        if wanted:
+            write(json.dumps({**heard, "code": None, "answer": answer}) + "\n")
+        return answer
+
+    return hearing
