@@ -1,6 +1,6 @@
 """A text on somebody's phone when a log lands in S3.
 
-Whoever uploads a log to the bucket makes S3 call `notify`, which claims each text in the memory and
+Whoever uploads a log to the bucket makes S3 call `notify`, which claims each text in the ledger and
 sends it by Twilio. What may not go now is held in a queue, until `flush` sends each phone one
 summary. What no retry will mend is kept in the queue of those that failed. Alarms tell of that.
 """
@@ -10,12 +10,12 @@ import pulumi_aws as aws
 
 import handler
 from infra.existing_bucket import ExistingBucket
+from infra.ledger import Ledger
 from infra.log_bucket import LogBucket
-from infra.memory import Memory
+from infra.monitoring import Monitoring
+from infra.queues import FLUSH_SECONDS, TextQueues
 from infra.schedule import Schedule
 from infra.settings import Settings
-from infra.texts import FLUSH_SECONDS, Texts
-from infra.watch import Watch
 
 settings = Settings.load()  # every mistake at once, each with the command that mends it
 
@@ -30,9 +30,9 @@ logs = (
     )
 )
 
-memory = Memory("memory")  # who was told of which file, how often this hour
+ledger = Ledger("ledger")  # who was told of which file, how often this hour
 
-texts = Texts("texts")  # those that are held and those that failed
+queues = TextQueues("texts")  # those that are held and those that failed
 
 # Whoever may look at the functions but not use this key cannot read the Twilio secret in them.
 secrets_key = aws.kms.Key(
@@ -41,7 +41,7 @@ secrets_key = aws.kms.Key(
     enable_key_rotation=True,
 )
 
-environment = settings.for_handler(memory, texts)
+environment = settings.for_handler(ledger, queues)
 
 notify = logs.on_object_created(
     "notify",
@@ -50,8 +50,8 @@ notify = logs.on_object_created(
     filter_suffix=settings.filter_suffix,
     environment=environment,
     secrets_key=secrets_key,
-    failed=texts.failed,
-    allow=[memory.may_claim, texts.may_hold],
+    failed=queues.failed,
+    allow=[ledger.may_claim, queues.may_hold],
 )
 
 flush = Schedule(
@@ -61,15 +61,21 @@ flush = Schedule(
     timeout_seconds=FLUSH_SECONDS,
     environment=environment,
     secrets_key=secrets_key,
-    allow=[memory.may_claim, memory.may_recall, memory.may_audit, texts.may_drain, texts.may_fail],
+    allow=[
+        ledger.may_claim,
+        ledger.may_read_sent,
+        ledger.may_read_reports,
+        queues.may_drain,
+        queues.may_fail,
+    ],
 )
 
-watch = Watch(
-    "watch",
+monitoring = Monitoring(
+    "monitoring",
     stack=settings.stack,
     notify=notify.func,
     flush=flush.function,
-    texts=texts,
+    queues=queues,
     flush_minutes=settings.flush_minutes,
     max_segments_per_day=settings.max_segments_per_day,
     email=settings.alarm_email,
@@ -85,7 +91,7 @@ pulumi.export("notifyFunction", notify.func.name)
 pulumi.export("notifyLogGroup", notify.func.logging_config.log_group)
 pulumi.export("flushFunction", flush.function.name)
 pulumi.export("flushLogGroup", flush.function.logging_config.log_group)
-pulumi.export("heldQueue", texts.held.url)
-pulumi.export("failedQueue", texts.failed.url)
-pulumi.export("alarmTopic", watch.topic.arn)
-pulumi.export("dashboard", watch.address)
+pulumi.export("heldQueue", queues.held.url)
+pulumi.export("failedQueue", queues.failed.url)
+pulumi.export("alarmTopic", monitoring.topic.arn)
+pulumi.export("dashboard", monitoring.address)

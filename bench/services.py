@@ -17,7 +17,7 @@ from typing import Any, Self
 import certifi
 import trustme
 
-from infra.package import by_subject
+from infra.package import split_certificates
 from local.program import PROJECT
 
 EVENT: dict[str, Any] = {
@@ -61,7 +61,7 @@ class Services:
         authority.cert_pem.write_to_path(self.bundle, append=True)
         self.certificates = Path(self._folder.name, "trusted")
         self.certificates.mkdir()
-        by_subject(self.bundle, self.certificates)
+        split_certificates(self.bundle, self.certificates)
         self.texted: list[float] = []
         self.connections: set[Any] = set()
         self.aws = _Server(self, authority, 0, b"{}")
@@ -80,7 +80,7 @@ class Services:
             "FROM_NUMBER": "+15005550006",
             "HELD_QUEUE": "https://sqs/held",
             "MAX_TEXTS_PER_HOUR": "1000000",
-            "MEMORY_TABLE": "memory",
+            "LEDGER_TABLE": "memory",
             "MESSAGE": PROJECT["config"]["message"]["default"],
             "MODE": "instant",
             "NODE_EXTRA_CA_CERTS": str(self.bundle),

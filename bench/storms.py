@@ -31,7 +31,7 @@ def measure() -> dict[str, Any]:
 def _on_the_code(files: int) -> dict[str, Any]:
     """Let so many files land within minutes, and flush until nothing is held.
 
-    Memory is what the flushes take at most, besides the messages that the fake itself keeps.
+    Ledger is what the flushes take at most, besides the messages that the fake itself keeps.
     """
     world = Measured()
     started = time.perf_counter()

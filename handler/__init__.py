@@ -35,7 +35,7 @@ def notify(event: object, context: Context) -> None:
         context: Lambda's context.
 
     Raises:
-        handler.aws.AwsError, handler.queues.NotQueued, handler.ends.BeingSent: Some text has no
+        handler.aws.AwsError, handler.queues.NotQueued, handler.outcomes.BeingSent: Some text has no
             end yet. Lambda tries the event again after one minute and after two, and then sends it
             to `failed`.
         handler.settings.SettingsError: The function's environment is incomplete.
@@ -87,22 +87,22 @@ def _flusher() -> "Flusher":
 
 def _parts(*, waited_for: bool) -> dict[str, Any]:
     """Make what both functions consist of. Connections are opened first: imports take longer."""
-    from handler import ahead
+    from handler import preconnect
     from handler.settings import Settings
 
     settings = Settings.from_environment(os.environ)
     if waited_for and settings.mode == "instant":
-        ahead.open_connection(settings.twilio_api_url)
+        preconnect.open_connection(settings.twilio_api_url)
 
     from handler.aws import Aws
 
     aws = Aws(os.environ)
     if waited_for:
-        aws.open_ahead("dynamodb")
+        aws.preconnect("dynamodb")
 
     from handler import log
-    from handler.ends import Ends
-    from handler.memory import Memory
+    from handler.ledger import Ledger
+    from handler.outcomes import Outcomes
     from handler.queues import Queue
     from handler.sender import TwilioSender
 
@@ -110,8 +110,8 @@ def _parts(*, waited_for: bool) -> dict[str, Any]:
     return {
         "settings": settings,
         "sender": TwilioSender(settings),
-        "ends": Ends(
-            memory=Memory(aws, settings.memory_table),
+        "outcomes": Outcomes(
+            ledger=Ledger(aws, settings.ledger_table),
             held=Queue(aws, settings.held_queue),
             failed=Queue(aws, settings.failed_queue),
         ),

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 import requests
 from requests_aws4auth import AWS4Auth
 
-from handler import ahead, connections
+from handler import connections, preconnect
 
 T = TypeVar("T")
 
@@ -151,9 +151,9 @@ class Aws:
         """Remember that a service was too busy for all tries of a request."""
         self._busy_until[service] = self._clock() + BUSY_SECONDS
 
-    def open_ahead(self, service: Service) -> None:
+    def preconnect(self, service: Service) -> None:
         """Open the connection to a service before there is a request for it."""
-        ahead.open_connection(self._endpoint(service))
+        preconnect.open_connection(self._endpoint(service))
 
     def _call(self, service: Service, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         try:

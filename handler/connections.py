@@ -11,7 +11,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.response import HTTPResponse
 
-from handler import ahead
+from handler import preconnect
 
 
 @functools.cache
@@ -27,7 +27,7 @@ def session() -> requests.Session:
 
 
 class _Connection(HTTPSConnection):
-    """A connection that may have been opened ahead, and that is used while it is fresh.
+    """A connection that may have been opened early, and that is used while it is fresh.
 
     Lambda freezes a function after each event, which does not hear then who hangs up on it: the
     next text would be the one to find out. See https://github.com/psf/requests/issues/4506.
@@ -38,11 +38,11 @@ class _Connection(HTTPSConnection):
     @property
     def is_connected(self) -> bool:
         """Whether it may be used once more."""
-        return super().is_connected and time.time() < self._used_at + ahead.FRESH_SECONDS
+        return super().is_connected and time.time() < self._used_at + preconnect.FRESH_SECONDS
 
     def connect(self) -> None:
-        """Take what was opened ahead, or connect."""
-        if opened := ahead.take(self.host, self.port):
+        """Take what was opened early, or connect."""
+        if opened := preconnect.take(self.host, self.port):
             self.sock = opened
             self.is_verified = True  # by the same context
         else:
@@ -64,7 +64,7 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Let all connections share one context."""
-        super().init_poolmanager(*args, ssl_context=ahead.trust(), **kwargs)
+        super().init_poolmanager(*args, ssl_context=preconnect.trust(), **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"https": _Pool}
 
     def cert_verify(self, conn: Any, *args: Any) -> None:

@@ -7,15 +7,21 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from handler import due, log, metrics, text
-from handler.audit import Audit
+from handler import log, metrics, queue_messages, text
 from handler.aws import AwsError, batches
-from handler.due import TRIED_SECONDS, Due
-from handler.ends import Ends, collected, forgiven, refused, survived
+from handler.delivery_reports import DeliveryReports
 from handler.events import IS_FOLDER, Unreadable
+from handler.notice import TRIED_SECONDS, Notice
 from handler.notifier import SECONDS_TO_SEND
+from handler.outcomes import (
+    Outcomes,
+    errors_collected,
+    ledger_errors_logged,
+    refused,
+    unexpected_errors_logged,
+)
 from handler.queues import BATCH, Message, NotQueued, Queue
-from handler.quiet import is_quiet
+from handler.quiet_hours import is_quiet
 from handler.refusals import Breaker, Kind, Refusal
 from handler.sender import Refused, Sender
 from handler.settings import Settings
@@ -47,45 +53,45 @@ class _Content(NamedTuple):
     """What a held message holds.
 
     Attributes:
-        dues: The texts that are to be told of.
+        notices: The texts that are to be told of.
         is_readable: Whether all of it can be read. What cannot is read again when it fails: such
             JSON may take thirty times as much memory as its text.
         kept: How many texts are left to a flush with other settings.
         error: The exception that nobody foresaw, which the message met.
     """
 
-    dues: Sequence[Due] = ()
+    notices: Sequence[Notice] = ()
     is_readable: bool = True
     kept: int = 0
     error: Exception | None = None
 
 
 class _Open:
-    """A message, and how many of its texts have no end yet."""
+    """A message, and how many of its texts have no outcome yet."""
 
     __slots__ = ("content", "deleted", "left", "message")
 
     def __init__(self, message: Message, content: _Content) -> None:
         self.message = message
-        self.left = len(content.dues) + content.kept
+        self.left = len(content.notices) + content.kept
         self.content = content if content.error or not content.is_readable else None
         self.deleted = False
 
 
 class _Waiting:
-    """A text that has no end yet, and the messages that hold it.
+    """A text that has no outcome yet, and the messages that hold it.
 
     S3 and EventBridge both tell of one file, at slightly different times: one file is what has one
     identity.
     """
 
-    def __init__(self, due: Due) -> None:
-        self.due = due
+    def __init__(self, notice: Notice) -> None:
+        self.notice = notice
         self.messages: list[_Open] = []
 
 
 class _Taken:
-    """What one run has taken from the queue, until each text has an end.
+    """What one run has taken from the queue, until each text has an outcome.
 
     Attributes:
         messages: How many messages were taken.
@@ -93,7 +99,7 @@ class _Taken:
         all: Whether nothing was left to take.
         kept: How many texts are for phones that other settings may know.
         refusal: The last refusal of Twilio's, if there was any.
-        without_end: What kept a message from its end; it did not stop the others.
+        unfinished: What kept a message from its end; it did not stop the others.
     """
 
     def __init__(self, at: float) -> None:
@@ -103,7 +109,7 @@ class _Taken:
         self.all = True
         self.kept = 0
         self.refusal: Refusal | None = None
-        self.without_end: list[Exception] = []
+        self.unfinished: list[Exception] = []
         self._oldest = 0.0
         self._characters = 0
         self._opened: list[_Open] = []
@@ -111,15 +117,15 @@ class _Taken:
         self._done: list[_Open] = []
 
     @property
-    def dues(self) -> list[Due]:
-        """The texts that have no end yet, each once."""
-        return [waiting.due for waiting in self._waiting.values()]
+    def notices(self) -> list[Notice]:
+        """The texts that have no outcome yet, each once."""
+        return [waiting.notice for waiting in self._waiting.values()]
 
     def add(self, message: Message, content: _Content) -> None:
         """Take a message, with what it holds."""
         # First whatever might raise, so that a message is taken as a whole or not at all.
-        oldest = max((wanted.file.age(self._at) for wanted in content.dues), default=0.0)
-        ids = [wanted.id for wanted in content.dues]
+        oldest = max((notice.file.age(self._at) for notice in content.notices), default=0.0)
+        ids = [notice.id for notice in content.notices]
         self.messages += 1
         self.left += 1
         self.kept += content.kept
@@ -127,14 +133,14 @@ class _Taken:
         self._oldest = max(self._oldest, oldest)
         opened = _Open(message, content)
         self._opened.append(opened)
-        for id_, wanted in zip(ids, content.dues, strict=True):
-            self._waiting.setdefault(id_, _Waiting(wanted)).messages.append(opened)
+        for id_, notice in zip(ids, content.notices, strict=True):
+            self._waiting.setdefault(id_, _Waiting(notice)).messages.append(opened)
         self._note(opened)
 
-    def settle(self, dues: Iterable[Due]) -> None:
-        """Take note that texts have an end."""
-        for wanted in dues:
-            for one in self._waiting.pop(wanted.id).messages:
+    def settle(self, notices: Iterable[Notice]) -> None:
+        """Take note that texts have an outcome."""
+        for notice in notices:
+            for one in self._waiting.pop(notice.id).messages:
                 one.left -= 1
                 self._note(one)
 
@@ -157,17 +163,17 @@ class _Taken:
         opened.content = None
         self._note(opened)
 
-    def tried_in_vain(self, dues: Iterable[Due]) -> list[Due]:
+    def tried_in_vain(self, notices: Iterable[Notice]) -> list[Notice]:
         """Give those of the texts that have been held for as long as they are tried."""
         since = self._at - TRIED_SECONDS
         return [
-            wanted
-            for wanted in dues
-            if any(one.message.sent_at < since for one in self._waiting[wanted.id].messages)
+            notice
+            for notice in notices
+            if any(one.message.sent_at < since for one in self._waiting[notice.id].messages)
         ]
 
     def delete_done(self, held: Queue) -> None:
-        """Delete the messages all of whose texts have an end.
+        """Delete the messages all of whose texts have an outcome.
 
         Raises:
             handler.aws.AwsError: SQS could not be reached.
@@ -190,7 +196,7 @@ class _Taken:
         """
         if not self.all:
             return self._oldest
-        return max((wanted.file.age(self._at) for wanted in self.dues), default=0)
+        return max((notice.file.age(self._at) for notice in self.notices), default=0)
 
 
 class Flusher:
@@ -201,7 +207,7 @@ class Flusher:
         settings: Settings,
         *,
         sender: Sender,
-        ends: Ends,
+        outcomes: Outcomes,
         clock: Callable[[], float] = time.time,
         shuffle: Callable[[list[str]], None] = random.shuffle,
     ) -> None:
@@ -210,7 +216,7 @@ class Flusher:
         Args:
             settings: The function's settings.
             sender: Who sends.
-            ends: Where texts end.
+            outcomes: How texts end.
             clock: The time, in seconds since the epoch.
             shuffle: Puts the phones of a flush into another order, in place.
         """
@@ -219,12 +225,12 @@ class Flusher:
         self._zone = settings.zone
         self._quiet = settings.quiet
         self._sender = sender
-        self._ends = ends
+        self._outcomes = outcomes
         self._clock = clock
-        self._audit = Audit(memory=ends.memory, sender=sender, clock=clock)
+        self._audit = DeliveryReports(ledger=outcomes.ledger, sender=sender, clock=clock)
 
     def flush(self, seconds_left: Callable[[], float]) -> None:
-        """Drain the queue, text each phone, and delete what has an end; then ask after the sent.
+        """Drain the queue, text each phone, and delete what has an outcome, then ask for reports.
 
         What Twilio does not accept stays on the queue: it is given back for the next flush.
 
@@ -235,34 +241,34 @@ class Flusher:
             handler.aws.AwsError, handler.queues.NotQueued: A queue could not be reached, or refused
                 a message. All else was done, and nothing is lost: what is not deleted comes back.
         """
-        without_end: list[Exception] = []
+        unfinished: list[Exception] = []
         if is_quiet(self._quiet, self._clock()):
             log.decision("quiet hours", measured={metrics.FLUSHES: 1})
         else:
             taken = _Taken(self._clock())
             self._flush(taken, seconds_left)
-            without_end = taken.without_end
+            unfinished = taken.unfinished
         self._audit.run(seconds_left)
-        if without_end:
-            raise without_end[0]
+        if unfinished:
+            raise unfinished[0]
 
     def _flush(self, taken: "_Taken", seconds_left: Callable[[], float]) -> None:
         self._drain(taken, seconds_left)
         by_phone = self._unsent(taken)
-        with collected(taken.without_end):
-            taken.delete_done(self._ends.held)
+        with errors_collected(taken.unfinished):
+            taken.delete_done(self._outcomes.held)
         breaker = Breaker(math.inf)
         phones = list(by_phone)
         self._shuffle(phones)  # else the same two, if Twilio always refuses them, silence the rest
         for phone in phones:
             if seconds_left() < SECONDS_TO_SEND or is_quiet(self._quiet, self._clock()):
                 break
-            dues = by_phone[phone]
+            notices = by_phone[phone]
             # SQS will soon delete its oldest texts: it is asked once more, so that they can fail.
-            if breaker.refuses_everybody(self._clock()) and not taken.tried_in_vain(dues):
+            if breaker.refuses_everybody(self._clock()) and not taken.tried_in_vain(notices):
                 continue
-            with survived(phone=phone), collected(taken.without_end):
-                self._tell(phone, dues, taken, breaker, seconds_left)
+            with unexpected_errors_logged(phone=phone), errors_collected(taken.unfinished):
+                self._tell(phone, notices, taken, breaker, seconds_left)
         self._fail_unreadable(taken, seconds_left)
         given_back = self._give_back(taken, seconds_left)
         details: dict[str, Any] = {"messages": taken.messages, "given_back": given_back}
@@ -286,23 +292,25 @@ class Flusher:
             if seconds_left() < SECONDS_TO_SEND:
                 break
             for opened, content in some:
-                with collected(taken.without_end):
+                with errors_collected(taken.unfinished):
                     self._fail_content(opened.message, content)
                     taken.failed(opened)
-            with collected(taken.without_end):
-                taken.delete_done(self._ends.held)
+            with errors_collected(taken.unfinished):
+                taken.delete_done(self._outcomes.held)
 
     def _fail_content(self, message: Message, content: _Content) -> None:
         if content.error:
-            self._ends.fail_message(message.body, content.error)
+            self._outcomes.fail_message(message.body, content.error)
             return
         try:
-            items = due.read(message.body, ())
-            self._ends.fail_unreadable(*(item for item in items if isinstance(item, Unreadable)))
+            items = queue_messages.read(message.body, ())
+            self._outcomes.fail_unreadable(
+                *(item for item in items if isinstance(item, Unreadable))
+            )
         except (AwsError, NotQueued):
             raise
         except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
-            self._ends.fail_message(message.body, error)
+            self._outcomes.fail_message(message.body, error)
 
     def _give_back(self, taken: "_Taken", seconds_left: Callable[[], float]) -> int:
         """Let the next flush find at once what this one could not end, as far as time allows.
@@ -315,7 +323,7 @@ class Flusher:
             if seconds_left() < SECONDS_TO_GIVE_BACK:
                 break
             try:
-                given_back += self._ends.held.give_back(some)
+                given_back += self._outcomes.held.give_back(some)
             except AwsError as error:
                 log.decision("not given back", level="WARN", meaning=str(error))
                 break
@@ -324,29 +332,29 @@ class Flusher:
     def _tell(
         self,
         phone: str,
-        dues: list[Due],
+        notices: list[Notice],
         taken: "_Taken",
         breaker: Breaker,
         seconds_left: Callable[[], float],
     ) -> None:
         """Text one phone about all that is held for it."""
         try:
-            sid, body = self._text(phone, dues)
+            sid, body = self._text(phone, notices)
         except Refused as error:
             refusal = taken.refusal = error.refusal
         except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
-            end = functools.partial(self._ends.fail_unexpected, error=error)
-            self._fail(dues, end, taken, seconds_left)
+            end = functools.partial(self._outcomes.fail_unexpected, error=error)
+            self._fail(notices, end, taken, seconds_left)
             return
         else:
             breaker.accepted(phone, self._clock())
-            self._remember_sent(phone, dues, sid, body)
-            taken.settle(dues)
-            taken.delete_done(self._ends.held)
+            self._remember_sent(phone, notices, sid, body)
+            taken.settle(notices)
+            taken.delete_done(self._outcomes.held)
             return
         if not refusal.kind.is_temporary:
-            end = functools.partial(self._ends.fail, refusal=refusal)
-            self._fail(dues, end, taken, seconds_left)
+            end = functools.partial(self._outcomes.fail, refusal=refusal)
+            self._fail(notices, end, taken, seconds_left)
             return
         breaker.refused(phone, refusal, self._clock())
         log.decision(
@@ -354,36 +362,36 @@ class Flusher:
             level="WARN",
             phone=phone,
             measured=refused(refusal),
-            files=len(dues),
+            files=len(notices),
             reason=refusal.kind,
             **refusal.details,
         )
         in_vain = refusal._replace(kind=Kind.IN_VAIN)
-        end = functools.partial(self._ends.fail, refusal=in_vain)
-        self._fail(taken.tried_in_vain(dues), end, taken, seconds_left)
+        end = functools.partial(self._outcomes.fail, refusal=in_vain)
+        self._fail(taken.tried_in_vain(notices), end, taken, seconds_left)
 
     def _fail(
         self,
-        dues: list[Due],
-        end: Callable[[Sequence[Due]], None],
+        notices: list[Notice],
+        end: Callable[[Sequence[Notice]], None],
         taken: "_Taken",
         seconds_left: Callable[[], float],
     ) -> None:
         """End what can never be texted, some at a time: what time does not suffice for stays."""
-        for some in batches(dues, FAILED_AT_ONCE):
+        for some in batches(notices, FAILED_AT_ONCE):
             if seconds_left() < SECONDS_TO_SEND:
                 break
-            with collected(taken.without_end):
+            with errors_collected(taken.unfinished):
                 end(some)
                 taken.settle(some)
-                taken.delete_done(self._ends.held)
+                taken.delete_done(self._outcomes.held)
 
     def _drain(self, taken: "_Taken", seconds_left: Callable[[], float]) -> None:
         """Take messages until there are none, or no room or time for more."""
         until = seconds_left() * (1 - DRAIN_SHARE)
         taken.all = False
-        with collected(taken.without_end):
-            while messages := self._ends.held.receive():
+        with errors_collected(taken.unfinished):
+            while messages := self._outcomes.held.receive():
                 for message in messages:
                     try:
                         taken.add(message, self._read(message))
@@ -394,27 +402,27 @@ class Flusher:
             taken.all = True
 
     def _read(self, message: Message) -> _Content:
-        dues: list[Due] = []
+        notices: list[Notice] = []
         is_readable = True
         kept = 0
         is_old = self._clock() - message.sent_at > OTHER_SETTINGS_SECONDS
-        for item in due.read(message.body, self._settings.to_numbers):
+        for item in queue_messages.read(message.body, self._settings.to_numbers):
             if isinstance(item, Unreadable):
                 is_readable = False
             elif item.file.is_folder:
                 log.decision("ignored", file=item.file, phone=item.phone, reason=IS_FOLDER)
             elif item.phone in self._settings.to_numbers:
-                dues.append(item)
+                notices.append(item)
             elif is_old:
                 log.decision("dropped", file=item.file, phone=item.phone, reason="left toNumbers")
             else:
                 kept += 1
-        return _Content(dues, is_readable, kept)
+        return _Content(notices, is_readable, kept)
 
-    def _unsent(self, taken: "_Taken") -> dict[str, list[Due]]:
+    def _unsent(self, taken: "_Taken") -> dict[str, list[Notice]]:
         """Give what is due to each phone, without what a message that came twice was sent for."""
-        dues = taken.dues
-        sent, unknown, error = self._ends.memory.recall(dues)
+        notices = taken.notices
+        sent, unknown, error = self._outcomes.ledger.recall(notices)
         if unknown:
             log.decision(
                 "claim failed open",
@@ -422,21 +430,21 @@ class Flusher:
                 measured={metrics.FAILED_OPEN: len(unknown)},
                 meaning=str(error),
             )
-        by_phone: dict[str, list[Due]] = {}
-        for wanted in dues:
-            if wanted.id in sent:
+        by_phone: dict[str, list[Notice]] = {}
+        for notice in notices:
+            if notice.id in sent:
                 log.decision(
                     "duplicate",
-                    file=wanted.file,
-                    phone=wanted.phone,
+                    file=notice.file,
+                    phone=notice.phone,
                     measured={metrics.DUPLICATES: 1},
                 )
-                taken.settle([wanted])
+                taken.settle([notice])
             else:
-                by_phone.setdefault(wanted.phone, []).append(wanted)
+                by_phone.setdefault(notice.phone, []).append(notice)
         return by_phone
 
-    def _text(self, phone: str, dues: list[Due]) -> tuple[str, str]:
+    def _text(self, phone: str, notices: list[Notice]) -> tuple[str, str]:
         """Text one phone about all its files.
 
         Returns:
@@ -445,25 +453,25 @@ class Flusher:
         Raises:
             Refused: Twilio did not accept it.
         """
-        if len(dues) == 1:
-            body = text.write(dues[0].file, self._settings.message, self._zone)
+        if len(notices) == 1:
+            body = text.write(notices[0].file, self._settings.message, self._zone)
         else:
-            body = text.summarize([wanted.file for wanted in dues], self._zone)
+            body = text.summarize([notice.file for notice in notices], self._zone)
         at, counted = self._clock(), False
-        with forgiven(1):
-            self._ends.memory.count(phone)
+        with ledger_errors_logged(1):
+            self._outcomes.ledger.count(phone)
             counted = True
         try:
             return self._sender.send(phone, body), body
         except Refused as error:
             if counted and error.refusal.kind is not Kind.IN_DOUBT:
-                with forgiven(1):
-                    self._ends.memory.uncount(phone, at)
+                with ledger_errors_logged(1):
+                    self._outcomes.ledger.uncount(phone, at)
             raise
 
-    def _remember_sent(self, phone: str, dues: list[Due], sid: str, body: str) -> None:
+    def _remember_sent(self, phone: str, notices: list[Notice], sid: str, body: str) -> None:
         """End the texts that Twilio accepted: whatever happens now, they must not be sent again."""
-        with survived(phone=phone, sid=sid):
+        with unexpected_errors_logged(phone=phone, sid=sid):
             now = self._clock()
             log.decision(
                 "sent",
@@ -471,10 +479,10 @@ class Flusher:
                 measured={
                     metrics.ACCEPTED: 1,
                     metrics.SEGMENTS: text.segments(body),
-                    metrics.SECONDS_HELD: max(wanted.file.age(now) for wanted in dues),
+                    metrics.SECONDS_HELD: max(notice.file.age(now) for notice in notices),
                 },
                 sid=sid,
-                files=len(dues),
+                files=len(notices),
             )
-        with survived(phone=phone, sid=sid):
-            self._ends.remember_sent(dues, sid)
+        with unexpected_errors_logged(phone=phone, sid=sid):
+            self._outcomes.record_sent(notices, sid)

@@ -94,7 +94,7 @@ def embedded(values: Mapping[Metric, float], stack: str) -> dict[str, Any]:
     """
     if not values:
         return {}
-    told_apart = dict.fromkeys(metric.by for metric in values)
+    by_dimension = dict.fromkeys(metric.by for metric in values)
     directives = [
         {
             "Namespace": NAMESPACE,
@@ -103,7 +103,7 @@ def embedded(values: Mapping[Metric, float], stack: str) -> dict[str, Any]:
                 {"Name": metric.name, "Unit": metric.unit} for metric in values if metric.by == by
             ],
         }
-        for by in told_apart
+        for by in by_dimension
     ]
     return {
         STACK: stack,

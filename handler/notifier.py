@@ -1,4 +1,4 @@
-"""From an event to texts: every log file in it to every phone, each to one of three ends."""
+"""From an event to texts: every log file in it to every phone, each to one of three outcomes."""
 
 import time
 from collections import Counter
@@ -6,12 +6,18 @@ from collections.abc import Callable
 
 from handler import events, log, metrics, text
 from handler.aws import AwsError
-from handler.due import Due
-from handler.ends import BeingSent, Ends, collected, forgiven, survived
 from handler.events import IS_FOLDER, Unreadable
-from handler.memory import HOUR_SECONDS, Claim
+from handler.ledger import HOUR_SECONDS, Claim
+from handler.notice import Notice
+from handler.outcomes import (
+    BeingSent,
+    Outcomes,
+    errors_collected,
+    ledger_errors_logged,
+    unexpected_errors_logged,
+)
 from handler.queues import NotQueued
-from handler.quiet import is_quiet
+from handler.quiet_hours import is_quiet
 from handler.refusals import Breaker, Kind
 from handler.sender import Refused, Sender
 from handler.settings import Settings
@@ -31,14 +37,14 @@ class Notifier:
         settings: Settings,
         *,
         sender: Sender,
-        ends: Ends,
+        outcomes: Outcomes,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._zone = settings.zone
         self._quiet = settings.quiet
         self._sender = sender
-        self._ends = ends
+        self._outcomes = outcomes
         self._clock = clock
         self._breaker = Breaker(BREAKER_SECONDS)
         self._texts: Counter[tuple[str, int]] = Counter()
@@ -52,11 +58,11 @@ class Notifier:
 
         Raises:
             handler.aws.AwsError, handler.queues.NotQueued: A text could be neither sent nor held,
-                nor put to the failed ones. Lambda tries the event again; what has an end is not
+                nor put to the failed ones. Lambda tries the event again; what has an outcome is not
                 done twice.
             BeingSent: Another invocation has not done with a text.
         """
-        without_end: list[Exception] = []
+        unfinished: list[Exception] = []
         unreadable: list[Unreadable] = []
         for item in events.read(event):
             if isinstance(item, Unreadable):
@@ -68,64 +74,64 @@ class Notifier:
             log.decision("seen", file=item, measured={metrics.LOG_FILES: 1})
             # Those that Twilio refused come last: another one may show that it takes texts again.
             for phone in sorted(self._settings.to_numbers, key=self._last_refused):
-                with collected(without_end):
-                    self._tell_or_fail(Due(item, phone), seconds_left)
-        if without_end:
-            raise without_end[0]
+                with errors_collected(unfinished):
+                    self._tell_or_fail(Notice(item, phone), seconds_left)
+        if unfinished:
+            raise unfinished[0]
         # Once and last: an event that Lambda tries again would put it there each time.
         if unreadable:
-            self._ends.fail_unreadable(*unreadable)
+            self._outcomes.fail_unreadable(*unreadable)
 
-    def _tell_or_fail(self, wanted: Due, seconds_left: Callable[[], float]) -> None:
+    def _tell_or_fail(self, notice: Notice, seconds_left: Callable[[], float]) -> None:
         """Text one phone about one file. An exception that nobody foresaw fails that text only."""
         try:
-            self._tell(wanted, seconds_left)
+            self._tell(notice, seconds_left)
         except (AwsError, NotQueued, BeingSent):
             raise
         except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
-            self._ends.fail_unexpected([wanted], error)
+            self._outcomes.fail_unexpected([notice], error)
 
-    def _tell(self, wanted: Due, seconds_left: Callable[[], float]) -> None:
-        reason = self._why_not_now(wanted.phone, seconds_left)
-        claim = self._claim(wanted, counted=not reason)
+    def _tell(self, notice: Notice, seconds_left: Callable[[], float]) -> None:
+        reason = self._why_not_now(notice.phone, seconds_left)
+        claim = self._claim(notice, counted=not reason)
         if claim in {Claim.OVER_LIMIT, Claim.CONTENDED}:
             reason = "over the limit" if claim is Claim.OVER_LIMIT else "too much at once"
-            claim = self._claim(wanted, counted=False)
+            claim = self._claim(notice, counted=False)
         if claim is Claim.DUPLICATE:
             log.decision(
                 "duplicate",
-                file=wanted.file,
-                phone=wanted.phone,
+                file=notice.file,
+                phone=notice.phone,
                 measured={metrics.DUPLICATES: 1},
             )
             return
         if claim is Claim.LEASED:
-            raise BeingSent(f"A text to {log.masked(wanted.phone)} is being sent, or was until now")
+            raise BeingSent(f"A text to {log.masked(notice.phone)} is being sent, or was until now")
         if claim is Claim.UNKNOWN:
             # A duplicate beats a loss.
             log.decision(
                 "claim failed open",
                 level="ERROR",
-                file=wanted.file,
-                phone=wanted.phone,
+                file=notice.file,
+                phone=notice.phone,
                 measured={metrics.FAILED_OPEN: 1},
             )
         try:
             if reason:
-                self._ends.hold(wanted, reason)
+                self._outcomes.hold(notice, reason)
             else:
-                self._send(wanted, claimed=claim is Claim.YOURS)
+                self._send(notice, claimed=claim is Claim.YOURS)
         except (AwsError, NotQueued):
             # Without an answer it may be another invocation's, which is sending the text.
             if claim is Claim.YOURS:
-                self._ends.none_yet(wanted)
+                self._outcomes.release(notice)
             raise
 
-    def _claim(self, wanted: Due, *, counted: bool) -> Claim:
+    def _claim(self, notice: Notice, *, counted: bool) -> Claim:
         limit = self._settings.max_texts_per_hour if counted else None
-        claim = self._ends.memory.claim(wanted, limit=limit)
+        claim = self._outcomes.ledger.claim(notice, limit=limit)
         if claim is Claim.OVER_LIMIT:
-            self._texts[wanted.phone, self._hour()] = self._settings.max_texts_per_hour
+            self._texts[notice.phone, self._hour()] = self._settings.max_texts_per_hour
         return claim
 
     def _why_not_now(self, phone: str, seconds_left: Callable[[], float]) -> str:
@@ -150,46 +156,46 @@ class Notifier:
     def _hour(self) -> int:
         return int(self._clock()) // HOUR_SECONDS
 
-    def _send(self, wanted: Due, *, claimed: bool) -> None:
+    def _send(self, notice: Notice, *, claimed: bool) -> None:
         """Text one phone about one file.
 
         Args:
-            wanted: The text.
+            notice: The text.
             claimed: Whether the table has counted it.
         """
-        body = text.write(wanted.file, self._settings.message, self._zone)
+        body = text.write(notice.file, self._settings.message, self._zone)
         # Before it is sent, as the table counts: an answer in doubt may be to a text that went out.
         at = self._clock()
-        self._texts[wanted.phone, int(at) // HOUR_SECONDS] += 1
+        self._texts[notice.phone, int(at) // HOUR_SECONDS] += 1
         try:
-            sid = self._sender.send(wanted.phone, body)
+            sid = self._sender.send(notice.phone, body)
         except Refused as error:
             refusal = error.refusal
         else:
-            self._breaker.accepted(wanted.phone, self._clock())
+            self._breaker.accepted(notice.phone, self._clock())
             # Accepted: whatever happens now, it must not be sent again.
-            with survived(phone=wanted.phone, sid=sid):
+            with unexpected_errors_logged(phone=notice.phone, sid=sid):
                 log.decision(
                     "sent",
-                    file=wanted.file,
-                    phone=wanted.phone,
+                    file=notice.file,
+                    phone=notice.phone,
                     measured={
                         metrics.ACCEPTED: 1,
                         metrics.SEGMENTS: text.segments(body),
-                        metrics.SECONDS_TO_TEXT: wanted.file.age(self._clock()),
+                        metrics.SECONDS_TO_TEXT: notice.file.age(self._clock()),
                     },
                     sid=sid,
                 )
-            with survived(phone=wanted.phone, sid=sid):
-                self._ends.remember_sent([wanted], sid)
+            with unexpected_errors_logged(phone=notice.phone, sid=sid):
+                self._outcomes.record_sent([notice], sid)
             return
         if refusal.kind is not Kind.IN_DOUBT:
-            self._texts[wanted.phone, int(at) // HOUR_SECONDS] -= 1
+            self._texts[notice.phone, int(at) // HOUR_SECONDS] -= 1
             if claimed:
-                with forgiven(1):
-                    self._ends.memory.uncount(wanted.phone, at)
+                with ledger_errors_logged(1):
+                    self._outcomes.ledger.uncount(notice.phone, at)
         if refusal.kind.is_temporary:
-            self._breaker.refused(wanted.phone, refusal, self._clock())
-            self._ends.hold(wanted, refusal.kind, refusal)
+            self._breaker.refused(notice.phone, refusal, self._clock())
+            self._outcomes.hold(notice, refusal.kind, refusal)
         else:
-            self._ends.fail([wanted], refusal)
+            self._outcomes.fail([notice], refusal)

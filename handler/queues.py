@@ -16,7 +16,7 @@ UNKNOWN_AGE = float("inf")
 
 
 class NotQueued(Exception):
-    """SQS did not take a message: the text has no end yet."""
+    """SQS did not take a message: the text has no outcome yet."""
 
 
 class Message(NamedTuple):

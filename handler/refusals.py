@@ -61,7 +61,7 @@ class Refusal(NamedTuple):
     meaning: str
 
     @property
-    def is_everybodys(self) -> bool:
+    def affects_everyone(self) -> bool:
         """Whether it says by itself that every other phone would be refused, too."""
         return self.kind is Kind.ACCOUNT or self == NO_CONNECTION
 
@@ -235,7 +235,7 @@ class Breaker:
         self._refused = {
             other: (at, refusal)
             for other, (at, refusal) in self._refused.items()
-            if other != phone and not refusal.is_everybodys
+            if other != phone and not refusal.affects_everyone
         }
 
     def refuses(self, phone: str, now: float) -> bool:
@@ -249,7 +249,7 @@ class Breaker:
         phone met the same, while no phone was accepted.
         """
         met = [refusal for at, refusal in self._refused.values() if self._is_recent(at, now)]
-        if any(one.is_everybodys for one in met):
+        if any(one.affects_everyone for one in met):
             return True
         twilios = [one for one in met if one.kind in {Kind.BUSY, Kind.IN_DOUBT}]
         met_twice = len(set(twilios)) < len(twilios)

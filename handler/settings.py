@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
-from handler.quiet import QuietHours
+from handler.quiet_hours import QuietHours
 
 Mode = Literal["instant", "digest"]
 
@@ -30,7 +30,7 @@ class Settings(NamedTuple):
         mode: `instant`, or `digest` to hold every text until the next flush.
         max_texts_per_hour: For each phone; what is over it is held.
         timezone: The IANA name of the zone of the quiet hours, and that times are told in.
-        memory_table: The name of the DynamoDB table.
+        ledger_table: The name of the DynamoDB table.
         held_queue: The URL of the queue of texts that are due later.
         failed_queue: The URL of the queue of what no retry will mend.
         stack: The project and the stack, such as `s3-logs/dev`: whose metrics they are.
@@ -48,7 +48,7 @@ class Settings(NamedTuple):
     mode: Mode
     max_texts_per_hour: int
     timezone: str
-    memory_table: str
+    ledger_table: str
     held_queue: str
     failed_queue: str
     stack: str

@@ -190,7 +190,7 @@ def alarms(
             name="claims-failing-open",
             metric=metrics.FAILED_OPEN.name,
             dimensions=dimensions,
-            means="The memory cannot be reached: texts go out, but may go out twice or too often.",
+            means="The ledger cannot be reached: texts go out, but may go out twice or too often.",
             to_do="Is DynamoDB in trouble, or the table or a permission gone? See make tail.",
             section="too-many-texts",
         ),

@@ -50,7 +50,7 @@ def body(
             {"stat": statistic, **options},
         ]
 
-    def told_apart(metric: Metric) -> list[Any]:
+    def by_dimension(metric: Metric) -> list[Any]:
         search = (
             f"SEARCH('{{{metrics.NAMESPACE},{metrics.STACK},{metric.by}}} "
             f'MetricName="{metric.name}" {metrics.STACK}="{stack}"\', \'Sum\', 300)'
@@ -126,11 +126,11 @@ def body(
         (
             6,
             [
-                graph("Held, by reason", told_apart(metrics.HELD), stacked=True),
+                graph("Held, by reason", by_dimension(metrics.HELD), stacked=True),
                 graph(
                     "Failed and undelivered, by Twilio's code",
-                    told_apart(metrics.FAILED),
-                    told_apart(metrics.UNDELIVERED),
+                    by_dimension(metrics.FAILED),
+                    by_dimension(metrics.UNDELIVERED),
                     stacked=True,
                 ),
                 graph(

@@ -103,7 +103,7 @@ class ExistingBucket(pulumi.ComponentResource):
                     name,
                     queue_url=failed.url,
                     policy=policy.document(
-                        policy.may_give_up("events.amazonaws.com", failed.arn, rule.arn)
+                        policy.may_dead_letter("events.amazonaws.com", failed.arn, rule.arn)
                     ),
                     opts=child,
                 )

@@ -76,7 +76,7 @@ HOLLOWED = tuple(
         (r"urllib3/http2/__init__\.py", r"(?s)\A.*", ""),
         # old names of urllib3 and idna, which needs its tables for a host beyond ASCII only
         (r"requests/packages\.py", r"(?s)\A.*", ""),
-        (  # where the certificates are, see `by_subject`: a folder, which has no contents to give
+        (  # see `split_certificates`: they are in a folder, which has no contents to give
             r"certifi/core\.py",
             r"(?s)\A.*",
             "import os\n\n\ndef where():\n    return os.path.dirname(__file__)\n\n\n"
@@ -155,7 +155,7 @@ def build(folder: Path, *, cache: Path | None = None) -> Path:
             for wheel in _download(requirements, into=Path(scratch, "wheels")):
                 _unpack(wheel, into=tree)
             if (bundle := tree / "certifi" / "cacert.pem").is_file():
-                by_subject(bundle, bundle.parent)
+                split_certificates(bundle, bundle.parent)
                 bundle.unlink()
             for name, content in sources.items():
                 (tree / name).parent.mkdir(parents=True, exist_ok=True)
@@ -177,7 +177,7 @@ def content_hash(folder: Path) -> str:
     return _digest({path.relative_to(folder).as_posix(): path.read_bytes() for path in files})
 
 
-def by_subject(bundle: Path, folder: Path) -> None:
+def split_certificates(bundle: Path, folder: Path) -> None:
     """Put each certificate of a bundle into a file of its own, by whose name OpenSSL finds it.
 
     A connection needs one certificate, and to read all of a bundle takes 14 ms of a whole CPU and

@@ -61,7 +61,7 @@ def may_publish(
     }
 
 
-def may_give_up(
+def may_dead_letter(
     service: str, queue_arn: pulumi.Input[str], source_arn: pulumi.Input[str]
 ) -> Statement:
     """Let a service of AWS's put to one queue what it cannot deliver, on behalf of one source."""

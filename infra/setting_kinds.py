@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from handler import text
 from handler.log import masked
-from handler.quiet import QuietHours
+from handler.quiet_hours import QuietHours
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 """A phone number: plus, country code, number. Source: https://www.twilio.com/docs/glossary/what-e164"""

@@ -22,13 +22,13 @@ from pulumi.runtime.config import (
 from handler import text
 from handler.events import LogFile
 from handler.log import masked
-from handler.quiet import QuietHours
+from handler.quiet_hours import QuietHours
 from handler.settings import Mode, to_environment
 from infra import setting_kinds as kinds
 from infra.existing_bucket import pattern
-from infra.memory import Memory
+from infra.ledger import Ledger
+from infra.queues import TextQueues
 from infra.setting_kinds import Kind
-from infra.texts import Texts
 
 KINDS: dict[str, Kind] = {
     "twilioAccountSid": kinds.sid("AC", required=True),
@@ -80,7 +80,7 @@ Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
 # AWS names the queues and the table at the deployment. The longest that they can be with Pulumi's
 # usual names, and some more: "https://sqs.ap-northeast-1.amazonaws.com.cn/123456789012/...".
 NAMED_BY_AWS = {
-    "memory_table": "memory-1a2b3c4".ljust(40),
+    "ledger_table": "memory-1a2b3c4".ljust(40),
     "held_queue": "https://".ljust(120),
     "failed_queue": "https://".ljust(120),
 }
@@ -270,15 +270,15 @@ class Settings:
         """Which keys are texted, with a star for what may be anything."""
         return f"{self.filter_prefix}*{self.filter_suffix}"
 
-    def for_handler(self, memory: Memory, texts: Texts) -> dict[str, pulumi.Input[str]]:
+    def for_handler(self, ledger: Ledger, queues: TextQueues) -> dict[str, pulumi.Input[str]]:
         """Give the environment of the functions, as `handler.settings` reads it."""
         return self._environment(
             {
                 "twilio_secret": self.twilio_secret,
                 "to_numbers": pulumi.Output.secret(",".join(self.to_numbers)),
-                "memory_table": memory.table.name,
-                "held_queue": texts.held.url,
-                "failed_queue": texts.failed.url,
+                "ledger_table": ledger.table.name,
+                "held_queue": queues.held.url,
+                "failed_queue": queues.failed.url,
             }
         )
 

@@ -24,17 +24,17 @@ from botocore.exceptions import ClientError, HTTPClientError, ParamValidationErr
 from pulumi.automation.errors import CommandError
 
 from local import engine
-from local.cli import CliError
 from local.deployment import Deployed, Deployment, UploadError
 from local.emulator import Aws, Emulator, EmulatorError, stop_signals
 from local.loopback import PortInUse
 from local.page.server import Page
 from local.resources import ResourceError
-from local.running import DEMO, NotRunning, Running, all_running, announced
 from local.twilio import ACCOUNT_SID, GOOD_SENDER, SECRET, StandIn, Text
-from ops import lines
 from ops.printable import printable
-from ops.stack import Stack
+from stack import log_lines
+from stack.cli import CliError
+from stack.deployed import Stack
+from stack.running import DEMO, NotRunning, Running, all_running, announced
 
 SETTINGS = {
     "twilioAccountSid": ACCOUNT_SID,
@@ -225,7 +225,7 @@ def _await_first_text(
         with contextlib.suppress(queue.Empty):
             _show(texts.get(timeout=POLL_SECONDS), time.monotonic() - uploaded)
             return True
-        for line in lines.read(stack, since=since, outcomes=("sent", *AGAINST)):
+        for line in log_lines.read(stack, since=since, outcomes=("sent", *AGAINST)):
             if line.id in told:
                 continue
             told.add(line.id)
@@ -241,7 +241,7 @@ def _await_first_text(
             return False
 
 
-def _against(line: lines.Line) -> str:
+def _against(line: log_lines.Line) -> str:
     """Say that a text is held or failed, and why."""
     what = "Failed" if line.outcome == "failed" else "Held"
     why = line.fields.get("meaning") or line.fields.get("reason")

@@ -13,7 +13,7 @@ from pulumi.runtime import mocks
 
 from local import program, resources
 from local.emulator import Aws
-from local.running import DEMO
+from stack.running import DEMO
 
 LONGEST_KEY_BYTES = 1024
 """Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""

@@ -16,8 +16,8 @@ from typing import Any
 from pulumi import automation
 
 from local import ROOT, program, provider
-from local.cli import cli
 from local.emulator import REGION
+from stack.cli import cli
 
 STACK = "engine"
 
@@ -39,7 +39,7 @@ def stack(
         body: What to run instead of the program.
 
     Raises:
-        local.cli.CliError: There is no CLI.
+        stack.cli.CliError: There is no CLI.
     """
     found = cli()
     with (

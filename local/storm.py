@@ -15,10 +15,10 @@ from typing import Any
 
 from local.deployment import Deployment
 from local.emulator import Emulator, EmulatorError, stop_signals
-from local.running import DEMO
 from local.twilio import StandIn
-from ops import queues
-from ops.stack import Stack
+from stack import queues
+from stack.deployed import Stack
+from stack.running import DEMO
 
 PHONES = ("+15005550100", "+15005550101")
 IN_FLIGHT = 16  # files on their way at once: the emulator starts a process for each event
@@ -38,7 +38,7 @@ def storm(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
         settings: Settings of the program, beside those that a storm needs.
 
     Raises:
-        StormError: Files get no end.
+        StormError: Files get no outcome.
     """
     started = time.monotonic()
     with StandIn() as twilio:

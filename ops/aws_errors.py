@@ -15,7 +15,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from ops.stack import Stack
+from stack.deployed import Stack
 
 _NOBODY = (
     CredentialRetrievalError,

@@ -16,14 +16,14 @@ from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import lines, queues
 from ops.aws_errors import explained
-from ops.lines import Line, counted
 from ops.printable import printable
 from ops.smoke import Smoke, Stopped
-from ops.stack import OpsError, Stack, clock
 from ops.status import status
 from ops.terminal import Terminal
+from stack import log_lines, queues
+from stack.deployed import OpsError, Stack, clock
+from stack.log_lines import Line, counted
 
 TAIL = datetime.timedelta(minutes=10)
 
@@ -146,12 +146,12 @@ def _flushed(stack: Stack, since: datetime.datetime) -> list[Line]:
     while True:
         found = [
             line
-            for line in lines.read(stack, since=since)
+            for line in log_lines.read(stack, since=since)
             if line.function == "flush" and not line.of_lambda
         ]
         if any(line.ends_flush for line in found) or time.monotonic() > until:
             return found
-        time.sleep(lines.POLL_SECONDS)
+        time.sleep(log_lines.POLL_SECONDS)
 
 
 def _show_left(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
@@ -179,7 +179,7 @@ def _show_left(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
 
 def _tail(stack: Stack, terminal: Terminal) -> None:
     """Show what the functions decided in the last ten minutes, and go on (Ctrl-C ends it)."""
-    for line in lines.follow(stack, since=datetime.datetime.now(datetime.UTC) - TAIL):
+    for line in log_lines.follow(stack, since=datetime.datetime.now(datetime.UTC) - TAIL):
         if not line.of_lambda:
             _show(line, terminal)
 

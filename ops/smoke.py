@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from handler import log
-from handler.audit import ARRIVED, LOST, explained
+from handler.delivery_reports import ARRIVED, LOST, explained
 from handler.refusals import NOT_FOUND
 from handler.sender import Refused
-from ops import lines
-from ops.lines import Line
-from ops.stack import Stack, clock
+from stack import log_lines
+from stack.deployed import Stack, clock
+from stack.log_lines import Line
 
 SEEN_SECONDS = (120, 180, 60)
 """How long each upload is waited for, until the next one.
@@ -173,7 +173,7 @@ class Smoke:
         self._done(f"delivered to {phone}")
 
     def _lines(self, keys: Sequence[str], *outcomes: str) -> list[Line]:
-        found = lines.read(self._stack, since=self._since, outcomes=outcomes)
+        found = log_lines.read(self._stack, since=self._since, outcomes=outcomes)
         return [line for line in found if line.fields.get("key") in keys]
 
     def _done(self, what: str) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from handler.audit import ARRIVED, LOST, explained
+from handler.delivery_reports import ARRIVED, LOST, explained
 from handler.log import masked
 from handler.sender import Refused
 from infra import names
-from ops import lines, queues
-from ops.lines import FLUSH_ENDS, FLUSH_REFUSALS, Line, counted
-from ops.stack import Stack, ago
 from ops.terminal import Cell, Terminal
+from stack import log_lines, queues
+from stack.deployed import Stack, ago
+from stack.log_lines import FLUSH_ENDS, FLUSH_REFUSALS, Line, counted
 
 TEXTS = 10
 """How many of the last texts are shown."""
@@ -31,7 +31,7 @@ _COLOURS = {**dict.fromkeys(ARRIVED, "green"), **dict.fromkeys(LOST, "red")}
 def status(stack: Stack, terminal: Terminal) -> None:
     """Show how a stack is."""
     now = datetime.datetime.now(datetime.UTC)
-    found = lines.read(
+    found = log_lines.read(
         stack,
         since=now - PERIOD,
         outcomes=("sent", *_DELIVERIES, *FLUSH_ENDS, *FLUSH_REFUSALS),

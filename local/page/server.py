@@ -15,12 +15,12 @@ from aiohttp import web
 from handler.settings import Settings, variable
 from local.deployment import Deployed, UploadError
 from local.loopback import Handler, Server, refuse_foreign_page
-from local.page.way import Event, Way
-from local.running import DEMO
+from local.page.journey import Event, Journey
 from local.storm import IN_FLIGHT
 from local.twilio import SEGMENT_DOLLARS, UNAVAILABLE, StandIn
-from ops import lines
-from ops.stack import Stack
+from stack import log_lines
+from stack.deployed import Stack
+from stack.running import DEMO
 
 FOLDER = Path(__file__).parent
 
@@ -73,7 +73,7 @@ class Page:
             deployment: The program in the emulator.
             twilio: The stand-in for Twilio.
         """
-        self.way = Way()
+        self.way = Journey()
         self._deployment = deployment
         self._twilio = twilio
         self._prefix, self._suffix = deployment.filters
@@ -112,7 +112,7 @@ class Page:
                 raise _Stopped
 
         with contextlib.suppress(_Stopped):
-            for line in lines.follow(stack, since=since, wait=wait):
+            for line in log_lines.follow(stack, since=since, wait=wait):
                 self.way.line(line)
 
     def _controls(self) -> Event:

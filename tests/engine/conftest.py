@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.cli import CliError, cli
+from stack.cli import CliError, cli
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,7 +22,7 @@ from pulumi.automation.errors import CommandError
 from local import engine
 from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, StandIn
-from ops.stack import OpsError, Stack
+from stack.deployed import OpsError, Stack
 
 SECRET = "canary-secret-of-the-engine"
 PHONE, OTHER_PHONE = "+15005550142", "+15005550143"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from handler import due, events
-from handler.due import Due
+from handler import events, queue_messages
 from handler.events import LogFile, Unreadable
+from handler.notice import Notice
 from tests.judges import tools
 from tests.unit.fakes import OTHER_PHONE, PHONE
 
@@ -72,15 +72,15 @@ def test_no_sample_of_another_service_is_silently_nothing(samples: dict[str, Any
 def test_a_sample_that_lambda_gave_up_on_is_due_to_each_phone(samples: dict[str, Any]) -> None:
     envelope = {"requestContext": {}, "requestPayload": samples["s3-event.json"]}
     phones = (PHONE, OTHER_PHONE)
-    read = list(due.read(json.dumps(envelope), phones))
-    assert read == [Due(CREATED, phone) for phone in phones]
+    read = list(queue_messages.read(json.dumps(envelope), phones))
+    assert read == [Notice(CREATED, phone) for phone in phones]
 
 
 def test_a_message_of_another_program_is_unreadable(samples: dict[str, Any]) -> None:
     bodies = [record["body"] for record in samples["sqs-event.json"]["Records"]]
     assert bodies
     for body in bodies:
-        (item,) = due.read(body, (PHONE,))
+        (item,) = queue_messages.read(body, (PHONE,))
         assert isinstance(item, Unreadable)
 
 

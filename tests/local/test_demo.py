@@ -21,8 +21,8 @@ from local import ROOT, resources
 from local.demo import EMULATOR_PORT
 from local.deployment import Deployed, UploadError
 from local.emulator import Emulator
-from local.running import NOTES
 from local.twilio import SECRET
+from stack.running import NOTES
 from tests.local.conftest import SECONDS, until
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="it reads Linux's /proc")

@@ -7,7 +7,7 @@ import pytest
 
 from local.emulator import Emulator
 from ops.smoke import Smoke
-from ops.stack import Stack
+from stack.deployed import Stack
 from tests.local.conftest import Deploy
 
 BUCKET = "their-logs"

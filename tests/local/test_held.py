@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handler.memory import LEASE_SECONDS
+from handler.ledger import LEASE_SECONDS
 from local import resources
 from local.emulator import Emulator
 from local.storm import files_in, storm
@@ -236,12 +236,12 @@ def _let_a_minute_pass(whole: Whole, *, texts: int) -> None:
     ("role", "action", "sign"),
     [
         ("notify", "dynamodb:UpdateItem", "claim failed open"),
-        ("notify", "dynamodb:BatchWriteItem", "not remembered"),
-        ("notify", "sqs:SendMessage", "no end yet"),
-        ("flush", "dynamodb:UpdateItem", "not remembered"),
-        ("flush", "dynamodb:BatchWriteItem", "not remembered"),
+        ("notify", "dynamodb:BatchWriteItem", "not recorded"),
+        ("notify", "sqs:SendMessage", "no outcome yet"),
+        ("flush", "dynamodb:UpdateItem", "not recorded"),
+        ("flush", "dynamodb:BatchWriteItem", "not recorded"),
         ("flush", "dynamodb:BatchGetItem", "claim failed open"),
-        ("flush", "dynamodb:Query", "not audited"),
+        ("flush", "dynamodb:Query", "not settle_report"),
         ("flush", "sqs:ReceiveMessage", "AccessDenied"),
         ("flush", "sqs:DeleteMessage", "AccessDenied"),
         ("flush", "sqs:SendMessage", "AccessDenied"),

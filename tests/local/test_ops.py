@@ -14,9 +14,10 @@ from botocore.exceptions import ClientError
 from local import ROOT
 from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, UNAUTHORIZED, Fault, StandIn
-from ops import commands, lines, queues, smoke
-from ops.stack import OpsError, Stack
+from ops import commands, smoke
 from ops.terminal import Terminal
+from stack import log_lines, queues
+from stack.deployed import OpsError, Stack
 from tests.local.conftest import PHONE, SECRET, Deploy, Whole, until
 
 STOPPED = "+15005550004"
@@ -189,7 +190,7 @@ def test_tail_gives_each_line_once_as_it_comes(deploy: Deploy) -> None:
 
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5)
     found = []
-    for line in lines.follow(stack_of(whole), since=since, wait=upload_more):
+    for line in log_lines.follow(stack_of(whole), since=since, wait=upload_more):
         found.append((line.outcome, line.fields.get("key")))
         if found[-1] == ("sent", "second.log"):
             break
@@ -223,7 +224,7 @@ def test_what_is_missing_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("local.cli.BUILT", ROOT / "none")
+    monkeypatch.setattr("stack.cli.BUILT", ROOT / "none")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "argv", ["ops", *arguments])
@@ -250,7 +251,7 @@ def test_without_credentials_it_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], busy: Whole
 ) -> None:
     outputs = {**busy.outputs, "alarmTopic": "arn:aws:sns:eu-central-1:1:alarms"}
-    monkeypatch.setattr("ops.stack._outputs", lambda _: outputs)
+    monkeypatch.setattr("stack.deployed._outputs", lambda _: outputs)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, "/nowhere")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -334,7 +335,7 @@ def _hand_over(whole: Whole, line: dict[str, Any]) -> None:
 
 def test_silence_is_an_alarm_but_not_before_the_first_flush(deploy: Deploy) -> None:
     whole = deploy()
-    silent, other = "Nothing was heard from flush", "The memory cannot be reached"
+    silent, other = "Nothing was heard from flush", "The ledger cannot be reached"
     assert silent not in said("status", whole)
     for name in ("flush-silent", "claims-failing-open"):
         whole.aws["cloudwatch"].set_alarm_state(

@@ -32,8 +32,8 @@ def states(
         combined(found[number]) if number in found else None
         for number in range(math.ceil((minutes - begin) / length))
     ]
-    ends = range(count, len(periods) + 1)
-    return [_state(alarm, periods[end - count : end]) for end in ends]
+    outcomes = range(count, len(periods) + 1)
+    return [_state(alarm, periods[end - count : end]) for end in outcomes]
 
 
 def mails(

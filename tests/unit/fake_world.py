@@ -10,20 +10,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from handler.aws import Aws, AwsError
-from handler.due import Due, read
-from handler.ends import Ends
 from handler.events import Unreadable
 from handler.flusher import Flusher
-from handler.memory import Memory
+from handler.ledger import Ledger
+from handler.notice import Notice
 from handler.notifier import Notifier
+from handler.outcomes import Outcomes
+from handler.queue_messages import read
 from handler.queues import Queue
 from handler.refusals import Kind, Refusal
 from handler.sender import Delivery, Refused
 from handler.settings import Settings
-from infra.texts import HIDDEN_SECONDS
+from infra.queues import VISIBILITY_SECONDS
 from tests.unit.fakes import TIME, settings
 
-VISIBILITY = HIDDEN_SECONDS
+VISIBILITY = VISIBILITY_SECONDS
 
 
 class Crash(BaseException):
@@ -84,8 +85,8 @@ class World(Aws):
         """Start new processes, as Lambda does after a crash."""
         parts: dict[str, Any] = {
             "sender": self,
-            "ends": Ends(
-                memory=Memory(self, self.settings.memory_table, clock=self.clock),
+            "outcomes": Outcomes(
+                ledger=Ledger(self, self.settings.ledger_table, clock=self.clock),
                 held=Queue(self, self.settings.held_queue),
                 failed=Queue(self, self.settings.failed_queue),
             ),
@@ -124,7 +125,7 @@ class World(Aws):
         self.held.extend(Stored(one.body, self.now) for one in self.failed)
         self.failed.clear()
 
-    def on(self, queue: list[Stored]) -> list[Due]:
+    def on(self, queue: list[Stored]) -> list[Notice]:
         """Give the texts that are on a queue."""
         items = [item for one in queue for item in read(one.body, self.settings.to_numbers)]
         return [item for item in items if not isinstance(item, Unreadable)]

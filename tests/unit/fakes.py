@@ -64,7 +64,7 @@ def settings(**changes: Any) -> Settings:
             "message": MESSAGE,
             "mode": "instant",
             "max_texts_per_hour": 30,
-            "memory_table": "memory",
+            "ledger_table": "memory",
             "held_queue": "https://sqs/held",
             "failed_queue": "https://sqs/failed",
             "timezone": "UTC",

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from handler.sender import Delivery
 from handler.settings import to_environment
-from ops.stack import Stack
+from stack.deployed import Stack
 from tests.unit import fakes
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)

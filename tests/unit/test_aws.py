@@ -10,8 +10,8 @@ import pytest
 
 from handler import aws, connections
 from handler.aws import BUSY_SECONDS, SILENT_SECONDS, Aws, AwsError
-from handler.due import Due
-from handler.memory import Claim, Memory, NotRemembered, State
+from handler.ledger import Claim, Ledger, NotRecorded, State
+from handler.notice import Notice
 from handler.queues import UNKNOWN_AGE, Message, NotQueued, Queue
 from tests.unit.fakes import PHONE, log_file
 from tests.unit.http_server import Server
@@ -209,27 +209,27 @@ def test_every_region_that_botocore_knows_has_its_address() -> None:
 # What only AWS does, and no table of ours
 
 
-def remembering(server: Server, clock: Callable[[], float] = time.monotonic) -> Memory:
-    return Memory(calling(server, clock), "memory")
+def remembering(server: Server, clock: Callable[[], float] = time.monotonic) -> Ledger:
+    return Ledger(calling(server, clock), "memory")
 
 
 def test_a_batch_is_repeated_until_nothing_of_it_is_left(server: Server) -> None:
-    dues = [Due(log_file(f"{number}.log"), PHONE) for number in range(3)]
-    left = {"memory": {"Keys": [{"id": {"S": dues[2].id}}]}}
+    notices = [Notice(log_file(f"{number}.log"), PHONE) for number in range(3)]
+    left = {"memory": {"Keys": [{"id": {"S": notices[2].id}}]}}
 
-    def found(*wanted: Due) -> list[dict[str, Any]]:
-        return [{"id": {"S": due.id}, "state": {"S": "sent"}} for due in wanted]
+    def found(*wanted: Notice) -> list[dict[str, Any]]:
+        return [{"id": {"S": notice.id}, "state": {"S": "sent"}} for notice in wanted]
 
     server.answers = [
         (
             200,
             json.dumps(
-                {"Responses": {"memory": found(*dues[:2])}, "UnprocessedKeys": left}
+                {"Responses": {"memory": found(*notices[:2])}, "UnprocessedKeys": left}
             ).encode(),
         ),
-        (200, json.dumps({"Responses": {"memory": found(dues[2])}}).encode()),
+        (200, json.dumps({"Responses": {"memory": found(notices[2])}}).encode()),
     ]
-    assert remembering(server).recall(dues) == ({due.id for due in dues}, set(), None)
+    assert remembering(server).recall(notices) == ({notice.id for notice in notices}, set(), None)
     assert json.loads(server.requests[1][2])["RequestItems"] == left
 
 
@@ -237,33 +237,33 @@ def test_a_batch_of_which_always_something_is_left_is_not_known(
     server: Server, clock: Clock
 ) -> None:
     """Nor does it take longer than its share of an invocation, and the next ones are quicker."""
-    due = Due(log_file(), PHONE)
-    left = {"memory": {"Keys": [{"id": {"S": due.id}}], "ConsistentRead": True}}
+    notice = Notice(log_file(), PHONE)
+    left = {"memory": {"Keys": [{"id": {"S": notice.id}}], "ConsistentRead": True}}
     server.body = json.dumps({"UnprocessedKeys": left}).encode()
-    memory, began = remembering(server, clock), clock.now
-    recalled = memory.recall([due])
-    assert recalled[:2] == (set(), {due.id})
+    ledger, began = remembering(server, clock), clock.now
+    recalled = ledger.recall([notice])
+    assert recalled[:2] == (set(), {notice.id})
     assert "BatchGetItem: Throttled" in str(recalled.error)
     assert clock.now - began < 3
     began, asked = clock.now, len(server.requests)
-    memory.recall([due])
+    ledger.recall([notice])
     assert (clock.now, len(server.requests)) == (began, asked + 1)
 
 
-DUES = [Due(log_file(f"{number}.log"), PHONE) for number in range(300)]
+DUES = [Notice(log_file(f"{number}.log"), PHONE) for number in range(300)]
 
 
 def test_a_batch_that_is_refused_spoils_no_other_answer(server: Server) -> None:
     """Of 300 texts, all sent, only the third hundred is not known."""
 
-    def answered(dues: Sequence[Due]) -> tuple[int, bytes]:
-        found = [{"id": {"S": due.id}, "state": {"S": "sent"}} for due in dues]
+    def answered(notices: Sequence[Notice]) -> tuple[int, bytes]:
+        found = [{"id": {"S": notice.id}, "state": {"S": "sent"}} for notice in notices]
         return 200, json.dumps({"Responses": {"memory": found}}).encode()
 
     server.answers = [answered(DUES[:100]), *[THROTTLED] * 3, answered(DUES[200:])]
     recalled = remembering(server).recall(DUES)
-    assert recalled.sent == {due.id for due in DUES[:100] + DUES[200:]}
-    assert recalled.unknown == {due.id for due in DUES[100:200]}
+    assert recalled.sent == {notice.id for notice in DUES[:100] + DUES[200:]}
+    assert recalled.unknown == {notice.id for notice in DUES[100:200]}
 
 
 def test_a_batch_that_is_not_remembered_leaves_the_others_to_be(server: Server) -> None:
@@ -271,7 +271,7 @@ def test_a_batch_that_is_not_remembered_leaves_the_others_to_be(server: Server) 
     left = [{"PutRequest": {"Item": {"id": {"S": DUES[60].id}}}}]
     over = (200, json.dumps({"UnprocessedItems": {"memory": left}}).encode())
     server.answers = [NOTHING_LEFT, *[THROTTLED] * 3, over, *[NOTHING_LEFT] * 9]
-    with pytest.raises(NotRemembered, match="26 texts: BatchWriteItem") as caught:
+    with pytest.raises(NotRecorded, match="26 texts: BatchWriteItem") as caught:
         remembering(server, Clock()).settle(DUES, State.SENT, "SM1")
     assert caught.value.count == 26
     put = [json.loads(body)["RequestItems"]["memory"] for _, _, body in server.requests]
@@ -302,13 +302,13 @@ def test_a_refused_transaction_says_why(
 ) -> None:
     answer = {"__type": code, "CancellationReasons": [{"Code": reason} for reason in reasons]}
     server.status, server.body = 400, json.dumps(answer).encode()
-    assert remembering(server).claim(Due(log_file(), PHONE), limit=30) is claim
+    assert remembering(server).claim(Notice(log_file(), PHONE), limit=30) is claim
 
 
 def test_a_repeated_claim_is_the_same_transaction(server: Server) -> None:
     """An answer may be lost: the second request must not find the first one's claim."""
     server.answers = [(500, b""), (200, b"{}")]
-    assert remembering(server).claim(Due(log_file(), PHONE), limit=30) is Claim.YOURS
+    assert remembering(server).claim(Notice(log_file(), PHONE), limit=30) is Claim.YOURS
     tokens = {json.loads(body)["ClientRequestToken"] for _, _, body in server.requests}
     assert len(server.requests) == 2
     assert len(tokens) == 1
@@ -316,10 +316,10 @@ def test_a_repeated_claim_is_the_same_transaction(server: Server) -> None:
 
 def test_another_error_than_a_quick_flush_is_told_when_holding(server: Server) -> None:
     server.answers = [(400, b'{"__type": "ConditionalCheckFailedException"}')]
-    remembering(server).hold(Due(log_file(), PHONE))
+    remembering(server).hold(Notice(log_file(), PHONE))
     server.answers = [(400, b'{"__type": "AccessDeniedException"}')]
     with pytest.raises(AwsError, match="AccessDenied"):
-        remembering(server).hold(Due(log_file(), PHONE))
+        remembering(server).hold(Notice(log_file(), PHONE))
 
 
 def test_a_plain_update_that_meets_a_transaction_is_tried_again(server: Server) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import trustme
 
-from handler import ahead, connections, sender
+from handler import connections, preconnect, sender
 from handler.aws import Aws, AwsError
 from handler.refusals import NO_ANSWER, NO_CONNECTION, Kind
 from handler.sender import Refused, TwilioSender
-from infra.package import by_subject
+from infra.package import split_certificates
 from tests.unit.fakes import PHONE, settings
 from tests.unit.http_server import Handler, Server
 
@@ -32,7 +32,7 @@ def authority(
     trusted = tmp_path / "trusted.pem"
     made.cert_pem.write_to_path(trusted)
     if request.param == "in a folder":  # as in the package
-        by_subject(trusted, tmp_path)
+        split_certificates(trusted, tmp_path)
         trusted.unlink()
         trusted = tmp_path
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
@@ -45,8 +45,8 @@ def forget() -> None:
     if connections.session.cache_info().currsize:
         connections.session().close()
     connections.session.cache_clear()
-    ahead._trust.cache_clear()
-    ahead._openings.clear()
+    preconnect._trust.cache_clear()
+    preconnect._openings.clear()
 
 
 def secured(server: Server, authority: trustme.CA, name: str = "127.0.0.1") -> str:
@@ -83,7 +83,7 @@ def test_the_certificates_are_read_once_for_all_connections(
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
     server.body = CREATED
     calls = aws(url)
-    calls.open_ahead("dynamodb")
+    calls.preconnect("dynamodb")
     calls.call("dynamodb", "GetItem", {})
     connections.session().close()  # the next request needs a new connection
     TwilioSender(settings(twilio_api_url=url)).send(PHONE, "a text")
@@ -106,7 +106,7 @@ def test_whoever_is_not_vouched_for_is_told_nothing(
     else:
         url = secured(server, authority, "api.twilio.com")
     if opened_ahead:
-        ahead.open_connection(url)
+        preconnect.open_connection(url)
     with pytest.raises(Refused) as caught:
         TwilioSender(settings(twilio_api_url=url)).send(PHONE, "a text")
     assert caught.value.refusal.kind is Kind.BUSY
@@ -119,7 +119,7 @@ def test_a_request_takes_the_connection_that_was_opened_ahead(
     server: Server, authority: trustme.CA
 ) -> None:
     calls = aws(secured(server, authority))
-    calls.open_ahead("dynamodb")
+    calls.preconnect("dynamodb")
     until_opened()
     assert (len(server.connections), server.requests) == (1, [])  # it says nothing
     calls.call("dynamodb", "GetItem", {})
@@ -133,7 +133,7 @@ def test_a_request_waits_for_the_connection_that_is_on_its_way(
     may_go = threading.Event()
     setup = Handler.setup
     monkeypatch.setattr(Handler, "setup", lambda self: may_go.wait(5) and setup(self))
-    calls.open_ahead("dynamodb")
+    calls.preconnect("dynamodb")
     threading.Timer(0.3, may_go.set).start()
     calls.call("dynamodb", "GetItem", {})
     assert len(server.connections) == 1
@@ -143,22 +143,22 @@ def test_a_request_does_not_wait_for_the_answer_to_its_first_half(
     server: Server, authority: trustme.CA
 ) -> None:
     """As with Nagle's algorithm, which urllib3 switches off too."""
-    ahead.open_connection(secured(server, authority))
-    opened = ahead.take("127.0.0.1", server.server_port)
+    preconnect.open_connection(secured(server, authority))
+    opened = preconnect.take("127.0.0.1", server.server_port)
     assert opened
     with opened:
         assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_to_an_emulator_nothing_is_opened_ahead(server: Server) -> None:
-    ahead.open_connection(server.url)
+    preconnect.open_connection(server.url)
     until_opened()
     assert server.connections == set()
 
 
 def test_a_connection_is_taken_once(server: Server, authority: trustme.CA) -> None:
     calls = aws(secured(server, authority))
-    calls.open_ahead("dynamodb")
+    calls.preconnect("dynamodb")
     server.closes = True
     for _ in range(3):
         assert calls.call("dynamodb", "GetItem", {}) == {}
@@ -169,10 +169,10 @@ def test_a_connection_that_has_waited_for_long_is_not_used(
     server: Server, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = aws(secured(server, authority))
-    calls.open_ahead("dynamodb")
+    calls.preconnect("dynamodb")
     until_opened()
     now = time.time()
-    monkeypatch.setattr("time.time", lambda: now + ahead.FRESH_SECONDS)
+    monkeypatch.setattr("time.time", lambda: now + preconnect.FRESH_SECONDS)
     calls.call("dynamodb", "GetItem", {})
     assert len(server.connections) == 2
 
@@ -182,7 +182,7 @@ def test_an_answer_is_not_awaited_for_longer_on_a_connection_opened_ahead(
 ) -> None:
     monkeypatch.setattr(sender, "SECONDS", (0.2, 0.2))
     url = secured(server, authority)
-    ahead.open_connection(url)
+    preconnect.open_connection(url)
     server.status = 0
     with pytest.raises(Refused) as caught:
         TwilioSender(settings(twilio_api_url=url)).send(PHONE, "a text")
@@ -195,7 +195,7 @@ def test_nobody_there_to_connect_to_is_for_the_request_to_find(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     calls = aws("https://127.0.0.1:9")
-    calls.open_ahead("dynamodb")
+    calls.preconnect("dynamodb")
     until_opened()
     assert capfd.readouterr() == ("", "")
     with pytest.raises(AwsError):
@@ -221,7 +221,7 @@ def test_after_some_seconds_of_silence_a_text_goes_over_a_new_connection(
         texting.send(PHONE, "a text")
     assert len(server.connections) == 1
     now = time.time()
-    monkeypatch.setattr("time.time", lambda: now + ahead.FRESH_SECONDS)
+    monkeypatch.setattr("time.time", lambda: now + preconnect.FRESH_SECONDS)
     texting.send(PHONE, "a text")
     assert len(server.connections) == 2
 
@@ -242,5 +242,5 @@ def test_who_does_not_take_connections_is_asked_once(monkeypatch: pytest.MonkeyP
 
 
 def until_opened() -> None:
-    for opening in ahead._openings.values():
+    for opening in preconnect._openings.values():
         opening.join(5)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from handler.events import LogFile, Unreadable, read
 from infra.existing_bucket import pattern
-from ops.queues import described
+from stack.queues import described
 from tests.unit.fake_world import Stored, World
 from tests.unit.fakes import PHONE, record
 from tests.unit.recorded import SETTINGS, Recorded

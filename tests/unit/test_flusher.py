@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler import due, flusher, log
+from handler import flusher, log, queue_messages
 from handler.aws import AwsError
-from handler.due import Due
+from handler.notice import Notice
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from handler.text import SUMMARY_SEGMENTS, segments, summarize
@@ -36,8 +36,8 @@ def world() -> World:
 
 
 def held_by_hand(world: World, key: str, phone: str = PHONE, **changes: Any) -> None:
-    wanted = Due(log_file(key, **changes), phone)
-    world.held.append(Stored(due.to_message(wanted, "digest"), world.now))
+    wanted = Notice(log_file(key, **changes), phone)
+    world.held.append(Stored(queue_messages.to_message(wanted, "digest"), world.now))
 
 
 def test_each_phone_gets_one_summary(world: World) -> None:
@@ -222,7 +222,7 @@ def logged(capsys: pytest.CaptureFixture[str], outcome: str) -> list[dict[str, A
 
 
 def with_file(**changes: Any) -> str:
-    message = json.loads(due.to_message(Due(log_file(), PHONE), "digest"))
+    message = json.loads(queue_messages.to_message(Notice(log_file(), PHONE), "digest"))
     message["file"] |= changes
     return json.dumps(message)
 
@@ -268,7 +268,10 @@ def test_messages_of_any_size_and_shape_fit_the_function(monkeypatch: pytest.Mon
 def test_an_exception_that_nobody_foresaw_fails_its_message_with_its_kind(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    read, broken = due.read, due.to_message(Due(log_file("broken.log"), PHONE), "digest")
+    read, broken = (
+        queue_messages.read,
+        queue_messages.to_message(Notice(log_file("broken.log"), PHONE), "digest"),
+    )
 
     def reading(body: str, phones: Any) -> Any:
         if body == broken:
@@ -276,7 +279,7 @@ def test_an_exception_that_nobody_foresaw_fails_its_message_with_its_kind(
         return read(body, phones)
 
     world.held.insert(0, Stored(broken, world.now))
-    monkeypatch.setattr(due, "read", reading)
+    monkeypatch.setattr(queue_messages, "read", reading)
     world.flush()
     assert len(world.texts) == 2
     (kept,) = [json.loads(one.body) for one in world.failed]
@@ -284,7 +287,7 @@ def test_an_exception_that_nobody_foresaw_fails_its_message_with_its_kind(
     printed = capsys.readouterr().out
     assert '"UnexpectedErrors": 1' in printed
     assert PHONE not in printed
-    monkeypatch.setattr(due, "read", read)  # the program was mended
+    monkeypatch.setattr(queue_messages, "read", read)  # the program was mended
     world.redrive()
     world.flush()
     assert "broken.log" in world.texts[-1][2]
@@ -297,7 +300,7 @@ def test_what_cannot_even_be_written_fails_as_it_came(
     def in_vain(*_items: Any) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(world.flusher._ends, "fail_unreadable", in_vain)
+    monkeypatch.setattr(world.flusher._outcomes, "fail_unreadable", in_vain)
     world.held.append(Stored('{"a": 1}', world.now))
     world.flush()
     assert [json.loads(one.body)["code"] for one in world.failed] == ["RecursionError"]
@@ -315,7 +318,7 @@ def test_a_message_that_failed_does_not_take_stays_held_and_the_drain_goes_on(
     assert len(world.texts) == 2
     assert [one.body for one in world.held] == ["nonsense"]
     assert [json.loads(one.body)["unreadable"] for one in world.failed] == ["more"]
-    assert len(logged(capsys, "no end yet")) == 1
+    assert len(logged(capsys, "no outcome yet")) == 1
     world.flush()
     assert (len(world.failed), world.held) == (2, [])
 
@@ -699,7 +702,11 @@ def test_two_phones_that_twilio_always_refuses_silence_no_third() -> None:
 
 def test_a_flush_puts_the_phones_into_another_order_by_itself() -> None:
     world = World()
-    parts: dict[str, Any] = {"sender": world, "ends": world.flusher._ends, "clock": world.clock}
+    parts: dict[str, Any] = {
+        "sender": world,
+        "outcomes": world.flusher._outcomes,
+        "clock": world.clock,
+    }
     world.flusher = flusher.Flusher(world.settings, **parts)
     tried = refuse_all(world, NO_CONNECTION)
     for phone in (PHONE, OTHER_PHONE):

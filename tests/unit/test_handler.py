@@ -24,7 +24,7 @@ ENVIRONMENT = {
     "MODE": "instant",
     "MAX_TEXTS_PER_HOUR": "30",
     "TIMEZONE": "UTC",
-    "MEMORY_TABLE": "memory",
+    "LEDGER_TABLE": "memory",
     "HELD_QUEUE": "https://sqs/held",
     "FAILED_QUEUE": "https://sqs/failed",
     "STACK": "s3-logs/test",
@@ -103,7 +103,7 @@ def test_in_lambda_an_incomplete_environment_is_one_message_that_names_all() -> 
     assert done.stderr.splitlines()[-1] == (
         "handler.settings.SettingsError: The function's environment lacks TWILIO_ACCOUNT_SID, "
         "TWILIO_SECRET, TWILIO_API_URL, TO_NUMBERS, MESSAGE, MODE, MAX_TEXTS_PER_HOUR, "
-        "MEMORY_TABLE, HELD_QUEUE, FAILED_QUEUE, STACK."
+        "LEDGER_TABLE, HELD_QUEUE, FAILED_QUEUE, STACK."
     )
 
 

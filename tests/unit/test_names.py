@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from infra import names
 from local import ROOT
-from ops.stack import Stack
 from ops.status import _show_alarms
 from ops.terminal import Terminal
+from stack.deployed import Stack
 from tests.unit.fakes import settings
 from tests.unit.recorded import SETTINGS, Recorded, record
 

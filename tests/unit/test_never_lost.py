@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from handler import text
 from handler.aws import AwsError
-from handler.ends import BeingSent
+from handler.outcomes import BeingSent
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, Refusal, refusal
 from tests.unit.fake_world import VISIBILITY, Crash, Stored, World
@@ -38,7 +38,7 @@ class Event:
 
     records: list[dict[str, Any]]
     tries: int
-    due: float
+    notice: float
 
 
 class Machine(RuleBasedStateMachine):
@@ -103,7 +103,7 @@ class Machine(RuleBasedStateMachine):
                 key = one["s3"]["object"]["key"]
                 self.accepted |= {(key, phone) for phone in PHONES}
         elif event.tries <= len(RETRY_AFTER):
-            event.due = self.world.now + RETRY_AFTER[event.tries - 1]
+            event.notice = self.world.now + RETRY_AFTER[event.tries - 1]
             self.pending.append(event)
         else:
             envelope = {"requestContext": {}, "requestPayload": {"Records": event.records}}
@@ -130,7 +130,7 @@ class Machine(RuleBasedStateMachine):
     @rule(crash_after=crashes)
     def retry(self, crash_after: int | None) -> None:
         event = self.pending.pop(0)
-        self.world.now = max(self.world.now, event.due)
+        self.world.now = max(self.world.now, event.notice)
         self.deliver(event, crash_after)
 
     @rule(crash_after=crashes)
@@ -215,7 +215,7 @@ class Machine(RuleBasedStateMachine):
         world = self.world
         somewhere = set(self.told)
         for queue in (world.held, world.failed):
-            somewhere |= {(due.file.key, due.phone) for due in world.on(queue)}
+            somewhere |= {(notice.file.key, notice.phone) for notice in world.on(queue)}
         unfinished = {
             (one["s3"]["object"]["key"], phone)
             for event in self.pending

@@ -8,11 +8,11 @@ import pytest
 
 from handler import log
 from handler.aws import BUSY_SECONDS, Aws, AwsError
-from handler.due import Due
-from handler.ends import BeingSent
 from handler.events import LogFile, Unreadable
-from handler.memory import LEASE_SECONDS
+from handler.ledger import LEASE_SECONDS
+from handler.notice import Notice
 from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
+from handler.outcomes import BeingSent
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from tests.unit.fake_world import Crash, World
@@ -85,7 +85,7 @@ def test_what_twilio_may_take_later_is_held(
     world = World(to_numbers=(PHONE,))
     world.refuses = refusing(PHONE, why)
     world.notify(record("a.log"))
-    assert world.on(world.held) == [Due(world.on(world.held)[0].file, PHONE)]
+    assert world.on(world.held) == [Notice(world.on(world.held)[0].file, PHONE)]
     assert json.loads(world.held[0].body)["reason"] == why.kind
     assert outcomes(capsys) == [("held", "…0100", why.kind)]
 
@@ -227,21 +227,21 @@ def test_a_count_that_cannot_be_given_back_fails_no_text(
     def busy_table(phone: str, at: float) -> None:
         raise AwsError("UpdateItem", "ThrottlingException", {})
 
-    monkeypatch.setattr(world.notifier._ends.memory, "uncount", busy_table)
+    monkeypatch.setattr(world.notifier._outcomes.ledger, "uncount", busy_table)
     world.refuses = lambda _: BUSY
     world.notify(record("a.log"))
-    assert [outcome for outcome, _, _ in outcomes(capsys)] == ["not remembered", "held"]
+    assert [outcome for outcome, _, _ in outcomes(capsys)] == ["not recorded", "held"]
     assert counted(world) == [1]
 
 
 def test_a_count_is_never_negative() -> None:
     world = World(to_numbers=(PHONE,))
-    memory = world.notifier._ends.memory
-    memory.uncount(PHONE, world.now)  # of an hour without a text
+    ledger = world.notifier._outcomes.ledger
+    ledger.uncount(PHONE, world.now)  # of an hour without a text
     assert counted(world) == []
-    memory.count(PHONE)
+    ledger.count(PHONE)
     for _ in range(3):
-        memory.uncount(PHONE, world.now)
+        ledger.uncount(PHONE, world.now)
     assert counted(world) == [0]
 
 
@@ -408,7 +408,7 @@ def test_without_the_table_the_text_goes_out(capsys: pytest.CaptureFixture[str])
     assert [outcome for outcome, _, _ in outcomes(capsys)] == [
         "claim failed open",
         "sent",
-        "not remembered",
+        "not recorded",
     ]
 
 

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ops import commands, lines, queues, smoke
-from ops.stack import Stack
+from ops import commands, smoke
+from stack import log_lines, queues
+from stack.deployed import Stack
 from tests.unit.operated import HOSTILE, NOW, OUTPUTS, Operated, Pages, Queue, held_message, refusal
 
 EARLIER = NOW - datetime.timedelta(hours=1)
@@ -31,13 +32,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr(smoke, name, 0)
     monkeypatch.setattr(smoke, "SEEN_SECONDS", (0, 0, 0))
     monkeypatch.setattr(commands, "LOG_SECONDS", 0)
-    monkeypatch.setattr(lines, "POLL_SECONDS", 0)
+    monkeypatch.setattr(log_lines, "POLL_SECONDS", 0)
 
     def ran(operated: Operated, command: str) -> str:
         monkeypatch.setattr(Stack, "open", lambda _: operated.stack)
         monkeypatch.setattr(sys, "argv", ["ops", "--stack", operated.stack.name, command])
         if command == "tail":
-            reads = iter(range(len(lines.FUNCTIONS)))
+            reads = iter(range(len(log_lines.FUNCTIONS)))
 
             def end() -> None:
                 if next(reads, None) is None:

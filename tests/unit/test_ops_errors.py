@@ -18,9 +18,9 @@ from botocore.exceptions import (
 )
 
 from local import ROOT
-from ops import stack as stacks
 from ops.aws_errors import explained
-from ops.stack import OpsError, Stack
+from stack import deployed as stacks
+from stack.deployed import OpsError, Stack
 from tests.unit.operated import ACCOUNT, REGION, Operated, refusal
 
 LOG_IN = "aws sso login"

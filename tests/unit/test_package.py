@@ -218,7 +218,7 @@ def test_openssl_finds_each_certificate_by_its_subject(tmp_path: Path) -> None:
         authority.cert_pem.write_to_path(bundle, append=True)
     folder = tmp_path / "certificates"
     folder.mkdir()
-    package.by_subject(bundle, folder)
+    package.split_certificates(bundle, folder)
     assert len(list(folder.iterdir())) == bundle.read_text().count("BEGIN CERTIFICATE")
     for authority in authorities:
         client = ssl.create_default_context(capath=folder)
@@ -233,7 +233,7 @@ def test_without_what_finds_certificates_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "OpenSSL", None)
     with pytest.raises(PackageError, match="Install what the program needs: pulumi install"):
-        package.by_subject(Path(certifi.where()), tmp_path)
+        package.split_certificates(Path(certifi.where()), tmp_path)
 
 
 def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> None:

@@ -126,7 +126,7 @@ def test_the_environment_is_what_the_handler_reads(program: Recorded) -> None:
     assert settings.twilio_secret == "canary-secret"
     assert settings.to_numbers == ("+15005550100", "+15005550101")
     assert settings.timezone == "UTC"
-    assert settings.memory_table == "memory-1a2b3c4"
+    assert settings.ledger_table == "memory-1a2b3c4"
     assert settings.held_queue.endswith("/texts-held-1a2b3c4")
     assert settings.failed_queue.endswith("/texts-failed-1a2b3c4")
     assert settings.stack == "s3-logs/test"

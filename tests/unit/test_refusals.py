@@ -2,7 +2,7 @@
 
 import pytest
 
-from handler.audit import MEANINGS
+from handler.delivery_reports import MEANINGS
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Breaker, Kind, Refusal, refusal
 from local import ROOT
 

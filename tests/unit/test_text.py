@@ -152,9 +152,9 @@ def test_a_cut_splits_nothing_that_a_reader_takes_for_one_character(
     message = "ж" * 30 + "$key"  # so that nothing is written in another way
     head, cut, tail = written("".join(characters), message)[30:].partition("...")
     if cut:
-        ends = range(len(characters) + 1)
-        assert head in ["".join(characters[:end]) for end in ends]
-        assert tail in ["".join(characters[end:]) for end in ends]
+        outcomes = range(len(characters) + 1)
+        assert head in ["".join(characters[:end]) for end in outcomes]
+        assert tail in ["".join(characters[end:]) for end in outcomes]
 
 
 def test_a_bucket_is_not_cut_when_the_text_fits() -> None:

@@ -7,16 +7,16 @@ import json
 
 import pytest
 
-from handler import ahead, aws, sender
-from handler.audit import UNKNOWN_SECONDS
-from handler.due import TRIED_SECONDS
+from handler import aws, preconnect, sender
+from handler.delivery_reports import UNKNOWN_SECONDS
 from handler.flusher import (
     DRAIN_SHARE,
     MESSAGES,
     OTHER_SETTINGS_SECONDS,
     SECONDS_TO_GIVE_BACK,
 )
-from handler.memory import ASK_AFTER_SECONDS, HOUR_SECONDS, KEPT_SECONDS, LEASE_SECONDS
+from handler.ledger import ASK_AFTER_SECONDS, HOUR_SECONDS, KEPT_SECONDS, LEASE_SECONDS
+from handler.notice import TRIED_SECONDS
 from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
 from handler.queues import BATCH
 from local.program import PROJECT
@@ -99,7 +99,7 @@ def test_after_a_refusal_twilio_is_tried_again_before_the_next_flush() -> None:
 
 def test_a_connection_is_given_up_before_the_server_hangs_up() -> None:
     """A text that goes over a dead connection is in doubt, and waits for a flush."""
-    assert 1 <= ahead.FRESH_SECONDS <= SERVERS_HANG_UP_AFTER
+    assert 1 <= preconnect.FRESH_SECONDS <= SERVERS_HANG_UP_AFTER
 
 
 def test_a_receive_waits_but_not_for_longer_than_its_connection() -> None:

@@ -242,9 +242,9 @@ def test_silence_is_told_once_and_a_flush_that_is_late_is_no_silence(minutes: in
     late = [number * minutes + (number % 2) * minutes * 0.9 for number in range(-20, 20)]
     flushes: list[cloudwatch.Sample] = [(at, 1) for at in late]
     for offset in offsets(alarm):
-        ends = int(late[-1])
-        assert cloudwatch.mails(alarm.inputs, flushes, minutes=ends, offset=offset) == 0
-        silent = ends + int(alarm.inputs["period"]) // 60 * (SILENT_FLUSHES + 2)
+        outcomes = int(late[-1])
+        assert cloudwatch.mails(alarm.inputs, flushes, minutes=outcomes, offset=offset) == 0
+        silent = outcomes + int(alarm.inputs["period"]) // 60 * (SILENT_FLUSHES + 2)
         assert cloudwatch.mails(alarm.inputs, flushes, minutes=silent, offset=offset) == 1
 
 

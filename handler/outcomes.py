@@ -1,16 +1,16 @@
-"""The three ends of a text: sent, held, failed. Each is reached once it is remembered."""
+"""The three outcomes of a text: sent, held, failed. Each is reached once it is remembered."""
 
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from handler import due, log, metrics
+from handler import log, metrics, queue_messages
 from handler.aws import AwsError
-from handler.due import Due
 from handler.events import Unreadable
-from handler.memory import Memory, NotRemembered, State
+from handler.ledger import Ledger, NotRecorded, State
 from handler.metrics import Metric
+from handler.notice import Notice
 from handler.queues import NotQueued, Queue
 from handler.refusals import Refusal
 
@@ -19,11 +19,11 @@ class BeingSent(Exception):
     """Another invocation has claimed a text. What became of it, the next try of the event sees."""
 
 
-class Ends:
+class Outcomes:
     """Where texts end, and what remembers it.
 
     A queue that cannot be reached raises `handler.aws.AwsError` or `handler.queues.NotQueued`: the
-    text has no end then. A table that cannot be reached does not: a duplicate beats a loss.
+    text has no outcome then. A table that cannot be reached does not: a duplicate beats a loss.
 
     Attributes:
         memory: Who was told of which file.
@@ -31,67 +31,71 @@ class Ends:
         failed: The queue of what no retry will mend.
     """
 
-    def __init__(self, *, memory: Memory, held: Queue, failed: Queue) -> None:
-        self.memory = memory
+    def __init__(self, *, ledger: Ledger, held: Queue, failed: Queue) -> None:
+        self.ledger = ledger
         self.held = held
         self.failed = failed
 
-    def remember_sent(self, dues: Sequence[Due], sid: str) -> None:
+    def record_sent(self, notices: Sequence[Notice], sid: str) -> None:
         """End texts that Twilio has accepted under one SID: one, or all of a summary."""
-        with forgiven(len(dues)):
-            self.memory.settle(dues, State.SENT, sid)
+        with ledger_errors_logged(len(notices)):
+            self.ledger.settle(notices, State.SENT, sid)
 
-    def hold(self, wanted: Due, reason: str, refusal: Refusal | None = None) -> None:
+    def hold(self, notice: Notice, reason: str, refusal: Refusal | None = None) -> None:
         """End a text for now: a flush takes it up again.
 
         Args:
-            wanted: The text.
+            notice: The text.
             reason: Why it may not go now.
             refusal: Why Twilio did not take it, if it was asked.
         """
         details = refusal.details if refusal else {}
-        self.held.send([due.to_message(wanted, reason, **details)])
-        with survived(phone=wanted.phone):  # it has its end: nothing may give it another one
+        self.held.send([queue_messages.to_message(notice, reason, **details)])
+        with unexpected_errors_logged(
+            phone=notice.phone
+        ):  # it has its outcome: nothing may give it another one
             log.decision(
                 "held",
                 level="WARN" if refusal else "INFO",
-                file=wanted.file,
-                phone=wanted.phone,
+                file=notice.file,
+                phone=notice.phone,
                 measured={metrics.HELD: 1, **refused(refusal)},
                 reason=reason,
                 **details,
             )
-            with forgiven(1):
-                self.memory.hold(wanted)
+            with ledger_errors_logged(1):
+                self.ledger.hold(notice)
 
-    def fail(self, dues: Sequence[Due], refusal: Refusal) -> None:
+    def fail(self, notices: Sequence[Notice], refusal: Refusal) -> None:
         """End texts that no retry will mend, with Twilio's reason."""
-        self._fail(dues, {metrics.FAILED: 1}, reason=refusal.kind, **refusal.details)
+        self._fail(notices, {metrics.FAILED: 1}, reason=refusal.kind, **refusal.details)
 
-    def fail_unexpected(self, dues: Sequence[Due], error: Exception) -> None:
+    def fail_unexpected(self, notices: Sequence[Notice], error: Exception) -> None:
         """End texts that met an exception which this program did not foresee."""
         measured = {metrics.FAILED: 1, metrics.UNEXPECTED: 1}
-        self._fail(dues, measured, **unexpected(error))
+        self._fail(notices, measured, **unexpected(error))
 
-    def _fail(self, dues: Sequence[Due], measured: Mapping[Metric, float], **details: str) -> None:
-        self.failed.send([due.to_message(wanted, **details) for wanted in dues])
-        with survived():  # they have their end: nothing may give them another one
-            for wanted in dues:
+    def _fail(
+        self, notices: Sequence[Notice], measured: Mapping[Metric, float], **details: str
+    ) -> None:
+        self.failed.send([queue_messages.to_message(notice, **details) for notice in notices])
+        with unexpected_errors_logged():  # they have their end: nothing may give them another one
+            for notice in notices:
                 log.decision(
                     "failed",
                     level="ERROR",
-                    file=wanted.file,
-                    phone=wanted.phone,
+                    file=notice.file,
+                    phone=notice.phone,
                     measured=measured,
                     **details,
                 )
-            with forgiven(len(dues)):
-                self.memory.settle(dues, State.FAILED)
+            with ledger_errors_logged(len(notices)):
+                self.ledger.settle(notices, State.FAILED)
 
-    def none_yet(self, wanted: Due) -> None:
+    def release(self, notice: Notice) -> None:
         """Leave a text that could not reach any end to the next try of its event."""
-        with forgiven(1):
-            self.memory.release(wanted)
+        with ledger_errors_logged(1):
+            self.ledger.release(notice)
 
     def fail_unreadable(self, *items: Unreadable) -> None:
         """End records that nobody can read, as they came.
@@ -147,7 +151,7 @@ def log_unexpected(error: Exception, phone: str | None = None, **details: str) -
 
 
 @contextlib.contextmanager
-def survived(phone: str | None = None, **details: str) -> Iterator[None]:
+def unexpected_errors_logged(phone: str | None = None, **details: str) -> Iterator[None]:
     """Count and log an unforeseen exception, and go on: for what needs no other end.
 
     Args:
@@ -161,14 +165,14 @@ def survived(phone: str | None = None, **details: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def forgiven(count: int) -> Iterator[None]:
+def ledger_errors_logged(count: int) -> Iterator[None]:
     """Go on without the table, where it cannot be told of so many texts."""
     try:
         yield
-    except (AwsError, NotRemembered) as error:
-        count = error.count if isinstance(error, NotRemembered) else count
+    except (AwsError, NotRecorded) as error:
+        count = error.count if isinstance(error, NotRecorded) else count
         log.decision(
-            "not remembered",
+            "not recorded",
             level="ERROR",
             measured={metrics.FAILED_OPEN: count},
             meaning=str(error),
@@ -176,10 +180,10 @@ def forgiven(count: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def collected(without_end: list[Exception]) -> Iterator[None]:
+def errors_collected(unfinished: list[Exception]) -> Iterator[None]:
     """Let no text stop another one."""
     try:
         yield
     except (AwsError, NotQueued, BeingSent) as error:
-        log.decision("no end yet", level="ERROR", meaning=str(error))
-        without_end.append(error)
+        log.decision("no outcome yet", level="ERROR", meaning=str(error))
+        unfinished.append(error)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from handler.audit import LOST, MEANINGS, UNKNOWN_SECONDS, explained
-from handler.memory import ASK_AFTER_SECONDS, AUDITS
+from handler.delivery_reports import LOST, MEANINGS, UNKNOWN_SECONDS, explained
+from handler.ledger import ASK_AFTER_SECONDS, REPORTS
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from handler.sender import Delivery
 from tests.unit.fake_world import World
@@ -128,7 +128,7 @@ def test_once_twilio_tells_of_two_texts_nothing_it_is_asked_no_more(
     world.refuses = lambda _: why
     world.flush()
     assert len(world.asked) == 2
-    assert [line["outcome"] for line in told(capsys)] == ["not audited"]
+    assert [line["outcome"] for line in told(capsys)] == ["not settle_report"]
 
 
 def test_an_exception_that_nobody_foresaw_keeps_no_other_report_waiting(
@@ -195,7 +195,7 @@ def test_an_outage_only_postpones_it(world: World, capsys: pytest.CaptureFixture
     world.down.add("dynamodb")
     world.flush()
     world.all_is_well()
-    assert [line["outcome"] for line in told(capsys)] == ["not audited", "not audited"]
+    assert [line["outcome"] for line in told(capsys)] == ["not settle_report", "not settle_report"]
     world.flush()
     assert [line["outcome"] for line in told(capsys)] == ["delivered"]
 
@@ -221,12 +221,12 @@ def test_quiet_hours_hold_texts_but_not_the_audit(
 
 def test_a_flush_asks_after_all_that_it_has_time_for() -> None:
     world = World(to_numbers=(PHONE,), max_texts_per_hour=1000)
-    world.notify(*(record(f"{number}.log") for number in range(AUDITS + 5)))
+    world.notify(*(record(f"{number}.log") for number in range(REPORTS + 5)))
     world.now += ASK_AFTER_SECONDS
     world.flush(seconds_left=29)
     assert world.asked == []
     world.flush()
-    assert len(set(world.asked)) == len(world.asked) == AUDITS + 5
+    assert len(set(world.asked)) == len(world.asked) == REPORTS + 5
 
 
 def test_an_index_that_lags_behind_makes_nobody_ask_twice(

@@ -15,9 +15,9 @@ import botocore.config
 from handler.sender import TwilioSender
 from handler.settings import Settings, SettingsError
 from local import ROOT
-from local.cli import CliError, cli
 from local.emulator import Aws
-from local.running import DEMO, NotRunning, find
+from stack.cli import CliError, cli
+from stack.running import DEMO, NotRunning, find
 
 
 class OpsError(Exception):

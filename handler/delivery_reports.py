@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from handler import log, metrics
 from handler.aws import AwsError
-from handler.ends import log_unexpected, survived, unexpected
-from handler.memory import Accepted, Memory
+from handler.ledger import Accepted, Ledger
 from handler.notifier import SECONDS_TO_SEND
+from handler.outcomes import log_unexpected, unexpected, unexpected_errors_logged
 from handler.refusals import NOT_FOUND, Breaker
 from handler.sender import Delivery, Refused, Sender
 
@@ -65,13 +65,13 @@ def explained(code: int | str) -> str:
     return f"{code}: {meaning(code)}" if code else meaning(code)
 
 
-class Audit:
+class DeliveryReports:
     """Asks Twilio what became of each accepted text, until it knows, and reports that once."""
 
     def __init__(
-        self, *, memory: Memory, sender: Sender, clock: Callable[[], float] = time.time
+        self, *, ledger: Ledger, sender: Sender, clock: Callable[[], float] = time.time
     ) -> None:
-        self._memory = memory
+        self._ledger = ledger
         self._sender = sender
         self._clock = clock
 
@@ -81,14 +81,14 @@ class Audit:
         breaker = Breaker(math.inf)
         try:
             # The index lags behind the table: it may give again what has just been asked after.
-            while due := [one for one in self._memory.to_audit() if one.id not in asked]:
-                for one in due:
+            while notice := [one for one in self._ledger.reports_due() if one.id not in asked]:
+                for one in notice:
                     if seconds_left() < SECONDS_TO_SEND:
                         return
                     asked.add(one.id)
                     self._ask(one, breaker)
         except (AwsError, Refused) as error:
-            log.decision("not audited", level="WARN", meaning=str(error))
+            log.decision("not settle_report", level="WARN", meaning=str(error))
 
     def _ask(self, one: Accepted, breaker: Breaker) -> None:
         """Ask what became of one text. One that Twilio does not tell of stops no other.
@@ -101,9 +101,9 @@ class Audit:
         known = delivery.status in ARRIVED | LOST
         too_old = self._clock() - one.at > UNKNOWN_SECONDS
         if not (known or too_old or delivery.status == GONE):
-            self._memory.ask_later(one)
-        elif self._memory.audited(one):
-            with survived(sid=one.sid):
+            self._ledger.ask_later(one)
+        elif self._ledger.settle_report(one):
+            with unexpected_errors_logged(sid=one.sid):
                 _report(one, delivery)
 
     def _delivery(self, one: Accepted, breaker: Breaker) -> Delivery:

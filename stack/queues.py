@@ -14,7 +14,7 @@ from handler import log
 from handler.aws import batches
 from handler.events import Unreadable, read
 from handler.queues import BATCH
-from ops.stack import Stack, clock
+from stack.deployed import Stack, clock
 
 PEEKED = 100
 """How many messages are looked at."""
@@ -283,7 +283,7 @@ def _peek(stack: Stack, queue: str) -> Iterator[Waiting]:
 
 
 def described(body: str) -> tuple[str, str]:
-    """Say why a message is on a queue, and what it is about; see `handler.due.read`."""
+    """Say why a message is on a queue, and what it is about; see `handler.notice.read`."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError):

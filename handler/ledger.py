@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from handler.aws import Aws, AwsError, batches, entries, part, pause
-from handler.due import Due
+from handler.notice import Notice
 
 LEASE_SECONDS = 45
 """How long a claim is its sender's alone. Longer than sending takes; shorter than the minute after
@@ -22,7 +22,7 @@ which Lambda tries again what crashed: https://docs.aws.amazon.com/lambda/latest
 ASK_AFTER_SECONDS = 60
 """When Twilio is first asked what became of a text that it accepted."""
 
-AUDITS = 200
+REPORTS = 200
 """How many texts are given at once that Twilio is to be asked about."""
 
 KEPT_SECONDS = 30 * 24 * 60 * 60
@@ -30,7 +30,7 @@ KEPT_SECONDS = 30 * 24 * 60 * 60
 
 HOUR_SECONDS = 60 * 60
 
-AUDIT_INDEX, AUDIT_DUE = "audit", "due"
+REPORT_INDEX, REPORT_DUE = "audit", "due"
 """The index of the texts to be asked after, and what their `audit` says."""
 
 TRIES = 3
@@ -63,7 +63,7 @@ class Claim(enum.Enum):
 
 
 class State(enum.StrEnum):
-    """Where a text is: being sent, or at one of its three ends."""
+    """Where a text is: being sent, or at one of its three outcomes."""
 
     SENDING = "sending"
     SENT = "sent"
@@ -99,7 +99,7 @@ class Recalled(NamedTuple):
     error: AwsError | None
 
 
-class NotRemembered(Exception):
+class NotRecorded(Exception):
     """The table could not be told of some texts.
 
     Attributes:
@@ -125,7 +125,7 @@ class _Batch(NamedTuple):
     error: AwsError | None
 
 
-class Memory:
+class Ledger:
     """Remembers texts, so that none goes twice and no phone gets too many."""
 
     def __init__(self, aws: Aws, table: str, clock: Callable[[], float] = time.time) -> None:
@@ -133,18 +133,18 @@ class Memory:
         self._table = table
         self._clock = clock
 
-    def claim(self, due: Due, *, limit: int | None) -> Claim:
+    def claim(self, notice: Notice, *, limit: int | None) -> Claim:
         """Claim a text, in one conditional transaction.
 
         Args:
-            due: The text.
+            notice: The text.
             limit: How many texts the phone may have this hour, counting this one; None to claim
                 it without counting, in order to hold it.
         """
         now = int(self._clock())
-        items = [{"Update": self._claiming(due, now)}]
+        items = [{"Update": self._claiming(notice, now)}]
         if limit is not None:
-            items.append({"Update": self._counting(due.phone, now, limit)})
+            items.append({"Update": self._counting(notice.phone, now, limit)})
         # The token makes a repetition by the client harmless: its second answer is the first one's.
         token = f"{random.getrandbits(128):032x}"  # no secret; uuid takes 2 ms to import
         request = {"TransactItems": items, "ClientRequestToken": token}
@@ -165,44 +165,44 @@ class Memory:
             pause(0.02, attempt)
         raise AssertionError  # the last try returns
 
-    def hold(self, due: Due) -> None:
+    def hold(self, notice: Notice) -> None:
         """Record that a text is held, unless a flush was so quick that it has been sent already.
 
         Raises:
             AwsError: The table cannot be reached.
         """
-        self._if_sending(due, "SET #s = :value", {"S": State.HELD})
+        self._if_sending(notice, "SET #s = :value", {"S": State.HELD})
 
-    def release(self, due: Due) -> None:
+    def release(self, notice: Notice) -> None:
         """Give up a claim, so that the next try of the event may claim the text at once.
 
         Raises:
             AwsError: The table cannot be reached.
         """
-        self._if_sending(due, "SET lease = :value", {"N": "0"})
+        self._if_sending(notice, "SET lease = :value", {"N": "0"})
 
-    def settle(self, dues: Sequence[Due], state: State, sid: str = "") -> None:
+    def settle(self, notices: Sequence[Notice], state: State, sid: str = "") -> None:
         """Record that texts were sent, or failed.
 
         Args:
-            dues: The texts; all that one summary told of.
+            notices: The texts; all that one summary told of.
             state: Their end.
             sid: Twilio's record of the text, which is to be asked after once, whatever it told of.
 
         Raises:
-            NotRemembered: The table could not be told of some of them; of the others it was.
+            NotRecorded: The table could not be told of some of them; of the others it was.
         """
         now = int(self._clock())
         expires = {"N": str(now + KEPT_SECONDS)}
         audit = {
             "sid": {"S": sid},
             "sent_at": {"N": str(now)},
-            "audit": {"S": AUDIT_DUE},
+            "audit": {"S": REPORT_DUE},
             "ask_at": {"N": str(now + ASK_AFTER_SECONDS)},
         }
-        first = dues[0].id if sid else ""
+        first = notices[0].id if sid else ""
         count, why = 0, None
-        for some in batches(dues, 25):
+        for some in batches(notices, 25):
             puts = [
                 {
                     "PutRequest": {
@@ -214,22 +214,22 @@ class Memory:
                         }
                     }
                 }
-                for id_ in dict.fromkeys(due.id for due in some)
+                for id_ in dict.fromkeys(notice.id for notice in some)
             ]
             batch = self._all("BatchWriteItem", {self._table: puts}, "UnprocessedItems")
             if batch.error:
                 count += len(entries(part(batch.left, self._table))) or len(puts)
                 why = batch.error
         if why:
-            raise NotRemembered(count, why)
+            raise NotRecorded(count, why)
 
-    def recall(self, dues: Sequence[Due]) -> Recalled:
+    def recall(self, notices: Sequence[Notice]) -> Recalled:
         """Ask which texts were sent. A batch that fails spoils no other one."""
         sent: set[str] = set()
         unknown: set[str] = set()
         why = None
-        for some in batches(dues, 100):
-            ids = list(dict.fromkeys(due.id for due in some))
+        for some in batches(notices, 100):
+            ids = list(dict.fromkeys(notice.id for notice in some))
             wanted = {"Keys": [{"id": {"S": id_}} for id_ in ids], "ConsistentRead": True}
             batch = self._all("BatchGetItem", {self._table: wanted}, "UnprocessedKeys")
             for answer in batch.answers:
@@ -270,7 +270,7 @@ class Memory:
             },
         )
 
-    def to_audit(self) -> list[Accepted]:
+    def reports_due(self) -> list[Accepted]:
         """Give accepted texts that Twilio is to be asked about now, the longest due first.
 
         Raises:
@@ -281,19 +281,19 @@ class Memory:
             "Query",
             {
                 "TableName": self._table,
-                "IndexName": AUDIT_INDEX,
+                "IndexName": REPORT_INDEX,
                 "KeyConditionExpression": "audit = :due AND ask_at <= :now",
                 "ExpressionAttributeValues": {
-                    ":due": {"S": AUDIT_DUE},
+                    ":due": {"S": REPORT_DUE},
                     ":now": {"N": str(int(self._clock()))},
                 },
-                "Limit": AUDITS,
+                "Limit": REPORTS,
             },
         )
         found = [_accepted(item) for item in entries(answer.get("Items"))]
         return [one for one in found if one]
 
-    def audited(self, one: Accepted) -> bool:
+    def settle_report(self, one: Accepted) -> bool:
         """Record that it is known what became of a text. False if that was known before.
 
         Raises:
@@ -319,10 +319,10 @@ class Memory:
             },
         )
 
-    def _if_sending(self, due: Due, change: str, value: dict[str, str]) -> None:
+    def _if_sending(self, notice: Notice, change: str, value: dict[str, str]) -> None:
         """Change the claim on a text, if it is one still."""
         self._if(
-            due.id,
+            notice.id,
             "#s = :sending",
             {
                 "UpdateExpression": change,
@@ -350,10 +350,10 @@ class Memory:
             return False
         return True
 
-    def _claiming(self, due: Due, now: int) -> dict[str, Any]:
+    def _claiming(self, notice: Notice, now: int) -> dict[str, Any]:
         return {
             "TableName": self._table,
-            "Key": {"id": {"S": due.id}},
+            "Key": {"id": {"S": notice.id}},
             "ConditionExpression": "attribute_not_exists(id) OR (#s = :sending AND lease < :now)",
             "UpdateExpression": "SET #s = :sending, lease = :lease, expires = :expires",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ops.stack import Stack
+from stack.deployed import Stack
 
 FUNCTIONS = ("notify", "flush")
 POLL_SECONDS = 1.0
 
 FLUSH_ENDS = ("flushed", "quiet hours")
-FLUSH_REFUSALS = ("not sent", "no end yet")
+FLUSH_REFUSALS = ("not sent", "no outcome yet")
 
 _SHOWN = ("phone", "key", "reason", "code", "meaning", "sid")
 _COUNTED = ("file", "message")

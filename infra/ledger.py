@@ -3,28 +3,28 @@
 import pulumi
 import pulumi_aws as aws
 
-from handler.memory import AUDIT_INDEX
+from handler.ledger import REPORT_INDEX
 from infra.policy import Statement
 
 
-class Memory(pulumi.ComponentResource):
-    """A table for `handler.memory`, which costs nothing while nobody uses it.
+class Ledger(pulumi.ComponentResource):
+    """A table for `handler.ledger`, which costs nothing while nobody uses it.
 
     Attributes:
         table: The table.
         may_claim: The permission to claim a text and to record its end.
-        may_recall: The permission to ask which texts were sent.
-        may_audit: The permission to ask which texts are to be asked after.
+        may_read_sent: The permission to ask which texts were sent.
+        may_read_reports: The permission to ask which texts are to be asked after.
     """
 
     table: aws.dynamodb.Table
     may_claim: Statement
-    may_recall: Statement
-    may_audit: Statement
+    may_read_sent: Statement
+    may_read_reports: Statement
 
     def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the table."""
-        super().__init__("s3logs:infra:Memory", name, None, opts)
+        super().__init__("s3logs:infra:Ledger", name, None, opts)
         self.table = aws.dynamodb.Table(
             name,
             billing_mode="PAY_PER_REQUEST",
@@ -37,7 +37,7 @@ class Memory(pulumi.ComponentResource):
             # Only the texts are in it of which it is not known yet what became of them.
             global_secondary_indexes=[
                 {
-                    "name": AUDIT_INDEX,
+                    "name": REPORT_INDEX,
                     "key_schemas": [
                         {"attribute_name": "audit", "key_type": "HASH"},
                         {"attribute_name": "ask_at", "key_type": "RANGE"},
@@ -51,8 +51,10 @@ class Memory(pulumi.ComponentResource):
         )
         # A transaction needs the permission for what it does; a batch has one of its own.
         self.may_claim = _may(self.table.arn, "UpdateItem", "BatchWriteItem")
-        self.may_recall = _may(self.table.arn, "BatchGetItem")
-        self.may_audit = _may(pulumi.Output.concat(self.table.arn, "/index/", AUDIT_INDEX), "Query")
+        self.may_read_sent = _may(self.table.arn, "BatchGetItem")
+        self.may_read_reports = _may(
+            pulumi.Output.concat(self.table.arn, "/index/", REPORT_INDEX), "Query"
+        )
         self.register_outputs({"table": self.table.name})
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local.twilio import Text
-from ops.lines import Line
+from stack.log_lines import Line
 
 STATIONS = ("bucket", "notify", "claim", "held", "flush", "twilio", "phone", "failed")
 
@@ -13,7 +13,7 @@ Event = dict[str, Any]
 Listener = Callable[[Event], None]
 
 
-class Way:
+class Journey:
     """What has happened so far, and everybody who wants to know what happens next.
 
     Its methods may be called from any thread; listeners are called in the caller's, and must not

@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from handler.due import TRIED_SECONDS
+from handler.notice import TRIED_SECONDS
 from infra import policy
 from infra.policy import Statement
 
@@ -18,11 +18,11 @@ HELD_SECONDS = TRIED_SECONDS + DAYS
 FLUSH_SECONDS = 240
 """How long one flush may take."""
 
-HIDDEN_SECONDS = FLUSH_SECONDS + 10
+VISIBILITY_SECONDS = FLUSH_SECONDS + 10
 """How long what a flush took from the queue is its own. What it could not send it gives back; what
 it had no time to give back comes back now, in time for the next flush after five minutes."""
 
-RECEIVES = 1000
+MAX_RECEIVES = 1000
 """How often a text may be taken in vain, before it fails: the most that SQS counts.
 
 More than three days of a flush every five minutes. SQS moves messages back (redrive) only from a
@@ -30,7 +30,7 @@ queue that another one names as its own for failures, hence it has to be said.
 """
 
 
-class Texts(pulumi.ComponentResource):
+class TextQueues(pulumi.ComponentResource):
     """The queues of the texts that are held and of those that failed.
 
     Attributes:
@@ -49,7 +49,7 @@ class Texts(pulumi.ComponentResource):
 
     def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the queues."""
-        super().__init__("s3logs:infra:Texts", name, None, opts)
+        super().__init__("s3logs:infra:TextQueues", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.failed = aws.sqs.Queue(
             f"{name}-failed",
@@ -60,9 +60,9 @@ class Texts(pulumi.ComponentResource):
         self.held = aws.sqs.Queue(
             f"{name}-held",
             message_retention_seconds=HELD_SECONDS,
-            visibility_timeout_seconds=HIDDEN_SECONDS,
+            visibility_timeout_seconds=VISIBILITY_SECONDS,
             redrive_policy=policy.json(
-                {"deadLetterTargetArn": self.failed.arn, "maxReceiveCount": RECEIVES}
+                {"deadLetterTargetArn": self.failed.arn, "maxReceiveCount": MAX_RECEIVES}
             ),
             sqs_managed_sse_enabled=True,
             opts=child,

@@ -6,10 +6,10 @@ import pulumi_aws as aws
 from infra import names, policy
 from infra.alarms import Alarm, alarms
 from infra.dashboard import body
-from infra.texts import Texts
+from infra.queues import TextQueues
 
 
-class Watch(pulumi.ComponentResource):
+class Monitoring(pulumi.ComponentResource):
     """The alarms of a stack, the topic that they go to, and its dashboard.
 
     Attributes:
@@ -31,7 +31,7 @@ class Watch(pulumi.ComponentResource):
         stack: str,
         notify: aws.lambda_.Function,
         flush: aws.lambda_.Function,
-        texts: Texts,
+        queues: TextQueues,
         flush_minutes: int,
         max_segments_per_day: int,
         email: str = "",
@@ -44,13 +44,13 @@ class Watch(pulumi.ComponentResource):
             stack: The project and the stack, as in the metrics' dimension.
             notify: The function that S3 calls.
             flush: The function that texts what is held.
-            texts: The queues.
+            queues: The queues.
             flush_minutes: How often a flush runs.
             max_segments_per_day: How many segments a day are expected at most.
             email: Who hears of alarms, once they have confirmed it; "" for nobody.
             opts: Pulumi's options.
         """
-        super().__init__("s3logs:infra:Watch", name, None, opts)
+        super().__init__("s3logs:infra:Monitoring", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         title = names.of_stack(stack)
         self.topic = aws.sns.Topic(f"{title}-alarms", opts=child)
@@ -79,7 +79,7 @@ class Watch(pulumi.ComponentResource):
                 stack=stack,
                 notify=notify.name,
                 flush=flush.name,
-                failed=texts.failed.name,
+                failed=queues.failed.name,
                 flush_minutes=flush_minutes,
                 max_segments_per_day=max_segments_per_day,
             )
@@ -93,7 +93,7 @@ class Watch(pulumi.ComponentResource):
                     region=notify.arn.apply(names.region),
                     functions={"notify": notify.name, "flush": flush.name},
                     log_groups=[notify.logging_config.log_group, flush.logging_config.log_group],
-                    queues={"held": texts.held.name, "failed": texts.failed.name},
+                    queues={"held": queues.held.name, "failed": queues.failed.name},
                     alarms=[alarm.arn for alarm in self.alarms.values()],
                     max_segments_per_day=max_segments_per_day,
                 )

@@ -1,54 +1,28 @@
-"""A text that is due: what is claimed, sent, held or failed."""
+"""How notices are written to a queue, and read from one."""
 
 import datetime
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from handler import events
 from handler.events import LogFile, Unreadable
-
-TRIED_SECONDS = 9 * 24 * 60 * 60
-"""How long a text that is held is tried. SQS keeps it for a day longer: see `infra.texts`."""
+from handler.notice import Notice
 
 
-class Due(NamedTuple):
-    """One log file that one phone is to be told of.
-
-    Attributes:
-        file: The log file.
-        phone: The phone, in E.164.
-    """
-
-    file: LogFile
-    phone: str
-
-    @property
-    def id(self) -> str:
-        """The same for a duplicate of the event, and another one for another write of the key.
-
-        A hash: keys may be longer than DynamoDB's, and a phone number is nobody's business there.
-        """
-        file = self.file
-        parts = (file.bucket, file.key, file.version, file.sequencer, self.phone)
-        whole = json.dumps(parts).encode()
-        return hashlib.sha256(whole).hexdigest()
-
-
-def to_message(due: Due, reason: str, **details: Any) -> str:
+def to_message(notice: Notice, reason: str, **details: Any) -> str:
     """Write the message of a queue that `read` reads.
 
     Args:
-        due: The text.
+        notice: The text.
         reason: Why it was held, or failed.
         details: Whatever else an operator wants to know.
     """
-    file = due.file._asdict() | {"time": due.file.time.isoformat()}
-    return json.dumps({"file": file, "phone": due.phone, "reason": reason, **details})
+    file = notice.file._asdict() | {"time": notice.file.time.isoformat()}
+    return json.dumps({"file": file, "phone": notice.phone, "reason": reason, **details})
 
 
-def read(body: str, phones: Sequence[str]) -> Iterator[Due | Unreadable]:
+def read(body: str, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
     """Read a message of a queue: ours, or an event that Lambda gave up on, in its envelope.
 
     Args:
@@ -63,11 +37,11 @@ def read(body: str, phones: Sequence[str]) -> Iterator[Due | Unreadable]:
     match message:
         case {"file": dict(file), "phone": str(phone)}:
             try:
-                wanted = Due(_file(file), _phone(phone))
+                notice = Notice(_file(file), _phone(phone))
             except (KeyError, TypeError, ValueError, OverflowError):
                 yield Unreadable(reason="not a text that is due", record=message)
             else:
-                yield wanted
+                yield notice
         case {"unreadable": str(whole)}:  # a message that was no JSON, or met an unknown error
             yield from read(whole, phones)
         case {"unreadable": {"eventSource": _} | {"s3": _} as record}:  # one of an event's records
@@ -78,12 +52,12 @@ def read(body: str, phones: Sequence[str]) -> Iterator[Due | Unreadable]:
             yield from _of_event(message, phones)
 
 
-def _of_event(event: object, phones: Sequence[str]) -> Iterator[Due | Unreadable]:
+def _of_event(event: object, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
     for item in events.read(event):
         if isinstance(item, Unreadable):
             yield item
         else:
-            yield from (Due(item, phone) for phone in phones)
+            yield from (Notice(item, phone) for phone in phones)
 
 
 def _file(described: dict[str, Any]) -> LogFile:

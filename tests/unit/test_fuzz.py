@@ -13,12 +13,12 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler import due, events, text
-from handler.audit import meaning
+from handler import events, queue_messages, text
 from handler.aws import Aws, AwsError
-from handler.due import Due
+from handler.delivery_reports import meaning
 from handler.events import LogFile, Unreadable
-from handler.memory import Claim, Memory, NotRemembered, State
+from handler.ledger import Claim, Ledger, NotRecorded, State
+from handler.notice import Notice
 from handler.queues import Message, NotQueued, Queue
 from handler.refusals import Kind
 from handler.sender import Refused, TwilioSender
@@ -79,8 +79,8 @@ def test_a_record_with_anything_changed_is_a_file_or_kept_as_it_came(
 
 @given(st.text() | LIKELY.map(json.dumps))
 def test_a_message_is_read_into_texts_and_what_nobody_can_read(body: str) -> None:
-    for item in due.read(body, (PHONE,)):
-        assert isinstance(item, Due | Unreadable)
+    for item in queue_messages.read(body, (PHONE,)):
+        assert isinstance(item, Notice | Unreadable)
 
 
 FIELDS = ("bucket", "key", "size", "time", "version", "sequencer")
@@ -96,11 +96,11 @@ ODD = st.sampled_from(
 def test_a_held_text_with_anything_changed_is_unreadable_or_can_be_told_anywhere(
     changes: dict[str, Any], phone: Any
 ) -> None:
-    message = json.loads(due.to_message(Due(log_file(), PHONE), "digest"))
+    message = json.loads(queue_messages.to_message(Notice(log_file(), PHONE), "digest"))
     message["file"] |= changes
     for body in (message, message | {"phone": phone}):
-        for item in due.read(json.dumps(body), (PHONE,)):
-            if isinstance(item, Due):
+        for item in queue_messages.read(json.dumps(body), (PHONE,)):
+            if isinstance(item, Notice):
                 assert len(item.id) == 64
                 for zone in ("America/New_York", "Pacific/Kiritimati", "Etc/GMT+12"):
                     text.write(item.file, MESSAGE, zoneinfo.ZoneInfo(zone)).encode()
@@ -109,7 +109,7 @@ def test_a_held_text_with_anything_changed_is_unreadable_or_can_be_told_anywhere
 
 @pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000])
 def test_json_of_any_depth_is_kept_as_it_came(body: str) -> None:
-    assert list(due.read(body, (PHONE,))) == [Unreadable(reason="not JSON", record=body)]
+    assert list(queue_messages.read(body, (PHONE,))) == [Unreadable(reason="not JSON", record=body)]
 
 
 FILES = st.builds(
@@ -127,8 +127,10 @@ FILES = st.builds(
 
 @given(FILES)
 def test_a_text_due_is_read_from_its_message_as_it_was(file: LogFile) -> None:
-    wanted = Due(file, PHONE)
-    assert list(due.read(due.to_message(wanted, "digest"), (PHONE,))) == [wanted]
+    wanted = Notice(file, PHONE)
+    assert list(queue_messages.read(queue_messages.to_message(wanted, "digest"), (PHONE,))) == [
+        wanted
+    ]
 
 
 def visible(body: str) -> str:
@@ -322,21 +324,21 @@ def test_no_answer_of_any_shape_raises_anything_but_what_is_foreseen(
     status: int, answer: Any
 ) -> None:
     answering = Answering(status, answer)
-    memory, queue = Memory(answering, "memory"), Queue(answering, "https://sqs/held")
-    wanted = Due(log_file(), PHONE)
-    assert isinstance(memory.claim(wanted, limit=1), Claim)
-    assert memory.recall([wanted]).sent <= {wanted.id}
+    ledger, queue = Ledger(answering, "memory"), Queue(answering, "https://sqs/held")
+    wanted = Notice(log_file(), PHONE)
+    assert isinstance(ledger.claim(wanted, limit=1), Claim)
+    assert ledger.recall([wanted]).sent <= {wanted.id}
     for request in (
-        lambda: memory.settle([wanted], State.SENT, "SM1"),
-        lambda: memory.hold(wanted),
-        lambda: memory.count(PHONE),
-        lambda: [len(one.id + one.sid) + one.at for one in memory.to_audit()],
+        lambda: ledger.settle([wanted], State.SENT, "SM1"),
+        lambda: ledger.hold(wanted),
+        lambda: ledger.count(PHONE),
+        lambda: [len(one.id + one.sid) + one.at for one in ledger.reports_due()],
         lambda: [len(one.body + one.receipt) + one.sent_at for one in queue.receive()],
         lambda: queue.send(["a"]),
         lambda: queue.delete([Message("a", "r", 0)]),
         lambda: queue.give_back([Message("a", "r", 0)]),
     ):
-        with contextlib.suppress(AwsError, NotRemembered, NotQueued):
+        with contextlib.suppress(AwsError, NotRecorded, NotQueued):
             request()
 
 

@@ -1,0 +1,1 @@
+"""Questions that anybody asks of a deployed stack: its outputs, clients, queues, log lines."""
