@@ -80,7 +80,7 @@ class Services:
             "FROM_NUMBER": "+15005550006",
             "HELD_QUEUE": "https://sqs/held",
             "MAX_TEXTS_PER_HOUR": "1000000",
-            "LEDGER_TABLE": "memory",
+            "LEDGER_TABLE": "ledger",
             "MESSAGE": PROJECT["config"]["message"]["default"],
             "MODE": "instant",
             "NODE_EXTRA_CA_CERTS": str(self.bundle),

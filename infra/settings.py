@@ -80,7 +80,7 @@ Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
 # AWS names the queues and the table at the deployment. The longest that they can be with Pulumi's
 # usual names, and some more: "https://sqs.ap-northeast-1.amazonaws.com.cn/123456789012/...".
 NAMED_BY_AWS = {
-    "ledger_table": "memory-1a2b3c4".ljust(40),
+    "ledger_table": "ledger-1a2b3c4".ljust(40),
     "held_queue": "https://".ljust(120),
     "failed_queue": "https://".ljust(120),
 }

@@ -156,7 +156,7 @@ def test_a_request_is_sent_as_botocore_would_send_it(server: Server) -> None:
         }
     )
     for service, operation, request in (
-        ("dynamodb", "UpdateItem", {"TableName": "memory", "Key": {"id": {"S": "ä"}}}),
+        ("dynamodb", "UpdateItem", {"TableName": "ledger", "Key": {"id": {"S": "ä"}}}),
         ("sqs", "ReceiveMessage", {"QueueUrl": "https://sqs/held", "MaxNumberOfMessages": 10}),
     ):
         aws.call(service, operation, request)  # type: ignore[arg-type]  # both are literals
@@ -170,7 +170,7 @@ def test_a_request_is_sent_as_botocore_would_send_it(server: Server) -> None:
 
 # The judge objects
 
-ITEM = {"TableName": "memory", "Key": {"id": {"S": "1"}}}
+ITEM = {"TableName": "ledger", "Key": {"id": {"S": "1"}}}
 ENTRY = {"QueueUrl": "https://sqs/held", "Entries": [{"Id": "0", "MessageBody": PHONE}]}
 
 
@@ -180,7 +180,7 @@ ENTRY = {"QueueUrl": "https://sqs/held", "Entries": [{"Id": "0", "MessageBody": 
         ("dynamodb", "UpdateItem", ITEM | {"Key": {"id": "1"}}),
         ("dynamodb", "UpdateItem", ITEM | {"Key": {"id": {"N": 1}}}),
         ("dynamodb", "UpdateItem", ITEM | {"KeyCondition": "id = 1"}),
-        ("dynamodb", "UpdateItem", {"TableName": "memory"}),
+        ("dynamodb", "UpdateItem", {"TableName": "ledger"}),
         ("sqs", "SendMessageBatch", ENTRY | {"Entries": [{"Id": 0, "MessageBody": PHONE}]}),
         ("sqs", "SendMessageBatch", ENTRY | {"Entries": [{"Id": "0", "Body": PHONE}]}),
     ],

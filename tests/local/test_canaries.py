@@ -43,7 +43,7 @@ def test_neither_logs_nor_outputs_nor_errors_nor_the_package_tell_of_them(
     )
     told += json.dumps(whole.aws["cloudwatch"].describe_alarms(), default=str)
     told += json.dumps(
-        whole.aws["dynamodb"].scan(TableName=whole.the("aws:dynamodb/table:Table", "memory").id),
+        whole.aws["dynamodb"].scan(TableName=whole.the("aws:dynamodb/table:Table", "ledger").id),
         default=str,
     )
     for hidden in (CANARY, SECRET, PHONE, PHONE[2:], ACCOUNT_SID):

@@ -213,7 +213,7 @@ def test_a_flush_tells_once_what_became_of_the_texts(deploy: Deploy) -> None:
 
 def _let_a_minute_pass(whole: Whole, *, texts: int) -> None:
     """Make it time to ask after accepted texts."""
-    table = whole.the("aws:dynamodb/table:Table", "memory").id
+    table = whole.the("aws:dynamodb/table:Table", "ledger").id
 
     def open_ones() -> list[dict[str, Any]]:
         found = whole.aws["dynamodb"].scan(TableName=table)["Items"]

@@ -64,7 +64,7 @@ def settings(**changes: Any) -> Settings:
             "message": MESSAGE,
             "mode": "instant",
             "max_texts_per_hour": 30,
-            "ledger_table": "memory",
+            "ledger_table": "ledger",
             "held_queue": "https://sqs/held",
             "failed_queue": "https://sqs/failed",
             "timezone": "UTC",

@@ -210,12 +210,12 @@ def test_every_region_that_botocore_knows_has_its_address() -> None:
 
 
 def remembering(server: Server, clock: Callable[[], float] = time.monotonic) -> Ledger:
-    return Ledger(calling(server, clock), "memory")
+    return Ledger(calling(server, clock), "ledger")
 
 
 def test_a_batch_is_repeated_until_nothing_of_it_is_left(server: Server) -> None:
     notices = [Notice(log_file(f"{number}.log"), PHONE) for number in range(3)]
-    left = {"memory": {"Keys": [{"id": {"S": notices[2].id}}]}}
+    left = {"ledger": {"Keys": [{"id": {"S": notices[2].id}}]}}
 
     def found(*wanted: Notice) -> list[dict[str, Any]]:
         return [{"id": {"S": notice.id}, "state": {"S": "sent"}} for notice in wanted]
@@ -224,10 +224,10 @@ def test_a_batch_is_repeated_until_nothing_of_it_is_left(server: Server) -> None
         (
             200,
             json.dumps(
-                {"Responses": {"memory": found(*notices[:2])}, "UnprocessedKeys": left}
+                {"Responses": {"ledger": found(*notices[:2])}, "UnprocessedKeys": left}
             ).encode(),
         ),
-        (200, json.dumps({"Responses": {"memory": found(notices[2])}}).encode()),
+        (200, json.dumps({"Responses": {"ledger": found(notices[2])}}).encode()),
     ]
     assert remembering(server).recall(notices) == ({notice.id for notice in notices}, set(), None)
     assert json.loads(server.requests[1][2])["RequestItems"] == left
@@ -238,7 +238,7 @@ def test_a_batch_of_which_always_something_is_left_is_not_known(
 ) -> None:
     """Nor does it take longer than its share of an invocation, and the next ones are quicker."""
     notice = Notice(log_file(), PHONE)
-    left = {"memory": {"Keys": [{"id": {"S": notice.id}}], "ConsistentRead": True}}
+    left = {"ledger": {"Keys": [{"id": {"S": notice.id}}], "ConsistentRead": True}}
     server.body = json.dumps({"UnprocessedKeys": left}).encode()
     ledger, began = remembering(server, clock), clock.now
     recalled = ledger.recall([notice])
@@ -258,7 +258,7 @@ def test_a_batch_that_is_refused_spoils_no_other_answer(server: Server) -> None:
 
     def answered(notices: Sequence[Notice]) -> tuple[int, bytes]:
         found = [{"id": {"S": notice.id}, "state": {"S": "sent"}} for notice in notices]
-        return 200, json.dumps({"Responses": {"memory": found}}).encode()
+        return 200, json.dumps({"Responses": {"ledger": found}}).encode()
 
     server.answers = [answered(DUES[:100]), *[THROTTLED] * 3, answered(DUES[200:])]
     recalled = remembering(server).recall(DUES)
@@ -269,12 +269,12 @@ def test_a_batch_that_is_refused_spoils_no_other_answer(server: Server) -> None:
 def test_a_batch_that_is_not_remembered_leaves_the_others_to_be(server: Server) -> None:
     """The second of twelve batches is throttled, and of the third one text is left over."""
     left = [{"PutRequest": {"Item": {"id": {"S": DUES[60].id}}}}]
-    over = (200, json.dumps({"UnprocessedItems": {"memory": left}}).encode())
+    over = (200, json.dumps({"UnprocessedItems": {"ledger": left}}).encode())
     server.answers = [NOTHING_LEFT, *[THROTTLED] * 3, over, *[NOTHING_LEFT] * 9]
     with pytest.raises(NotRecorded, match="26 texts: BatchWriteItem") as caught:
         remembering(server, Clock()).settle(DUES, State.SENT, "SM1")
     assert caught.value.count == 26
-    put = [json.loads(body)["RequestItems"]["memory"] for _, _, body in server.requests]
+    put = [json.loads(body)["RequestItems"]["ledger"] for _, _, body in server.requests]
     assert {len(requests) for requests in put} == {25}
     assert len({one["PutRequest"]["Item"]["id"]["S"] for some in put for one in some}) == 300
 

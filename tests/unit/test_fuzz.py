@@ -296,7 +296,7 @@ ANSWERS: Any = st.recursive(
             st.sampled_from(
                 [
                     *("__type", "CancellationReasons", "Code", "Item", "state", "S", "N", "id"),
-                    *("Responses", "memory", "UnprocessedKeys", "UnprocessedItems", "Keys"),
+                    *("Responses", "ledger", "UnprocessedKeys", "UnprocessedItems", "Keys"),
                     *("Items", "sid", "sent_at", "Messages", "Body", "ReceiptHandle"),
                     *("Attributes", "SentTimestamp", "Successful", "Failed", "Id"),
                 ]
@@ -324,7 +324,7 @@ def test_no_answer_of_any_shape_raises_anything_but_what_is_foreseen(
     status: int, answer: Any
 ) -> None:
     answering = Answering(status, answer)
-    ledger, queue = Ledger(answering, "memory"), Queue(answering, "https://sqs/held")
+    ledger, queue = Ledger(answering, "ledger"), Queue(answering, "https://sqs/held")
     wanted = Notice(log_file(), PHONE)
     assert isinstance(ledger.claim(wanted, limit=1), Claim)
     assert ledger.recall([wanted]).sent <= {wanted.id}

@@ -24,7 +24,7 @@ ENVIRONMENT = {
     "MODE": "instant",
     "MAX_TEXTS_PER_HOUR": "30",
     "TIMEZONE": "UTC",
-    "LEDGER_TABLE": "memory",
+    "LEDGER_TABLE": "ledger",
     "HELD_QUEUE": "https://sqs/held",
     "FAILED_QUEUE": "https://sqs/failed",
     "STACK": "s3-logs/test",

@@ -126,7 +126,7 @@ def test_the_environment_is_what_the_handler_reads(program: Recorded) -> None:
     assert settings.twilio_secret == "canary-secret"
     assert settings.to_numbers == ("+15005550100", "+15005550101")
     assert settings.timezone == "UTC"
-    assert settings.ledger_table == "memory-1a2b3c4"
+    assert settings.ledger_table == "ledger-1a2b3c4"
     assert settings.held_queue.endswith("/texts-held-1a2b3c4")
     assert settings.failed_queue.endswith("/texts-failed-1a2b3c4")
     assert settings.stack == "s3-logs/test"
@@ -225,8 +225,8 @@ def test_each_function_may_do_exactly_this(program: Recorded) -> None:
         ("logs:CreateLogStream", "/aws/lambda/notify-1a2b3c4"),
         ("logs:PutLogEvents", "/aws/lambda/notify-1a2b3c4"),
         ("kms:Decrypt", "secrets-1a2b3c4"),
-        ("dynamodb:UpdateItem", "memory-1a2b3c4"),
-        ("dynamodb:BatchWriteItem", "memory-1a2b3c4"),
+        ("dynamodb:UpdateItem", "ledger-1a2b3c4"),
+        ("dynamodb:BatchWriteItem", "ledger-1a2b3c4"),
         ("sqs:SendMessage", "texts-held-1a2b3c4"),
         ("sqs:SendMessage", "texts-failed-1a2b3c4"),
     }
@@ -234,9 +234,9 @@ def test_each_function_may_do_exactly_this(program: Recorded) -> None:
         ("logs:CreateLogStream", "/aws/lambda/flush-1a2b3c4"),
         ("logs:PutLogEvents", "/aws/lambda/flush-1a2b3c4"),
         ("kms:Decrypt", "secrets-1a2b3c4"),
-        ("dynamodb:UpdateItem", "memory-1a2b3c4"),
-        ("dynamodb:BatchWriteItem", "memory-1a2b3c4"),
-        ("dynamodb:BatchGetItem", "memory-1a2b3c4"),
+        ("dynamodb:UpdateItem", "ledger-1a2b3c4"),
+        ("dynamodb:BatchWriteItem", "ledger-1a2b3c4"),
+        ("dynamodb:BatchGetItem", "ledger-1a2b3c4"),
         ("dynamodb:Query", "memory-1a2b3c4/index/audit"),
         ("sqs:ReceiveMessage", "texts-held-1a2b3c4"),
         ("sqs:ChangeMessageVisibility", "texts-held-1a2b3c4"),

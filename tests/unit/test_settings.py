@@ -736,7 +736,7 @@ def test_an_environment_that_is_too_long_is_told_with_what_takes_how_much() -> N
 
 def test_the_estimate_of_what_aws_names_is_never_too_short() -> None:
     longest = {
-        "ledger_table": "memory-1a2b3c4",
+        "ledger_table": "ledger-1a2b3c4",
         "held_queue": "https://sqs.us-gov-northwest-12.amazonaws.com.cn/123456789012/"
         "texts-held-1a2b3c4",
         "failed_queue": "https://sqs.us-gov-northwest-12.amazonaws.com.cn/123456789012/"
