@@ -8,9 +8,7 @@ import argparse
 import collections
 import datetime
 import io
-import json
 import sys
-import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -18,17 +16,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ops import lines, queues
 from ops.aws_errors import explained
-from ops.lines import Line, counted
+from ops.flush import flush
+from ops.lines import Line
 from ops.printable import printable
 from ops.smoke import Smoke, Stopped
-from ops.stack import OpsError, Stack, clock
+from ops.stack import OpsError, Stack
 from ops.status import status
 from ops.terminal import Terminal
 
 TAIL = datetime.timedelta(minutes=10)
-
-LOG_SECONDS = 30
-"""How long CloudWatch may take to show the lines of a flush."""
 
 _STYLES = {"WARN": "yellow", "ERROR": "red"}
 
@@ -112,69 +108,11 @@ def _redrive(stack: Stack, terminal: Terminal) -> None:
 
 def _flush(stack: Stack, terminal: Terminal) -> None:
     """Text what is held, now."""
-    function = stack.aws["lambda"]
-    name = stack.outputs["flushFunction"]
-    # By AWS's clock, not this machine's.
-    since = clock(function.get_function_configuration(FunctionName=name))
-    answer = function.invoke(FunctionName=name)
-    if "FunctionError" in answer:
-        said = json.loads(answer["Payload"].read())
-        raise OpsError(
-            f"The flush failed: {said.get('errorType')}: {said.get('errorMessage')}. "
-            f"What it did before: {stack.make('tail')}"
-        )
-    found = _flushed(stack, since)
-    for line in found:
+    done = flush(stack)
+    for line in done.lines:
         _show(line, terminal)
-    sent = [line for line in found if line.outcome == "sent"]
-    files = sum(line.number("files") for line in sent)
-    quiet = any(line.outcome == "quiet hours" for line in found)
-    if not any(line.ends_flush for line in found):
-        terminal.say(f"Flushed. Its log is not to be read yet; soon: {stack.make('tail')}")
-    elif quiet:
-        terminal.say("Nothing was texted: it is quiet hours.")
-    elif sent:
-        terminal.say(f"Texted: {counted(files, 'file')} in {counted(len(sent), 'text')}.")
-    else:
-        terminal.say("Nothing was texted.")
-    _show_left(stack, terminal, found)
-
-
-def _flushed(stack: Stack, since: datetime.datetime) -> list[Line]:
-    """Return what flush logged, once CloudWatch shows its end."""
-    until = time.monotonic() + LOG_SECONDS
-    while True:
-        found = [
-            line
-            for line in lines.read(stack, since=since)
-            if line.function == "flush" and not line.of_lambda
-        ]
-        if any(line.ends_flush for line in found) or time.monotonic() > until:
-            return found
-        time.sleep(lines.POLL_SECONDS)
-
-
-def _show_left(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
-    """Show how much is held still, and why."""
-    left = queues.count(stack, "held")
-    if not left.all:
-        terminal.say("Nothing is held now.")
-        return
-    refusals = [line for line in found if line.refuses]
-    # The last line of a flush repeats a refusal, without its phone.
-    of_phones = [line for line in refusals if not line.ends_flush] or refusals
-    reasons = list(dict.fromkeys(line.why for line in of_phones))
-    if unknown := sum(int(line.number("for_other_settings")) for line in found):
-        reasons.append(f"{counted(unknown, 'text')} for phones that its settings do not name")
-    if any(line.outcome == "quiet hours" for line in found):
-        reasons = ["quiet hours"]
-    if left.hidden and not reasons:
-        reasons = [
-            f"another flush has {left.hidden} in hand; what it does not text comes back within "
-            f"{left.hidden_minutes} min"
-        ]
-    why = "; ".join(reasons) or stack.make("status")
-    terminal.say(f"Still held: {left.all}. Why: {why}", "yellow")
+    terminal.say(done.texted)
+    terminal.say(done.held, "yellow" if done.some_are_held else "")
 
 
 def _tail(stack: Stack, terminal: Terminal) -> None:
