@@ -8,17 +8,23 @@ import argparse
 import collections
 import datetime
 import io
-import json
 import sys
-import time
 from collections.abc import Callable
 from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.aws_errors import explained
+<<<<<<< HEAD
 from ops.printable import printable
 from ops.smoke import Smoke, Stopped
+=======
+from ops.flush import flush
+from ops.lines import Line
+from ops.printable import printable
+from ops.smoke import Smoke, Stopped
+from ops.stack import OpsError, Stack
+>>>>>>> main
 from ops.status import status
 from ops.terminal import Terminal
 from stack import log_lines, queues
@@ -26,9 +32,6 @@ from stack.deployed import OpsError, Stack, clock
 from stack.log_lines import Line, counted
 
 TAIL = datetime.timedelta(minutes=10)
-
-LOG_SECONDS = 30
-"""How long CloudWatch may take to show the lines of a flush."""
 
 _STYLES = {"WARN": "yellow", "ERROR": "red"}
 
@@ -112,20 +115,10 @@ def _redrive(stack: Stack, terminal: Terminal) -> None:
 
 def _flush(stack: Stack, terminal: Terminal) -> None:
     """Text what is held, now."""
-    function = stack.aws["lambda"]
-    name = stack.outputs["flushFunction"]
-    # By AWS's clock, not this machine's.
-    since = clock(function.get_function_configuration(FunctionName=name))
-    answer = function.invoke(FunctionName=name)
-    if "FunctionError" in answer:
-        said = json.loads(answer["Payload"].read())
-        raise OpsError(
-            f"The flush failed: {said.get('errorType')}: {said.get('errorMessage')}. "
-            f"What it did before: {stack.make('tail')}"
-        )
-    found = _flushed(stack, since)
-    for line in found:
+    done = flush(stack)
+    for line in done.lines:
         _show(line, terminal)
+<<<<<<< HEAD
     sent = [line for line in found if line.outcome == "sent"]
     files = sum(line.number("files") for line in sent)
     quiet = any(line.outcome == "quiet hours" for line in found)
@@ -175,6 +168,10 @@ def _show_left(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
         ]
     why = "; ".join(reasons) or stack.make("status")
     terminal.say(f"Still held: {left.all}. Why: {why}", "yellow")
+=======
+    terminal.say(done.texted)
+    terminal.say(done.held, "yellow" if done.some_are_held else "")
+>>>>>>> main
 
 
 def _tail(stack: Stack, terminal: Terminal) -> None:

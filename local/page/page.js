@@ -26,6 +26,7 @@ let phones = [];
 let shownPhone = "";
 let price = { dollars: 0, source: "" };
 let unspoken = 0;
+let speaking;
 
 // The diagram
 
@@ -147,7 +148,7 @@ function addText(text) {
   }
   showCost();
   unspoken += 1;
-  if (unspoken === 1) setTimeout(speak, QUIET_MILLISECONDS, text);
+  if (unspoken === 1) speaking = setTimeout(speak, QUIET_MILLISECONDS, text);
 }
 
 function speak(first) {
@@ -192,6 +193,11 @@ for (const button of document.querySelectorAll("[data-action]")) {
     button.ariaBusy = "true";
     say(`${button.textContent} …`);
     say(await ask(`/${button.dataset.action}`));
+    if (button.dataset.action === "flush") {
+      // The answer tells of the texts already, and of what is held still.
+      clearTimeout(speaking);
+      unspoken = 0;
+    }
     button.ariaBusy = "false";
   };
 }

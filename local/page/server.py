@@ -18,9 +18,15 @@ from local.loopback import Handler, Server, refuse_foreign_page
 from local.page.journey import Event, Journey
 from local.storm import IN_FLIGHT
 from local.twilio import SEGMENT_DOLLARS, UNAVAILABLE, StandIn
+<<<<<<< HEAD
 from stack import log_lines
 from stack.deployed import Stack
 from stack.running import DEMO
+=======
+from ops import lines
+from ops.flush import flush
+from ops.stack import OpsError, Stack
+>>>>>>> main
 
 FOLDER = Path(__file__).parent
 
@@ -75,6 +81,7 @@ class Page:
         """
         self.way = Journey()
         self._deployment = deployment
+        self._stack = Stack(DEMO, deployment.outputs, deployment.aws)
         self._twilio = twilio
         self._prefix, self._suffix = deployment.filters
         self._server = Server(self._application, name="page")
@@ -104,7 +111,6 @@ class Page:
     # What happens
 
     def _follow(self) -> None:
-        stack = Stack(DEMO, self._deployment.outputs, self._deployment.aws)
         since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5)
 
         def wait(_seconds: float) -> None:
@@ -112,7 +118,11 @@ class Page:
                 raise _Stopped
 
         with contextlib.suppress(_Stopped):
+<<<<<<< HEAD
             for line in log_lines.follow(stack, since=since, wait=wait):
+=======
+            for line in lines.follow(self._stack, since=since, wait=wait):
+>>>>>>> main
                 self.way.line(line)
 
     def _controls(self) -> Event:
@@ -143,7 +153,7 @@ class Page:
     def _outage(self) -> str:
         if self._twilio.is_failing:
             self._twilio.well()
-            return "Twilio is back. The next flush texts what is held."
+            return f"Twilio is back. {self._next_flush()}"
         self._twilio.fault(UNAVAILABLE)
         return "Twilio is down: every text is held."
 
@@ -152,7 +162,15 @@ class Page:
         self._change({variable("quiet_hours"): ALL_DAY if on else ""})
         if on:
             return "Quiet hours: every text is held."
-        return "Quiet hours are over. The next flush texts what is held."
+        return f"Quiet hours are over. {self._next_flush()}"
+
+    def _next_flush(self) -> str:
+        """Say what becomes of the held texts, now that one of the two switches is off."""
+        if self._twilio.is_failing:
+            return "Twilio is down still: what is held stays held."
+        if self._settings.quiet_hours:
+            return "Quiet hours go on: what is held stays held."
+        return "The next flush texts what is held."
 
     def _bad(self) -> str:
         phones = [phone for phone in self._settings.to_numbers if phone != BAD_NUMBER]
@@ -163,11 +181,11 @@ class Page:
         return "The bad number is gone."
 
     def _flush(self) -> str:
-        answer = self._deployment.aws["lambda"].invoke(
-            FunctionName=self._deployment.outputs["flushFunction"]
-        )
-        failed = "FunctionError" in answer
-        return f"The flush failed: see make tail STACK={DEMO}." if failed else "Flushed."
+        try:
+            done = flush(self._stack)
+        except OpsError as error:
+            return str(error)
+        return f"{done.texted} {done.held}"
 
     def _change(self, changes: Mapping[str, str]) -> None:
         """Change the settings of both functions, as `pulumi up` would."""

@@ -64,6 +64,18 @@ def test_a_hostile_name_stays_text(page: Page) -> None:
     assert page.locator("img").count() == 0
 
 
+def test_a_switch_does_not_promise_what_the_other_one_prevents(page: Page) -> None:
+    said = page.locator("#said")
+    press(page, "quiet")
+    press(page, "outage")
+    press(page, "outage")
+    expect(said).to_have_text("Twilio is back. Quiet hours go on: what is held stays held.")
+    press(page, "outage")
+    press(page, "quiet")
+    expect(said).to_contain_text("Twilio is down still: what is held stays held.")
+    press(page, "outage")
+
+
 def test_a_storm_ends_with_the_right_counts(page: Page) -> None:
     landed, told = count(page, "bucket"), sum(map(files_in, bodies(page)))
     press(page, "storm")
@@ -88,6 +100,29 @@ def test_an_outage_holds_and_ends_with_one_summary(page: Page) -> None:
     assert bodies(page)[-1].startswith("3 more logs since")
     counts(page, "flush", summaries + 1)
     counts(page, "held", 0)
+
+
+def test_after_flushes_in_vain_the_next_one_texts_what_is_held(page: Page) -> None:
+    """It says each time what was texted, what is held still, and why."""
+    texts = len(bodies(page))
+    said = page.locator("#said")
+    press(page, "outage")
+    upload(page, "vain.log")
+    counts(page, "held", 1)
+    for _ in range(2):
+        press(page, "flush")
+        expect(said).to_contain_text("Nothing was texted. Still held: 1. Why: busy (")
+    press(page, "outage")
+    expect(said).to_have_text("Twilio is back. The next flush texts what is held.")
+    press(page, "flush")
+    expect(page.locator(".texts p")).to_have_count(texts + 1)
+    expect(said).to_have_text("Texted: 1 file in 1 text. Nothing is held now.")
+
+
+def test_a_name_that_s3_does_not_take_is_refused(url: str) -> None:
+    answer = requests.post(f"{url}/files", params={"name": 1025 * "x"}, data=b"x", timeout=10)
+    assert (answer.status_code, answer.reason) == (400, "Bad Request")
+    assert "The key has 1,025 bytes" in answer.text
 
 
 def test_quiet_hours_hold_until_they_are_over(page: Page) -> None:

@@ -31,8 +31,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     for name in ("DECIDED_SECONDS", "DELIVERED_SECONDS", "POLL_SECONDS"):
         monkeypatch.setattr(smoke, name, 0)
     monkeypatch.setattr(smoke, "SEEN_SECONDS", (0, 0, 0))
+<<<<<<< HEAD
     monkeypatch.setattr(commands, "LOG_SECONDS", 0)
     monkeypatch.setattr(log_lines, "POLL_SECONDS", 0)
+=======
+    monkeypatch.setattr("ops.flush.LOG_SECONDS", 0)
+    monkeypatch.setattr(lines, "POLL_SECONDS", 0)
+>>>>>>> main
 
     def ran(operated: Operated, command: str) -> str:
         monkeypatch.setattr(Stack, "open", lambda _: operated.stack)
@@ -484,7 +489,7 @@ def test_a_flush_waits_until_its_log_is_to_be_read(
 ) -> None:
     operated = Operated()
     run(operated, "status")
-    monkeypatch.setattr(commands, "LOG_SECONDS", 60)
+    monkeypatch.setattr("ops.flush.LOG_SECONDS", 60)
     reads = iter(range(6))
 
     def late() -> None:
