@@ -15,21 +15,14 @@ from typing import NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.aws_errors import explained
-<<<<<<< HEAD
-from ops.printable import printable
-from ops.smoke import Smoke, Stopped
-=======
 from ops.flush import flush
-from ops.lines import Line
 from ops.printable import printable
 from ops.smoke import Smoke, Stopped
-from ops.stack import OpsError, Stack
->>>>>>> main
 from ops.status import status
 from ops.terminal import Terminal
 from stack import log_lines, queues
-from stack.deployed import OpsError, Stack, clock
-from stack.log_lines import Line, counted
+from stack.deployed import OpsError, Stack
+from stack.log_lines import Line
 
 TAIL = datetime.timedelta(minutes=10)
 
@@ -118,60 +111,8 @@ def _flush(stack: Stack, terminal: Terminal) -> None:
     done = flush(stack)
     for line in done.lines:
         _show(line, terminal)
-<<<<<<< HEAD
-    sent = [line for line in found if line.outcome == "sent"]
-    files = sum(line.number("files") for line in sent)
-    quiet = any(line.outcome == "quiet hours" for line in found)
-    if not any(line.ends_flush for line in found):
-        terminal.say(f"Flushed. Its log is not to be read yet; soon: {stack.make('tail')}")
-    elif quiet:
-        terminal.say("Nothing was texted: it is quiet hours.")
-    elif sent:
-        terminal.say(f"Texted: {counted(files, 'file')} in {counted(len(sent), 'text')}.")
-    else:
-        terminal.say("Nothing was texted.")
-    _show_left(stack, terminal, found)
-
-
-def _flushed(stack: Stack, since: datetime.datetime) -> list[Line]:
-    """Return what flush logged, once CloudWatch shows its end."""
-    until = time.monotonic() + LOG_SECONDS
-    while True:
-        found = [
-            line
-            for line in log_lines.read(stack, since=since)
-            if line.function == "flush" and not line.of_lambda
-        ]
-        if any(line.ends_flush for line in found) or time.monotonic() > until:
-            return found
-        time.sleep(log_lines.POLL_SECONDS)
-
-
-def _show_left(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
-    """Show how much is held still, and why."""
-    left = queues.count(stack, "held")
-    if not left.all:
-        terminal.say("Nothing is held now.")
-        return
-    refusals = [line for line in found if line.refuses]
-    # The last line of a flush repeats a refusal, without its phone.
-    of_phones = [line for line in refusals if not line.ends_flush] or refusals
-    reasons = list(dict.fromkeys(line.why for line in of_phones))
-    if unknown := sum(int(line.number("for_other_settings")) for line in found):
-        reasons.append(f"{counted(unknown, 'text')} for phones that its settings do not name")
-    if any(line.outcome == "quiet hours" for line in found):
-        reasons = ["quiet hours"]
-    if left.hidden and not reasons:
-        reasons = [
-            f"another flush has {left.hidden} in hand; what it does not text comes back within "
-            f"{left.hidden_minutes} min"
-        ]
-    why = "; ".join(reasons) or stack.make("status")
-    terminal.say(f"Still held: {left.all}. Why: {why}", "yellow")
-=======
     terminal.say(done.texted)
     terminal.say(done.held, "yellow" if done.some_are_held else "")
->>>>>>> main
 
 
 def _tail(stack: Stack, terminal: Terminal) -> None:

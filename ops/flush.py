@@ -5,9 +5,9 @@ import datetime
 import json
 import time
 
-from ops import lines, queues
-from ops.lines import Line, counted
-from ops.stack import OpsError, Stack, clock
+from stack import log_lines, queues
+from stack.deployed import OpsError, Stack, clock
+from stack.log_lines import Line, counted
 
 LOG_SECONDS = 30
 """How long CloudWatch may take to show the lines of a flush."""
@@ -58,12 +58,12 @@ def _logged(stack: Stack, since: datetime.datetime) -> list[Line]:
     while True:
         found = [
             line
-            for line in lines.read(stack, since=since)
+            for line in log_lines.read(stack, since=since)
             if line.function == "flush" and not line.of_lambda
         ]
         if any(line.ends_flush for line in found) or time.monotonic() > until:
             return found
-        time.sleep(lines.POLL_SECONDS)
+        time.sleep(log_lines.POLL_SECONDS)
 
 
 def _texted(stack: Stack, found: list[Line]) -> str:

@@ -18,15 +18,10 @@ from local.loopback import Handler, Server, refuse_foreign_page
 from local.page.journey import Event, Journey
 from local.storm import IN_FLIGHT
 from local.twilio import SEGMENT_DOLLARS, UNAVAILABLE, StandIn
-<<<<<<< HEAD
-from stack import log_lines
-from stack.deployed import Stack
-from stack.running import DEMO
-=======
-from ops import lines
 from ops.flush import flush
-from ops.stack import OpsError, Stack
->>>>>>> main
+from stack import log_lines
+from stack.deployed import OpsError, Stack
+from stack.running import DEMO
 
 FOLDER = Path(__file__).parent
 
@@ -118,11 +113,7 @@ class Page:
                 raise _Stopped
 
         with contextlib.suppress(_Stopped):
-<<<<<<< HEAD
-            for line in log_lines.follow(stack, since=since, wait=wait):
-=======
-            for line in lines.follow(self._stack, since=since, wait=wait):
->>>>>>> main
+            for line in log_lines.follow(self._stack, since=since, wait=wait):
                 self.way.line(line)
 
     def _controls(self) -> Event:

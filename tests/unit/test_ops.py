@@ -31,13 +31,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     for name in ("DECIDED_SECONDS", "DELIVERED_SECONDS", "POLL_SECONDS"):
         monkeypatch.setattr(smoke, name, 0)
     monkeypatch.setattr(smoke, "SEEN_SECONDS", (0, 0, 0))
-<<<<<<< HEAD
-    monkeypatch.setattr(commands, "LOG_SECONDS", 0)
-    monkeypatch.setattr(log_lines, "POLL_SECONDS", 0)
-=======
     monkeypatch.setattr("ops.flush.LOG_SECONDS", 0)
-    monkeypatch.setattr(lines, "POLL_SECONDS", 0)
->>>>>>> main
+    monkeypatch.setattr(log_lines, "POLL_SECONDS", 0)
 
     def ran(operated: Operated, command: str) -> str:
         monkeypatch.setattr(Stack, "open", lambda _: operated.stack)
