@@ -122,6 +122,8 @@ FILES = st.builds(
         datetime.datetime(9998, 12, 31),  # noqa: DTZ001  # the same
         timezones=st.just(datetime.UTC),
     ),
+    version=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+    sequencer=st.text("0123456789ABCDEF", max_size=40),
 )
 
 
