@@ -356,6 +356,7 @@ class Once(Aws):
 def test_an_answer_of_aws_is_an_object_or_an_error(
     answering: Server, status: int, body: bytes
 ) -> None:
+    answering.closes = False
     answering.status, answering.body = status, body
     aws = Once(
         {
