@@ -163,7 +163,8 @@ def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
 class _Deliveries:
     """What became of texts: as the log has it, or else as Twilio says now.
 
-    Once Twilio does not answer, or not us, it is asked no more: each time-out takes 10 seconds.
+    After a time-out, or a refusal of our credentials, Twilio is asked no more: each time-out takes
+    10 seconds.
     """
 
     def __init__(self, stack: Stack, known: Mapping[str, Line]) -> None:
