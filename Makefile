@@ -19,7 +19,7 @@ emulator: .venv/local ## Emulate AWS for the stack local, on port 4566 of this m
 	@$(BIN)/python -m local emulator
 
 storm: .venv/local ## Storm the emulator with files, and count what the phones are told (ARGS=2000)
-	@$(BIN)/python -m local.storm $(ARGS)
+	@$(BIN)/python -m local storm $(ARGS)
 
 bench: .venv/bench ## Measure: cold and warm starts, uploads, storms, a simulated month (some twenty minutes)
 	@$(BIN)/python -m bench $(ARGS)

@@ -42,6 +42,9 @@ LONGEST_MESSAGE = 500
 LONGEST_KEY = 1024
 """Bytes of a key in S3. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
+LONGEST_HOST, LONGEST_LABEL = 253, 63
+"""Characters of a host's name, and between its periods. Source: RFC 1035, 2.3.4."""
+
 LONGEST_SHOWN = 60
 
 _QUOTED = "([\"'`]).*\\1"
@@ -191,7 +194,11 @@ def _wrong_url(value: str) -> str:
         return "is not an https address, and the secret must not travel in plain text"
     label = "[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
     wrong = ""
-    if not re.fullmatch(rf"{label}(\.{label})*|[0-9a-f:.]*:[0-9a-f:.]*", host):
+    is_too_long = len(host) > LONGEST_HOST or any(
+        len(one) > LONGEST_LABEL for one in host.split(".")
+    )
+    is_host = re.fullmatch(rf"{label}(\.{label})*|[0-9a-f:.]*:[0-9a-f:.]*", host)
+    if is_too_long or not is_host:
         wrong = f"has a host that cannot exist{_odd(host)}"
     elif port == 0 or not re.fullmatch(r"[!-~]*", value) or re.search(r"[?#\\]", value):
         wrong = f"{NOT_PLAIN}{_odd(value)}"
@@ -245,7 +252,14 @@ def _wrong_sender(value: str) -> str:
 def _meant_sender(value: str) -> Iterator[str]:
     if not _is_number(value):  # a number is never printed whole
         for plain in tidied(value):
-            yield " ".join(re.sub("[^A-Za-z0-9]", " ", plain).split())
+            spelt = "".join(
+                one
+                for one in unicodedata.normalize("NFKD", plain)
+                if not unicodedata.combining(one)
+            )
+            # What lost a letter is another name.
+            if not any(one.isalpha() and not one.isascii() for one in spelt):
+                yield " ".join(re.sub("[^A-Za-z0-9]", " ", spelt).split())
 
 
 SENDER = Kind(
@@ -289,7 +303,7 @@ PHONES = Kind(
 def _wrong_number(number: str) -> str:
     if E164.fullmatch(number):
         return ""
-    digits = re.sub(r"[\s()./-]", "", next(tidied(number), ""))
+    digits = re.sub(r"[\s()./\[\]\"'-]", "", next(tidied(number), ""))
     if re.fullmatch("[1-9][0-9]{6,14}", digits):
         return "lacks its plus, which YAML drops unless the value is in quotes"
     if re.fullmatch(r"00[1-9][0-9]{6,14}", digits):
@@ -306,7 +320,9 @@ def _is_number(value: str) -> bool:
 
 
 def _is_several(number: str) -> bool:
-    parts = [part for part in re.split(r"[;|/\s]+|(?<=[0-9])(?=\+)", number) if part]
+    # The last four are the comma, semicolon and colon of Chinese and Japanese.
+    separators = r"(?:[;|/&:\s\uff0c\u3001\uff1b\uff1a]|and)+|(?<=[0-9])(?=\+)"
+    parts = [part for part in re.split(separators, number) if part]
     return len(parts) > 1 and all(_is_number(part) for part in parts)
 
 
@@ -325,9 +341,12 @@ def _wrong_bucket(value: str) -> str:
     if not value:
         return ""
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
-        return f"is not the name of a bucket, without s3:// or an ARN{_odd(value)}"
+        return (
+            "is not a bucket's name, 3 to 63 lowercase letters, digits, periods and hyphens"
+            f"{_odd(value)}"
+        )
     if ".." in value or re.fullmatch(r"[0-9]+(\.[0-9]+){3}", value):
-        return "is not the name of a bucket, which has no two dots in a row and is no IP address"
+        return "is not a bucket's name, which has no two periods in a row and is no IP address"
     if re.match("xn--|sthree-|amzn-s3-demo-", value):
         return "begins as no bucket may: AWS keeps this for itself"
     if re.search(r"-s3alias$|--ol-s3$|\.mrap$|--x-s3$|--table-s3$", value):
@@ -356,10 +375,24 @@ def _meant_bucket(value: str) -> Iterator[str]:
 # An example that is refused when somebody pastes it: it names nobody's bucket.
 BUCKET = Kind(wrong=_wrong_bucket, meant=_meant_bucket, example="NAME", show=shown)
 
-_NEVER_IN_KEYS = "[\u0000-\u001f\u007f\u200b\u2060\ufeff]"
+# Controls of all kinds, such as those of direction that Windows copies along. Not the joiners of
+# Persian and of emoji (U+200C and U+200D).
+_NEVER_IN_KEYS = (
+    "[\u0000-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
+
+_ADDRESS = (
+    r"(?i)(s3[an]?://|arn:[^:]*:s3:::)[^/]*/?"
+    r"|(https?://)?s3[^/]*\.amazonaws\.[^/]*/[^/]*/?"
+    r"|(https?://)?[^/]*\.s3[^/]*\.amazonaws\.[^/]*/?"
+)
+"""A bucket's address, up to where the key begins."""
 
 _MISTAKES_IN_FILTERS = (
-    (r"(?i)(s3[an]?|https?)://|arn:", "is an address, but a key begins after the bucket's name"),
+    (
+        rf"{_ADDRESS}|(s3[an]?|https?)://|arn:",
+        "is an address, but a key begins after the bucket's name",
+    ),
     (_QUOTED, "is in quotes, which are no part of it"),
     (r".*\*", "holds a wildcard, but S3 takes a filter as it is"),
     # Where keys do hold %3D, a filter that ends before it works.
@@ -394,9 +427,13 @@ def _wrong_filter(value: str, mistakes: Iterable[tuple[str, str]]) -> str:
 
 
 def _meant_filter(value: str) -> str:
-    value = re.sub(r"^(s3[an]?://|arn:[^:]*:s3:::)[^/]*/?", "", value.strip(), flags=re.IGNORECASE)
-    while (plain := unquote(value)) != value:
-        value = plain
+    value = value.strip()
+    value = value.removeprefix(match[0]) if (match := re.match(_ADDRESS, value)) else value
+    try:
+        while (plain := unquote(value, errors="strict")) != value:
+            value = plain
+    except UnicodeDecodeError:  # no key: that is UTF-8
+        return ""
     return re.sub(_NEVER_IN_KEYS, "", value).strip("\"'` ")
 
 
@@ -415,7 +452,6 @@ def _meant_suffix(value: str) -> Iterator[str]:
 PREFIX = Kind(
     wrong=lambda value: _wrong_filter(value, _MISTAKES_IN_PREFIXES),
     meant=_meant_prefix,
-    example="app/",
     show=shown,
     stripped=False,
 )
@@ -482,6 +518,8 @@ ZONE = Kind(wrong=_wrong_zone, meant=_meant_zone, show=shown)
 
 def _meant_hours(value: str) -> Iterator[str]:
     for plain in tidied(value):
+        if plain.casefold() in {"none", "no", "never", "off", "false", "0"}:
+            yield ""
         match = re.fullmatch(
             r"([0-9]{1,2})(?:[:.h]?([0-9]{2}))? *(?:-|to|until) *([0-9]{1,2})(?:[:.h]?([0-9]{2}))?",
             plain,
@@ -500,7 +538,7 @@ def _wrong_hours(value: str) -> str:
     return ""
 
 
-# Empty would text people at night.
+# An empty value would text people at night, so only "none" and the like get it suggested.
 HOURS = Kind(wrong=_wrong_hours, meant=_meant_hours, example="22:00-07:00", show=shown)
 
 

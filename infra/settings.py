@@ -64,6 +64,15 @@ DEFAULTS: dict[str, str] = {
     if "default" in setting
 }
 
+ALSO_CALLED = {
+    "twilioauthtoken": "twilioSecret",
+    "twilioapikeysecret": "twilioSecret",
+    "authtoken": "twilioSecret",
+    "phonenumber": "toNumbers",
+    "bucketname": "existingBucket",
+}
+"""What Twilio and others call a setting, in lower case."""
+
 LONGEST_ENVIRONMENT = 4096
 """Bytes of all environment variables of a function together, as JSON with their names.
 
@@ -337,7 +346,7 @@ class _Reader:
             if not full.startswith(namespace) or key in KINDS:
                 continue
             what, remedy = "is no setting", self.command("rm", key)
-            by_case = {one.casefold(): one for one in KINDS}
+            by_case = {one.casefold(): one for one in KINDS} | ALSO_CALLED
             for near in difflib.get_close_matches(key.casefold(), by_case, 1):
                 nearest = by_case[near]
                 what += f"; the nearest is {nearest}"

@@ -7,6 +7,7 @@ event, the function's process, Twilio's client and the HTTP between them are rea
 import argparse
 import contextlib
 import datetime
+import io
 import json
 import os
 import queue
@@ -23,7 +24,7 @@ import pulumi
 from botocore.exceptions import ClientError, HTTPClientError, ParamValidationError
 from pulumi.automation.errors import CommandError
 
-from local import engine
+from local import engine, storm
 from local.deployment import Deployed, Deployment, UploadError
 from local.emulator import Aws, Emulator, EmulatorError, stop_signals
 from local.loopback import PortInUse
@@ -55,6 +56,10 @@ PASSING = ("digest", "over the limit", "too much at once", "out of time")
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a character shows its escape, rather than a traceback.
+            stream.reconfigure(errors="backslashreplace")
     options = _options()
     try:
         with stop_signals():
@@ -62,6 +67,8 @@ def main() -> None:
                 _upload(options.file)
             elif options.command == "emulator":
                 _emulate()
+            elif options.command == "storm":
+                storm.run(options.files)
             else:
                 _demo(options)
     except (
@@ -70,6 +77,7 @@ def main() -> None:
         PortInUse,
         ResourceError,
         CliError,
+        storm.StormError,
         UploadError,
         pulumi.RunError,
     ) as error:
@@ -93,9 +101,11 @@ def _options() -> argparse.Namespace:
         type=_setting,
         help="set one of the program's settings, as pulumi config set would",
     )
-    commands = parser.add_subparsers(dest="command", metavar="upload FILE | emulator")
+    commands = parser.add_subparsers(dest="command", metavar="upload FILE | emulator | storm")
     upload = commands.add_parser("upload", help="put a file into the running demo's bucket")
     upload.add_argument("file", type=Path, help="the file; its key is the path as it is given")
+    storms = commands.add_parser("storm", help="storm an emulator, and count what phones are told")
+    storms.add_argument("files", nargs="?", type=int, default=10_000, help="how many (10000)")
     commands.add_parser("emulator", help=f"emulate AWS on port {EMULATOR_PORT}, without a demo")
     return parser.parse_args()
 

@@ -4,7 +4,6 @@ It ends with one line of JSON: how many files, for each phone how many texts and
 told of, the seconds it took, and the most memory that a process of each function used.
 """
 
-import argparse
 import collections
 import json
 import re
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from local.deployment import Deployment
-from local.emulator import Emulator, EmulatorError, stop_signals
+from local.emulator import Emulator
 from local.twilio import StandIn
 from stack import queues
 from stack.deployed import Stack
@@ -115,21 +114,12 @@ def _measure(memory: dict[str, float]) -> None:
             memory[function[1]] = max(memory.get(function[1], 0), megabytes)
 
 
-def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m local.storm", description=__doc__)
-    parser.add_argument("files", nargs="?", type=int, default=10_000, help="how many (10000)")
-    files = parser.parse_args().files
+def run(files: int) -> None:
+    """Storm an emulator of its own, and print what came of it.
+
+    Raises:
+        StormError: Files get no outcome.
+    """
     sys.stderr.write(f"A storm of {files} files for {len(PHONES)} phones ...\n")
-    try:
-        with stop_signals(), Emulator() as emulator:
-            sys.stdout.write(json.dumps(storm(emulator, files)) + "\n")
-    except (EmulatorError, StormError) as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("Stopped; nothing is left behind.\n")
-
-
-if __name__ == "__main__":
-    main()
+    with Emulator() as emulator:
+        sys.stdout.write(json.dumps(storm(emulator, files)) + "\n")

@@ -19,7 +19,7 @@ class Flushed:
 
     Attributes:
         lines: What it logged.
-        texted: What it texted, as a sentence.
+        texted: What it texted, and how much failed, in sentences.
         held: What is held still, and why, as a sentence.
         some_are_held: Whether anything is.
     """
@@ -68,14 +68,16 @@ def _logged(stack: Stack, since: datetime.datetime) -> list[Line]:
 
 def _texted(stack: Stack, found: list[Line]) -> str:
     sent = [line for line in found if line.outcome == "sent"]
+    failed = sum(line.outcome == "failed" for line in found)
+    also = f" Failed: {failed} (why: {stack.make('status')})." if failed else ""
     if not any(line.ends_flush for line in found):
         return f"Flushed. Its log is not to be read yet; soon: {stack.make('tail')}"
     if any(line.outcome == "quiet hours" for line in found):
         return "Nothing was texted: it is quiet hours."
     if sent:
         files = sum(line.number("files") for line in sent)
-        return f"Texted: {counted(files, 'file')} in {counted(len(sent), 'text')}."
-    return "Nothing was texted."
+        return f"Texted: {counted(files, 'file')} in {counted(len(sent), 'text')}.{also}"
+    return f"Nothing was texted.{also}"
 
 
 def _held(stack: Stack, found: list[Line], left: queues.Count) -> str:

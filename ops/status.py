@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from handler.delivery_reports import ARRIVED, LOST, explained
 from handler.log import masked
+from handler.refusals import NO_ANSWER
 from handler.sender import Refused
 from infra import names
 from ops.terminal import Cell, Terminal
@@ -139,6 +140,7 @@ def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
         terminal.say("No text within a day.")
         return
     rows: list[list[Cell]] = []
+    deliveries = _Deliveries(stack, known)
     for line in reversed(sent[-TEXTS:]):
         seconds = line.number("SecondsToText") or line.number("SecondsHeld")
         rows.append(
@@ -148,7 +150,7 @@ def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
                 line.said("key") or counted(line.number("files"), "file"),
                 line.said("Segments"),
                 f"{seconds:g} s",
-                _delivery(stack, line.said("sid"), known.get(line.said("sid"))),
+                deliveries.of(line.said("sid")),
             ]
         )
     terminal.table(
@@ -158,18 +160,35 @@ def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
     )
 
 
-def _delivery(stack: Stack, sid: str, known: Line | None) -> Cell:
-    """Say what became of a text: as the log has it, or else as Twilio says now."""
-    if known:
-        code = known.said("code")
-        why = f" {code}: {known.said('meaning')}" if code else ""
-        return f"{known.outcome}{why}", _COLOURS.get(known.outcome, "yellow")
-    try:
-        delivery = stack.twilio.delivery(sid)
-    except Refused as error:
-        return f"Twilio does not say ({error})", "yellow"
-    why = f" {explained(delivery.code)}" if delivery.code else ""
-    return f"{delivery.status}{why}", _COLOURS.get(delivery.status, "yellow")
+class _Deliveries:
+    """What became of texts: as the log has it, or else as Twilio says now.
+
+    After a time-out, or a refusal of our credentials, Twilio is asked no more: each time-out takes
+    10 seconds.
+    """
+
+    def __init__(self, stack: Stack, known: Mapping[str, Line]) -> None:
+        self._stack = stack
+        self._known = known
+        self._silent: Cell = ""
+
+    def of(self, sid: str) -> Cell:
+        """Say what became of the text with this SID."""
+        if known := self._known.get(sid):
+            code = known.said("code")
+            why = f" {code}: {known.said('meaning')}" if code else ""
+            return f"{known.outcome}{why}", _COLOURS.get(known.outcome, "yellow")
+        if self._silent:
+            return self._silent
+        try:
+            delivery = self._stack.twilio.delivery(sid)
+        except Refused as error:
+            cell = f"Twilio does not say ({error})", "yellow"
+            if error.refusal.affects_everyone or error.refusal == NO_ANSWER:
+                self._silent = cell
+            return cell
+        why = f" {explained(delivery.code)}" if delivery.code else ""
+        return f"{delivery.status}{why}", _COLOURS.get(delivery.status, "yellow")
 
 
 def _show_held(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
@@ -201,11 +220,15 @@ def _show_queue(stack: Stack, terminal: Terminal, queue: str) -> queues.Count:
     if not count.all:
         terminal.say(f"On {queue}: nothing.", "green")
         return count
+    groups = queues.grouped(stack, queue)
     rows: list[list[Cell]] = [
         [group.why, str(group.count), ago(group.oldest.since), group.oldest.about]
-        for group in queues.grouped(stack, queue)
+        for group in groups
     ]
-    title = f"On {queue}: {count.all}"
+    seen = sum(group.count for group in groups)
+    title = f"On {queue}: {count.all}" + (
+        f", of which {seen} were looked at" if seen < count.all else ""
+    )
     if rows:
         terminal.table(title, ("Why", "Of these", "Oldest", "Such as"), rows)
     else:

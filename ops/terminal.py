@@ -15,6 +15,10 @@ Cell = str | tuple[str, str]
 LABEL_WIDTH = 13
 
 
+LONGEST_CELL = 160
+"""Characters: an uploader chooses a key, and a few long ones would push all else out of sight."""
+
+
 class Terminal:
     """A terminal, or a file.
 
@@ -41,7 +45,7 @@ class Terminal:
         self._write(name.append(printable(said), style=style))
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-        """Write a table. Its cells are folded where they are too wide, not its title."""
+        """Write a table. Its cells are cut and folded where they are too wide, not its title."""
         self.say(title, style="italic")
         table = Table()
         for column in columns:
@@ -59,4 +63,7 @@ class Terminal:
 
 def _cell(cell: Cell) -> Text:
     said, style = (cell, "") if isinstance(cell, str) else cell
-    return Text(printable(said), style=style)
+    said = printable(said)
+    if len(said) > LONGEST_CELL:
+        said = said[: LONGEST_CELL // 2] + "…" + said[-LONGEST_CELL // 2 + 1 :]
+    return Text(said, style=style)

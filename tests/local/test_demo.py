@@ -136,6 +136,13 @@ def test_the_name_of_a_file_does_not_control_the_terminal(tmp_path: Path) -> Non
     assert "\x1b" not in says("upload", "\x1b[2J", folder=folder, code=1)
 
 
+def test_a_terminal_without_unicode_shows_escapes(tmp_path: Path) -> None:
+    with nothing_left(tmp_path):
+        process = demo("upload", "no such \N{SNOWMAN}", folder=tmp_path, PYTHONIOENCODING="ascii")
+        said, _ = process.communicate(timeout=SECONDS)
+    assert said == "There is no file no such \\u2603.\n"
+
+
 def test_what_s3_does_not_take_is_refused(emulator: Emulator) -> None:
     deployed = Deployed(emulator.aws, {"bucket": "none", "logKeys": "*.log"})
     with pytest.raises(UploadError, match=r"1,026 bytes in UTF-8, and S3 takes 1,024 at most"):
@@ -247,11 +254,12 @@ def sockets(processes: list[int]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("command", ["demo", "upload"])
+@pytest.mark.parametrize(
+    "command", ["local", "local upload README.md", "local storm", "ops --stack demo status"]
+)
 def test_ctrl_c_in_the_first_second_prints_no_traceback(command: str) -> None:
-    arguments = [] if command == "demo" else [command, "README.md"]
     process = subprocess.Popen(
-        [sys.executable, "-v", "-m", "local", *arguments],  # -v tells of each import
+        [sys.executable, "-v", "-m", *command.split()],  # -v tells of each import
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -263,7 +271,7 @@ def test_ctrl_c_in_the_first_second_prints_no_traceback(command: str) -> None:
         assert process.stdout
         said = process.stdout.read()
     assert "Traceback" not in said
-    assert "Stopped; nothing is left behind." in said
+    assert ("Stopped; nothing is left behind." in said) == command.startswith("local")
 
 
 def test_a_wrong_secret_is_told_at_once(tmp_path: Path) -> None:

@@ -51,10 +51,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.hangs.wait(5)
             self.close_connection = True
             return
+        body = self.server.body  # once: a test may set the next one when it has the headers
         self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(self.server.body)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(self.server.body)
+        self.wfile.write(body)
         self.close_connection = self.server.closes
 
     def do_GET(self) -> None:

@@ -122,6 +122,8 @@ FILES = st.builds(
         datetime.datetime(9998, 12, 31),  # noqa: DTZ001  # the same
         timezones=st.just(datetime.UTC),
     ),
+    version=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+    sequencer=st.text("0123456789ABCDEF", max_size=40),
 )
 
 
@@ -356,6 +358,7 @@ class Once(Aws):
 def test_an_answer_of_aws_is_an_object_or_an_error(
     answering: Server, status: int, body: bytes
 ) -> None:
+    answering.closes = False
     answering.status, answering.body = status, body
     aws = Once(
         {

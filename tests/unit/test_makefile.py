@@ -1,6 +1,7 @@
 """What make says and runs, where its commands install something first."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -62,6 +63,17 @@ def test_the_emulator_of_the_readme_is_ours(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     assert "$ make emulator" in readme
     assert "-m ministack" not in readme
+
+
+def test_each_command_that_the_demo_prints_names_its_stack() -> None:
+    printed = [
+        line
+        for file in (ROOT / "local").rglob("*.[pj][ys]")
+        for line in file.read_text().splitlines()
+        if re.search(r"make (status|smoke|redrive|flush|tail)\b", line)
+    ]
+    assert printed
+    assert [line for line in printed if "STACK={DEMO}" not in line] == []
 
 
 def test_the_cli_built_from_source_is_said_to_deploy_nothing(tmp_path: Path) -> None:

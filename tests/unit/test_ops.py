@@ -14,6 +14,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal
+from handler.sender import Delivery, Refused
 from ops import commands, smoke
 from stack import log_lines, queues
 from stack.deployed import Stack
@@ -400,6 +402,34 @@ def test_status_says_how_to_be_told_of_alarms(run: Run) -> None:
     )
 
 
+def test_status_says_how_many_it_looked_at_of_many(run: Run) -> None:
+    operated = Operated()
+    for number in range(150):
+        operated.failed.put(held_message(f"{number}.log"))
+    operated.held.put(held_message())
+    shown = run(operated, "status")
+    assert "On failed: 150, of which 100 were looked at\n" in shown
+    assert "On held: 1\n" in shown
+
+
+@pytest.mark.parametrize(("why", "asked"), [(NO_ANSWER, 1), (NO_CONNECTION, 1), (NO_SENSE, 3)])
+def test_status_does_not_wait_for_a_silent_twilio_again_and_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch, why: Refusal, asked: int
+) -> None:
+    operated = Operated()
+    for number in range(3):
+        operated.sends(f"{number}.log", sid=f"SM{number}")
+    sids: list[str] = []
+
+    def refuse(sid: str) -> Delivery:
+        sids.append(sid)
+        raise Refused(why)
+
+    monkeypatch.setattr(operated.twilio, "delivery", refuse)
+    assert run(operated, "status").count("Twilio does") == 3
+    assert len(sids) == asked
+
+
 def test_status_breaks_no_address_and_pads_no_line(run: Run) -> None:
     operated = Operated()
     operated.sends("app/web.log")
@@ -407,6 +437,15 @@ def test_status_breaks_no_address_and_pads_no_line(run: Run) -> None:
     shown = run(operated, "status")
     assert f"Dashboard    {OUTPUTS['dashboard']}\n" in shown
     assert [line for line in shown.splitlines() if line != line.rstrip()] == []
+
+
+def test_a_long_key_does_not_push_the_rest_of_status_away(run: Run) -> None:
+    operated = Operated()
+    operated.sends("\x1b" * 500 + "x" * 500 + ".log")
+    shown = run(operated, "status")
+    assert shown.count("\n") < 40
+    assert "\\x1b\\x1b" in shown
+    assert "xxx.log" in re.sub(r"[\s│]", "", shown)
 
 
 def test_status_of_the_demo_leads_to_no_console(run: Run) -> None:
@@ -429,6 +468,19 @@ def test_a_flush_says_what_was_texted(run: Run) -> None:
     operated.functions.on_invoke = flushes
     shown = run(operated, "flush")
     assert shown.endswith("Texted: 13 files in 2 texts.\nNothing is held now.\n")
+
+
+def test_a_flush_says_what_failed(run: Run) -> None:
+    operated = Operated()
+
+    def flushes() -> None:
+        for _ in range(2):
+            operated.logs.add("flush", outcome="failed", reason="unreadable")
+        operated.logs.add("flush", outcome="flushed", messages=2)
+
+    operated.functions.on_invoke = flushes
+    shown = run(operated, "flush")
+    assert "Nothing was texted. Failed: 2 (why: make status STACK=prod).\n" in shown
 
 
 def test_a_flush_says_what_is_held_still_and_why(run: Run) -> None:

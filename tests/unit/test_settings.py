@@ -78,12 +78,14 @@ NO_SENDER = (
     "is neither a number in E.164 (a plus, the country code first), nor a short code of 3 to 8 "
     "digits, nor a name of 1 to 11 letters, digits and spaces with a letter in it"
 )
+UMLAUT = "Ü is U+00DC LATIN CAPITAL LETTER U WITH DIAERESIS"
+CHINESE = "日 is U+65E5 CJK UNIFIED IDEOGRAPH-65E5"
 NO_PLUS = "lacks its plus, which YAML drops unless the value is in quotes"
 SEPARATED = "holds several phones that are not separated by commas"
 NO_ZONE = "is no IANA time zone, such as Europe/Berlin"
 NO_HOURS = "is not of the form 22:00-07:00"
-NO_BUCKET = "is not the name of a bucket, without s3:// or an ARN"
-TWO_DOTS = "is not the name of a bucket, which has no two dots in a row and is no IP address"
+NO_BUCKET = "is not a bucket's name, 3 to 63 lowercase letters, digits, periods and hyphens"
+TWO_DOTS = "is not a bucket's name, which has no two periods in a row and is no IP address"
 ADDRESS = "is an address, but a key begins after the bucket's name"
 WILDCARD = "holds a wildcard, but S3 takes a filter as it is"
 ENCODED = "is encoded already, but the program encodes it for S3 itself"
@@ -182,6 +184,14 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ),
         )
     ),
+    *(
+        (
+            {"twilioApiUrl": f"https://{host}"},
+            f'"https://{host[:32]}…{host[-20:]}" has a host that cannot exist',
+            API,
+        )
+        for host in (f"{'a' * 64}.com", "a." * 126 + "com")
+    ),
     (
         {"twilioApiUrl": "https://user:password@example.com"},
         f'"https://…@example.com" {NOT_HTTPS}',
@@ -198,6 +208,8 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     ({"fromNumber": "0015005550106"}, "…0106 begins with 00 in place of a plus", SENDER),
     ({"fromNumber": "12"}, f'"12" {NO_SENDER}', SENDER),
     ({"fromNumber": "A name that is long"}, f'"A name that is long" {NO_SENDER}', SENDER),
+    ({"fromNumber": "Ünï"}, f'"Ünï" {NO_SENDER}: {UMLAUT}', "fromNumber Uni"),
+    ({"fromNumber": "日志 S3"}, f'"日志 S3" {NO_SENDER}: {CHINESE}', SENDER),
     ({"fromNumber": "S3-Logs"}, f'"S3-Logs" {NO_SENDER}', "fromNumber 'S3 Logs'"),
     (
         {"fromNumber": SERVICE},
@@ -215,6 +227,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
         "…0100 holds more than a plus and digits: \uff15 is U+FF15 FULLWIDTH DIGIT FIVE",
         PHONES,
     ),
+    ({"toNumbers": '["+15005550100"]'}, "…0100 holds more than a plus and digits", PHONES),
     ({"toNumbers": "+1 (500) 555-0100"}, "…0100 holds more than a plus and digits", PHONES),
     (
         {"toNumbers": "+1500555010000000"},
@@ -225,7 +238,21 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     ({"toNumbers": f"{PHONE}, {PHONE}"}, "names …0100 twice", PHONES),
     *(
         ({"toNumbers": f"{PHONE}{separator}{OTHER_PHONE}"}, SEPARATED, PHONES)
-        for separator in (";", "; ", " ", "\n", "/", "|", "")
+        for separator in (
+            ";",
+            "; ",
+            " ",
+            "\n",
+            "/",
+            "|",
+            "",
+            ":",
+            " and ",
+            " & ",
+            "\uff0c",
+            "\u3001",
+            "\uff1b",
+        )
     ),
     ({"toNumbers": "15005550100 15005550101"}, SEPARATED, PHONES),
     (
@@ -272,6 +299,12 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ("my%20logs/", ENCODED, "'my logs/'"),
             ("s3://bucket/logs/", ADDRESS, "logs/"),
             ("s3://bucket", ADDRESS, "''"),
+            ("S3://bucket/logs/", ADDRESS, "logs/"),
+            ("https://s3.eu-central-1.amazonaws.com/bucket/logs/", ADDRESS, "logs/"),
+            ("https://bucket.s3.amazonaws.com/logs/", ADDRESS, "logs/"),
+            ("bucket.s3.cn-north-1.amazonaws.com.cn/logs/", ADDRESS, "logs/"),
+            ("https://example.com/logs/", ADDRESS, "''"),
+            ("%FFlogs/", ENCODED, "''"),
             ("arn:aws:s3:::bucket/logs/*", ADDRESS, "logs/"),
             ("/logs/", SLASH, "logs/"),
             ("./logs/", SLASH, "logs/"),
@@ -283,12 +316,12 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     (
         {"filterPrefix": "x" * 2000},
         f'"{"x" * 40}…{"x" * 20}" has 2,000 bytes, but a key has 1,024 at most',
-        "filterPrefix app/",
+        "filterPrefix ''",
     ),
     (
         {"filterPrefix": "漢" * 400},
         f'"{"漢" * 40}…{"漢" * 20}" has 1,200 bytes, but a key has 1,024 at most',
-        "filterPrefix app/",
+        "filterPrefix ''",
     ),
     ({"filterPrefix": "\ufefflogs/"}, f'"\\ufefflogs/" {UNSEEN}', "filterPrefix logs/"),
     *(
@@ -310,11 +343,18 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
         )
     ),
     ({"filterSuffix": ".txt\n"}, f'".txt\\n" {UNSEEN}', "filterSuffix .txt"),
-    ({"filterSuffix": ".txt\u200b"}, f'".txt\\u200b" {UNSEEN}', "filterSuffix .txt"),
+    *(
+        (
+            {"filterSuffix": f".txt{unseen}"},
+            f'".txt{ascii(unseen)[1:-1]}" {UNSEEN}',
+            "filterSuffix .txt",
+        )
+        for unseen in ("\u200b", "\u200e", "\u202a", "\u2069", "\u00ad", "\x85")
+    ),
     (
         {"existingBucket": "their-logs", "filterPrefix": "é" * 400},
         "makes a pattern of 2,538 characters, but EventBridge takes 2,048 with existingBucket",
-        "filterPrefix app/",
+        "filterPrefix ''",
     ),
     # The message
     ({"message": "New: $file in $bucket"}, f"uses $file, but there are only {NAMES}", MESSAGE),
@@ -342,6 +382,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     ),
     ({"quietHours": "22-7"}, f'"22-7" {NO_HOURS}', "quietHours 22:00-07:00"),
     ({"quietHours": "23:30 - 6:15"}, f'"23:30 - 6:15" {NO_HOURS}', "quietHours 23:30-06:15"),
+    ({"quietHours": "None"}, f'"None" {NO_HOURS}', "quietHours ''"),
     ({"quietHours": "at night"}, f'"at night" {NO_HOURS}', "quietHours 22:00-07:00"),
     ({"quietHours": "07:00-07:00"}, f'"07:00-07:00" {NO_HOURS}', "quietHours 22:00-07:00"),
     (
@@ -550,6 +591,12 @@ def test_every_setting_is_described_in_the_projects_file_and_the_other_way_round
             PHONE,
             "; the nearest is toNumbers. -> pulumi config rm --stack test toNumber "
             f"-> {SET} --secret toNumbers",
+        ),
+        (
+            "twilioAuthToken",
+            "canary",
+            "; the nearest is twilioSecret. -> pulumi config rm --stack test twilioAuthToken "
+            f"-> {SET} --secret twilioSecret",
         ),
         ("colour", "red", ". -> pulumi config rm --stack test colour"),
     ],
