@@ -14,7 +14,6 @@ from handler import connections
 from handler.sender import Refused, TwilioSender
 from local import twilio
 from local.twilio import BROKEN, BUSY, GOOD_SENDER, UNAUTHORIZED, StandIn
-from tests.judges import tools
 from tests.judges.openapi import Judge
 from tests.unit.fakes import settings
 
@@ -227,8 +226,3 @@ def test_an_error_without_a_code_and_an_unexpected_status_are_found(
     created = raw(stand_in, data=FORM)
     created.status_code = 200
     assert judge.of_answer(created)
-
-
-def test_a_package_of_another_content_is_refused() -> None:
-    with pytest.raises(AssertionError, match=r"tools/judges/package\.json"):
-        tools.verify(b"another", "sha512-AAAA")
