@@ -114,7 +114,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
         --no-annotate --no-header --no-emit-index-url
 lock: .venv/tests ## Resolve pyproject.toml's dependencies into the lock files, with hashes
 	@$(LOCK) --group tests $(ARGS) -o tests/requirements.txt
-	@$(LOCK) --group judges -c tests/requirements.txt -o tests/judges/requirements.txt
+	@$(LOCK) --group judges -c tests/requirements.txt --no-emit-package future -o tests/judges/requirements.txt
 	@$(LOCK) --group bench -c tests/requirements.txt -o bench/requirements.txt
 	@$(LOCK) --group ops -c tests/requirements.txt -o ops/requirements.txt
 	@$(LOCK) --group local -c tests/requirements.txt -o local/requirements.txt
