@@ -13,7 +13,6 @@ from unittest import mock
 
 import handler
 from bench.services import EVENT, Services
-from handler import connections, preconnect
 
 EVENTS = 500
 REQUESTS = 3  # claim, text, and that it was sent
@@ -67,5 +66,4 @@ def _function(services: Services) -> Iterator[None]:
 
 def _forget() -> None:
     """Begin anew, as a new process does."""
-    for kept in (handler._notifier, connections.session, preconnect._trust):  # noqa: SLF001  # a process has no other way to begin anew
-        kept.cache_clear()
+    handler._process.cache_clear()  # noqa: SLF001  # a process has no other way to begin anew

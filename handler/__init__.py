@@ -1,7 +1,7 @@
 """All that runs in Lambda: `notify`, which S3 calls, and `flush`, which runs every few minutes.
 
-Importing this package needs no environment and does nothing, except in Lambda, where it gets ready
-for the first event: what Lambda imports while it starts a function is not waited for by an event.
+Importing this package needs no environment and does nothing, except in Lambda. There it prepares
+its function for the first event: no event waits for what Lambda does while it starts a function.
 """
 
 import functools
@@ -10,12 +10,11 @@ import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from handler.flusher import Flusher
-    from handler.notifier import Notifier
+    from collections.abc import Callable
 
 
 class Context(Protocol):
-    """What is used of Lambda's context.
+    """The parts of Lambda's context that are used.
 
     Attributes:
         aws_request_id: Lambda's id of this request; the same when Lambda tries the event again.
@@ -28,24 +27,22 @@ class Context(Protocol):
 
 
 def notify(event: object, context: Context) -> None:
-    """Text every phone about every log file in an event, or hold the text, or give it up.
+    """Send, hold or fail the text to every phone about every log file in an event.
 
     Args:
-        event: What S3 says happened; see `handler.events.read` for its shapes.
+        event: S3's event; see `handler.events.read` for its shapes.
         context: Lambda's context.
 
     Raises:
-        handler.aws.AwsError, handler.queues.NotQueued, handler.outcomes.BeingSent: Some text has no
-            end yet. Lambda tries the event again after one minute and after two, and then sends it
-            to `failed`.
+        handler.aws.AwsError, handler.queues.NotQueued, handler.errors.LeaseHeld: Some text has no
+            outcome yet. Lambda tries the event again after one minute and after two, and then
+            sends it to `failed`.
         handler.settings.SettingsError: The function's environment is incomplete.
     """
-    notifier = _notifier()
-    _log_as(context)
-    notifier.notify(event, lambda: context.get_remaining_time_in_millis() / 1000)
+    _process("notify").run(event, context)
 
 
-def flush(event: object, context: Context) -> None:  # noqa: ARG001  # Lambda's signature
+def flush(event: object, context: Context) -> None:
     """Text each phone once about all that is held for it.
 
     Args:
@@ -53,78 +50,79 @@ def flush(event: object, context: Context) -> None:  # noqa: ARG001  # Lambda's 
         context: Lambda's context.
 
     Raises:
-        handler.aws.AwsError, handler.queues.NotQueued: A queue could not be reached. What was held
-            is held still.
+        handler.aws.AwsError, handler.queues.NotQueued: A queue could not be reached. Every text
+            that was held is held still.
         handler.settings.SettingsError: The function's environment is incomplete.
     """
-    flusher = _flusher()
-    _log_as(context)
-    flusher.flush(lambda: context.get_remaining_time_in_millis() / 1000)
+    _process("flush").run(event, context)
 
 
-def _log_as(context: Context) -> None:
-    """Let the lines of the log carry the id of this request."""
-    from handler import log
+class _Process:
+    """One process of a function: its connections, its log and its work, for all its events."""
 
-    log.of_request(context.aws_request_id)
+    def __init__(self, function: str) -> None:
+        """Make all parts. It opens connections first: the imports take longer."""
+        from handler.preconnect import Preconnector
+        from handler.settings import Settings
+
+        is_notify = function == "notify"
+        settings = Settings.from_environment(os.environ)
+        preconnector = Preconnector()
+        if is_notify and settings.mode == "instant":
+            preconnector.open(settings.twilio_api_url)
+
+        from handler.aws import Aws
+        from handler.connections import new_session
+
+        session = new_session(preconnector)
+        aws = Aws(os.environ, session)
+        if is_notify:
+            preconnector.open(aws.endpoint("dynamodb"))
+
+        from handler.ledger import Ledger
+        from handler.log import Log
+        from handler.outcomes import Outcomes
+        from handler.queues import Queue
+        from handler.sender import TwilioSender
+
+        self._log = Log(settings.stack)
+        ledger = Ledger(aws, settings.ledger_table)
+        held = Queue(aws, settings.held_queue)
+        failed = Queue(aws, settings.failed_queue)
+        parts: dict[str, Any] = {
+            "settings": settings,
+            "sender": TwilioSender(settings, session),
+            "ledger": ledger,
+            "outcomes": Outcomes(ledger=ledger, held=held, failed=failed, log=self._log),
+            "log": self._log,
+        }
+        self._work: Callable[[object, Callable[[], float]], None]
+        if is_notify:
+            from handler.notifier import Notifier
+
+            self._work = Notifier(**parts).notify
+        else:
+            from handler.flusher import Flusher
+
+            flusher = Flusher(**parts, held=held)
+            self._work = lambda _event, seconds_left: flusher.flush(seconds_left)
+
+    def run(self, event: object, context: Context) -> None:
+        """Work on one event."""
+        self._log.request_id = context.aws_request_id
+        self._work(event, lambda: context.get_remaining_time_in_millis() / 1000)
 
 
-@functools.cache
-def _notifier() -> "Notifier":
-    parts = _parts(waited_for=True)
-    from handler.notifier import Notifier
-
-    return Notifier(**parts)
-
-
-@functools.cache
-def _flusher() -> "Flusher":
-    parts = _parts(waited_for=False)
-    from handler.flusher import Flusher
-
-    return Flusher(**parts)
-
-
-def _parts(*, waited_for: bool) -> dict[str, Any]:
-    """Make what both functions consist of. Connections are opened first: imports take longer."""
-    from handler import preconnect
-    from handler.settings import Settings
-
-    settings = Settings.from_environment(os.environ)
-    if waited_for and settings.mode == "instant":
-        preconnect.open_connection(settings.twilio_api_url)
-
-    from handler.aws import Aws
-
-    aws = Aws(os.environ)
-    if waited_for:
-        aws.preconnect("dynamodb")
-
-    from handler import log
-    from handler.ledger import Ledger
-    from handler.outcomes import Outcomes
-    from handler.queues import Queue
-    from handler.sender import TwilioSender
-
-    log.of_stack(settings.stack)
-    return {
-        "settings": settings,
-        "sender": TwilioSender(settings),
-        "outcomes": Outcomes(
-            ledger=Ledger(aws, settings.ledger_table),
-            held=Queue(aws, settings.held_queue),
-            failed=Queue(aws, settings.failed_queue),
-        ),
-    }
+_process = functools.cache(_Process)  # Lambda keeps a process, and so its connections, for hours
 
 
 # Lambda names the function to run in `_HANDLER`, a variable that nothing else may set.
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-if _ready := {"handler.notify": _notifier, "handler.flush": _flusher}.get(
+if _function := {"handler.notify": "notify", "handler.flush": "flush"}.get(
     os.environ.get("_HANDLER", "")
 ):
-    # What is imported stays: to look for garbage in it would take 6 ms of a start, or of an event.
+    # Imported code stays: looking for garbage in it would take 6 ms of a start, or of an event.
     gc.disable()
-    _ready()
+    _process(_function)
     gc.freeze()
     gc.enable()

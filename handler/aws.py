@@ -12,8 +12,6 @@ from typing import Any, Literal, TypeVar
 import requests
 from requests_aws4auth import AWS4Auth
 
-from handler import connections, preconnect
-
 T = TypeVar("T")
 
 Service = Literal["dynamodb", "sqs"]
@@ -106,9 +104,14 @@ class Aws:
     """Calls AWS as the function's role, over connections that are kept open."""
 
     def __init__(
-        self, environment: Mapping[str, str], clock: Callable[[], float] = time.monotonic
+        self,
+        environment: Mapping[str, str],
+        session: requests.Session,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._environment = environment
+        self._session = session
         self._clock = clock
         self._signers: dict[Service, AWS4Auth] = {}
         self._silent_until: dict[Service, float] = {}
@@ -151,14 +154,10 @@ class Aws:
         """Remember that a service was too busy for all tries of a request."""
         self._busy_until[service] = self._clock() + BUSY_SECONDS
 
-    def preconnect(self, service: Service) -> None:
-        """Open the connection to a service before there is a request for it."""
-        preconnect.open_connection(self._endpoint(service))
-
     def _call(self, service: Service, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            response = connections.session().post(
-                self._endpoint(service),
+            response = self._session.post(
+                self.endpoint(service),
                 data=json.dumps(payload),
                 headers={
                     "Content-Type": "application/x-amz-json-1.0",
@@ -180,7 +179,8 @@ class Aws:
         code = kind.rpartition("#")[2] if isinstance(kind, str) else ""
         raise AwsError(operation, code or f"HTTP{status}", answer or {}, status)
 
-    def _endpoint(self, service: Service) -> str:
+    def endpoint(self, service: Service) -> str:
+        """Return the address of a service in the function's region."""
         region = self._environment["AWS_REGION"]
         suffix = "amazonaws.com"
         for beginning, other in _SUFFIXES.items():

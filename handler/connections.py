@@ -11,38 +11,45 @@ from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.response import HTTPResponse
 
-from handler import preconnect
+from handler.preconnect import FRESH_SECONDS, Preconnector
 
 
-@functools.cache
-def session() -> requests.Session:
-    """Give the one session of this process. It tries nothing again: a text might go out twice."""
+def new_session(preconnector: Preconnector | None = None) -> requests.Session:
+    """Make a session. It never repeats a request: a text might go out twice.
+
+    Args:
+        preconnector: Holds the connections that were opened early.
+    """
     # At WARNING it prints addresses, which hold the account's SID.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
-    made = requests.Session()
-    # Else the environment is asked for proxies, and .netrc for passwords, at each request.
-    made.trust_env = False
-    made.mount("https://", _Adapter())
-    return made
+    session = requests.Session()
+    # Else requests looks for proxies in the environment, and for passwords in .netrc, each time.
+    session.trust_env = False
+    session.mount("https://", _Adapter(preconnector or Preconnector()))
+    return session
 
 
 class _Connection(HTTPSConnection):
     """A connection that may have been opened early, and that is used while it is fresh.
 
-    Lambda freezes a function after each event, which does not hear then who hangs up on it: the
-    next text would be the one to find out. See https://github.com/psf/requests/issues/4506.
+    Lambda freezes a function after each event. A frozen function does not hear that a server closed
+    the connection: the next text would find out. See https://github.com/psf/requests/issues/4506.
     """
 
     _used_at = 0.0
 
+    def __init__(self, *args: Any, preconnector: Preconnector, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._preconnector = preconnector
+
     @property
     def is_connected(self) -> bool:
         """Whether it may be used once more."""
-        return super().is_connected and time.time() < self._used_at + preconnect.FRESH_SECONDS
+        return super().is_connected and time.time() < self._used_at + FRESH_SECONDS
 
     def connect(self) -> None:
-        """Take what was opened early, or connect."""
-        if opened := preconnect.take(self.host, self.port):
+        """Take the connection that was opened early, or connect."""
+        if opened := self._preconnector.take(self.host, self.port):
             self.sock = opened
             self.is_verified = True  # by the same context
         else:
@@ -60,12 +67,19 @@ class _Pool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Connections that trust whom `ahead` trusts."""
+    """Connections of one TLS context, those that were opened early among them."""
+
+    def __init__(self, preconnector: Preconnector) -> None:
+        self._preconnector = preconnector
+        super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Let all connections share one context."""
-        super().init_poolmanager(*args, ssl_context=preconnect.trust(), **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"https": _Pool}
+        """Let all connections share the preconnector and its context."""
+        context = self._preconnector.tls_context()
+        super().init_poolmanager(*args, ssl_context=context, **kwargs)
+        # A pool passes what it does not know itself to its connections.
+        pool = functools.partial(_Pool, preconnector=self._preconnector)
+        self.poolmanager.pool_classes_by_scheme = {"https": pool}
 
     def cert_verify(self, conn: Any, *args: Any) -> None:
         """Leave the certificates to the context."""

@@ -4,11 +4,12 @@ import math
 import time
 from collections.abc import Callable
 
-from handler import log, metrics
+from handler import metrics
 from handler.aws import AwsError
+from handler.errors import described, log_unexpected, unexpected_errors_logged
 from handler.ledger import Accepted, Ledger
+from handler.log import Log
 from handler.notifier import SECONDS_TO_SEND
-from handler.outcomes import log_unexpected, unexpected, unexpected_errors_logged
 from handler.refusals import NOT_FOUND, Breaker
 from handler.sender import Delivery, Refused, Sender
 
@@ -69,10 +70,11 @@ class DeliveryReports:
     """Asks Twilio what became of each accepted text, until it knows, and reports that once."""
 
     def __init__(
-        self, *, ledger: Ledger, sender: Sender, clock: Callable[[], float] = time.time
+        self, *, ledger: Ledger, sender: Sender, log: Log, clock: Callable[[], float] = time.time
     ) -> None:
         self._ledger = ledger
         self._sender = sender
+        self._log = log
         self._clock = clock
 
     def run(self, seconds_left: Callable[[], float]) -> None:
@@ -88,7 +90,7 @@ class DeliveryReports:
                     asked.add(one.id)
                     self._ask(one, breaker)
         except (AwsError, Refused) as error:
-            log.decision("not settle_report", level="WARN", meaning=str(error))
+            self._log.decision("delivery reports stopped", level="WARN", meaning=str(error))
 
     def _ask(self, one: Accepted, breaker: Breaker) -> None:
         """Ask what became of one text. One that Twilio does not tell of stops no other.
@@ -103,8 +105,8 @@ class DeliveryReports:
         if not (known or too_old or delivery.status == GONE):
             self._ledger.ask_later(one)
         elif self._ledger.settle_report(one):
-            with unexpected_errors_logged(sid=one.sid):
-                _report(one, delivery)
+            with unexpected_errors_logged(self._log, sid=one.sid):
+                self._report(one, delivery)
 
     def _delivery(self, one: Accepted, breaker: Breaker) -> Delivery:
         """Give what became of one text; where Twilio does not tell, why not as its status.
@@ -122,25 +124,28 @@ class DeliveryReports:
                 raise
             return Delivery(status=error.refusal.meaning)
         except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
-            log_unexpected(error, sid=one.sid)
-            return Delivery(status=unexpected(error)["meaning"])
+            log_unexpected(self._log, error, sid=one.sid)
+            return Delivery(status=described(error)["meaning"])
         breaker.accepted(one.sid, self._clock())
         return delivery
 
-
-def _report(one: Accepted, delivery: Delivery) -> None:
-    phone = delivery.phone or None
-    if delivery.status in ARRIVED:
-        log.decision("delivered", phone=phone, sid=one.sid, measured={metrics.DELIVERED: 1})
-    elif delivery.status in LOST:
-        log.decision(
-            "undelivered",
-            level="ERROR",
-            phone=phone,
-            measured={metrics.UNDELIVERED: 1},
-            sid=one.sid,
-            code=str(delivery.code or "none"),
-            meaning=meaning(delivery.code),
-        )
-    else:
-        log.decision("unconfirmed", level="WARN", phone=phone, sid=one.sid, meaning=delivery.status)
+    def _report(self, one: Accepted, delivery: Delivery) -> None:
+        phone = delivery.phone or None
+        if delivery.status in ARRIVED:
+            self._log.decision(
+                "delivered", phone=phone, sid=one.sid, measured={metrics.DELIVERED: 1}
+            )
+        elif delivery.status in LOST:
+            self._log.decision(
+                "undelivered",
+                level="ERROR",
+                phone=phone,
+                measured={metrics.UNDELIVERED: 1},
+                sid=one.sid,
+                code=str(delivery.code or "none"),
+                meaning=meaning(delivery.code),
+            )
+        else:
+            self._log.decision(
+                "unconfirmed", level="WARN", phone=phone, sid=one.sid, meaning=delivery.status
+            )

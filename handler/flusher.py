@@ -7,19 +7,20 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from handler import log, metrics, queue_messages, text
+from handler import metrics, queue_messages, text
 from handler.aws import AwsError, batches
 from handler.delivery_reports import DeliveryReports
-from handler.events import IS_FOLDER, Unreadable
-from handler.notice import TRIED_SECONDS, Notice
-from handler.notifier import SECONDS_TO_SEND
-from handler.outcomes import (
-    Outcomes,
-    errors_collected,
+from handler.errors import (
     ledger_errors_logged,
-    refused,
+    missing_outcomes_logged,
     unexpected_errors_logged,
 )
+from handler.events import IS_FOLDER, Unreadable
+from handler.ledger import Ledger
+from handler.log import Log
+from handler.notice import TRIED_SECONDS, Notice
+from handler.notifier import SECONDS_TO_SEND
+from handler.outcomes import Outcomes, refused
 from handler.queues import BATCH, Message, NotQueued, Queue
 from handler.quiet_hours import is_quiet
 from handler.refusals import Breaker, Kind, Refusal
@@ -207,7 +208,10 @@ class Flusher:
         settings: Settings,
         *,
         sender: Sender,
+        ledger: Ledger,
+        held: Queue,
         outcomes: Outcomes,
+        log: Log,
         clock: Callable[[], float] = time.time,
         shuffle: Callable[[list[str]], None] = random.shuffle,
     ) -> None:
@@ -216,7 +220,10 @@ class Flusher:
         Args:
             settings: The function's settings.
             sender: Who sends.
-            outcomes: How texts end.
+            ledger: Knows which texts were sent, and counts the texts of each phone.
+            held: The queue of the texts that are held.
+            outcomes: Gives each text its outcome.
+            log: The log.
             clock: The time, in seconds since the epoch.
             shuffle: Puts the phones of a flush into another order, in place.
         """
@@ -225,9 +232,12 @@ class Flusher:
         self._zone = settings.zone
         self._quiet = settings.quiet
         self._sender = sender
+        self._ledger = ledger
+        self._held = held
         self._outcomes = outcomes
+        self._log = log
         self._clock = clock
-        self._audit = DeliveryReports(ledger=outcomes.ledger, sender=sender, clock=clock)
+        self._reports = DeliveryReports(ledger=ledger, sender=sender, log=log, clock=clock)
 
     def flush(self, seconds_left: Callable[[], float]) -> None:
         """Drain the queue, text each phone, and delete what has an outcome, then ask for reports.
@@ -243,20 +253,20 @@ class Flusher:
         """
         unfinished: list[Exception] = []
         if is_quiet(self._quiet, self._clock()):
-            log.decision("quiet hours", measured={metrics.FLUSHES: 1})
+            self._log.decision("quiet hours", measured={metrics.FLUSHES: 1})
         else:
             taken = _Taken(self._clock())
             self._flush(taken, seconds_left)
             unfinished = taken.unfinished
-        self._audit.run(seconds_left)
+        self._reports.run(seconds_left)
         if unfinished:
             raise unfinished[0]
 
     def _flush(self, taken: "_Taken", seconds_left: Callable[[], float]) -> None:
         self._drain(taken, seconds_left)
         by_phone = self._unsent(taken)
-        with errors_collected(taken.unfinished):
-            taken.delete_done(self._outcomes.held)
+        with missing_outcomes_logged(self._log, taken.unfinished):
+            taken.delete_done(self._held)
         breaker = Breaker(math.inf)
         phones = list(by_phone)
         self._shuffle(phones)  # else the same two, if Twilio always refuses them, silence the rest
@@ -267,7 +277,10 @@ class Flusher:
             # SQS will soon delete its oldest texts: it is asked once more, so that they can fail.
             if breaker.refuses_everybody(self._clock()) and not taken.tried_in_vain(notices):
                 continue
-            with unexpected_errors_logged(phone=phone), errors_collected(taken.unfinished):
+            with (
+                unexpected_errors_logged(self._log, phone),
+                missing_outcomes_logged(self._log, taken.unfinished),
+            ):
                 self._tell(phone, notices, taken, breaker, seconds_left)
         self._fail_unreadable(taken, seconds_left)
         given_back = self._give_back(taken, seconds_left)
@@ -276,7 +289,7 @@ class Flusher:
             details["for_other_settings"] = taken.kept
         if taken.refusal:
             details |= {"reason": taken.refusal.kind, **taken.refusal.details}
-        log.decision(
+        self._log.decision(
             "flushed",
             measured={
                 metrics.FLUSHES: 1,
@@ -292,11 +305,11 @@ class Flusher:
             if seconds_left() < SECONDS_TO_SEND:
                 break
             for opened, content in some:
-                with errors_collected(taken.unfinished):
+                with missing_outcomes_logged(self._log, taken.unfinished):
                     self._fail_content(opened.message, content)
                     taken.failed(opened)
-            with errors_collected(taken.unfinished):
-                taken.delete_done(self._outcomes.held)
+            with missing_outcomes_logged(self._log, taken.unfinished):
+                taken.delete_done(self._held)
 
     def _fail_content(self, message: Message, content: _Content) -> None:
         if content.error:
@@ -323,9 +336,9 @@ class Flusher:
             if seconds_left() < SECONDS_TO_GIVE_BACK:
                 break
             try:
-                given_back += self._outcomes.held.give_back(some)
+                given_back += self._held.give_back(some)
             except AwsError as error:
-                log.decision("not given back", level="WARN", meaning=str(error))
+                self._log.decision("not given back", level="WARN", meaning=str(error))
                 break
         return given_back
 
@@ -350,14 +363,14 @@ class Flusher:
             breaker.accepted(phone, self._clock())
             self._remember_sent(phone, notices, sid, body)
             taken.settle(notices)
-            taken.delete_done(self._outcomes.held)
+            taken.delete_done(self._held)
             return
         if not refusal.kind.is_temporary:
             end = functools.partial(self._outcomes.fail, refusal=refusal)
             self._fail(notices, end, taken, seconds_left)
             return
         breaker.refused(phone, refusal, self._clock())
-        log.decision(
+        self._log.decision(
             "not sent",
             level="WARN",
             phone=phone,
@@ -381,17 +394,17 @@ class Flusher:
         for some in batches(notices, FAILED_AT_ONCE):
             if seconds_left() < SECONDS_TO_SEND:
                 break
-            with errors_collected(taken.unfinished):
+            with missing_outcomes_logged(self._log, taken.unfinished):
                 end(some)
                 taken.settle(some)
-                taken.delete_done(self._outcomes.held)
+                taken.delete_done(self._held)
 
     def _drain(self, taken: "_Taken", seconds_left: Callable[[], float]) -> None:
         """Take messages until there are none, or no room or time for more."""
         until = seconds_left() * (1 - DRAIN_SHARE)
         taken.all = False
-        with errors_collected(taken.unfinished):
-            while messages := self._outcomes.held.receive():
+        with missing_outcomes_logged(self._log, taken.unfinished):
+            while messages := self._held.receive():
                 for message in messages:
                     try:
                         taken.add(message, self._read(message))
@@ -410,11 +423,13 @@ class Flusher:
             if isinstance(item, Unreadable):
                 is_readable = False
             elif item.file.is_folder:
-                log.decision("ignored", file=item.file, phone=item.phone, reason=IS_FOLDER)
+                self._log.decision("ignored", file=item.file, phone=item.phone, reason=IS_FOLDER)
             elif item.phone in self._settings.to_numbers:
                 notices.append(item)
             elif is_old:
-                log.decision("dropped", file=item.file, phone=item.phone, reason="left toNumbers")
+                self._log.decision(
+                    "dropped", file=item.file, phone=item.phone, reason="left toNumbers"
+                )
             else:
                 kept += 1
         return _Content(notices, is_readable, kept)
@@ -422,9 +437,9 @@ class Flusher:
     def _unsent(self, taken: "_Taken") -> dict[str, list[Notice]]:
         """Give what is due to each phone, without what a message that came twice was sent for."""
         notices = taken.notices
-        sent, unknown, error = self._outcomes.ledger.recall(notices)
+        sent, unknown, error = self._ledger.recall(notices)
         if unknown:
-            log.decision(
+            self._log.decision(
                 "claim failed open",
                 level="ERROR",
                 measured={metrics.FAILED_OPEN: len(unknown)},
@@ -433,7 +448,7 @@ class Flusher:
         by_phone: dict[str, list[Notice]] = {}
         for notice in notices:
             if notice.id in sent:
-                log.decision(
+                self._log.decision(
                     "duplicate",
                     file=notice.file,
                     phone=notice.phone,
@@ -458,22 +473,22 @@ class Flusher:
         else:
             body = text.summarize([notice.file for notice in notices], self._zone)
         at, counted = self._clock(), False
-        with ledger_errors_logged(1):
-            self._outcomes.ledger.count(phone)
+        with ledger_errors_logged(self._log, 1):
+            self._ledger.count(phone)
             counted = True
         try:
             return self._sender.send(phone, body), body
         except Refused as error:
             if counted and error.refusal.kind is not Kind.IN_DOUBT:
-                with ledger_errors_logged(1):
-                    self._outcomes.ledger.uncount(phone, at)
+                with ledger_errors_logged(self._log, 1):
+                    self._ledger.uncount(phone, at)
             raise
 
     def _remember_sent(self, phone: str, notices: list[Notice], sid: str, body: str) -> None:
         """End the texts that Twilio accepted: whatever happens now, they must not be sent again."""
-        with unexpected_errors_logged(phone=phone, sid=sid):
+        with unexpected_errors_logged(self._log, phone, sid=sid):
             now = self._clock()
-            log.decision(
+            self._log.decision(
                 "sent",
                 phone=phone,
                 measured={
@@ -484,5 +499,5 @@ class Flusher:
                 sid=sid,
                 files=len(notices),
             )
-        with unexpected_errors_logged(phone=phone, sid=sid):
+        with unexpected_errors_logged(self._log, phone, sid=sid):
             self._outcomes.record_sent(notices, sid)

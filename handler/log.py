@@ -22,56 +22,57 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-l
 NOTHING: Mapping[Metric, float] = {}
 
 
-class _Process:
-    """What the lines of one process share: its stack, and the event that it works on."""
+class Log:
+    """The log of one process.
 
-    stack = ""
-    request_id = ""
-
-
-def of_stack(stack: str) -> None:
-    """Say which stack's metrics the lines are to carry from now on."""
-    _Process.stack = stack
-
-
-def of_request(request_id: str) -> None:
-    """Put Lambda's id of the current request into the lines from now on."""
-    _Process.request_id = request_id
-
-
-def decision(
-    outcome: str,
-    *,
-    level: Level = "INFO",
-    file: LogFile | None = None,
-    phone: str | None = None,
-    measured: Mapping[Metric, float] = NOTHING,
-    **details: object,
-) -> None:
-    """Log one decision.
-
-    The line goes to the standard output as it is: Lambda's JSON log format passes JSON through. It
-    adds neither `timestamp` nor `requestId` there, so the line brings both.
-
-    Args:
-        outcome: What was decided, in the design's words: `sent`, `failed`, …
-        level: Its weight.
-        file: The log file it is about.
-        phone: The phone it is about; only its last four digits are logged.
-        measured: The metrics that it adds to.
-        details: Anything else worth searching for. Never a secret, a whole number or a whole text.
+    Attributes:
+        request_id: Lambda's id of the current request; every line carries it.
     """
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    line: dict[str, object] = {"timestamp": now.replace("+00:00", "Z"), "level": level}
-    if _Process.request_id:
-        line["requestId"] = _Process.request_id
-    line["outcome"] = outcome
-    if file:
-        line |= {"bucket": file.bucket, "key": file.key, "size": file.size}
-    if phone:
-        line["phone"] = masked(phone)
-    line |= details | metrics.embedded(measured, _Process.stack)
-    sys.stdout.write(json.dumps(line) + "\n")
+
+    def __init__(self, stack: str) -> None:
+        """Make it.
+
+        Args:
+            stack: The project and the stack, such as `s3-logs/dev`: the dimension of all metrics.
+        """
+        self._stack = stack
+        self.request_id = ""
+
+    def decision(
+        self,
+        outcome: str,
+        *,
+        level: Level = "INFO",
+        file: LogFile | None = None,
+        phone: str | None = None,
+        measured: Mapping[Metric, float] = NOTHING,
+        **details: object,
+    ) -> None:
+        """Log one decision.
+
+        The line goes to the standard output as it is: Lambda's JSON log format passes JSON through.
+        It adds neither `timestamp` nor `requestId` there, so the line brings both.
+
+        Args:
+            outcome: The decision, in the design's words: `sent`, `failed`, …
+            level: Its severity.
+            file: The log file it is about.
+            phone: The phone it is about; only its last four digits are logged.
+            measured: The metrics that it adds to.
+            details: Anything else worth searching for. Never a secret, a whole number or a whole
+                text.
+        """
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        line: dict[str, object] = {"timestamp": now.replace("+00:00", "Z"), "level": level}
+        if self.request_id:
+            line["requestId"] = self.request_id
+        line["outcome"] = outcome
+        if file:
+            line |= {"bucket": file.bucket, "key": file.key, "size": file.size}
+        if phone:
+            line["phone"] = masked(phone)
+        line |= details | metrics.embedded(measured, self._stack)
+        sys.stdout.write(json.dumps(line) + "\n")
 
 
 def masked(phone: str) -> str:

@@ -4,18 +4,19 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from handler import events, log, metrics, text
+from handler import events, metrics, text
 from handler.aws import AwsError
-from handler.events import IS_FOLDER, Unreadable
-from handler.ledger import HOUR_SECONDS, Claim
-from handler.notice import Notice
-from handler.outcomes import (
-    BeingSent,
-    Outcomes,
-    errors_collected,
+from handler.errors import (
+    LeaseHeld,
     ledger_errors_logged,
+    missing_outcomes_logged,
     unexpected_errors_logged,
 )
+from handler.events import IS_FOLDER, Unreadable
+from handler.ledger import HOUR_SECONDS, Claim, Ledger
+from handler.log import Log, masked
+from handler.notice import Notice
+from handler.outcomes import Outcomes
 from handler.queues import NotQueued
 from handler.quiet_hours import is_quiet
 from handler.refusals import Breaker, Kind
@@ -37,14 +38,18 @@ class Notifier:
         settings: Settings,
         *,
         sender: Sender,
+        ledger: Ledger,
         outcomes: Outcomes,
+        log: Log,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._zone = settings.zone
         self._quiet = settings.quiet
         self._sender = sender
+        self._ledger = ledger
         self._outcomes = outcomes
+        self._log = log
         self._clock = clock
         self._breaker = Breaker(BREAKER_SECONDS)
         self._texts: Counter[tuple[str, int]] = Counter()
@@ -60,7 +65,7 @@ class Notifier:
             handler.aws.AwsError, handler.queues.NotQueued: A text could be neither sent nor held,
                 nor put to the failed ones. Lambda tries the event again; what has an outcome is not
                 done twice.
-            BeingSent: Another invocation has not done with a text.
+            LeaseHeld: Another invocation has not done with a text.
         """
         unfinished: list[Exception] = []
         unreadable: list[Unreadable] = []
@@ -69,12 +74,12 @@ class Notifier:
                 unreadable.append(item)
                 continue
             if item.is_folder:
-                log.decision("ignored", file=item, reason=IS_FOLDER)
+                self._log.decision("ignored", file=item, reason=IS_FOLDER)
                 continue
-            log.decision("seen", file=item, measured={metrics.LOG_FILES: 1})
+            self._log.decision("seen", file=item, measured={metrics.LOG_FILES: 1})
             # Those that Twilio refused come last: another one may show that it takes texts again.
             for phone in sorted(self._settings.to_numbers, key=self._last_refused):
-                with errors_collected(unfinished):
+                with missing_outcomes_logged(self._log, unfinished):
                     self._tell_or_fail(Notice(item, phone), seconds_left)
         if unfinished:
             raise unfinished[0]
@@ -86,7 +91,7 @@ class Notifier:
         """Text one phone about one file. An exception that nobody foresaw fails that text only."""
         try:
             self._tell(notice, seconds_left)
-        except (AwsError, NotQueued, BeingSent):
+        except (AwsError, NotQueued, LeaseHeld):
             raise
         except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
             self._outcomes.fail_unexpected([notice], error)
@@ -98,7 +103,7 @@ class Notifier:
             reason = "over the limit" if claim is Claim.OVER_LIMIT else "too much at once"
             claim = self._claim(notice, counted=False)
         if claim is Claim.DUPLICATE:
-            log.decision(
+            self._log.decision(
                 "duplicate",
                 file=notice.file,
                 phone=notice.phone,
@@ -106,10 +111,10 @@ class Notifier:
             )
             return
         if claim is Claim.LEASED:
-            raise BeingSent(f"A text to {log.masked(notice.phone)} is being sent, or was until now")
+            raise LeaseHeld(f"A text to {masked(notice.phone)} is being sent, or was until now")
         if claim is Claim.UNKNOWN:
             # A duplicate beats a loss.
-            log.decision(
+            self._log.decision(
                 "claim failed open",
                 level="ERROR",
                 file=notice.file,
@@ -129,7 +134,7 @@ class Notifier:
 
     def _claim(self, notice: Notice, *, counted: bool) -> Claim:
         limit = self._settings.max_texts_per_hour if counted else None
-        claim = self._outcomes.ledger.claim(notice, limit=limit)
+        claim = self._ledger.claim(notice, limit=limit)
         if claim is Claim.OVER_LIMIT:
             self._texts[notice.phone, self._hour()] = self._settings.max_texts_per_hour
         return claim
@@ -174,8 +179,8 @@ class Notifier:
         else:
             self._breaker.accepted(notice.phone, self._clock())
             # Accepted: whatever happens now, it must not be sent again.
-            with unexpected_errors_logged(phone=notice.phone, sid=sid):
-                log.decision(
+            with unexpected_errors_logged(self._log, notice.phone, sid=sid):
+                self._log.decision(
                     "sent",
                     file=notice.file,
                     phone=notice.phone,
@@ -186,14 +191,14 @@ class Notifier:
                     },
                     sid=sid,
                 )
-            with unexpected_errors_logged(phone=notice.phone, sid=sid):
+            with unexpected_errors_logged(self._log, notice.phone, sid=sid):
                 self._outcomes.record_sent([notice], sid)
             return
         if refusal.kind is not Kind.IN_DOUBT:
             self._texts[notice.phone, int(at) // HOUR_SECONDS] -= 1
             if claimed:
-                with ledger_errors_logged(1):
-                    self._outcomes.ledger.uncount(notice.phone, at)
+                with ledger_errors_logged(self._log, 1):
+                    self._ledger.uncount(notice.phone, at)
         if refusal.kind.is_temporary:
             self._breaker.refused(notice.phone, refusal, self._clock())
             self._outcomes.hold(notice, refusal.kind, refusal)

@@ -1,64 +1,76 @@
-"""Connections that are opened before there is a request for them, while Lambda starts the function.
+"""Opening connections before the first request, while Lambda starts the function.
 
-A connection to Twilio takes two journeys there and back, and what sends requests takes as long to
-import, during which the network is idle. So this imports the standard library only.
+A connection to Twilio takes two round trips. Importing the client takes as long, and leaves the
+network idle meanwhile. So this module imports the standard library only.
 """
 
 import contextlib
-import functools
 import os
 import socket
 import ssl
 import threading
 import time
 import urllib.parse
+from collections.abc import Callable
 
 SECONDS = 1.0
 """How long each step to a connection may take."""
 
 FRESH_SECONDS = 5.0
-"""How long a connection is good for, since it was begun or last used: servers hang up on who says
-nothing, and Lambda may freeze the function before the next event."""
-
-_openings: dict[tuple[str, int], "_Opening"] = {}
-_reading = threading.Lock()
+"""How long a connection is used for, since it was begun or last used: servers close an idle one,
+and Lambda may freeze the function before the next event."""
 
 
-def open_connection(url: str) -> None:
-    """Open a connection beside all else, and say nothing on it. Whether it works, `take` sees.
+class Preconnector:
+    """Opens connections early, and hands each to the request that needs it."""
 
-    Args:
-        url: Where to. What is not https is on this machine, and needs no time.
-    """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
-        address = (parts.hostname, parts.port or 443)
-        _openings[address] = _Opening(address)
-        _openings[address].start()
+    def __init__(self) -> None:
+        self._openings: dict[tuple[str, int], _Opening] = {}
+        self._context: ssl.SSLContext | None = None
+        self._reading = threading.Lock()
+
+    def open(self, url: str) -> None:
+        """Begin to open a connection, in a thread of its own, and send nothing over it.
+
+        Args:
+            url: The address. One without https is an emulator's, on this machine: it needs no time.
+        """
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme == "https" and parts.hostname:
+            address = (parts.hostname, parts.port or 443)
+            self._openings[address] = _Opening(address, self.tls_context)
+            self._openings[address].start()
+
+    def wait(self) -> None:
+        """Wait until each connection is open, or has failed."""
+        for opening in self._openings.values():
+            opening.join(2 * SECONDS)
+
+    def take(self, host: str, port: int) -> ssl.SSLSocket | None:
+        """Give the connection that was opened to a host, once; None if there is none.
+
+        Waits for one that is still being opened.
+        """
+        opening = self._openings.pop((host, port), None)
+        return opening.taken() if opening else None
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Give the context of all connections, with the certificates of the trusted authorities.
+
+        In the package these are a folder, of which OpenSSL reads what it needs. A file is read
+        once: it takes 14 ms of a whole CPU, and requests does it for each connection.
+        See https://github.com/urllib3/urllib3/issues/3623.
+        """
+        with self._reading:
+            if not self._context:
+                self._context = _tls_context()
+            return self._context
 
 
-def take(host: str, port: int) -> ssl.SSLSocket | None:
-    """Give the connection that was opened to somebody, once. Waits for one that is on its way."""
-    opening = _openings.pop((host, port), None)
-    return opening.taken() if opening else None
+def _tls_context() -> ssl.SSLContext:
+    from certifi import where  # noqa: PLC0415  # beside the imports, and while a connection opens
 
-
-def trust() -> ssl.SSLContext:
-    """Give the context of all connections, made of the certificates of whom to trust.
-
-    In the package these are a folder, of which OpenSSL reads what it needs. A file is read once: it
-    takes 14 ms of a whole CPU, and requests does it for each connection.
-    See https://github.com/urllib3/urllib3/issues/3623.
-    """
-    with _reading:
-        return _trust()
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    from certifi import where  # noqa: PLC0415  # beside the imports, and beside the first journey
-
-    # The variable by which requests is told of other certificates, in a file or in a folder.
+    # The variable that gives requests other certificates, in a file or in a folder.
     path = os.environ.get("REQUESTS_CA_BUNDLE") or where()
     if os.path.isdir(path):  # noqa: PTH112  # pathlib takes 2 ms
         return ssl.create_default_context(capath=path)
@@ -66,11 +78,12 @@ def _trust() -> ssl.SSLContext:
 
 
 class _Opening(threading.Thread):
-    """A connection on its way."""
+    """A connection that is being opened."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: tuple[str, int], tls_context: Callable[[], ssl.SSLContext]) -> None:
         super().__init__(daemon=True)
         self._address = address
+        self._tls_context = tls_context
         self._opened: ssl.SSLSocket | None = None
         self._begun = time.time()
 
@@ -78,7 +91,7 @@ class _Opening(threading.Thread):
         with contextlib.suppress(OSError):  # the request that needs it tries again, and tells
             plain = socket.create_connection(self._address, SECONDS)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._opened = trust().wrap_socket(plain, server_hostname=self._address[0])
+            self._opened = self._tls_context().wrap_socket(plain, server_hostname=self._address[0])
 
     def taken(self) -> ssl.SSLSocket | None:
         self.join(2 * SECONDS)

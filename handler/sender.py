@@ -10,7 +10,6 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 from urllib3.exceptions import MaxRetryError
 
-from handler import connections
 from handler.refusals import (
     NO_ANSWER,
     NO_CONNECTION,
@@ -83,12 +82,12 @@ class Sender(Protocol):
 class TwilioSender:
     """Sends texts by Twilio's Messages API, over one connection that is kept open."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, session: requests.Session) -> None:
         # At INFO it prints the account's SID and all headers.
         logging.getLogger("twilio.http_client").setLevel(logging.WARNING)
         http = TwilioHttpClient()
         http.timeout = SECONDS  # its constructor takes one number only
-        http.session = connections.session()
+        http.session = session
         client = Client(
             settings.twilio_api_key_sid or settings.twilio_account_sid,
             settings.twilio_secret,

@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 import boto3
 import botocore.config
 
+from handler.connections import new_session
 from handler.sender import TwilioSender
 from handler.settings import Settings, SettingsError
 from local import ROOT
@@ -130,7 +131,7 @@ class Stack:
     @functools.cached_property
     def twilio(self) -> TwilioSender:
         """Twilio, with the credentials that the functions use."""
-        return TwilioSender(self.settings)
+        return TwilioSender(self.settings, new_session())
 
 
 class _Clients:

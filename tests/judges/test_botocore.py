@@ -14,6 +14,7 @@ import pytest
 from botocore.validate import ParamValidator
 
 from handler.aws import Aws
+from handler.connections import new_session
 from local import ROOT
 from tests.unit.fake_world import World
 from tests.unit.fakes import PHONE
@@ -153,7 +154,8 @@ def test_a_request_is_sent_as_botocore_would_send_it(server: Server) -> None:
             "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "example",
             "AWS_ENDPOINT_URL": server.url,
-        }
+        },
+        new_session(),
     )
     for service, operation, request in (
         ("dynamodb", "UpdateItem", {"TableName": "ledger", "Key": {"id": {"S": "ä"}}}),

@@ -10,7 +10,7 @@ import requests
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-from handler import connections
+from handler.connections import new_session
 from handler.sender import Refused, TwilioSender
 from local import twilio
 from local.twilio import BROKEN, BUSY, GOOD_SENDER, UNAUTHORIZED, StandIn
@@ -42,18 +42,22 @@ def judge(stand_in: StandIn) -> Judge:
 
 
 @pytest.fixture
-def heard() -> Iterator[list[requests.Response]]:
-    """Every answer to the handler's own session, with its request."""
+def session() -> Iterator[requests.Session]:
+    """A session as the handler makes it."""
+    with new_session() as made:
+        yield made
+
+
+@pytest.fixture
+def heard(session: requests.Session) -> list[requests.Response]:
+    """Every answer to the session, with its request."""
     answers: list[requests.Response] = []
 
     def hear(answer: requests.Response, **_: Any) -> None:
         answers.append(answer)
 
-    connections.session.cache_clear()
-    connections.session().hooks["response"].append(hear)
-    yield answers
-    connections.session().close()
-    connections.session.cache_clear()
+    session.hooks["response"].append(hear)
+    return answers
 
 
 def raw(stand_in: StandIn, method: str = "POST", path: str = "", **how: Any) -> requests.Response:
@@ -75,12 +79,14 @@ SENDERS = {
 def test_the_handler_asks_and_is_answered_as_twilio_describes_it(
     stand_in: StandIn,
     judge: Judge,
+    session: requests.Session,
     heard: list[requests.Response],
+    *,
     sender: dict[str, str],
     phone: str,
 ) -> None:
     account = {"twilio_account_sid": ACCOUNT, "twilio_secret": TOKEN}
-    asking = TwilioSender(settings(twilio_api_url=stand_in.url, **account | sender))
+    asking = TwilioSender(settings(twilio_api_url=stand_in.url, **account | sender), session)
     delivery = asking.delivery(asking.send(phone, "New log app/web.log, 1.2 kB, 世界"))
     assert delivery.status == ("delivered" if phone == PHONE else "undelivered")
     created, fetched = heard
@@ -91,10 +97,10 @@ def test_the_handler_asks_and_is_answered_as_twilio_describes_it(
 
 
 def test_a_list_is_asked_for_and_answered_page_by_page(
-    stand_in: StandIn, judge: Judge, heard: list[requests.Response]
+    stand_in: StandIn, judge: Judge, session: requests.Session, heard: list[requests.Response]
 ) -> None:
     http = TwilioHttpClient(timeout=5)
-    http.session = connections.session()
+    http.session = session
     client = Client(ACCOUNT, TOKEN, ACCOUNT, http_client=http)
     client.api.base_url = stand_in.url
     assert client.messages.list(to="+447700900199") == []
@@ -151,10 +157,16 @@ def test_every_refusal_of_the_stand_in_is_judged() -> None:
 
 @pytest.mark.parametrize("fault", [BUSY, BROKEN, UNAUTHORIZED], ids=["429", "500", "401"])
 def test_a_fault_is_as_twilio_describes_errors(
-    stand_in: StandIn, judge: Judge, heard: list[requests.Response], fault: twilio.Fault
+    stand_in: StandIn,
+    judge: Judge,
+    session: requests.Session,
+    heard: list[requests.Response],
+    fault: twilio.Fault,
 ) -> None:
     stand_in.fault(fault, times=1)
-    asking = TwilioSender(settings(twilio_api_url=stand_in.url, twilio_account_sid=ACCOUNT))
+    asking = TwilioSender(
+        settings(twilio_api_url=stand_in.url, twilio_account_sid=ACCOUNT), session
+    )
     with pytest.raises(Refused):
         asking.send(PHONE, "Hello")
     (answer,) = heard

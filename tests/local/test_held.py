@@ -241,7 +241,7 @@ def _let_a_minute_pass(whole: Whole, *, texts: int) -> None:
         ("flush", "dynamodb:UpdateItem", "not recorded"),
         ("flush", "dynamodb:BatchWriteItem", "not recorded"),
         ("flush", "dynamodb:BatchGetItem", "claim failed open"),
-        ("flush", "dynamodb:Query", "not settle_report"),
+        ("flush", "dynamodb:Query", "delivery reports stopped"),
         ("flush", "sqs:ReceiveMessage", "AccessDenied"),
         ("flush", "sqs:DeleteMessage", "AccessDenied"),
         ("flush", "sqs:SendMessage", "AccessDenied"),

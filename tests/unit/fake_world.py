@@ -9,10 +9,13 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import requests
+
 from handler.aws import Aws, AwsError
 from handler.events import Unreadable
 from handler.flusher import Flusher
 from handler.ledger import Ledger
+from handler.log import Log
 from handler.notice import Notice
 from handler.notifier import Notifier
 from handler.outcomes import Outcomes
@@ -58,7 +61,7 @@ class World(Aws):
     def __init__(self, **changes: Any) -> None:
         self.settings: Settings = settings(**changes)
         self.now = TIME.timestamp() + 1
-        super().__init__({}, clock=self.clock)
+        super().__init__({}, requests.Session(), clock=self.clock)
         self.table: dict[str, dict[str, Any]] = {}
         self.queues: dict[str, list[Stored]] = {
             self.settings.held_queue: [],
@@ -83,17 +86,20 @@ class World(Aws):
 
     def restart(self) -> None:
         """Start new processes, as Lambda does after a crash."""
+        self.log = Log(self.settings.stack)
+        self.ledger = Ledger(self, self.settings.ledger_table, clock=self.clock)
+        held = Queue(self, self.settings.held_queue)
+        failed = Queue(self, self.settings.failed_queue)
+        self.outcomes = Outcomes(ledger=self.ledger, held=held, failed=failed, log=self.log)
         parts: dict[str, Any] = {
             "sender": self,
-            "outcomes": Outcomes(
-                ledger=Ledger(self, self.settings.ledger_table, clock=self.clock),
-                held=Queue(self, self.settings.held_queue),
-                failed=Queue(self, self.settings.failed_queue),
-            ),
+            "ledger": self.ledger,
+            "outcomes": self.outcomes,
+            "log": self.log,
             "clock": self.clock,
         }
         self.notifier = Notifier(self.settings, **parts)
-        self.flusher = Flusher(self.settings, shuffle=self._in_order, **parts)
+        self.flusher = Flusher(self.settings, held=held, shuffle=self._in_order, **parts)
 
     def _in_order(self, phones: list[str]) -> None:
         self.shuffle(phones)

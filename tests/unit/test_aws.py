@@ -7,9 +7,12 @@ from typing import Any
 
 import botocore.session
 import pytest
+from requests import ConnectionError as NoConnection
+from requests import Session
 
-from handler import aws, connections
+from handler import aws
 from handler.aws import BUSY_SECONDS, SILENT_SECONDS, Aws, AwsError
+from handler.connections import new_session
 from handler.ledger import Claim, Ledger, NotRecorded, State
 from handler.notice import Notice
 from handler.queues import UNKNOWN_AGE, Message, NotQueued, Queue
@@ -53,6 +56,7 @@ def calling(server: Server, clock: Callable[[], float] = time.monotonic, **chang
             "AWS_ENDPOINT_URL": server.url,
             **changes,
         },
+        new_session(),
         clock=clock,
     )
 
@@ -174,20 +178,22 @@ def test_a_service_that_was_too_busy_gets_one_try_for_each_request_for_a_while(
         ("us-gov-west-1", "https://sqs.us-gov-west-1.amazonaws.com"),
     ],
 )
-def test_each_region_has_its_address(
-    server: Server, region: str, address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_region_has_its_address(region: str, address: str) -> None:
     asked: list[str] = []
 
-    def post(url: str, **_: Any) -> None:
-        asked.append(url)
-        raise AssertionError
+    class Recording(Session):
+        def post(self, url: Any, *_: Any, **__: Any) -> Any:
+            asked.append(url)
+            raise NoConnection
 
-    calls = calling(server, AWS_REGION=region, AWS_ENDPOINT_URL="")
-    monkeypatch.setattr(connections.session(), "post", post)
-    with pytest.raises(AssertionError):
-        calls.call("sqs", "SendMessage", {})
-    assert asked == [address]
+    environment = {
+        "AWS_REGION": region,
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "canary",
+    }
+    with pytest.raises(AwsError):
+        Aws(environment, Recording()).call("sqs", "SendMessage", {})
+    assert set(asked) == {address}
 
 
 def test_every_region_that_botocore_knows_has_its_address() -> None:
@@ -202,7 +208,7 @@ def test_every_region_that_botocore_knows_has_its_address() -> None:
     assert len(regions) > 30
     for region, suffix in regions.items():
         for service in ("dynamodb", "sqs"):
-            address = Aws({"AWS_REGION": region})._endpoint(service)
+            address = Aws({"AWS_REGION": region}, Session()).endpoint(service)
             assert address == f"https://{service}.{region}.{suffix}"
 
 
@@ -336,7 +342,7 @@ class Answering(Aws):
     """Answers everything alike, as a success or as a refusal."""
 
     def __init__(self, status: int, answer: Any) -> None:
-        super().__init__({})
+        super().__init__({}, Session())
         self.status, self.answer = status, answer
 
     def call(self, service: Any, operation: str, payload: Any) -> dict[str, Any]:

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import trustme
 
-from handler import connections, preconnect, sender
+from handler import sender
 from handler.aws import Aws, AwsError
+from handler.connections import new_session
+from handler.preconnect import FRESH_SECONDS, Preconnector
 from handler.refusals import NO_ANSWER, NO_CONNECTION, Kind
 from handler.sender import Refused, TwilioSender
 from infra.package import split_certificates
@@ -26,8 +29,8 @@ CREATED = b'{"sid": "SM%s", "status": "queued"}' % (b"0" * 32)
 @pytest.fixture(params=["in a file", "in a folder"])
 def authority(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[trustme.CA]:
-    """The one authority that is trusted, by a process that has not connected yet."""
+) -> trustme.CA:
+    """The one authority that is trusted."""
     made = trustme.CA()
     trusted = tmp_path / "trusted.pem"
     made.cert_pem.write_to_path(trusted)
@@ -36,17 +39,19 @@ def authority(
         trusted.unlink()
         trusted = tmp_path
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
-    forget()
-    yield made
-    forget()
+    return made
 
 
-def forget() -> None:
-    if connections.session.cache_info().currsize:
-        connections.session().close()
-    connections.session.cache_clear()
-    preconnect._trust.cache_clear()
-    preconnect._openings.clear()
+@pytest.fixture
+def preconnector() -> Preconnector:
+    return Preconnector()
+
+
+@pytest.fixture
+def session(authority: trustme.CA, preconnector: Preconnector) -> Iterator[requests.Session]:
+    """The session of a process that starts when the authority is trusted."""
+    with new_session(preconnector) as made:
+        yield made
 
 
 def secured(server: Server, authority: trustme.CA, name: str = "127.0.0.1") -> str:
@@ -59,19 +64,22 @@ def secured(server: Server, authority: trustme.CA, name: str = "127.0.0.1") -> s
     return server.url.replace("http:", "https:")
 
 
-def aws(url: str) -> Aws:
+def aws(url: str, session: requests.Session) -> Aws:
     return Aws(
         {
             "AWS_REGION": "eu-central-1",
             "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "canary",
             "AWS_ENDPOINT_URL": url,
-        }
+        },
+        session,
     )
 
 
 def test_the_certificates_are_read_once_for_all_connections(
-    server: Server, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    server: Server,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url, read = secured(server, authority), []
     load = ssl.SSLContext.load_verify_locations
@@ -82,11 +90,12 @@ def test_the_certificates_are_read_once_for_all_connections(
 
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
     server.body = CREATED
-    calls = aws(url)
-    calls.preconnect("dynamodb")
-    calls.call("dynamodb", "GetItem", {})
-    connections.session().close()  # the next request needs a new connection
-    TwilioSender(settings(twilio_api_url=url)).send(PHONE, "a text")
+    preconnector = Preconnector()
+    preconnector.open(url)
+    with new_session(preconnector) as session:
+        aws(url, session).call("dynamodb", "GetItem", {})
+        session.close()  # the next request needs a new connection
+        TwilioSender(settings(twilio_api_url=url), session).send(PHONE, "a text")
     assert len(server.connections) == 2
     assert read == [os.environ["REQUESTS_CA_BUNDLE"]]
 
@@ -96,9 +105,12 @@ def test_the_certificates_are_read_once_for_all_connections(
 def test_whoever_is_not_vouched_for_is_told_nothing(
     server: Server,
     authority: trustme.CA,
+    *,
     vouched_for: str,
     opened_ahead: bool,
     monkeypatch: pytest.MonkeyPatch,
+    session: requests.Session,
+    preconnector: Preconnector,
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     if vouched_for == "by nobody":
@@ -106,59 +118,65 @@ def test_whoever_is_not_vouched_for_is_told_nothing(
     else:
         url = secured(server, authority, "api.twilio.com")
     if opened_ahead:
-        preconnect.open_connection(url)
+        preconnector.open(url)
     with pytest.raises(Refused) as caught:
-        TwilioSender(settings(twilio_api_url=url)).send(PHONE, "a text")
+        TwilioSender(settings(twilio_api_url=url), session).send(PHONE, "a text")
     assert caught.value.refusal.kind is Kind.BUSY
     with pytest.raises(AwsError):
-        aws(url).call("dynamodb", "GetItem", {})
+        aws(url, session).call("dynamodb", "GetItem", {})
     assert server.requests == []
 
 
 def test_a_request_takes_the_connection_that_was_opened_ahead(
-    server: Server, authority: trustme.CA
+    server: Server, authority: trustme.CA, session: requests.Session, preconnector: Preconnector
 ) -> None:
-    calls = aws(secured(server, authority))
-    calls.preconnect("dynamodb")
-    until_opened()
+    calls = aws(secured(server, authority), session)
+    preconnector.open(calls.endpoint("dynamodb"))
+    preconnector.wait()
     assert (len(server.connections), server.requests) == (1, [])  # it says nothing
     calls.call("dynamodb", "GetItem", {})
     assert (len(server.connections), len(server.requests)) == (1, 1)
 
 
 def test_a_request_waits_for_the_connection_that_is_on_its_way(
-    server: Server, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    server: Server,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+    session: requests.Session,
+    preconnector: Preconnector,
 ) -> None:
-    calls = aws(secured(server, authority))
+    calls = aws(secured(server, authority), session)
     may_go = threading.Event()
     setup = Handler.setup
     monkeypatch.setattr(Handler, "setup", lambda self: may_go.wait(5) and setup(self))
-    calls.preconnect("dynamodb")
+    preconnector.open(calls.endpoint("dynamodb"))
     threading.Timer(0.3, may_go.set).start()
     calls.call("dynamodb", "GetItem", {})
     assert len(server.connections) == 1
 
 
 def test_a_request_does_not_wait_for_the_answer_to_its_first_half(
-    server: Server, authority: trustme.CA
+    server: Server, authority: trustme.CA, preconnector: Preconnector
 ) -> None:
     """As with Nagle's algorithm, which urllib3 switches off too."""
-    preconnect.open_connection(secured(server, authority))
-    opened = preconnect.take("127.0.0.1", server.server_port)
+    preconnector.open(secured(server, authority))
+    opened = preconnector.take("127.0.0.1", server.server_port)
     assert opened
     with opened:
         assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_to_an_emulator_nothing_is_opened_ahead(server: Server) -> None:
-    preconnect.open_connection(server.url)
-    until_opened()
+def test_to_an_emulator_nothing_is_opened_ahead(server: Server, preconnector: Preconnector) -> None:
+    preconnector.open(server.url)
+    preconnector.wait()
     assert server.connections == set()
 
 
-def test_a_connection_is_taken_once(server: Server, authority: trustme.CA) -> None:
-    calls = aws(secured(server, authority))
-    calls.preconnect("dynamodb")
+def test_a_connection_is_taken_once(
+    server: Server, authority: trustme.CA, session: requests.Session, preconnector: Preconnector
+) -> None:
+    calls = aws(secured(server, authority), session)
+    preconnector.open(calls.endpoint("dynamodb"))
     server.closes = True
     for _ in range(3):
         assert calls.call("dynamodb", "GetItem", {}) == {}
@@ -166,44 +184,57 @@ def test_a_connection_is_taken_once(server: Server, authority: trustme.CA) -> No
 
 
 def test_a_connection_that_has_waited_for_long_is_not_used(
-    server: Server, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    server: Server,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+    session: requests.Session,
+    preconnector: Preconnector,
 ) -> None:
-    calls = aws(secured(server, authority))
-    calls.preconnect("dynamodb")
-    until_opened()
+    calls = aws(secured(server, authority), session)
+    preconnector.open(calls.endpoint("dynamodb"))
+    preconnector.wait()
     now = time.time()
-    monkeypatch.setattr("time.time", lambda: now + preconnect.FRESH_SECONDS)
+    monkeypatch.setattr("time.time", lambda: now + FRESH_SECONDS)
     calls.call("dynamodb", "GetItem", {})
     assert len(server.connections) == 2
 
 
 def test_an_answer_is_not_awaited_for_longer_on_a_connection_opened_ahead(
-    server: Server, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    server: Server,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+    session: requests.Session,
+    preconnector: Preconnector,
 ) -> None:
     monkeypatch.setattr(sender, "SECONDS", (0.2, 0.2))
     url = secured(server, authority)
-    preconnect.open_connection(url)
+    preconnector.open(url)
     server.status = 0
     with pytest.raises(Refused) as caught:
-        TwilioSender(settings(twilio_api_url=url)).send(PHONE, "a text")
+        TwilioSender(settings(twilio_api_url=url), session).send(PHONE, "a text")
     assert caught.value.refusal is NO_ANSWER
     assert len(server.connections) == 1
 
 
 def test_nobody_there_to_connect_to_is_for_the_request_to_find(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    session: requests.Session,
+    preconnector: Preconnector,
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    calls = aws("https://127.0.0.1:9")
-    calls.preconnect("dynamodb")
-    until_opened()
+    calls = aws("https://127.0.0.1:9", session)
+    preconnector.open(calls.endpoint("dynamodb"))
+    preconnector.wait()
     assert capfd.readouterr() == ("", "")
     with pytest.raises(AwsError):
         calls.call("dynamodb", "GetItem", {})
 
 
-def test_a_connection_that_was_closed_meanwhile_is_opened_again(server: Server) -> None:
-    calls = aws(server.url)
+def test_a_connection_that_was_closed_meanwhile_is_opened_again(
+    server: Server, session: requests.Session
+) -> None:
+    calls = aws(server.url, session)
     server.body = b"{}"
     server.closes = True
     for _ in range(3):
@@ -212,21 +243,26 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_again(server: Server) 
 
 
 def test_after_some_seconds_of_silence_a_text_goes_over_a_new_connection(
-    server: Server, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    server: Server,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+    session: requests.Session,
 ) -> None:
     """A function that was frozen has not heard who hung up, and a text is not sent twice."""
     server.body = CREATED
-    texting = TwilioSender(settings(twilio_api_url=secured(server, authority)))
+    texting = TwilioSender(settings(twilio_api_url=secured(server, authority)), session)
     for _ in range(2):
         texting.send(PHONE, "a text")
     assert len(server.connections) == 1
     now = time.time()
-    monkeypatch.setattr("time.time", lambda: now + preconnect.FRESH_SECONDS)
+    monkeypatch.setattr("time.time", lambda: now + FRESH_SECONDS)
     texting.send(PHONE, "a text")
     assert len(server.connections) == 2
 
 
-def test_who_does_not_take_connections_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_does_not_take_connections_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, session: requests.Session
+) -> None:
     """Twilio may have many addresses, and the function must live to hold the text."""
     asked: list[Any] = []
 
@@ -236,11 +272,6 @@ def test_who_does_not_take_connections_is_asked_once(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", nobody)
     with pytest.raises(Refused) as caught:
-        TwilioSender(settings(twilio_api_url="https://127.0.0.1:9")).send(PHONE, "a text")
+        TwilioSender(settings(twilio_api_url="https://127.0.0.1:9"), session).send(PHONE, "a text")
     assert caught.value.refusal is NO_CONNECTION
     assert asked == [sender.SECONDS[0]]
-
-
-def until_opened() -> None:
-    for opening in preconnect._openings.values():
-        opening.join(5)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler import flusher, log, queue_messages
+from handler import flusher, queue_messages
 from handler.aws import AwsError
 from handler.notice import Notice
 from handler.queues import NotQueued
@@ -704,7 +704,10 @@ def test_a_flush_puts_the_phones_into_another_order_by_itself() -> None:
     world = World()
     parts: dict[str, Any] = {
         "sender": world,
-        "outcomes": world.flusher._outcomes,
+        "ledger": world.ledger,
+        "held": world.flusher._held,
+        "outcomes": world.outcomes,
+        "log": world.log,
         "clock": world.clock,
     }
     world.flusher = flusher.Flusher(world.settings, **parts)
@@ -772,14 +775,14 @@ def test_an_exception_that_nobody_foresaw_fails_one_phone_and_stops_no_other(
 def test_a_summary_that_twilio_accepted_is_sent_whatever_happens_afterwards(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    decision = log.decision
+    decision = world.log.decision
 
     def fails(outcome: str, **details: Any) -> None:
         if outcome == "sent":
             raise RuntimeError
         decision(outcome, **details)
 
-    monkeypatch.setattr(log, "decision", fails)
+    monkeypatch.setattr(world.log, "decision", fails)
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [PHONE, OTHER_PHONE]
     assert world.held == world.failed == []

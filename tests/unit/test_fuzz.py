@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from handler import events, queue_messages, text
 from handler.aws import Aws, AwsError
+from handler.connections import new_session
 from handler.delivery_reports import meaning
 from handler.events import LogFile, Unreadable
 from handler.ledger import Claim, Ledger, NotRecorded, State
@@ -185,7 +186,7 @@ def answering() -> Iterator[Server]:
 def set_answer(server: Server, status: int, body: bytes) -> TwilioSender:
     server.closes = True  # a body where HTTP has none would be taken for the next answer
     server.status, server.body = status, b"" if status in {204, 304} else body
-    return TwilioSender(settings(twilio_api_url=server.url))
+    return TwilioSender(settings(twilio_api_url=server.url), new_session())
 
 
 @given(status=STATUSES, body=BODIES)
@@ -366,7 +367,8 @@ def test_an_answer_of_aws_is_an_object_or_an_error(
             "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "canary",
             "AWS_ENDPOINT_URL": answering.url,
-        }
+        },
+        new_session(),
     )
     try:
         answer: Any = aws.call("sqs", "ReceiveMessage", {})

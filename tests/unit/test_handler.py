@@ -161,8 +161,7 @@ def environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The functions' environment, with AWS at a server that answers what a test says."""
     for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": server.url}.items():
         monkeypatch.setenv(name, value)
-    handler._notifier.cache_clear()
-    handler._flusher.cache_clear()
+    handler._process.cache_clear()
     return server
 
 

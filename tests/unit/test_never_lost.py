@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from handler import text
 from handler.aws import AwsError
-from handler.outcomes import BeingSent
+from handler.errors import LeaseHeld
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, Refusal, refusal
 from tests.unit.fake_world import VISIBILITY, Crash, Stored, World
@@ -76,7 +76,7 @@ class Machine(RuleBasedStateMachine):
         world.crash_at = None if crash_after is None else world.steps + crash_after
         try:
             what()
-        except (Crash, AwsError, NotQueued, BeingSent) as error:
+        except (Crash, AwsError, NotQueued, LeaseHeld) as error:
             if isinstance(error, Crash):
                 self.excuse(before)
                 world.restart()

@@ -8,11 +8,11 @@ import pytest
 
 from handler import log
 from handler.aws import BUSY_SECONDS, Aws, AwsError
+from handler.errors import LeaseHeld
 from handler.events import LogFile, Unreadable
 from handler.ledger import LEASE_SECONDS
 from handler.notice import Notice
 from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
-from handler.outcomes import BeingSent
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from tests.unit.fake_world import Crash, World
@@ -227,7 +227,7 @@ def test_a_count_that_cannot_be_given_back_fails_no_text(
     def busy_table(phone: str, at: float) -> None:
         raise AwsError("UpdateItem", "ThrottlingException", {})
 
-    monkeypatch.setattr(world.notifier._outcomes.ledger, "uncount", busy_table)
+    monkeypatch.setattr(world.ledger, "uncount", busy_table)
     world.refuses = lambda _: BUSY
     world.notify(record("a.log"))
     assert [outcome for outcome, _, _ in outcomes(capsys)] == ["not recorded", "held"]
@@ -236,7 +236,7 @@ def test_a_count_that_cannot_be_given_back_fails_no_text(
 
 def test_a_count_is_never_negative() -> None:
     world = World(to_numbers=(PHONE,))
-    ledger = world.notifier._outcomes.ledger
+    ledger = world.ledger
     ledger.uncount(PHONE, world.now)  # of an hour without a text
     assert counted(world) == []
     ledger.count(PHONE)
@@ -322,7 +322,7 @@ def test_a_claim_of_another_invocation_is_not_given_up(
             with pytest.raises(AwsError):
                 world.notify(record("a.log"))
         world.all_is_well()
-        with pytest.raises(BeingSent):
+        with pytest.raises(LeaseHeld):
             world.notify(record("a.log"))
 
     world.refuses = while_it_is_sent
@@ -446,7 +446,7 @@ def test_a_text_that_somebody_else_is_sending_is_left_to_lambdas_retry() -> None
         world.notify(record("a.log"))
     world.crash_at = None
     world.restart()
-    with pytest.raises(BeingSent, match="A text to …0100"):
+    with pytest.raises(LeaseHeld, match="A text to …0100"):
         world.notify(record("a.log"), record("b.log"))
     assert ["b.log" in body for _, _, body in world.texts] == [True]
     world.now += LEASE_SECONDS + 1
@@ -543,7 +543,7 @@ def test_an_unreadable_record_fails_once_however_often_its_event_is_tried() -> N
     with pytest.raises(Crash):
         world.notify(*event)
     world.all_is_well()
-    with pytest.raises(BeingSent):
+    with pytest.raises(LeaseHeld):
         world.notify(*event)
     assert world.failed == []
     world.now += LEASE_SECONDS + 1
@@ -593,8 +593,7 @@ def test_a_log_line_has_all_to_search_for_and_no_whole_number_or_text(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     world = World(to_numbers=(PHONE,))
-    log.of_stack("s3-logs/test")
-    log.of_request("1")
+    world.log.request_id = "1"
     world.notify(record("a%0Ab.log"))
     printed = capsys.readouterr().out
     assert printed.count("\n") == 2

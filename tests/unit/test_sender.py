@@ -9,6 +9,7 @@ import urllib.parse
 import pytest
 
 from handler import sender
+from handler.connections import new_session
 from handler.refusals import NO_ANSWER, NO_SENSE, Kind
 from handler.sender import Delivery, Refused, TwilioSender
 from tests.unit.fakes import PHONE, settings
@@ -36,7 +37,7 @@ def basic(user: str, password: str) -> str:
 
 
 def test_a_text_is_one_request_with_the_auth_token(twilio: Server) -> None:
-    sid = TwilioSender(settings(twilio_api_url=twilio.url)).send(PHONE, "a text")
+    sid = TwilioSender(settings(twilio_api_url=twilio.url), new_session()).send(PHONE, "a text")
     assert sid == TEXT_SID
     ((path, headers, form),) = twilio.requests
     assert path == f"/2010-04-01/Accounts/{SID}/Messages.json"
@@ -50,7 +51,9 @@ def test_a_text_is_one_request_with_the_auth_token(twilio: Server) -> None:
 
 def test_with_an_api_key_the_account_stays_in_the_address(twilio: Server) -> None:
     key = "SK" + "1" * 32
-    TwilioSender(settings(twilio_api_url=twilio.url, twilio_api_key_sid=key)).send(PHONE, "a text")
+    TwilioSender(settings(twilio_api_url=twilio.url, twilio_api_key_sid=key), new_session()).send(
+        PHONE, "a text"
+    )
     path, headers, _ = twilio.requests[0]
     assert path == f"/2010-04-01/Accounts/{SID}/Messages.json"
     assert headers["Authorization"] == basic(key, "a secret")
@@ -59,7 +62,8 @@ def test_with_an_api_key_the_account_stays_in_the_address(twilio: Server) -> Non
 def test_a_messaging_service_takes_the_place_of_a_number(twilio: Server) -> None:
     service = "MG" + "2" * 32
     TwilioSender(
-        settings(twilio_api_url=twilio.url, from_number="", messaging_service_sid=service)
+        settings(twilio_api_url=twilio.url, from_number="", messaging_service_sid=service),
+        new_session(),
     ).send(PHONE, "a text")
     assert dict(urllib.parse.parse_qsl(twilio.requests[0][2])) == {
         "To": PHONE,
@@ -69,7 +73,7 @@ def test_a_messaging_service_takes_the_place_of_a_number(twilio: Server) -> None
 
 
 def test_texts_share_one_connection(twilio: Server) -> None:
-    texting = TwilioSender(settings(twilio_api_url=twilio.url))
+    texting = TwilioSender(settings(twilio_api_url=twilio.url), new_session())
     for _ in range(5):
         texting.send(PHONE, "a text")
     assert len(twilio.connections) == 1
@@ -95,20 +99,20 @@ def test_an_answer_is_classed(
     twilio: Server, status: int, body: bytes, kind: Kind, code: int
 ) -> None:
     twilio.status, twilio.body = status, body
-    error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
     assert (error.refusal.kind, error.refusal.code) == (kind, code)
     assert len(twilio.requests) == 1  # nothing is retried that Twilio may have processed
 
 
 def test_nobody_at_the_address_is_no_connection() -> None:
-    error = refused(TwilioSender(settings(twilio_api_url="http://127.0.0.1:9")))
+    error = refused(TwilioSender(settings(twilio_api_url="http://127.0.0.1:9"), new_session()))
     assert error.refusal.kind is Kind.BUSY
 
 
 def test_no_answer_in_time_is_in_doubt(twilio: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "SECONDS", (0.2, 0.2))
     twilio.status = 0
-    error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
     assert error.refusal.kind is Kind.IN_DOUBT
     assert len(twilio.requests) == 1
 
@@ -116,7 +120,7 @@ def test_no_answer_in_time_is_in_doubt(twilio: Server, monkeypatch: pytest.Monke
 def test_a_connection_that_breaks_before_the_answer_is_in_doubt(twilio: Server) -> None:
     twilio.status = 0
     twilio.hangs.set()
-    error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
     assert error.refusal is NO_ANSWER
     assert len(twilio.requests) == 1
 
@@ -127,7 +131,7 @@ def test_a_refusal_tells_neither_secret_nor_number_nor_text(
     twilio.status = 400
     twilio.body = b'{"code": 21211, "message": "The number %s is invalid"}' % PHONE.encode()
     with caplog.at_level(logging.INFO):
-        error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+        error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
     told = "".join(traceback.format_exception(error)) + repr(error) + caplog.text
     for hidden in (PHONE, "a secret", "a text\n", SID):
         assert hidden not in told
@@ -136,7 +140,7 @@ def test_a_refusal_tells_neither_secret_nor_number_nor_text(
 def test_a_connection_that_breaks_tells_nothing_either(
     twilio: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    texting = TwilioSender(settings(twilio_api_url="http://127.0.0.1:9"))
+    texting = TwilioSender(settings(twilio_api_url="http://127.0.0.1:9"), new_session())
     assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.WARNING)
     with caplog.at_level(logging.INFO):
         error = refused(texting)
@@ -150,7 +154,7 @@ def test_what_became_of_a_text_is_asked_by_its_sid(twilio: Server) -> None:
     twilio.body = b'{"sid": "%s", "status": "undelivered", "error_code": 30007, "to": "+1500"}' % (
         TEXT_SID.encode()
     )
-    delivery = TwilioSender(settings(twilio_api_url=twilio.url)).delivery(TEXT_SID)
+    delivery = TwilioSender(settings(twilio_api_url=twilio.url), new_session()).delivery(TEXT_SID)
     assert delivery == Delivery(status="undelivered", code=30007, phone="+1500")
     assert twilio.requests[0][0] == f"/2010-04-01/Accounts/{SID}/Messages/{TEXT_SID}.json"
 
@@ -179,13 +183,13 @@ NO_TEXT = [
 @pytest.mark.parametrize("body", NO_TEXT, ids=range(len(NO_TEXT)))
 def test_a_success_without_a_sid_is_in_doubt(twilio: Server, body: bytes, status: int) -> None:
     twilio.status, twilio.body = status, body
-    error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
     assert error.refusal is NO_SENSE
 
 
 def test_a_success_without_a_body_is_in_doubt(twilio: Server) -> None:
     twilio.status, twilio.body = 204, b""
-    error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
     assert error.refusal is NO_SENSE
 
 
@@ -193,7 +197,10 @@ def test_a_success_without_a_body_is_in_doubt(twilio: Server) -> None:
 def test_a_sid_is_that_of_a_text_or_of_one_with_media(twilio: Server, form: str) -> None:
     sid = form + "0" * 32
     twilio.body = b'{"sid": "%s"}' % sid.encode()
-    assert TwilioSender(settings(twilio_api_url=twilio.url)).send(PHONE, "a text") == sid
+    assert (
+        TwilioSender(settings(twilio_api_url=twilio.url), new_session()).send(PHONE, "a text")
+        == sid
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,7 +220,7 @@ def test_a_code_may_be_a_number_a_text_a_word_or_nonsense(
     twilio: Server, told: object, kind: Kind, code: int | str
 ) -> None:
     twilio.status, twilio.body = 400, json.dumps(told).encode()
-    error = refused(TwilioSender(settings(twilio_api_url=twilio.url)))
+    error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
     assert (error.refusal.kind, error.refusal.code) == (kind, code)
     assert PHONE not in str(error)
 
@@ -234,7 +241,7 @@ def test_a_delivery_is_told_only_by_an_answer_that_makes_sense(
 ) -> None:
     told = {"sid": TEXT_SID, "status": "delivered", "error_code": None, "to": PHONE}
     twilio.status, twilio.body = 200, json.dumps(told).encode()
-    asking = TwilioSender(settings(twilio_api_url=twilio.url))
+    asking = TwilioSender(settings(twilio_api_url=twilio.url), new_session())
     assert asking.delivery(TEXT_SID) == Delivery(status="delivered", phone=PHONE)
     twilio.body = json.dumps(told | changes).encode()
     with pytest.raises(Refused) as caught:
@@ -251,7 +258,7 @@ def test_the_code_of_a_delivery_may_be_a_word_or_nonsense(
 ) -> None:
     answer = {"sid": TEXT_SID, "status": "undelivered", "error_code": told, "to": [PHONE]}
     twilio.status, twilio.body = 200, json.dumps(answer).encode()
-    asking = TwilioSender(settings(twilio_api_url=twilio.url))
+    asking = TwilioSender(settings(twilio_api_url=twilio.url), new_session())
     if told == float("inf"):
         with pytest.raises(Refused):
             asking.delivery(TEXT_SID)
@@ -271,7 +278,7 @@ def test_what_twilios_client_reads_from_the_environment_does_not_count(
         "HTTP_PROXY": "http://127.0.0.1:9",
     }.items():
         monkeypatch.setenv(name, value)
-    texting = TwilioSender(settings(twilio_api_url=twilio.url))
+    texting = TwilioSender(settings(twilio_api_url=twilio.url), new_session())
     texting.send(PHONE, "a text")
     twilio.status, twilio.body = 200, CREATED
     texting.delivery(TEXT_SID)
@@ -285,5 +292,5 @@ def test_what_twilios_client_reads_from_the_environment_does_not_count(
 def test_a_text_that_twilio_has_no_record_of_is_refused(twilio: Server) -> None:
     twilio.status, twilio.body = 404, b'{"code": 20404, "message": "m", "status": 404}'
     with pytest.raises(Refused) as caught:
-        TwilioSender(settings(twilio_api_url=twilio.url)).delivery(TEXT_SID)
+        TwilioSender(settings(twilio_api_url=twilio.url), new_session()).delivery(TEXT_SID)
     assert caught.value.refusal.code == 20404
