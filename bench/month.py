@@ -19,7 +19,7 @@ from handler.flusher import MESSAGES
 from handler.refusals import NO_CONNECTION
 from handler.text import segments
 from infra.alarms import alarms
-from infra.function import MEMORY_MB
+from infra.runtime import MEMORY_MB
 from tests.unit.fakes import PHONE, record
 
 HOUR, DAY = 3600, 86_400

@@ -3,20 +3,20 @@
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, Unpack
 
 import pulumi
 import pulumi_aws as aws
 
-from infra import package, policy
+from infra import policy
 from infra.policy import Statement
+from infra.runtime import ARCHITECTURE, MEMORY_MB, Runtime
 
 Handler = Callable[[Any, Any], Any]
 """A function that Lambda may call: `handle(event, context)`."""
 
-MEMORY_MB = 256
 TIMEOUT_SECONDS = 60
 LOG_RETENTION_DAYS = 30
 
@@ -30,8 +30,8 @@ Source: https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvoke
 class FunctionOptions(TypedDict):
     """What a `PythonFunction` needs besides its name and its handler."""
 
-    secrets_key: aws.kms.Key
-    """What its environment is encrypted with: who may not use this key cannot read it."""
+    runtime: Runtime
+    """What it shares with the stack's other functions: environment, key, package, memory."""
 
     failed: NotRequired[aws.sqs.Queue]
     """Where Lambda sends the events that it gave up on, after two more tries. Without: no tries."""
@@ -41,9 +41,6 @@ class FunctionOptions(TypedDict):
 
     stale_after_seconds: NotRequired[int]
     """How long an event may wait while AWS runs no more functions; six hours if it is not said."""
-
-    environment: NotRequired[Mapping[str, pulumi.Input[str]]]
-    """Its environment variables."""
 
     allow: NotRequired[Sequence[Statement]]
     """What it may do besides logging, reading its environment and giving up to `failed`."""
@@ -80,7 +77,7 @@ class PythonFunction(pulumi.ComponentResource):
         """
         super().__init__("s3logs:infra:PythonFunction", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        failed = options.get("failed")
+        runtime, failed = options["runtime"], options.get("failed")
 
         # Made first, so that Lambda does not make one that keeps logs for ever.
         log_group = aws.cloudwatch.LogGroup(
@@ -96,28 +93,23 @@ class PythonFunction(pulumi.ComponentResource):
             role=role.name,
             policy=policy.document(
                 policy.may_log(log_group.arn),
-                policy.may_decrypt(options["secrets_key"].arn),
+                policy.may_decrypt(runtime.key.arn),
                 *([policy.may_send(failed.arn)] if failed else []),
                 *options.get("allow", ()),
             ),
             opts=child,
         )
-        setting = handler_setting(handler)
-        try:
-            runtime, code = package.runtime(), package.build(_folder(handler))
-        except package.PackageError as error:
-            raise pulumi.RunError(str(error)) from None
         self.function = aws.lambda_.Function(
             name,
-            runtime=runtime,
-            handler=setting,
-            code=pulumi.FileArchive(str(code)),
-            architectures=["arm64"],
+            handler=handler_setting(handler),
+            code=runtime.code(_folder(handler)),
+            runtime=runtime.python,
+            architectures=[ARCHITECTURE],
             memory_size=MEMORY_MB,
             timeout=options.get("timeout_seconds", TIMEOUT_SECONDS),
             role=role.arn,
-            environment={"variables": options.get("environment", {})},
-            kms_key_arn=options["secrets_key"].arn,
+            environment={"variables": runtime.environment},
+            kms_key_arn=runtime.key.arn,
             logging_config={"log_format": "JSON", "log_group": log_group.name},
             # It must be able to log and to decrypt before anything may call it.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),

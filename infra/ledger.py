@@ -1,4 +1,6 @@
-"""What remembers who was told of which file, and how often this hour."""
+"""The table that remembers which phone was told of which log file, and how often this hour."""
+
+from collections.abc import Sequence
 
 import pulumi
 import pulumi_aws as aws
@@ -6,21 +8,26 @@ import pulumi_aws as aws
 from handler.ledger import REPORT_INDEX
 from infra.policy import Statement
 
+NO_TRANSACTION = {"StringNotEquals": {"dynamodb:EnclosingOperation": "TransactWriteItems"}}
+"""The condition that an update is no claim, which is a transaction.
+
+Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+"""
+
 
 class Ledger(pulumi.ComponentResource):
     """A table for `handler.ledger`, which costs nothing while nobody uses it.
 
     Attributes:
         table: The table.
-        may_claim: The permission to claim a text and to record its end.
-        may_read_sent: The permission to ask which texts were sent.
-        may_read_reports: The permission to ask which texts are to be asked after.
+        may_claim: The permission to claim a text, and to record its outcome.
+        may_flush: The permissions to look up what was sent and what to ask Twilio about, and to
+            record outcomes and counts. It does not include to claim.
     """
 
     table: aws.dynamodb.Table
     may_claim: Statement
-    may_read_sent: Statement
-    may_read_reports: Statement
+    may_flush: Sequence[Statement]
 
     def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the table."""
@@ -49,12 +56,14 @@ class Ledger(pulumi.ComponentResource):
             ttl={"attribute_name": "expires", "enabled": True},
             opts=pulumi.ResourceOptions(parent=self),
         )
-        # A transaction needs the permission for what it does; a batch has one of its own.
-        self.may_claim = _may(self.table.arn, "UpdateItem", "BatchWriteItem")
-        self.may_read_sent = _may(self.table.arn, "BatchGetItem")
-        self.may_read_reports = _may(
-            pulumi.Output.concat(self.table.arn, "/index/", REPORT_INDEX), "Query"
-        )
+        table, index = self.table.arn, pulumi.Output.concat(self.table.arn, "/index/", REPORT_INDEX)
+        # A transaction needs the permissions of what it does; a batch has one of its own.
+        self.may_claim = _may(table, "UpdateItem", "BatchWriteItem")
+        self.may_flush = [
+            {**_may(table, "UpdateItem"), "Condition": NO_TRANSACTION},
+            _may(table, "BatchWriteItem", "BatchGetItem"),
+            _may(index, "Query"),
+        ]
         self.register_outputs({"table": self.table.name})
 
 

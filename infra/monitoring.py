@@ -6,7 +6,10 @@ import pulumi_aws as aws
 from infra import names, policy
 from infra.alarms import Alarm, alarms
 from infra.dashboard import body
+from infra.existing_bucket import EventSubscription
+from infra.log_bucket import Subscription
 from infra.queues import TextQueues
+from infra.schedule import Schedule
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -29,10 +32,9 @@ class Monitoring(pulumi.ComponentResource):
         name: str,
         *,
         stack: str,
-        notify: aws.lambda_.Function,
-        flush: aws.lambda_.Function,
+        notify: Subscription | EventSubscription,
+        flush: Schedule,
         queues: TextQueues,
-        flush_minutes: int,
         max_segments_per_day: int,
         email: str = "",
         opts: pulumi.ResourceOptions | None = None,
@@ -42,10 +44,9 @@ class Monitoring(pulumi.ComponentResource):
         Args:
             name: Its name; AWS's names are made of the stack's.
             stack: The project and the stack, as in the metrics' dimension.
-            notify: The function that S3 calls.
-            flush: The function that texts what is held.
+            notify: What calls the function that texts about each log file.
+            flush: What runs the function that texts what is held.
             queues: The queues.
-            flush_minutes: How often a flush runs.
             max_segments_per_day: How many segments a day are expected at most.
             email: Who hears of alarms, once they have confirmed it; "" for nobody.
             opts: Pulumi's options.
@@ -53,6 +54,7 @@ class Monitoring(pulumi.ComponentResource):
         super().__init__("s3logs:infra:Monitoring", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         title = names.of_stack(stack)
+        notify_function, flush_function = notify.func, flush.function
         self.topic = aws.sns.Topic(f"{title}-alarms", opts=child)
         account = aws.get_caller_identity_output(
             opts=pulumi.InvokeOutputOptions(parent=self)
@@ -77,22 +79,25 @@ class Monitoring(pulumi.ComponentResource):
             alarm.name: self._alarm(f"{title}-{alarm.name}", alarm, stack)
             for alarm in alarms(
                 stack=stack,
-                notify=notify.name,
-                flush=flush.name,
+                notify=notify_function.name,
+                flush=flush_function.name,
                 failed=queues.failed.name,
-                flush_minutes=flush_minutes,
+                flush_minutes=flush.minutes,
                 max_segments_per_day=max_segments_per_day,
             )
         }
         self.dashboard = aws.cloudwatch.Dashboard(
             title,
-            dashboard_name=notify.arn.apply(lambda arn: names.of_dashboard(stack, arn)),
+            dashboard_name=notify_function.arn.apply(lambda arn: names.of_dashboard(stack, arn)),
             dashboard_body=policy.json(
                 body(
                     stack=stack,
-                    region=notify.arn.apply(names.region),
-                    functions={"notify": notify.name, "flush": flush.name},
-                    log_groups=[notify.logging_config.log_group, flush.logging_config.log_group],
+                    region=notify_function.arn.apply(names.region),
+                    functions={"notify": notify_function.name, "flush": flush_function.name},
+                    log_groups=[
+                        notify_function.logging_config.log_group,
+                        flush_function.logging_config.log_group,
+                    ],
                     queues={"held": queues.held.name, "failed": queues.failed.name},
                     alarms=[alarm.arn for alarm in self.alarms.values()],
                     max_segments_per_day=max_segments_per_day,
@@ -100,7 +105,7 @@ class Monitoring(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        self.address = pulumi.Output.all(self.dashboard.dashboard_name, notify.arn).apply(
+        self.address = pulumi.Output.all(self.dashboard.dashboard_name, notify_function.arn).apply(
             lambda known: names.address_of_dashboard(*known)
         )
         self.register_outputs({"topic": self.topic.arn})

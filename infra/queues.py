@@ -1,5 +1,7 @@
 """Where texts wait: those that are held, and those that no retry will mend."""
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_aws as aws
 
@@ -37,15 +39,14 @@ class TextQueues(pulumi.ComponentResource):
         held: Those that are due later.
         failed: What no retry will mend, and the events that Lambda gave up on.
         may_hold: The permission to hold a text.
-        may_drain: The permission to take held texts, to delete them and to give them back.
-        may_fail: The permission to give a text up.
+        may_flush: The permissions to take held texts, to delete them, to give them back, and to
+            move them to `failed`.
     """
 
     held: aws.sqs.Queue
     failed: aws.sqs.Queue
     may_hold: Statement
-    may_drain: Statement
-    may_fail: Statement
+    may_flush: Sequence[Statement]
 
     def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the queues."""
@@ -68,10 +69,16 @@ class TextQueues(pulumi.ComponentResource):
             opts=child,
         )
         self.may_hold = policy.may_send(self.held.arn)
-        self.may_fail = policy.may_send(self.failed.arn)
-        self.may_drain = {
-            "Effect": "Allow",
-            "Action": ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"],
-            "Resource": self.held.arn,
-        }
+        self.may_flush = [
+            {
+                "Effect": "Allow",
+                "Action": [
+                    "sqs:ChangeMessageVisibility",
+                    "sqs:DeleteMessage",
+                    "sqs:ReceiveMessage",
+                ],
+                "Resource": self.held.arn,
+            },
+            policy.may_send(self.failed.arn),
+        ]
         self.register_outputs({"held": self.held.url, "failed": self.failed.url})

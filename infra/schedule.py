@@ -21,9 +21,11 @@ class Schedule(pulumi.ComponentResource):
 
     Attributes:
         function: The Lambda function.
+        minutes: How often it runs.
     """
 
     function: aws.lambda_.Function
+    minutes: int
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Schedule(pulumi.ComponentResource):
         """
         super().__init__("s3logs:infra:Schedule", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        self.minutes = minutes
         options.setdefault("stale_after_seconds", STALE_AFTER_SECONDS)
         self.function = PythonFunction(name, handler, opts=child, **options).function
         role = aws.iam.Role(

@@ -25,8 +25,9 @@ from handler.log import masked
 from handler.quiet_hours import QuietHours
 from handler.settings import Mode, to_environment
 from infra import setting_kinds as kinds
-from infra.existing_bucket import pattern
+from infra.existing_bucket import ExistingBucket, pattern
 from infra.ledger import Ledger
+from infra.log_bucket import LogBucket
 from infra.queues import TextQueues
 from infra.setting_kinds import Kind
 
@@ -279,8 +280,24 @@ class Settings:
         """Which keys are texted, with a star for what may be anything."""
         return f"{self.filter_prefix}*{self.filter_suffix}"
 
-    def for_handler(self, ledger: Ledger, queues: TextQueues) -> dict[str, pulumi.Input[str]]:
-        """Give the environment of the functions, as `handler.settings` reads it."""
+    def bucket(self, name: str) -> LogBucket | ExistingBucket:
+        """Declare the bucket: a new one, or the existing one of another program."""
+        if self.existing_bucket:
+            return ExistingBucket(name, bucket=self.existing_bucket)
+        return LogBucket(
+            name,
+            expire_after_days=self.expire_logs_after_days,
+            protect=self.protect_bucket,
+            force_destroy=self.force_destroy,
+        )
+
+    def upload_command(self, bucket: pulumi.Input[str]) -> pulumi.Output[str]:
+        """Return a command that uploads a file which is texted."""
+        key = self.log_keys.replace("*", "example")
+        return pulumi.Output.format("aws s3 cp example.log 's3://{}/{}'", bucket, key)
+
+    def environment(self, ledger: Ledger, queues: TextQueues) -> dict[str, pulumi.Input[str]]:
+        """Return the environment of the functions, as `handler.settings` reads it."""
         return self._environment(
             {
                 "twilio_secret": self.twilio_secret,

@@ -22,8 +22,10 @@ def program(tmp_path: Path) -> Any:
         path.write_text(
             "import pulumi, pulumi_aws as aws, handler\n"
             "from infra.log_bucket import LogBucket\n"
+            "from infra.runtime import Runtime\n"
             "logs = LogBucket('logs')\n"
-            "needs = {'secrets_key': aws.kms.Key('k'), 'failed': aws.sqs.Queue('q')}\n"
+            "shared = Runtime('functions', environment={})\n"
+            "needs = {'runtime': shared, 'failed': aws.sqs.Queue('q')}\n"
             "other = aws.lambda_.Function('other', role='arn:aws:iam::1:role/r')\n"
             + textwrap.dedent(body)
         )

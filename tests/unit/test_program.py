@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from handler.settings import Settings
+from local.program import PROGRAM
 from tests.unit.recorded import ACCOUNT, SETTINGS, Recorded, Resource, record
 
 
@@ -152,7 +153,7 @@ def test_the_environment_is_under_a_key_of_the_stacks_own(program: Recorded) -> 
     assert (
         program.the("Function", "notify")
         .inputs["kmsKeyArn"]
-        .endswith("kms:eu-central-1:123456789012:secrets-1a2b3c4")
+        .endswith("kms:eu-central-1:123456789012:functions-1a2b3c4")
     )
 
 
@@ -224,7 +225,7 @@ def test_each_function_may_do_exactly_this(program: Recorded) -> None:
     assert may(program, "notify") == {
         ("logs:CreateLogStream", "/aws/lambda/notify-1a2b3c4"),
         ("logs:PutLogEvents", "/aws/lambda/notify-1a2b3c4"),
-        ("kms:Decrypt", "secrets-1a2b3c4"),
+        ("kms:Decrypt", "functions-1a2b3c4"),
         ("dynamodb:UpdateItem", "ledger-1a2b3c4"),
         ("dynamodb:BatchWriteItem", "ledger-1a2b3c4"),
         ("sqs:SendMessage", "texts-held-1a2b3c4"),
@@ -233,7 +234,7 @@ def test_each_function_may_do_exactly_this(program: Recorded) -> None:
     assert may(program, "flush") == {
         ("logs:CreateLogStream", "/aws/lambda/flush-1a2b3c4"),
         ("logs:PutLogEvents", "/aws/lambda/flush-1a2b3c4"),
-        ("kms:Decrypt", "secrets-1a2b3c4"),
+        ("kms:Decrypt", "functions-1a2b3c4"),
         ("dynamodb:UpdateItem", "ledger-1a2b3c4"),
         ("dynamodb:BatchWriteItem", "ledger-1a2b3c4"),
         ("dynamodb:BatchGetItem", "ledger-1a2b3c4"),
@@ -244,6 +245,23 @@ def test_each_function_may_do_exactly_this(program: Recorded) -> None:
         ("sqs:SendMessage", "texts-failed-1a2b3c4"),
     }
     assert may(program, "flush-schedule") == {("lambda:InvokeFunction", "flush-1a2b3c4")}
+
+
+def test_flush_may_record_outcomes_but_claim_nothing(program: Recorded) -> None:
+    """A claim is a transaction of updates; AWS names it in `dynamodb:EnclosingOperation`."""
+
+    def conditions(role: str) -> list[object]:
+        return [
+            statement.get("Condition")
+            for statement in program.the("RolePolicy", role).policy()
+            if "dynamodb:UpdateItem" in statement["Action"]
+        ]
+
+    no_transaction = {
+        "StringNotEquals": {"dynamodb:EnclosingOperation": "TransactWriteItems"},
+    }
+    assert conditions("flush") == [no_transaction]
+    assert conditions("notify") == [None]
 
 
 def test_no_permission_has_a_wildcard(program: Recorded) -> None:
@@ -273,10 +291,15 @@ def test_policies_are_written_as_aws_gives_them_back(program: Recorded) -> None:
 # The whole
 
 
-def test_every_resource_has_a_home(program: Recorded) -> None:
-    """Only the key stands by itself; all else belongs to a component."""
-    alone = [one.name for one in program.resources if "infra" not in one.parent]
-    assert alone == ["secrets"]
+def test_the_program_is_short_enough_to_read_aloud_and_exports_in_one_statement() -> None:
+    body = PROGRAM.read_text()
+    assert len(body.splitlines()) <= 70
+    assert body.count("pulumi.export(") == 1
+
+
+def test_every_resource_belongs_to_a_component(program: Recorded) -> None:
+    alone = [one.name for one in program.resources if "s3logs:infra:" not in one.parent]
+    assert alone == []
 
 
 def test_the_outputs_are_what_a_person_types_next(program: Recorded) -> None:
