@@ -6,8 +6,6 @@ The tests of one class run in their order, on one stack, as a user would go on.
 import contextlib
 import dataclasses
 import http.client
-import http.server
-import json
 import re
 import threading
 from collections import defaultdict
@@ -22,6 +20,7 @@ from pulumi.automation.errors import CommandError
 from local import engine
 from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, StandIn
+from simulation.http_server import Answer, Request, Server
 from stack.deployed import OpsError, Stack
 
 SECRET = "canary-secret-of-the-engine"
@@ -338,46 +337,19 @@ def refusing(emulator: Emulator, path: str) -> Iterator[tuple[str, threading.Eve
     refuse = threading.Event()
     behind = urlsplit(emulator.url)
 
-    class Door(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def respond(request: Request) -> Answer:
+        if refuse.is_set() and re.search(path, request.path):
+            return Answer(500, b'{"message": "not now"}', {"x-amzn-errortype": "ServiceException"})
+        connection = http.client.HTTPConnection(str(behind.hostname), behind.port)
+        with contextlib.closing(connection):
+            connection.request(request.method, request.path, request.body, dict(request.headers))
+            answer = connection.getresponse()
+            headers = {
+                name: value
+                for name, value in answer.getheaders()
+                if name.lower() not in {"transfer-encoding", "content-length", "connection"}
+            }
+            return Answer(answer.status, answer.read(), headers)
 
-        def do_PUT(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if refuse.is_set() and re.search(path, self.path):
-                self.answer(
-                    500,
-                    {"x-amzn-errortype": "ServiceException"},
-                    json.dumps({"message": "not now"}).encode(),
-                )
-                return
-            connection = http.client.HTTPConnection(str(behind.hostname), behind.port)
-            with contextlib.closing(connection):
-                connection.request(self.command, self.path, body, dict(self.headers))
-                answer = connection.getresponse()
-                headers = {
-                    name: value
-                    for name, value in answer.getheaders()
-                    if name.lower() not in {"transfer-encoding", "content-length", "connection"}
-                }
-                self.answer(answer.status, headers, answer.read())
-
-        do_GET = do_POST = do_DELETE = do_HEAD = do_PUT  # noqa: N815  # the base class's names
-
-        def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", refuse
-        server.shutdown()
-        thread.join()
+    with Server(respond) as server:
+        yield server.url, refuse

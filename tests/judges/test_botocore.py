@@ -16,9 +16,10 @@ from botocore.validate import ParamValidator
 from handler.aws import Aws
 from handler.connections import new_session
 from local import ROOT
+from simulation.http_server import Server
+from tests.unit.conftest import server
 from tests.unit.fake_world import World
 from tests.unit.fakes import PHONE
-from tests.unit.http_server import Server, server
 
 __all__ = ["server"]
 
@@ -162,7 +163,7 @@ def test_a_request_is_sent_as_botocore_would_send_it(server: Server) -> None:
         ("sqs", "ReceiveMessage", {"QueueUrl": "https://sqs/held", "MaxNumberOfMessages": 10}),
     ):
         aws.call(service, operation, request)  # type: ignore[arg-type]  # both are literals
-        _, headers, body = server.requests[-1]
+        headers, body = server.requests[-1].headers, server.requests[-1].body
         wanted, content = Judge(service, operation).headers(request)
         assert json.loads(body) == content
         assert {name: headers[name] for name in ("X-Amz-Target", "Content-Type")} == {

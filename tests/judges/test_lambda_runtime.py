@@ -15,9 +15,10 @@ from infra.package import build
 from local import ROOT
 from local.emulator import CREDENTIALS, REGION, Emulator
 from local.twilio import BUSY, Fault, StandIn
+from simulation.http_server import Server
 from tests.judges.lambda_runtime import Function, complaints
 from tests.local.conftest import SECONDS, Whole
-from tests.unit.http_server import Server, server
+from tests.unit.conftest import server
 
 __all__ = ["server"]
 

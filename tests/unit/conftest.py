@@ -1,5 +1,14 @@
 """Fixtures for the unit tests."""
 
-from tests.unit.http_server import server
+from collections.abc import Iterator
 
-__all__ = ["server"]
+import pytest
+
+from simulation.http_server import Server
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that answers as the test says."""
+    with Server() as answering:
+        yield answering

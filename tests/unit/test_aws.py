@@ -16,8 +16,8 @@ from handler.connections import new_session
 from handler.ledger import Claim, Ledger, NotRecorded, State
 from handler.notice import Notice
 from handler.queues import UNKNOWN_AGE, Message, NotQueued, Queue
+from simulation.http_server import Server
 from tests.unit.fakes import PHONE, log_file
-from tests.unit.http_server import Server
 
 BUSY = ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded")
 THROTTLED = (400, b'{"__type": "com.amazonaws#ThrottlingException", "message": "slow down"}')
@@ -64,7 +64,8 @@ def calling(server: Server, clock: Callable[[], float] = time.monotonic, **chang
 def test_a_call_is_one_signed_request(server: Server) -> None:
     server.answers = [FINE]
     assert calling(server).call("dynamodb", "GetItem", {"Key": "ä"}) == {"fine": 1}
-    ((path, headers, body),) = server.requests
+    (request,) = server.requests
+    path, headers, body = request.path, request.headers, request.body
     assert path == "/"
     assert headers["X-Amz-Target"] == "DynamoDB_20120810.GetItem"
     assert headers["Content-Type"] == "application/x-amz-json-1.0"
@@ -236,7 +237,7 @@ def test_a_batch_is_repeated_until_nothing_of_it_is_left(server: Server) -> None
         (200, json.dumps({"Responses": {"ledger": found(notices[2])}}).encode()),
     ]
     assert remembering(server).recall(notices) == ({notice.id for notice in notices}, set(), None)
-    assert json.loads(server.requests[1][2])["RequestItems"] == left
+    assert json.loads(server.requests[1].body)["RequestItems"] == left
 
 
 def test_a_batch_of_which_always_something_is_left_is_not_known(
@@ -280,7 +281,7 @@ def test_a_batch_that_is_not_remembered_leaves_the_others_to_be(server: Server) 
     with pytest.raises(NotRecorded, match="26 texts: BatchWriteItem") as caught:
         remembering(server, Clock()).settle(DUES, State.SENT, "SM1")
     assert caught.value.count == 26
-    put = [json.loads(body)["RequestItems"]["ledger"] for _, _, body in server.requests]
+    put = [json.loads(one.body)["RequestItems"]["ledger"] for one in server.requests]
     assert {len(requests) for requests in put} == {25}
     assert len({one["PutRequest"]["Item"]["id"]["S"] for some in put for one in some}) == 300
 
@@ -315,7 +316,7 @@ def test_a_repeated_claim_is_the_same_transaction(server: Server) -> None:
     """An answer may be lost: the second request must not find the first one's claim."""
     server.answers = [(500, b""), (200, b"{}")]
     assert remembering(server).claim(Notice(log_file(), PHONE), limit=30) is Claim.YOURS
-    tokens = {json.loads(body)["ClientRequestToken"] for _, _, body in server.requests}
+    tokens = {json.loads(one.body)["ClientRequestToken"] for one in server.requests}
     assert len(server.requests) == 2
     assert len(tokens) == 1
 

@@ -20,8 +20,8 @@ from handler.preconnect import FRESH_SECONDS, Preconnector
 from handler.refusals import NO_ANSWER, NO_CONNECTION, Kind
 from handler.sender import Refused, TwilioSender
 from infra.package import split_certificates
+from simulation.http_server import Handler, Server
 from tests.unit.fakes import PHONE, settings
-from tests.unit.http_server import Handler, Server
 
 CREATED = b'{"sid": "SM%s", "status": "queued"}' % (b"0" * 32)
 
@@ -56,12 +56,8 @@ def session(authority: trustme.CA, preconnector: Preconnector) -> Iterator[reque
 
 def secured(server: Server, authority: trustme.CA, name: str = "127.0.0.1") -> str:
     """Let a server speak TLS. Gives its address."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    server.socket = context.wrap_socket(
-        server.socket, server_side=True, do_handshake_on_connect=False
-    )
-    return server.url.replace("http:", "https:")
+    server.use_tls(authority, name)
+    return server.url
 
 
 def aws(url: str, session: requests.Session) -> Aws:

@@ -24,9 +24,9 @@ from handler.queues import Message, NotQueued, Queue
 from handler.refusals import Kind
 from handler.sender import Refused, TwilioSender
 from local.twilio import API, CREATE_PARAMETERS, StandIn
+from simulation.http_server import Server
 from tests.unit.fake_world import Stored, World
 from tests.unit.fakes import MESSAGE, OTHER_PHONE, PHONE, log_file, record, settings
-from tests.unit.http_server import Server, serving
 from tests.unit.test_aws import Answering
 from tests.unit.test_flusher import held_by_hand, with_file
 
@@ -179,7 +179,7 @@ STATUSES = st.sampled_from([200, 201, 202, 204, 304, 307]) | st.integers(200, 59
 
 @pytest.fixture(scope="module")
 def answering() -> Iterator[Server]:
-    with serving() as server:
+    with Server() as server:
         yield server
 
 

@@ -11,8 +11,8 @@ import pytest
 
 import handler
 from handler.settings import Settings, SettingsError, to_environment
+from simulation.http_server import Server
 from tests.unit.fakes import record, settings
-from tests.unit.http_server import Server
 
 ENVIRONMENT = {
     "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
@@ -174,7 +174,7 @@ def test_notify_claims_what_it_is_told_of(environment: Server) -> None:
         ),
     )
     handler.notify({"Records": [record("a.log")]}, Context())
-    operations = [headers["X-Amz-Target"] for _, headers, _ in environment.requests]
+    operations = [request.headers["X-Amz-Target"] for request in environment.requests]
     assert operations == ["DynamoDB_20120810.TransactWriteItems"] * 2  # two phones
 
 
@@ -197,7 +197,7 @@ def test_each_line_says_when_and_for_which_request(
 
 def test_flush_takes_from_the_held(environment: Server) -> None:
     handler.flush({}, Context())
-    (_, headers, body), (_, then, _) = environment.requests
-    assert headers["X-Amz-Target"] == "AmazonSQS.ReceiveMessage"
-    assert "https://sqs/held" in body
-    assert then["X-Amz-Target"] == "DynamoDB_20120810.Query"  # what is to be asked after
+    received, queried = environment.requests
+    assert received.headers["X-Amz-Target"] == "AmazonSQS.ReceiveMessage"
+    assert b"https://sqs/held" in received.body
+    assert queried.headers["X-Amz-Target"] == "DynamoDB_20120810.Query"  # what is to be asked after

@@ -8,7 +8,6 @@ import base64
 import concurrent.futures
 import contextlib
 import hashlib
-import http.server
 import json
 import os
 import shutil
@@ -17,7 +16,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 import venv
 import zipfile
@@ -31,6 +29,7 @@ import trustme
 
 from infra import package
 from infra.package import PackageError, build, content_hash, zipped
+from simulation.http_server import Answer, Request, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE_TAG = sys.implementation.cache_tag
@@ -105,33 +104,19 @@ def twilio() -> Iterator[tuple[str, list[str]]]:
     received: list[str] = []
     message = {"sid": "SM" + "0" * 32, "status": "queued", "body": "A log", "to": "+15005550009"}
 
-    class Api(http.server.BaseHTTPRequestHandler):
-        def answer(self, status: int, body: object) -> None:
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    def respond(request: Request) -> Answer:
+        if request.method == "POST":
+            received.append(request.body.decode())
+            credentials = request.headers["Authorization"].split()[1]
+            received.append(base64.b64decode(credentials).decode())
+            return Answer(201, json.dumps(message).encode())
+        listed = {"messages": [message], "next_page_uri": None}
+        return Answer(
+            200, json.dumps(message if "/Messages/SM" in request.path else listed).encode()
+        )
 
-        def do_POST(self) -> None:
-            length = int(self.headers["Content-Length"])
-            received.append(self.rfile.read(length).decode())
-            received.append(base64.b64decode(self.headers["Authorization"].split()[1]).decode())
-            self.answer(201, message)
-
-        def do_GET(self) -> None:
-            listed = {"messages": [message], "next_page_uri": None}
-            self.answer(200, message if "/Messages/SM" in self.path else listed)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", received
-        server.shutdown()
-        thread.join()
+    with Server(respond) as server:
+        yield server.url, received
 
 
 SEND_A_TEXT = """

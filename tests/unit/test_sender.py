@@ -12,8 +12,8 @@ from handler import sender
 from handler.connections import new_session
 from handler.refusals import NO_ANSWER, NO_SENSE, Kind
 from handler.sender import Delivery, Refused, TwilioSender
+from simulation.http_server import Server
 from tests.unit.fakes import PHONE, settings
-from tests.unit.http_server import Server
 
 TEXT_SID = "SM" + "0123456789abcdefABCDEF0123456789"
 CREATED = b'{"sid": "%s", "status": "queued"}' % TEXT_SID.encode()
@@ -39,10 +39,10 @@ def basic(user: str, password: str) -> str:
 def test_a_text_is_one_request_with_the_auth_token(twilio: Server) -> None:
     sid = TwilioSender(settings(twilio_api_url=twilio.url), new_session()).send(PHONE, "a text")
     assert sid == TEXT_SID
-    ((path, headers, form),) = twilio.requests
-    assert path == f"/2010-04-01/Accounts/{SID}/Messages.json"
-    assert headers["Authorization"] == basic(SID, "a secret")
-    assert dict(urllib.parse.parse_qsl(form)) == {
+    (request,) = twilio.requests
+    assert request.path == f"/2010-04-01/Accounts/{SID}/Messages.json"
+    assert request.headers["Authorization"] == basic(SID, "a secret")
+    assert dict(urllib.parse.parse_qsl(request.body.decode())) == {
         "To": PHONE,
         "From": "+15005550006",
         "Body": "a text",
@@ -54,9 +54,9 @@ def test_with_an_api_key_the_account_stays_in_the_address(twilio: Server) -> Non
     TwilioSender(settings(twilio_api_url=twilio.url, twilio_api_key_sid=key), new_session()).send(
         PHONE, "a text"
     )
-    path, headers, _ = twilio.requests[0]
-    assert path == f"/2010-04-01/Accounts/{SID}/Messages.json"
-    assert headers["Authorization"] == basic(key, "a secret")
+    request = twilio.requests[0]
+    assert request.path == f"/2010-04-01/Accounts/{SID}/Messages.json"
+    assert request.headers["Authorization"] == basic(key, "a secret")
 
 
 def test_a_messaging_service_takes_the_place_of_a_number(twilio: Server) -> None:
@@ -65,7 +65,7 @@ def test_a_messaging_service_takes_the_place_of_a_number(twilio: Server) -> None
         settings(twilio_api_url=twilio.url, from_number="", messaging_service_sid=service),
         new_session(),
     ).send(PHONE, "a text")
-    assert dict(urllib.parse.parse_qsl(twilio.requests[0][2])) == {
+    assert dict(urllib.parse.parse_qsl(twilio.requests[0].body.decode())) == {
         "To": PHONE,
         "MessagingServiceSid": service,
         "Body": "a text",
@@ -119,7 +119,7 @@ def test_no_answer_in_time_is_in_doubt(twilio: Server, monkeypatch: pytest.Monke
 
 def test_a_connection_that_breaks_before_the_answer_is_in_doubt(twilio: Server) -> None:
     twilio.status = 0
-    twilio.hangs.set()
+    twilio.hang_up.set()
     error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
     assert error.refusal is NO_ANSWER
     assert len(twilio.requests) == 1
@@ -156,7 +156,7 @@ def test_what_became_of_a_text_is_asked_by_its_sid(twilio: Server) -> None:
     )
     delivery = TwilioSender(settings(twilio_api_url=twilio.url), new_session()).delivery(TEXT_SID)
     assert delivery == Delivery(status="undelivered", code=30007, phone="+1500")
-    assert twilio.requests[0][0] == f"/2010-04-01/Accounts/{SID}/Messages/{TEXT_SID}.json"
+    assert twilio.requests[0].path == f"/2010-04-01/Accounts/{SID}/Messages/{TEXT_SID}.json"
 
 
 NO_TEXT = [
@@ -282,10 +282,10 @@ def test_what_twilios_client_reads_from_the_environment_does_not_count(
     texting.send(PHONE, "a text")
     twilio.status, twilio.body = 200, CREATED
     texting.delivery(TEXT_SID)
-    for path, headers, _ in twilio.requests:
-        assert path.startswith(f"/2010-04-01/Accounts/{SID}/Messages")
-        assert headers["Host"] == twilio.url.removeprefix("http://")
-        assert headers["Authorization"] == basic(SID, "a secret")
+    for request in twilio.requests:
+        assert request.path.startswith(f"/2010-04-01/Accounts/{SID}/Messages")
+        assert request.headers["Host"] == twilio.url.removeprefix("http://")
+        assert request.headers["Authorization"] == basic(SID, "a secret")
     assert len(twilio.requests) == 2
 
 

@@ -1,0 +1,167 @@
+"""The HTTP server of tests and bench: it answers as it is told, and keeps the requests."""
+
+import dataclasses
+import http.server
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from email.message import Message
+from typing import Self
+
+import trustme
+
+LONGEST_SILENCE = 5
+"""Seconds after which a server that does not answer closes the connection."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request.
+
+    Attributes:
+        method: Its method, such as `POST`.
+        path: Its path, with the query.
+        headers: Its headers.
+        body: Its body.
+        client: The address and port that it came from.
+        began: When its headers were read, by `time.perf_counter`.
+    """
+
+    method: str
+    path: str
+    headers: Message
+    body: bytes
+    client: tuple[str, int]
+    began: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """One answer. Status 0 is none: the server stays silent, then closes the connection."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """A server on this machine, in a thread of its own while its context lasts.
+
+    Attributes:
+        status: The status of each answer; see `Answer`.
+        body: The body of each answer.
+        answers: Statuses and bodies for the next requests. The last one stays for all that follow.
+        closes: Whether it closes the connection after each answer.
+        hang_up: Ends the silence of status 0 at once.
+        requests: All requests, the oldest first.
+        connections: The address and port of each client that connected.
+    """
+
+    daemon_threads = True
+
+    def __init__(
+        self, respond: Callable[[Request], Answer] | None = None, *, round_trip: float = 0
+    ) -> None:
+        """Listen on a free port; requests are answered inside the context only.
+
+        Args:
+            respond: Gives the answer to a request, instead of the attributes above.
+            round_trip: How far away it is, in seconds. A new connection takes two round trips
+                more: one for TCP, one for TLS.
+        """
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.respond = respond or self._next_answer
+        self.round_trip = round_trip
+        self.status, self.body = 200, b"{}"
+        self.answers: list[tuple[int, bytes]] = []
+        self.closes = False
+        self.hang_up = threading.Event()
+        self.requests: list[Request] = []
+        self.connections: set[tuple[str, int]] = set()
+        self._scheme = "http"
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"{self._scheme}://127.0.0.1:{self.server_port}"
+
+    def use_tls(self, authority: trustme.CA, name: str = "127.0.0.1") -> None:
+        """Speak TLS, with a certificate of that authority for that name."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(name).configure_cert(context)
+        # Each connection's own thread does the handshake, when it reads first.
+        self.socket = context.wrap_socket(
+            self.socket, server_side=True, do_handshake_on_connect=False
+        )
+        self._scheme = "https"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hang_up.set()
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+    def handle_error(self, *client: object) -> None:
+        """Ignore a client that closes its connection, as one does that distrusts this server."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(*client)  # type: ignore[arg-type]  # passed on unchanged
+
+    def _next_answer(self, _: Request) -> Answer:
+        if self.answers:
+            self.status, self.body = self.answers.pop(0)
+        return Answer(self.status, self.body)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Reads requests from one connection, and writes the answers."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        """Accept the connection."""
+        self._travel(2)
+        self.server.connections.add(self.client_address)
+        super().setup()
+
+    def _handle(self) -> None:
+        began = time.perf_counter()
+        request = Request(
+            method=self.command,
+            path=self.path,
+            headers=self.headers,
+            body=self.rfile.read(int(self.headers.get("Content-Length", 0))),
+            client=self.client_address,
+            began=began,
+        )
+        self.server.requests.append(request)
+        answer = self.server.respond(request)
+        if answer.status == 0:
+            self.server.hang_up.wait(LONGEST_SILENCE)
+            self.close_connection = True
+            return
+        self._travel(1)
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+        self.close_connection = self.server.closes
+
+    def _travel(self, round_trips: int) -> None:
+        if self.server.round_trip:  # else no call: some tests count those of time.sleep
+            time.sleep(round_trips * self.server.round_trip)
+
+    do_DELETE = do_GET = do_HEAD = do_POST = do_PUT = _handle  # noqa: N815  # the base class's names
+
+    def log_message(self, *_: object) -> None:
+        """Write no log."""
