@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.services import EVENT, Services
 from infra import package
 from local import ROOT
+from simulation.services import BOOT, EVENT, Services
 
 ROUNDS = 25
 JOURNEY = 0.04
@@ -47,21 +47,6 @@ GOALS = (
     (OURS, INSTALLED, 0.25),
 )
 """How long ours may take at most, in times that of another."""
-
-BOOT = f"""
-import sys
-sys.path.insert(0, sys.argv[1])
-import handler
-
-class Context:
-    aws_request_id = "00000000-0000-4000-8000-000000000000"
-
-    def get_remaining_time_in_millis(self):
-        return 60_000
-
-handler.notify({EVENT!r}, Context())
-"""
-"""What a new process of Lambda's does at its first event, with the package's folder to run."""
 
 # Twilio's client, and what it is made of, with nothing of ours but the package that they are in.
 _CLIENT = """
@@ -111,9 +96,9 @@ def measure() -> dict[str, Any]:
     """Measure every way of starting. Gives milliseconds, instructions and sizes, by its name."""
     ways, reasons = _ways()
     far = {name: ways[name] for name in (OURS, REPLACED, FLOOR) if name in ways}
-    with Services(JOURNEY) as services:
+    with Services(package.split_certificates, JOURNEY) as services:
         from_afar = _rounds(far, services)
-    with Services() as services:
+    with Services(package.split_certificates) as services:
         found = _rounds(ways, services)
         instructions = {
             name: _instructions(command, _environment(name, services))

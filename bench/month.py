@@ -20,7 +20,7 @@ from handler.refusals import NO_CONNECTION
 from handler.text import segments
 from infra.alarms import alarms
 from infra.runtime import MEMORY_MB
-from tests.unit.fakes import PHONE, record
+from simulation.samples import PHONE, record
 
 HOUR, DAY = 3600, 86_400
 HOURS = 730  # of a month

@@ -9,7 +9,7 @@ from typing import Any
 from bench.world import Measured
 from local.emulator import Emulator
 from local.storm import files_in, storm
-from tests.unit.fakes import OTHER_PHONE, PHONE, record
+from simulation.samples import OTHER_PHONE, PHONE, record
 
 ON_THE_EMULATOR = (1_000, 10_000)
 ON_THE_CODE = (1_000, 10_000, 100_000)

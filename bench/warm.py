@@ -12,7 +12,8 @@ from typing import Any
 from unittest import mock
 
 import handler
-from bench.services import EVENT, Services
+from infra.package import split_certificates
+from simulation.services import EVENT, Services
 
 EVENTS = 500
 REQUESTS = 3  # claim, text, and that it was sent
@@ -27,7 +28,7 @@ class _Context:
 
 def measure() -> dict[str, Any]:
     """Send texts one after the other, with the handler and with nothing but the same requests."""
-    with Services() as services, _function(services):
+    with Services(split_certificates) as services, _function(services):
         ours, bare = [], []
         connection = http.client.HTTPSConnection(
             services.twilio.url.removeprefix("https://"),

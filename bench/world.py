@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handler.sender import Delivery
-from tests.unit.fake_world import VISIBILITY, Stored, World
+from simulation.world import VISIBILITY, Stored, World
 
 
 class Measured(World):

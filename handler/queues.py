@@ -8,6 +8,13 @@ from handler.aws import Aws, AwsError, batches, entries, part
 BATCH = 10
 """What SQS takes or gives at once."""
 
+VISIBILITY_SECONDS = 250
+"""How long a received message is hidden from other flushes: a little longer than one flush runs.
+
+A flush that ends early gives back what it could not send. The rest is visible again before the next
+flush, which comes after five minutes.
+"""
+
 _DIGITS = 20
 """No time in milliseconds has as many."""
 

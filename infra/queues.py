@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from handler.notice import TRIED_SECONDS
+from handler.queues import VISIBILITY_SECONDS
 from infra import policy
 from infra.policy import Statement
 
@@ -19,10 +20,6 @@ HELD_SECONDS = TRIED_SECONDS + DAYS
 
 FLUSH_SECONDS = 240
 """How long one flush may take."""
-
-VISIBILITY_SECONDS = FLUSH_SECONDS + 10
-"""How long what a flush took from the queue is its own. What it could not send it gives back; what
-it had no time to give back comes back now, in time for the next flush after five minutes."""
 
 MAX_RECEIVES = 1000
 """How often a text may be taken in vain, before it fails: the most that SQS counts.

@@ -17,7 +17,7 @@ Call = Callable[[Any, str, str, Mapping[str, Any]], dict[str, Any]]
 
 def pytest_configure() -> None:
     """Listen to AWS as the handler calls it, and to what takes its place in the unit tests."""
-    from tests.unit.fake_world import World  # noqa: PLC0415  # pytest rewrites its asserts first
+    from simulation.world import World  # noqa: PLC0415  # pytest rewrites its asserts first
 
     listening = Path(os.environ["RECORD"]).open("a", buffering=1)  # noqa: SIM115  # to the end
     kind: Any

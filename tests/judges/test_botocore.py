@@ -17,9 +17,9 @@ from handler.aws import Aws
 from handler.connections import new_session
 from local import ROOT
 from simulation.http_server import Server
+from simulation.samples import PHONE
+from simulation.world import World
 from tests.unit.conftest import server
-from tests.unit.fake_world import World
-from tests.unit.fakes import PHONE
 
 __all__ = ["server"]
 

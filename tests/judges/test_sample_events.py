@@ -11,8 +11,8 @@ import pytest
 from handler import events, queue_messages
 from handler.events import LogFile, Unreadable
 from handler.notice import Notice
+from simulation.samples import OTHER_PHONE, PHONE
 from tests.judges import tools
-from tests.unit.fakes import OTHER_PHONE, PHONE
 
 Reader = Callable[[object], Iterable[LogFile | Unreadable]]
 

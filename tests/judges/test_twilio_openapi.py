@@ -14,8 +14,8 @@ from handler.connections import new_session
 from handler.sender import Refused, TwilioSender
 from local import twilio
 from local.twilio import BROKEN, BUSY, GOOD_SENDER, UNAUTHORIZED, StandIn
+from simulation.samples import settings
 from tests.judges.openapi import Judge
-from tests.unit.fakes import settings
 
 ACCOUNT = "AC" + "1a" * 16
 TOKEN = "2b" * 16

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from handler.sender import Delivery
 from handler.settings import to_environment
+from simulation import samples
 from stack.deployed import Stack
-from tests.unit import fakes
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 ACCOUNT = "123456789012"
@@ -268,7 +268,7 @@ class Operated:
     def __init__(self, name: str = "prod", **settings: Any) -> None:
         self.sqs, self.logs, self.s3 = Sqs(), Logs(), Bucket()
         self.sns, self.cloudwatch, self.sts = Topics(), Alarms(), Callers()
-        values = fakes.settings(stack=f"s3-logs/{name}", **settings)._asdict()
+        values = samples.settings(stack=f"s3-logs/{name}", **settings)._asdict()
         values |= {
             "to_numbers": ",".join(values["to_numbers"]),
             "max_texts_per_hour": str(values["max_texts_per_hour"]),
@@ -316,8 +316,8 @@ class Operated:
 
 def held_message(key: str = "app/web.log", reason: str = "busy", **details: Any) -> str:
     """Make what notify puts on held."""
-    file = fakes.log_file(key)._asdict() | {"time": fakes.TIME.isoformat()}
-    return json.dumps({"file": file, "phone": fakes.PHONE, "reason": reason, **details})
+    file = samples.log_file(key)._asdict() | {"time": samples.TIME.isoformat()}
+    return json.dumps({"file": file, "phone": samples.PHONE, "reason": reason, **details})
 
 
 def _answer(**fields: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from handler.ledger import Claim, Ledger, NotRecorded, State
 from handler.notice import Notice
 from handler.queues import UNKNOWN_AGE, Message, NotQueued, Queue
 from simulation.http_server import Server
-from tests.unit.fakes import PHONE, log_file
+from simulation.samples import PHONE, log_file
 
 BUSY = ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded")
 THROTTLED = (400, b'{"__type": "com.amazonaws#ThrottlingException", "message": "slow down"}')

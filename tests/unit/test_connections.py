@@ -21,7 +21,7 @@ from handler.refusals import NO_ANSWER, NO_CONNECTION, Kind
 from handler.sender import Refused, TwilioSender
 from infra.package import split_certificates
 from simulation.http_server import Handler, Server
-from tests.unit.fakes import PHONE, settings
+from simulation.samples import PHONE, settings
 
 CREATED = b'{"sid": "SM%s", "status": "queued"}' % (b"0" * 32)
 

@@ -9,8 +9,8 @@ from handler.delivery_reports import LOST, MEANINGS, UNKNOWN_SECONDS, explained
 from handler.ledger import ASK_AFTER_SECONDS, REPORTS
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from handler.sender import Delivery
-from tests.unit.fake_world import World
-from tests.unit.fakes import PHONE, record
+from simulation.samples import PHONE, record
+from simulation.world import World
 
 SID = "SM" + "0" * 31 + "1"
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.events import LogFile, Unreadable, read
-from tests.unit.fakes import record
+from simulation.samples import record
 
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200)
 anything = st.recursive(

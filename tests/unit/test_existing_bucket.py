@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from handler.events import LogFile, Unreadable, read
 from infra.existing_bucket import pattern
+from simulation.samples import PHONE, record
+from simulation.world import Stored, World
 from stack.queues import described
-from tests.unit.fake_world import Stored, World
-from tests.unit.fakes import PHONE, record
 from tests.unit.recorded import SETTINGS, Recorded
 from tests.unit.recorded import record as run
 

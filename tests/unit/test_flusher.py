@@ -18,8 +18,8 @@ from handler.notice import Notice
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from handler.text import SUMMARY_SEGMENTS, segments, summarize
-from tests.unit.fake_world import VISIBILITY, Crash, Stored, World
-from tests.unit.fakes import OTHER_PHONE, PHONE, TIME, log_file, record
+from simulation.samples import OTHER_PHONE, PHONE, TIME, log_file, record
+from simulation.world import VISIBILITY, Crash, Stored, World
 
 STOPPED = refusal(400, 21610)
 NOT_THAT_COUNTRY = refusal(400, 21408)

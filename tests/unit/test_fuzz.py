@@ -25,8 +25,8 @@ from handler.refusals import Kind
 from handler.sender import Refused, TwilioSender
 from local.twilio import API, CREATE_PARAMETERS, StandIn
 from simulation.http_server import Server
-from tests.unit.fake_world import Stored, World
-from tests.unit.fakes import MESSAGE, OTHER_PHONE, PHONE, log_file, record, settings
+from simulation.samples import MESSAGE, OTHER_PHONE, PHONE, log_file, record, settings
+from simulation.world import Stored, World
 from tests.unit.test_aws import Answering
 from tests.unit.test_flusher import held_by_hand, with_file
 

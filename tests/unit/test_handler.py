@@ -12,7 +12,7 @@ import pytest
 import handler
 from handler.settings import Settings, SettingsError, to_environment
 from simulation.http_server import Server
-from tests.unit.fakes import record, settings
+from simulation.samples import record, settings
 
 ENVIRONMENT = {
     "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,

@@ -9,8 +9,8 @@ import pytest
 from handler import metrics
 from handler.refusals import NO_CONNECTION, refusal
 from handler.sender import Delivery
-from tests.unit.fake_world import VISIBILITY, Stored, World
-from tests.unit.fakes import PHONE, record
+from simulation.samples import PHONE, record
+from simulation.world import VISIBILITY, Stored, World
 
 # Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 EMBEDDED = {

@@ -13,8 +13,8 @@ from infra import names
 from local import ROOT
 from ops.status import _show_alarms
 from ops.terminal import Terminal
+from simulation.samples import settings
 from stack.deployed import Stack
-from tests.unit.fakes import settings
 from tests.unit.recorded import SETTINGS, Recorded, record
 
 LONGEST = 100

@@ -20,8 +20,8 @@ from handler.aws import AwsError
 from handler.errors import LeaseHeld
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, Refusal, refusal
-from tests.unit.fake_world import VISIBILITY, Crash, Stored, World
-from tests.unit.fakes import OTHER_PHONE, PHONE, record
+from simulation.samples import OTHER_PHONE, PHONE, record
+from simulation.world import VISIBILITY, Crash, Stored, World
 
 LIMIT = 3
 PHONES = (PHONE, OTHER_PHONE)

@@ -15,8 +15,8 @@ from handler.notice import Notice
 from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
-from tests.unit.fake_world import Crash, World
-from tests.unit.fakes import OTHER_PHONE, PHONE, TIME, record
+from simulation.samples import OTHER_PHONE, PHONE, TIME, record
+from simulation.world import Crash, World
 
 STOPPED = refusal(400, 21610)
 UNAUTHORIZED = refusal(401, 20003)

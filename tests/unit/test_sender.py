@@ -13,7 +13,7 @@ from handler.connections import new_session
 from handler.refusals import NO_ANSWER, NO_SENSE, Kind
 from handler.sender import Delivery, Refused, TwilioSender
 from simulation.http_server import Server
-from tests.unit.fakes import PHONE, settings
+from simulation.samples import PHONE, settings
 
 TEXT_SID = "SM" + "0123456789abcdefABCDEF0123456789"
 CREATED = b'{"sid": "%s", "status": "queued"}' % TEXT_SID.encode()

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.cold import BOOT
-from bench.services import Services
-from infra.package import build
+from infra.package import build, split_certificates
 from local import ROOT
+from simulation.services import BOOT, Services
 
 CEILING = Path(__file__).parent / "start_up_modules.txt"
 
@@ -29,7 +28,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 @pytest.fixture(scope="module")
 def imported() -> set[str]:
     """The modules that one text takes, of the standard library by their first name."""
-    with Services() as services:
+    with Services(split_certificates) as services:
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _TEXT, str(build(ROOT / "handler"))],
             env={"PATH": os.environ["PATH"], **services.environment},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from handler.text import GSM, GSM_EXTENSION, LONGEST, segments, summarize, write
 from local import twilio
-from tests.unit.fakes import MESSAGE, log_file
+from simulation.samples import MESSAGE, log_file
 
 # What a reader takes for one character each, in scripts that are written in different ways.
 SCRIPTS = {

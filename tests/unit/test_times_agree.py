@@ -20,8 +20,8 @@ from handler.notice import TRIED_SECONDS
 from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
 from handler.queues import BATCH
 from local.program import PROJECT
-from tests.unit.fake_world import World
-from tests.unit.fakes import PHONE, record
+from simulation.samples import PHONE, record
+from simulation.world import World
 from tests.unit.recorded import Recorded
 from tests.unit.recorded import record as run
 from tests.unit.test_flusher import PEAK_MB, RESTING_MB, held_by_hand

@@ -10,6 +10,7 @@ import ssl
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -17,8 +18,7 @@ from typing import Any, Self
 import certifi
 import trustme
 
-from infra.package import split_certificates
-from local.program import PROJECT
+from simulation.samples import MESSAGE
 
 EVENT: dict[str, Any] = {
     "Records": [
@@ -35,6 +35,21 @@ EVENT: dict[str, Any] = {
     ]
 }
 
+BOOT = f"""
+import sys
+sys.path.insert(0, sys.argv[1])
+import handler
+
+class Context:
+    aws_request_id = "00000000-0000-4000-8000-000000000000"
+
+    def get_remaining_time_in_millis(self):
+        return 60_000
+
+handler.notify({EVENT!r}, Context())
+"""
+"""A new process of Lambda at its first event. The argument is the folder of the package."""
+
 ACCEPTED = json.dumps({"sid": "SM" + "0" * 32, "status": "queued"}).encode()
 
 
@@ -48,10 +63,13 @@ class Services:
         certificates: The same as our package has them: in a folder.
     """
 
-    def __init__(self, journey: float = 0) -> None:
+    def __init__(
+        self, split_certificates: Callable[[Path, Path], None], journey: float = 0
+    ) -> None:
         """Make them.
 
         Args:
+            split_certificates: Puts each certificate of a bundle into a file in a folder.
             journey: How many seconds Twilio is away, there and back. AWS is in the same region.
         """
         self._folder = tempfile.TemporaryDirectory()
@@ -81,7 +99,7 @@ class Services:
             "HELD_QUEUE": "https://sqs/held",
             "MAX_TEXTS_PER_HOUR": "1000000",
             "LEDGER_TABLE": "ledger",
-            "MESSAGE": PROJECT["config"]["message"]["default"],
+            "MESSAGE": MESSAGE,
             "MODE": "instant",
             "NODE_EXTRA_CA_CERTS": str(self.bundle),
             "REQUESTS_CA_BUNDLE": str(self.certificates),

@@ -1,15 +1,19 @@
-"""What the unit tests hand to the handler instead of the world."""
+"""Sample phones, log files, records of S3 and settings."""
 
 import datetime
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from handler.events import LogFile
 from handler.settings import Settings
-from local.program import PROJECT
+
+_SETTINGS = yaml.safe_load((Path(__file__).parent.parent / "Pulumi.yaml").read_text())["config"]
 
 PHONE = "+15005550100"
 OTHER_PHONE = "+15005550101"
-MESSAGE = PROJECT["config"]["message"]["default"]
+MESSAGE: str = _SETTINGS["message"]["default"]
 TIME = datetime.datetime(2026, 11, 23, 14, 5, 9, tzinfo=datetime.UTC)
 
 _OF_THE_OBJECT = ("key", "size", "eTag", "versionId", "sequencer")

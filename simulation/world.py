@@ -20,12 +20,11 @@ from handler.notice import Notice
 from handler.notifier import Notifier
 from handler.outcomes import Outcomes
 from handler.queue_messages import read
-from handler.queues import Queue
+from handler.queues import VISIBILITY_SECONDS, Queue
 from handler.refusals import Kind, Refusal
 from handler.sender import Delivery, Refused
 from handler.settings import Settings
-from infra.queues import VISIBILITY_SECONDS
-from tests.unit.fakes import TIME, settings
+from simulation.samples import TIME, settings
 
 VISIBILITY = VISIBILITY_SECONDS
 
