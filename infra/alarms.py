@@ -211,7 +211,7 @@ def alarms(
             minutes=24 * 60,
             above=max_segments_per_day,
             means=f"More than maxSegmentsPerDay ({max_segments_per_day}) segments in a day.",
-            to_do="If that is too much: pulumi config set maxTextsPerHour 10, or mode digest.",
+            to_do="If that is too much: pulumi config set maxTextsPerHour 10 && pulumi up.",
             section="too-many-texts",
         ),
     )

@@ -349,7 +349,7 @@ def test_neither_profiles_nor_proxies_of_this_machine_are_used(tmp_path: Path) -
         (["--once", "--set", "colour"], "colour is not of the form KEY=VALUE"),
         (["upload", ""], "Which file? make upload FILE=app/web.log"),
         (["upload", "docs"], "docs is a directory. Upload a file in it: make upload FILE=docs/"),
-        (["--once", "--set", "existingBucket=a_b"], "is not the name of a bucket"),
+        (["--once", "--set", "existingBucket=a_b"], "is not a bucket's name"),
         (["upload", "no such file"], "There is no file no such file."),
         (["upload", "README.md"], "No demo is running. Start one in another terminal: make demo"),
     ],

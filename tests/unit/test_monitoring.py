@@ -144,6 +144,8 @@ def test_each_command_that_an_alarm_tells_names_its_stack() -> None:
     told = [alarm.inputs["alarmDescription"] for alarm in named(asked).values()]
     commands = [one for text in told for one in re.findall(r"(?:make|pulumi) [a-z][^,;.&]*", text)]
     assert len(commands) > 8
+    for text in told:  # a setting that is set does nothing until the next deployment
+        assert ("config set" in text) == (" 10 && pulumi up --stack prod." in text)
     for command in commands:
         assert re.match(r"make \w+ STACK=prod\b|pulumi [a-z ]+ --stack prod\b", command), command
 

@@ -61,8 +61,9 @@ def test_two_stacks_share_no_name(one: str, other: str) -> None:
     assert same == (one == other)
 
 
-def test_a_period_and_a_hyphen_are_not_the_same() -> None:
-    assert names.of_stack("s3-logs/my.app") != names.of_stack("s3-logs/my-app")
+@pytest.mark.parametrize("other", ["my-app.x", "my-app-x", "my.app.x"])
+def test_a_period_and_a_hyphen_are_not_the_same(other: str) -> None:
+    assert names.of_stack("s3-logs/my.app-x") != names.of_stack(f"s3-logs/{other}")
 
 
 @pytest.mark.parametrize("stack", ["test", "my.app"])

@@ -253,6 +253,7 @@ def test_a_redrive_moves_only_what_had_failed_when_it_began(run: Run) -> None:
 
     def flush(queue: Queue) -> None:
         if queue is operated.failed:
+            assert queue.received < 20, "It goes in circles"
             for body in operated.held.bodies:
                 operated.failed.put(f"again {body}", sent=NOW + datetime.timedelta(seconds=2))
             operated.held.messages.clear()
@@ -263,7 +264,14 @@ def test_a_redrive_moves_only_what_had_failed_when_it_began(run: Run) -> None:
     assert "Failed meanwhile, and left: 40." in shown
     assert sorted(operated.failed.bodies) == sorted(f"again {number}" for number in range(40))
     assert len(operated.failed.visible) == 40  # given back
-    assert operated.failed.received < 20
+
+
+def test_a_redrive_moves_what_failed_in_the_second_in_which_it_began(run: Run) -> None:
+    """The clock that it goes by tells no fractions."""
+    operated = Operated()
+    operated.failed.put("just now", sent=NOW + datetime.timedelta(milliseconds=900))
+    assert "1 back on held" in run(operated, "redrive")
+    assert operated.held.bodies == ["just now"]
 
 
 def test_a_redrive_of_many_shows_how_far_it_is(run: Run) -> None:
@@ -586,6 +594,31 @@ def test_smoke_and_flush_do_without_this_machines_clock(
     assert len(operated.s3.uploads) == 1
     operated.functions.on_invoke = lambda: operated.logs.add("flush", outcome="flushed", messages=0)
     assert "Nothing was texted." in run(operated, "flush")
+
+
+def test_smoke_finds_lines_that_cloudwatch_dates_before_the_upload(run: Run) -> None:
+    operated = Operated(to_numbers=TWINS[:1])
+    early = NOW - datetime.timedelta(seconds=30)
+
+    def see(key: str) -> None:
+        operated.logs.add("notify", at=early, outcome="seen", key=key)
+        operated.logs.add(
+            "notify", at=early, outcome="sent", key=key, phone="…0100", sid="SM1", Segments=1
+        )
+
+    operated.s3.on_put = see
+    assert run(operated, "smoke").endswith("Everything works.\n")
+
+
+def test_smoke_stops_where_a_text_is_held_since_twilio_refuses(run: Run) -> None:
+    operated = Operated(to_numbers=TWINS[:1])
+    operated.s3.on_put = functools.partial(
+        operated.sends, outcome="held", reason="busy", code="503", meaning="Twilio is unavailable"
+    )
+    shown = run(operated, "smoke")
+    assert shown.endswith("Stopped: held for …0100: Twilio is unavailable (503).\n")
+    assert "Everything works" not in shown
+    assert "as set" not in shown
 
 
 def test_smoke_uploads_again_only_what_was_not_seen(run: Run) -> None:
