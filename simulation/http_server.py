@@ -54,7 +54,7 @@ class Server(http.server.ThreadingHTTPServer):
         body: The body of each answer.
         answers: Statuses and bodies for the next requests. The last one stays for all that follow.
         closes: Whether it closes the connection after each answer.
-        hang_up: Ends the silence of status 0 at once.
+        hang_up: Outcomes the silence of status 0 at once.
         requests: All requests, the oldest first.
         connections: The address and port of each client that connected.
     """
