@@ -83,7 +83,7 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
         message: A `string.Template` over the names in `NAMES`.
         zone: The time zone of the time in the text.
     """
-    template = string.Template(_words(message, lines=True, unknown=""))
+    template = string.Template(message)
     parts = {
         "key": _Part(_words(file.key)),
         "name": _Part(_words(file.name)),
@@ -93,7 +93,9 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
 
     def body(longest: int) -> str:
         values.update((name, part.cut(longest)) for name, part in parts.items())
-        return _Part(_cheapest(template.substitute(values))).head(LONGEST)
+        # After the names were replaced: an accent behind `$name` would be composed with its `e`.
+        worded = _words(template.substitute(values), lines=True, unknown="")
+        return _Part(_cheapest(worded)).head(LONGEST)
 
     whole = max(part.width for part in parts.values())
     longest = body(whole)

@@ -234,6 +234,8 @@ def test_a_decomposed_name_is_texted_composed_and_in_gsm_7() -> None:
         ("Naïve:\t$key\n$size", "Naive: a.log\n1.2 MB"),
         ("\u200b\ufeff$key\u00ad\u202e", "a.log"),
         ("Fu\u0308r $key", "Für a.log"),
+        ("$key\u0301", "a.log"),
+        ("$name\u0301 is new", "a.log is new"),
     ],
 )
 def test_a_message_gets_what_its_values_get(message: str, said: str) -> None:
