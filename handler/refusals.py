@@ -154,7 +154,8 @@ def refusal(status: int, code: object = None) -> Refusal:
     """Class an answer that is not a success.
 
     A known code decides, else the HTTP status. Any other answer holds the text: in most cases
-    somebody can fix the cause.
+    somebody can fix the cause. So does a code that is not known here with 403 or 404: it may be
+    about that phone only, and the status alone would stop the texts to all.
 
     Args:
         status: The HTTP status.
@@ -162,9 +163,9 @@ def refusal(status: int, code: object = None) -> Refusal:
             None, or the status again, if the answer had none.
     """
     found = read_code(code)
-    known = _BY_STATUS.get(status)
-    if isinstance(found, int):
-        known = _BY_CODE.get(found, known)
+    known = _BY_CODE.get(found) if isinstance(found, int) else None
+    if not known and (found in {0, status} or status not in {403, 404}):
+        known = _BY_STATUS.get(status)
     if known:
         kind, meaning = known
     elif status >= 500:

@@ -48,13 +48,19 @@ def test_a_code_decides_what_becomes_of_the_text(kind: Kind, code: int) -> None:
         (401, None, ACCOUNT),
         (401, 29999, ACCOUNT),
         (403, 403, ACCOUNT),
+        (403, "blocked", UNKNOWN),
+        (403, 29999, UNKNOWN),
         (404, None, ACCOUNT),
+        (404, "not_routable", UNKNOWN),
+        (404, 29999, UNKNOWN),
         (301, 301, UNKNOWN),
         (407, 407, UNKNOWN),
         (400, None, UNKNOWN),
     ],
 )
-def test_without_a_known_code_the_status_decides(status: int, code: int | None, kind: Kind) -> None:
+def test_without_a_known_code_the_status_decides(
+    status: int, code: int | str | None, kind: Kind
+) -> None:
     assert refusal(status, code).kind is kind
 
 
