@@ -40,6 +40,10 @@ BATCH_TRIES = 6
 """How often the rest of a batch is tried, which the table was too busy for: within 3 seconds."""
 
 
+_DIGITS = 20
+"""No time in seconds has as many."""
+
+
 class Claim(enum.Enum):
     """Whether this text may go to this phone now."""
 
@@ -239,7 +243,8 @@ class Ledger:
                         sent.add(id_)
             if batch.error:
                 left = entries(part(batch.left, self._table, "Keys"))
-                unknown.update({part(key, "id", "S") for key in left} & set(ids) or ids)
+                named = [part(key, "id", "S") for key in left]
+                unknown.update([id_ for id_ in ids if id_ in named] or ids)
                 why = batch.error
         return Recalled(sent, unknown - sent, why)
 
@@ -389,12 +394,13 @@ class Ledger:
                 answer = self._aws.call("dynamodb", operation, {"RequestItems": wanted})
             except AwsError as error:
                 return _Batch(answers, wanted, error)
-            answers.append(answer)
             left = answer.get(rest)
+            if not isinstance(left, dict):  # the table always says what it left over
+                return _Batch(answers, wanted, AwsError(operation, "NoAnswerOfAws", {}))
+            answers.append(answer)
             if not left:
                 return _Batch(answers, {}, None)
-            if isinstance(left, dict):
-                wanted = left
+            wanted = left
             if attempt < tries:
                 pause(0.02, attempt)
         self._aws.in_vain("dynamodb")
@@ -406,7 +412,8 @@ def _accepted(item: object) -> Accepted | None:
     id_, sid, at = part(item, "id", "S"), part(item, "sid", "S"), part(item, "sent_at", "N")
     if not (isinstance(id_, str) and isinstance(sid, str) and isinstance(at, str)):
         return None
-    return Accepted(id=id_, sid=sid, at=int(at)) if at.isdecimal() and at.isascii() else None
+    is_time = at.isdecimal() and at.isascii() and len(at) < _DIGITS
+    return Accepted(id=id_, sid=sid, at=int(at)) if is_time else None
 
 
 def _throttled(error: AwsError) -> bool:
@@ -435,7 +442,9 @@ def _why(error: AwsError) -> Claim:
     # In the order of the items: the claim, the phone's hour.
     if codes[:1] == ["ConditionalCheckFailed"]:
         state = part(reasons[0], "Item", "state", "S")
-        return Claim.LEASED if state == State.SENDING else Claim.DUPLICATE
+        # A duplicate is texted by nobody. What the table does not say, a later try may see.
+        has_outcome = state in [State.SENT, State.HELD, State.FAILED]
+        return Claim.DUPLICATE if has_outcome else Claim.LEASED
     if codes[1:] == ["ConditionalCheckFailed"]:
         return Claim.OVER_LIMIT
     return Claim.CONTENDED
