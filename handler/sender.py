@@ -1,5 +1,6 @@
 """Sending one text, and asking what became of it, by Twilio's own client."""
 
+import json
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
@@ -22,7 +23,7 @@ from handler.refusals import (
 from handler.settings import Settings
 
 if TYPE_CHECKING:
-    from twilio.rest.api.v2010.account.message import MessageInstance
+    from twilio.http.response import Response
 
 SECONDS = (2.0, 10.0)
 """How long to wait for each of Twilio's addresses to connect, and then for the answer.
@@ -79,13 +80,38 @@ class Sender(Protocol):
         """
 
 
+class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has no types here
+    """Twilio's own, which keeps the answer.
+
+    Attributes:
+        answer: What Twilio answered to the last request, if it did.
+    """
+
+    answer: "Response | None" = None
+
+    def request(self, *args: Any, **kwargs: Any) -> "Response":
+        """Make a request."""
+        self.answer = super().request(*args, **kwargs)
+        return self.answer
+
+    def read(self) -> dict[str, Any] | None:
+        """Return the last answer, if it was a success with an object of JSON."""
+        if not self.answer or self.answer.status_code not in range(200, 300):
+            return None
+        try:
+            read = json.loads(self.answer.text)
+        except (ValueError, RecursionError):
+            return None
+        return read if isinstance(read, dict) else None
+
+
 class TwilioSender:
     """Sends texts by Twilio's Messages API, over one connection that is kept open."""
 
     def __init__(self, settings: Settings, session: requests.Session) -> None:
         # At INFO it prints the account's SID and all headers.
         logging.getLogger("twilio.http_client").setLevel(logging.WARNING)
-        http = TwilioHttpClient()
+        http = self._http = _HttpClient()
         http.timeout = SECONDS  # its constructor takes one number only
         http.session = session
         client = Client(
@@ -106,30 +132,38 @@ class TwilioSender:
     def send(self, phone: str, body: str) -> str:
         """Send a text; see `Sender.send`."""
         created = self._ask(lambda: self._messages.create(to=phone, body=body, **self._sender))
-        if not _is_sid(created.sid):
+        sid = created.get("sid")
+        if not _is_sid(sid):
             raise Refused(NO_SENSE)
-        return created.sid
+        return sid
 
     def delivery(self, sid: str) -> Delivery:
         """Ask what became of a text; see `Sender.delivery`."""
         found = self._ask(lambda: self._messages(sid).fetch())
-        status = read_word(found.status)
-        if found.sid != sid or not status:
+        status = read_word(found.get("status"))
+        if found.get("sid") != sid or not status:
             raise Refused(NO_SENSE)
+        phone = found.get("to")
         return Delivery(
             status=status,
-            code=read_code(found.error_code),
-            phone=found.to if isinstance(found.to, str) else "",
+            code=read_code(found.get("error_code")),
+            phone=phone if isinstance(phone, str) else "",
         )
 
-    def _ask(self, request: Callable[[], "MessageInstance"]) -> "MessageInstance":
+    def _ask(self, request: Callable[[], object]) -> dict[str, Any]:
         """Make a request to Twilio.
+
+        Returns:
+            The answer to a success, as it came: Twilio's client reads all fields, and raises over
+            each that is strange, even if the text went out.
 
         Raises:
             Refused: It is refused, or that is in doubt.
         """
+        self._http.answer = None
+        refused = NO_SENSE
         try:
-            return request()
+            request()
         except TwilioRestException as error:
             refused = refusal(error.status, error.code)
         except TwilioException as error:
@@ -141,8 +175,10 @@ class TwilioSender:
             # So urllib3 says that it could not connect; what breaks later it raises as it is.
             unsent = any(isinstance(cause, MaxRetryError) for cause in error.args)
             refused = NO_CONNECTION if unsent else NO_ANSWER
-        except Exception:  # noqa: BLE001  # whatever Twilio's client makes of a strange answer
-            refused = NO_SENSE
+        except Exception:  # noqa: BLE001, S110  # what Twilio's client makes of a strange answer
+            pass
+        if refused is NO_SENSE and (answer := self._http.read()) is not None:
+            return answer
         # Raised outside of the handlers: their exceptions hold whole numbers, and Lambda logs
         # what an exception was raised from.
         raise Refused(refused)
