@@ -12,11 +12,15 @@ import string
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
+from typing import Generic, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from handler import text
 from handler.log import masked
 from handler.quiet_hours import QuietHours
+
+T = TypeVar("T")
+Word = TypeVar("Word", bound=str)
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 """A phone number: plus, country code, number. Source: https://www.twilio.com/docs/glossary/what-e164"""
@@ -55,10 +59,11 @@ NOT_PLAIN = "is no plain address: a host, a port, a path"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Kind:
-    """What one setting may be.
+class Kind(Generic[T]):
+    """What one setting may be, and what the program makes of it.
 
     Attributes:
+        parse: Gives the value as the program uses it.
         wrong: Says what is wrong with a value, or nothing.
         meant: Gives the values that were probably meant, the likeliest first.
         example: What to suggest if nothing fits, as it is typed; None for the default.
@@ -66,8 +71,11 @@ class Kind:
         required: An empty value is a mistake.
         stripped: Spaces around the value are ignored.
         private: The value is never shown or suggested, as it is secret or personal.
+        has_stand_in: The default takes the place of a wrong value, since that cannot be parsed,
+            until all mistakes are reported.
     """
 
+    parse: Callable[[str], T]
     wrong: Callable[[str], str]
     meant: Callable[[str], Iterable[str]]
     example: str | None = None
@@ -75,6 +83,7 @@ class Kind:
     required: bool = False
     stripped: bool = True
     private: bool = False
+    has_stand_in: bool = False
 
     def better(self, value: str) -> str | None:
         """Return what was probably meant by a value, if that is right."""
@@ -131,7 +140,7 @@ def _odd(value: str) -> str:
 # Twilio
 
 
-def sid(letters: str, *, required: bool = False) -> Kind:
+def sid(letters: str, *, required: bool = False) -> Kind[str]:
     """Return the kind of a SID that begins with these letters."""
 
     def wrong(value: str) -> str:
@@ -145,7 +154,12 @@ def sid(letters: str, *, required: bool = False) -> Kind:
 
     # Somebody may have pasted the secret here, hence the value is not shown.
     return Kind(
-        wrong=wrong, meant=tidied, example=f"{letters}...", show=lambda _: "", required=required
+        parse=str,
+        wrong=wrong,
+        meant=tidied,
+        example=f"{letters}...",
+        show=lambda _: "",
+        required=required,
     )
 
 
@@ -170,16 +184,21 @@ def _wrong_secret(value: str) -> str:
     return what
 
 
-SECRET = Kind(
-    wrong=_wrong_secret,
-    meant=lambda _: (),
-    example="",
-    show=lambda _: "",
-    required=True,
-    stripped=False,
-    private=True,
-)
-"""The secret; its remedy has no value, so that `pulumi config set` asks for it."""
+def secret(keep: Callable[[str], T]) -> Kind[T]:
+    """Return the kind of a secret, with what keeps it from being seen.
+
+    Its remedy has no value, so that `pulumi config set` asks for it.
+    """
+    return Kind(
+        parse=keep,
+        wrong=_wrong_secret,
+        meant=lambda _: (),
+        example="",
+        show=lambda _: "",
+        required=True,
+        stripped=False,
+        private=True,
+    )
 
 
 def _wrong_url(value: str) -> str:
@@ -229,7 +248,9 @@ def _show_url(value: str) -> str:
     return shown(re.sub(r"//[^/@]*@", "//…@", value))
 
 
-URL = Kind(wrong=_wrong_url, meant=_meant_url, show=_show_url)
+URL = Kind(
+    parse=lambda value: value.rstrip("/"), wrong=_wrong_url, meant=_meant_url, show=_show_url
+)
 
 
 # Numbers
@@ -263,6 +284,7 @@ def _meant_sender(value: str) -> Iterator[str]:
 
 
 SENDER = Kind(
+    parse=str,
     wrong=_wrong_sender,
     meant=_meant_sender,
     example='"+15551234567"',
@@ -291,6 +313,7 @@ def _wrong_phones(value: str) -> str:
 
 
 PHONES = Kind(
+    parse=phones,
     wrong=_wrong_phones,
     meant=lambda _: (),
     example='"+15551234567,+15557654321"',
@@ -373,7 +396,7 @@ def _meant_bucket(value: str) -> Iterator[str]:
 
 
 # An example that is refused when somebody pastes it: it names nobody's bucket.
-BUCKET = Kind(wrong=_wrong_bucket, meant=_meant_bucket, example="NAME", show=shown)
+BUCKET = Kind(parse=str, wrong=_wrong_bucket, meant=_meant_bucket, example="NAME", show=shown)
 
 # Controls of all kinds, such as those of direction that Windows copies along. Not the joiners of
 # Persian and of emoji (U+200C and U+200D).
@@ -450,6 +473,7 @@ def _meant_suffix(value: str) -> Iterator[str]:
 
 
 PREFIX = Kind(
+    parse=str,
     wrong=lambda value: _wrong_filter(value, _MISTAKES_IN_PREFIXES),
     meant=_meant_prefix,
     show=shown,
@@ -457,6 +481,7 @@ PREFIX = Kind(
 )
 
 SUFFIX = Kind(
+    parse=str,
     wrong=lambda value: _wrong_filter(value, _MISTAKES_IN_SUFFIXES),
     meant=_meant_suffix,
     show=shown,
@@ -493,7 +518,9 @@ def _meant_message(value: str) -> Iterator[str]:
     yield re.sub(r"(?<!\$)\$(?:\{(\w+)\}|(\w+))", named_so, escaped, flags=re.ASCII)
 
 
-MESSAGE = Kind(wrong=_wrong_message, meant=_meant_message, show=lambda _: "", stripped=False)
+MESSAGE = Kind(
+    parse=str, wrong=_wrong_message, meant=_meant_message, show=lambda _: "", stripped=False
+)
 
 
 def _zones() -> list[str]:
@@ -513,7 +540,7 @@ def _meant_zone(value: str) -> Iterator[str]:
         yield from (zone for zone in zones if zone.casefold().endswith(f"/{wanted}"))
 
 
-ZONE = Kind(wrong=_wrong_zone, meant=_meant_zone, show=shown)
+ZONE = Kind(parse=str, wrong=_wrong_zone, meant=_meant_zone, show=shown, has_stand_in=True)
 
 
 def _meant_hours(value: str) -> Iterator[str]:
@@ -539,13 +566,20 @@ def _wrong_hours(value: str) -> str:
 
 
 # An empty value would text people at night, so only "none" and the like get it suggested.
-HOURS = Kind(wrong=_wrong_hours, meant=_meant_hours, example="22:00-07:00", show=shown)
+HOURS = Kind(
+    parse=str,
+    wrong=_wrong_hours,
+    meant=_meant_hours,
+    example="22:00-07:00",
+    show=shown,
+    has_stand_in=True,
+)
 
 
 # Choices, counts, addresses
 
 
-def choice(*values: str) -> Kind:
+def choice(*values: Word) -> Kind[Word]:
     """Return the kind of a setting that is one of these values."""
 
     def wrong(value: str) -> str:
@@ -553,9 +587,15 @@ def choice(*values: str) -> Kind:
 
     def meant(value: str) -> Iterator[str]:
         for plain in tidied(value):
-            yield from difflib.get_close_matches(plain.casefold(), values, 1)
+            yield from difflib.get_close_matches(plain.casefold(), list[str](values), 1)
 
-    return Kind(wrong=wrong, meant=meant, show=shown)
+    return Kind(
+        parse=lambda value: values[values.index(value)],
+        wrong=wrong,
+        meant=meant,
+        show=shown,
+        has_stand_in=True,
+    )
 
 
 def _meant_switch(value: str) -> Iterator[str]:
@@ -566,10 +606,15 @@ def _meant_switch(value: str) -> Iterator[str]:
             yield "false"
 
 
-SWITCH = dataclasses.replace(choice("true", "false"), meant=_meant_switch)
+SWITCH = Kind(
+    parse=lambda value: value == "true",
+    wrong=choice("true", "false").wrong,
+    meant=_meant_switch,
+    show=shown,
+)
 
 
-def count(*, at_least: int, at_most: int = 10**9 - 1) -> Kind:
+def count(*, at_least: int, at_most: int = 10**9 - 1) -> Kind[int]:
     """Return the kind of a whole number within limits."""
     limits = f"from {at_least}" + (f" to {at_most}" if at_most < 10**9 - 1 else "")
 
@@ -582,7 +627,7 @@ def count(*, at_least: int, at_most: int = 10**9 - 1) -> Kind:
         for plain in tidied(value):
             yield plain.removeprefix("+").removesuffix(".0")
 
-    return Kind(wrong=wrong, meant=meant, show=shown)
+    return Kind(parse=int, wrong=wrong, meant=meant, show=shown, has_stand_in=True)
 
 
 def _wrong_email(value: str) -> str:
@@ -603,4 +648,6 @@ def _meant_email(value: str) -> Iterator[str]:
                 yield f"{user.strip('.')}@{domain.strip('.')}"
 
 
-EMAIL = Kind(wrong=_wrong_email, meant=_meant_email, example="you@example.com", show=shown)
+EMAIL = Kind(
+    parse=str, wrong=_wrong_email, meant=_meant_email, example="you@example.com", show=shown
+)

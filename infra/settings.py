@@ -8,7 +8,7 @@ import shlex
 import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, TypeVar, cast
 
 import pulumi
 import yaml
@@ -23,7 +23,8 @@ from handler import text
 from handler.events import LogFile
 from handler.log import masked
 from handler.quiet_hours import QuietHours
-from handler.settings import Mode, to_environment
+from handler.settings import Mode, to_environment, variable
+from handler.settings import Settings as HandlerSettings
 from infra import setting_kinds as kinds
 from infra.existing_bucket import ExistingBucket, pattern
 from infra.ledger import Ledger
@@ -31,30 +32,7 @@ from infra.log_bucket import LogBucket
 from infra.queues import TextQueues
 from infra.setting_kinds import Kind
 
-KINDS: dict[str, Kind] = {
-    "twilioAccountSid": kinds.sid("AC", required=True),
-    "twilioSecret": kinds.SECRET,
-    "twilioApiKeySid": kinds.sid("SK"),
-    "twilioApiUrl": kinds.URL,
-    "fromNumber": kinds.SENDER,
-    "messagingServiceSid": kinds.sid("MG"),
-    "toNumbers": kinds.PHONES,
-    "existingBucket": kinds.BUCKET,
-    "filterPrefix": kinds.PREFIX,
-    "filterSuffix": kinds.SUFFIX,
-    "message": kinds.MESSAGE,
-    "mode": kinds.choice("instant", "digest"),
-    "flushMinutes": kinds.count(at_least=1, at_most=24 * 60),
-    "maxTextsPerHour": kinds.count(at_least=1),
-    "quietHours": kinds.HOURS,
-    "timezone": kinds.ZONE,
-    "alarmEmail": kinds.EMAIL,
-    "maxSegmentsPerDay": kinds.count(at_least=1),
-    "expireLogsAfterDays": kinds.count(at_least=0),
-    "protectBucket": kinds.SWITCH,
-    "forceDestroy": kinds.SWITCH,
-}
-"""Every setting. Pulumi.yaml has the same keys, with their descriptions and defaults."""
+T = TypeVar("T")
 
 DEFAULTS: dict[str, str] = {
     # As the CLI gives it to the program.
@@ -104,31 +82,41 @@ ORDINARY = LogFile(
 """A log file such as most stacks have, to find out what a text about it costs."""
 
 
+def setting(kind: Kind[T]) -> T:
+    """Declare a setting of some kind."""
+    field = dataclasses.field(repr=not kind.private, metadata={"kind": kind})
+    return cast("T", field)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The program's settings, described one by one in Pulumi.yaml."""
+    """The table of the settings. Pulumi.yaml has the same ones, with description and default.
 
-    twilio_account_sid: str
-    twilio_secret: pulumi.Output[str]
-    twilio_api_key_sid: str
-    twilio_api_url: str
-    from_number: str
-    messaging_service_sid: str
-    to_numbers: tuple[str, ...] = dataclasses.field(repr=False)
-    existing_bucket: str
-    filter_prefix: str
-    filter_suffix: str
-    message: str
-    mode: Mode
-    flush_minutes: int
-    max_texts_per_hour: int
-    quiet_hours: str
-    timezone: str
-    alarm_email: str
-    max_segments_per_day: int
-    expire_logs_after_days: int
-    protect_bucket: bool
-    force_destroy: bool
+    The key of `from_number` in a stack's file is `fromNumber`. A setting whose name is also one in
+    `handler.settings.Settings` is in the functions' environment, as `FROM_NUMBER`.
+    """
+
+    twilio_account_sid: str = setting(kinds.sid("AC", required=True))
+    twilio_secret: pulumi.Output[str] = setting(kinds.secret(pulumi.Output.secret))
+    twilio_api_key_sid: str = setting(kinds.sid("SK"))
+    twilio_api_url: str = setting(kinds.URL)
+    from_number: str = setting(kinds.SENDER)
+    messaging_service_sid: str = setting(kinds.sid("MG"))
+    to_numbers: tuple[str, ...] = setting(kinds.PHONES)
+    existing_bucket: str = setting(kinds.BUCKET)
+    filter_prefix: str = setting(kinds.PREFIX)
+    filter_suffix: str = setting(kinds.SUFFIX)
+    message: str = setting(kinds.MESSAGE)
+    mode: Mode = setting(kinds.choice("instant", "digest"))
+    flush_minutes: int = setting(kinds.count(at_least=1, at_most=24 * 60))
+    max_texts_per_hour: int = setting(kinds.count(at_least=1))
+    quiet_hours: str = setting(kinds.HOURS)
+    timezone: str = setting(kinds.ZONE)
+    alarm_email: str = setting(kinds.EMAIL)
+    max_segments_per_day: int = setting(kinds.count(at_least=1))
+    expire_logs_after_days: int = setting(kinds.count(at_least=0))
+    protect_bucket: bool = setting(kinds.SWITCH)
+    force_destroy: bool = setting(kinds.SWITCH)
 
     @classmethod
     def load(cls) -> Self:
@@ -138,29 +126,7 @@ class Settings:
             pulumi.RunError: Settings are wrong. It names every one, and the command that mends it.
         """
         read = _Reader(pulumi.Config())
-        settings = cls(
-            twilio_account_sid=read.text("twilioAccountSid"),
-            twilio_secret=pulumi.Output.secret(read.text("twilioSecret")),
-            twilio_api_key_sid=read.text("twilioApiKeySid"),
-            twilio_api_url=read.text("twilioApiUrl").rstrip("/"),
-            from_number=read.text("fromNumber"),
-            messaging_service_sid=read.text("messagingServiceSid"),
-            to_numbers=kinds.phones(read.text("toNumbers")),
-            existing_bucket=read.text("existingBucket"),
-            filter_prefix=read.text("filterPrefix"),
-            filter_suffix=read.text("filterSuffix"),
-            message=read.text("message"),
-            mode=cast("Mode", read.text("mode")),
-            flush_minutes=int(read.right("flushMinutes")),
-            max_texts_per_hour=int(read.right("maxTextsPerHour")),
-            quiet_hours=read.right("quietHours"),
-            timezone=read.right("timezone"),
-            alarm_email=read.text("alarmEmail"),
-            max_segments_per_day=int(read.right("maxSegmentsPerDay")),
-            expire_logs_after_days=int(read.right("expireLogsAfterDays")),
-            protect_bucket=read.right("protectBucket") == "true",
-            force_destroy=read.right("forceDestroy") == "true",
-        )
+        settings = cls(**{name: read.parsed(key) for key, name in NAMES.items()})
         settings._check_together(read)
         read.check_keys()
         read.raise_mistakes()
@@ -244,7 +210,9 @@ class Settings:
         total = sum(sizes.values()) + 1
         if total <= LONGEST_ENVIRONMENT:
             return
-        by_key = {key: sizes.pop(_variable(key)) for key in KINDS if _variable(key) in sizes}
+        by_key = {
+            key: sizes.pop(variable(name)) for key, name in NAMES.items() if variable(name) in sizes
+        }
         most = sorted(by_key, key=lambda key: -by_key[key])
         parts = [f"{key} {by_key[key]:,}" for key in most] + [f"the rest {sum(sizes.values()):,}"]
         read.mistake(
@@ -309,22 +277,29 @@ class Settings:
         )
 
     def _environment(self, others: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
-        return to_environment(
-            {
-                "twilio_account_sid": self.twilio_account_sid,
-                "twilio_api_key_sid": self.twilio_api_key_sid,
-                "twilio_api_url": self.twilio_api_url,
-                "from_number": self.from_number,
-                "messaging_service_sid": self.messaging_service_sid,
-                "message": self.message,
-                "mode": self.mode,
-                "max_texts_per_hour": str(self.max_texts_per_hour),
-                "quiet_hours": self.quiet_hours,
-                "timezone": self.timezone,
-                "stack": self.stack,
-                **others,
-            }
-        )
+        """Add all that is neither secret nor personal to the rest of the environment."""
+        plain = {
+            name: str(getattr(self, name))
+            for key, name in NAMES.items()
+            if name in HandlerSettings._fields and not KINDS[key].private
+        }
+        return to_environment({**plain, "stack": self.stack, **others})
+
+
+def _key(name: str) -> str:
+    """Return the key of a setting: `fromNumber` for `from_number`."""
+    first, *others = name.split("_")
+    return first + "".join(word.title() for word in others)
+
+
+NAMES = {_key(field.name): field.name for field in dataclasses.fields(Settings)}
+"""The attribute of each setting, by its key."""
+
+KINDS: Mapping[str, Kind[Any]] = {
+    key: field.metadata["kind"]
+    for key, field in zip(NAMES, dataclasses.fields(Settings), strict=True)
+}
+"""The kind of each setting, by its key."""
 
 
 class _Reader:
@@ -346,6 +321,11 @@ class _Reader:
     def right(self, key: str) -> str:
         """Return a setting; if it is wrong its default, or nothing where it has none."""
         return DEFAULTS.get(key, "") if key in self._wrong else self.text(key)
+
+    def parsed(self, key: str) -> Any:
+        """Return a setting as the program uses it."""
+        kind = KINDS[key]
+        return kind.parse(self.right(key) if kind.has_stand_in else self.text(key))
 
     def is_secret(self, key: str) -> bool:
         """Whether a setting is encrypted in the stack's file.
@@ -405,7 +385,7 @@ class _Reader:
             words += ["--"] * value.startswith("-") + [value]
         return shlex.join(words)
 
-    def _check(self, key: str, kind: Kind) -> None:
+    def _check(self, key: str, kind: Kind[Any]) -> None:
         value = self.text(key)
         if self._config.get(key) is None:
             what = "is not set"
@@ -458,8 +438,3 @@ def cost_of(message: str, zone: datetime.tzinfo) -> str:
     twice = [character for character in dict.fromkeys(body) if character in text.GSM_EXTENSION]
     counts = f", and each of {' '.join(twice)} counts as two" if twice else ""
     return f"{what}. A segment has {text.GSM_SEGMENT} characters{counts}"
-
-
-def _variable(key: str) -> str:
-    """Name the environment variable of a setting."""
-    return "".join(f"_{one}" if one.isupper() else one.upper() for one in key)

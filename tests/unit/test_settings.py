@@ -4,15 +4,17 @@ import json
 import logging
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
 import pulumi
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from handler.settings import Settings as HandlerSettings
 from infra import settings as program_settings
 from infra.settings import KINDS
+from infra.settings import Settings as ProgramSettings
 from local import ROOT
 from local.program import PROJECT, SECRETS
 from tests.unit.recorded import SETTINGS, record
@@ -21,6 +23,7 @@ ACCOUNT = "AC" + "0" * 32
 KEY = "SK" + "0" * 32
 SERVICE = "MG" + "0" * 32
 PHONE, OTHER_PHONE = "+15005550100", "+15005550101"
+README = (ROOT / "README.md").read_text()
 DEFAULTS = {
     key: setting["default"] for key, setting in PROJECT["config"].items() if "default" in setting
 }
@@ -496,8 +499,7 @@ def test_the_readme_shows_what_the_program_says() -> None:
             },
             stack_name="dev",
         )
-    readme = (ROOT / "README.md").read_text()
-    assert f"$ pulumi preview\n{caught.value}\n```\n" in readme
+    assert f"$ pulumi preview\n{caught.value}\n```\n" in README
 
 
 def test_no_message_shows_a_whole_number_or_a_secret() -> None:
@@ -558,11 +560,60 @@ def test_a_default_is_right(key: str) -> None:
     assert not KINDS[key].wrong(program_settings.DEFAULTS[key])
 
 
-# Keys
+# The table of the settings, Pulumi.yaml, the README and the environment agree
+
+EACH_DIFFERENT = {
+    "twilioAccountSid": "AC" + "1" * 32,
+    "twilioSecret": "another-canary",
+    "twilioApiKeySid": KEY,
+    "twilioApiUrl": "https://gateway.example.com",
+    "toNumbers": "+15005550199,+15005550198",
+    "message": "$name",
+    "mode": "digest",
+    "maxTextsPerHour": "3",
+    "quietHours": "22:00-07:00",
+    "timezone": "Europe/Berlin",
+}
+"""Another value for each setting that a function is told of, but for its sender."""
+
+NO_SETTINGS = {"stack", "ledger_table", "held_queue", "failed_queue"}
+"""What else a function is told."""
 
 
 def test_every_setting_is_described_in_the_projects_file_and_the_other_way_round() -> None:
     assert list(KINDS) == list(PROJECT["config"])
+    assert all(described["description"] for described in PROJECT["config"].values())
+
+
+def test_the_table_and_the_projects_file_agree_on_types_secrets_and_what_must_be_set() -> None:
+    names = {int: "integer", bool: "boolean"}
+    types = get_type_hints(ProgramSettings)
+    assert len(types) == len(KINDS)
+    for (key, kind), type_ in zip(KINDS.items(), types.values(), strict=True):
+        described = PROJECT["config"][key]
+        assert described["type"] == names.get(type_, "string"), key
+        assert ("default" not in described) == kind.required, key
+        assert described.get("secret", False) == (type_ == pulumi.Output[str]), key
+        assert not described.get("secret") or kind.private, key
+
+
+def test_the_readmes_table_has_each_setting_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (?:`?([^|]*?)`? )?\|", README, re.MULTILINE)
+    assert rows == [(key, program_settings.DEFAULTS.get(key, "")) for key in KINDS]
+
+
+@pytest.mark.parametrize("sender", [{"fromNumber": "S3 Logs"}, {"messagingServiceSid": SERVICE}])
+def test_a_function_is_told_each_setting_that_it_reads(sender: dict[str, str]) -> None:
+    changes = {**EACH_DIFFERENT, "fromNumber": "", **sender}
+    told = HandlerSettings.from_environment(variables_of(**changes))._asdict()
+    keys = {name: key for key, name in program_settings.NAMES.items()}
+    assert told.keys() - keys.keys() == NO_SETTINGS
+    read = {keys[name] for name in told.keys() - NO_SETTINGS}
+    assert read == EACH_DIFFERENT.keys() | {"fromNumber", "messagingServiceSid"}
+    for key in read - {"twilioSecret"}:
+        parsed = KINDS[key].parse(changes.get(key, ""))
+        assert told[program_settings.NAMES[key]] == parsed, key
+    assert told["twilio_secret"] == changes["twilioSecret"]
 
 
 @pytest.mark.parametrize(
