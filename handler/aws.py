@@ -4,7 +4,6 @@ boto3 would add 190 ms to a cold start, and its signing alone 47 ms; requests-aw
 """
 
 import json
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
@@ -12,12 +11,14 @@ from typing import Any, Literal, TypeVar
 import requests
 from requests_aws4auth import AWS4Auth
 
+from handler.retries import Retries, TryAgain
+
 T = TypeVar("T")
 
 Service = Literal["dynamodb", "sqs"]
 
 # Source: the `targetPrefix` and `jsonVersion` of each service's model in botocore.
-_TARGETS = {"dynamodb": "DynamoDB_20120810", "sqs": "AmazonSQS"}
+_TARGETS: dict[Service, str] = {"dynamodb": "DynamoDB_20120810", "sqs": "AmazonSQS"}
 
 # By the beginning of a region's name. Source: `partitions.json` in botocore.
 _SUFFIXES = {
@@ -45,23 +46,18 @@ SECONDS = (1.0, 3.0)
 """How long to wait for AWS to connect, and then for its answer."""
 
 TRIES = 3
+"""How often a request is tried that AWS did not answer, failed at or was too busy for."""
+
+PAUSE_SECONDS = 0.05
 
 SILENT_SECONDS = 30
-"""How long a service that did not answer is not asked again: its silence costs everybody's time."""
-
-BUSY_SECONDS = 5
-"""How long each request gets one try, after a service was too busy for all tries of one."""
+"""How long a service is not asked again after it did not answer: each wait delays every text."""
 
 
 def batches(items: Sequence[T], count: int) -> Iterator[Sequence[T]]:
     """Give so many at a time, as AWS takes them."""
     for start in range(0, len(items), count):
         yield items[start : start + count]
-
-
-def pause(seconds: float, attempt: int) -> None:
-    """Wait before the next try: longer after each, and not as long as everybody else."""
-    time.sleep(random.uniform(1, 2) * seconds * 2**attempt)  # noqa: S311  # no secret
 
 
 def part(value: object, *path: str | int) -> Any:
@@ -101,7 +97,11 @@ class AwsError(Exception):
 
 
 class Aws:
-    """Calls AWS as the function's role, over connections that are kept open."""
+    """Calls AWS as the function's role, over connections that are kept open.
+
+    Attributes:
+        retries: How requests to each service are tried again.
+    """
 
     def __init__(
         self,
@@ -109,13 +109,16 @@ class Aws:
         session: requests.Session,
         *,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._environment = environment
         self._session = session
         self._clock = clock
         self._signers: dict[Service, AWS4Auth] = {}
         self._silent_until: dict[Service, float] = {}
-        self._busy_until: dict[Service, float] = {}
+        self.retries: dict[Service, Retries] = {
+            service: Retries(clock, sleep) for service in _TARGETS
+        }
 
     def call(self, service: Service, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Call one operation. Try again what AWS did not answer, failed at or was too busy for.
@@ -127,32 +130,21 @@ class Aws:
         """
         if self._clock() < self._silent_until.get(service, 0):
             raise AwsError(operation, "", {})
-        tries = self.tries(service, TRIES)
-        for attempt in range(1, tries + 1):
+
+        def attempt() -> dict[str, Any]:
             try:
                 return self._call(service, operation, payload)
             except AwsError as error:
-                if not error.is_temporary:
-                    raise
-                if attempt == tries:
-                    if error.code:
-                        self.in_vain(service)
-                    else:
-                        self._silent_until[service] = self._clock() + SILENT_SECONDS
-                    raise
-            pause(0.05, attempt)
-        raise AssertionError  # the last try returns or raises
+                if error.is_temporary:
+                    raise TryAgain(error, is_busy=bool(error.code)) from None
+                raise
 
-    def tries(self, service: Service, usual: int) -> int:
-        """Return how often to try a request: once, if the service was just too busy.
-
-        So many requests to a busy service cost an invocation little more than the first.
-        """
-        return 1 if self._clock() < self._busy_until.get(service, 0) else usual
-
-    def in_vain(self, service: Service) -> None:
-        """Remember that a service was too busy for all tries of a request."""
-        self._busy_until[service] = self._clock() + BUSY_SECONDS
+        try:
+            return self.retries[service].run(attempt, tries=TRIES, seconds=PAUSE_SECONDS)
+        except AwsError as error:
+            if not error.code:
+                self._silent_until[service] = self._clock() + SILENT_SECONDS
+            raise
 
     def _call(self, service: Service, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         try:

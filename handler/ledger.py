@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from handler.aws import Aws, AwsError, batches, entries, part, pause
+from handler.aws import Aws, AwsError, batches, entries, part
 from handler.notice import Notice
+from handler.retries import TryAgain
 
 LEASE_SECONDS = 45
 """How long a claim is its sender's alone. Longer than sending takes; shorter than the minute after
@@ -34,10 +35,12 @@ REPORT_INDEX, REPORT_DUE = "audit", "due"
 """The index of the texts to be asked after, and what their `audit` says."""
 
 TRIES = 3
-"""How often a claim is tried that another transaction was in the way of."""
+"""How often a claim is tried that conflicts with another transaction."""
 
 BATCH_TRIES = 6
-"""How often the rest of a batch is tried, which the table was too busy for: within 3 seconds."""
+"""How often the rest of a batch is tried that the table was too busy for: within 3 seconds."""
+
+PAUSE_SECONDS = 0.02
 
 
 _DIGITS = 20
@@ -152,22 +155,21 @@ class Ledger:
         # The token makes a repetition by the client harmless: its second answer is the first one's.
         token = f"{random.getrandbits(128):032x}"  # no secret; uuid takes 2 ms to import
         request = {"TransactItems": items, "ClientRequestToken": token}
-        tries = self._aws.tries("dynamodb", TRIES)
-        for attempt in range(1, tries + 1):
+
+        def attempt() -> Claim:
             try:
                 self._aws.call("dynamodb", "TransactWriteItems", request)
             except AwsError as error:
-                answer = _why(error)
-                if answer is not Claim.CONTENDED or error.busy:
-                    return answer  # what was too busy has been tried again
-                if attempt == tries:
-                    if _throttled(error):
-                        self._aws.in_vain("dynamodb")
-                    return answer
-            else:
-                return Claim.YOURS
-            pause(0.02, attempt)
-        raise AssertionError  # the last try returns
+                claim = _refused_claim(error)
+                if claim is Claim.CONTENDED and not error.busy:  # that has been tried again
+                    raise TryAgain(error, is_busy=_is_throttled(error)) from None
+                return claim
+            return Claim.YOURS
+
+        try:
+            return self._aws.retries["dynamodb"].run(attempt, tries=TRIES, seconds=PAUSE_SECONDS)
+        except AwsError:
+            return Claim.CONTENDED
 
     def hold(self, notice: Notice) -> None:
         """Record that a text is held, unless a flush was so quick that it has been sent already.
@@ -385,26 +387,27 @@ class Ledger:
             values[":limit"] = {"N": str(limit)}
         return update
 
-    def _all(self, operation: str, wanted: dict[str, Any], rest: str) -> _Batch:
-        """Repeat a batch until nothing of it is left over, or it is in vain."""
+    def _all(self, operation: str, wanted: dict[str, Any], name_of_rest: str) -> _Batch:
+        """Repeat a batch until the table has left nothing of it over, or all tries are used."""
         answers: list[dict[str, Any]] = []
-        tries = self._aws.tries("dynamodb", BATCH_TRIES)
-        for attempt in range(1, tries + 1):
-            try:
-                answer = self._aws.call("dynamodb", operation, {"RequestItems": wanted})
-            except AwsError as error:
-                return _Batch(answers, wanted, error)
-            left = answer.get(rest)
-            if not isinstance(left, dict):  # the table always says what it left over
-                return _Batch(answers, wanted, AwsError(operation, "NoAnswerOfAws", {}))
+        left: Any = wanted
+
+        def attempt() -> None:
+            nonlocal left
+            answer = self._aws.call("dynamodb", operation, {"RequestItems": left})
+            rest = answer.get(name_of_rest)
+            if not isinstance(rest, dict):  # the table always says what it left over
+                raise AwsError(operation, "NoAnswerOfAws", {})
             answers.append(answer)
-            if not left:
-                return _Batch(answers, {}, None)
-            wanted = left
-            if attempt < tries:
-                pause(0.02, attempt)
-        self._aws.in_vain("dynamodb")
-        return _Batch(answers, wanted, AwsError(operation, "Throttled", {}))
+            if rest:
+                left = rest
+                raise TryAgain(AwsError(operation, "Throttled", {}), is_busy=True)
+
+        try:
+            self._aws.retries["dynamodb"].run(attempt, tries=BATCH_TRIES, seconds=PAUSE_SECONDS)
+        except AwsError as error:
+            return _Batch(answers, left, error)
+        return _Batch(answers, {}, None)
 
 
 def _accepted(item: object) -> Accepted | None:
@@ -416,7 +419,7 @@ def _accepted(item: object) -> Accepted | None:
     return Accepted(id=id_, sid=sid, at=int(at)) if is_time else None
 
 
-def _throttled(error: AwsError) -> bool:
+def _is_throttled(error: AwsError) -> bool:
     """Whether a transaction was cancelled since the table was too busy for it.
 
     Source: the reasons in https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
@@ -431,7 +434,7 @@ def _hour_id(phone: str, hour: int) -> str:
     return hashlib.sha256(f"{phone} {hour}".encode()).hexdigest()
 
 
-def _why(error: AwsError) -> Claim:
+def _refused_claim(error: AwsError) -> Claim:
     """Say why a transaction was refused."""
     if error.code == "TransactionInProgressException" or error.busy:
         return Claim.CONTENDED

@@ -1,9 +1,10 @@
 """The queues `held` and `failed`, as the functions see them: SQS."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from handler.aws import Aws, AwsError, batches, entries, part
+from handler.retries import TryAgain
 
 BATCH = 10
 """What SQS takes or gives at once."""
@@ -14,6 +15,9 @@ VISIBILITY_SECONDS = 250
 A flush that ends early gives back what it could not send. The rest is visible again before the next
 flush, which comes after five minutes.
 """
+
+SEND_TRIES, PAUSE_SECONDS = 2, 0.02
+"""How often messages are sent that SQS refuses within a success."""
 
 _DIGITS = 20
 """No time in milliseconds has as many."""
@@ -56,15 +60,24 @@ class Queue:
             handler.aws.AwsError: SQS could not be reached.
         """
         for some in batches(bodies, BATCH):
-            wanted = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(some)]
-            for _ in range(2):
-                # The answer is a success even if some are refused. Only what it names as taken is.
-                done, refused = self._batch("SendMessageBatch", wanted)
-                wanted = [entry for entry in wanted if entry["Id"] not in done]
-                if not wanted:
-                    break
-            else:
-                raise NotQueued(f"SQS refused {len(wanted)} messages: {refused}")
+            self._aws.retries["sqs"].run(
+                self._sending(some), tries=SEND_TRIES, seconds=PAUSE_SECONDS
+            )
+
+    def _sending(self, bodies: Sequence[str]) -> Callable[[], None]:
+        """Return what sends messages, ten at most; each time those that SQS has not taken yet."""
+        left = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+
+        def attempt() -> None:
+            nonlocal left
+            # The answer is a success even if SQS refuses some. It takes only those that it names.
+            done, refused = self._batch("SendMessageBatch", left)
+            left = [entry for entry in left if entry["Id"] not in done]
+            if left:
+                error = NotQueued(f"SQS refused {len(left)} messages: {refused}")
+                raise TryAgain(error, is_busy=False)
+
+        return attempt
 
     def receive(self) -> list[Message]:
         """Receive at most ten messages; after a second without any, none.

@@ -60,7 +60,7 @@ class World(Aws):
     def __init__(self, **changes: Any) -> None:
         self.settings: Settings = settings(**changes)
         self.now = TIME.timestamp() + 1
-        super().__init__({}, requests.Session(), clock=self.clock)
+        super().__init__({}, requests.Session(), clock=self.clock, sleep=self.wait)
         self.table: dict[str, dict[str, Any]] = {}
         self.queues: dict[str, list[Stored]] = {
             self.settings.held_queue: [],
@@ -110,6 +110,9 @@ class World(Aws):
 
     def clock(self) -> float:
         return self.now
+
+    def wait(self, seconds: float) -> None:
+        """Wait before a request is tried again. No time passes."""
 
     def notify(self, *records: dict[str, Any], seconds_left: float = 60) -> None:
         self.notifier.notify({"Records": list(records)}, lambda: seconds_left)

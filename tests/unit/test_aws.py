@@ -1,8 +1,7 @@
 """Calls to AWS, over real HTTP, to a server that answers what a test says."""
 
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import botocore.session
@@ -11,11 +10,12 @@ from requests import ConnectionError as NoConnection
 from requests import Session
 
 from handler import aws
-from handler.aws import BUSY_SECONDS, SILENT_SECONDS, Aws, AwsError
+from handler.aws import SILENT_SECONDS, Aws, AwsError
 from handler.connections import new_session
 from handler.ledger import Accepted, Claim, Ledger, NotRecorded, State
 from handler.notice import Notice
 from handler.queues import UNKNOWN_AGE, Message, NotQueued, Queue
+from handler.retries import BUSY_SECONDS
 from simulation.http_server import Server
 from simulation.samples import PHONE, log_file
 
@@ -38,15 +38,14 @@ class Clock:
         self.now += seconds
 
 
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+@pytest.fixture
+def clock() -> Clock:
     """A clock, instead of waiting."""
-    clock = Clock()
-    monkeypatch.setattr("time.sleep", clock.wait)
-    return clock
+    return Clock()
 
 
-def calling(server: Server, clock: Callable[[], float] = time.monotonic, **changes: str) -> Aws:
+def calling(server: Server, clock: Clock | None = None, **changes: str) -> Aws:
+    clock = clock or Clock()
     return Aws(
         {
             "AWS_REGION": "eu-central-1",
@@ -58,6 +57,7 @@ def calling(server: Server, clock: Callable[[], float] = time.monotonic, **chang
         },
         new_session(),
         clock=clock,
+        sleep=clock.wait,
     )
 
 
@@ -193,7 +193,7 @@ def test_each_region_has_its_address(region: str, address: str) -> None:
         "AWS_SECRET_ACCESS_KEY": "canary",
     }
     with pytest.raises(AwsError):
-        Aws(environment, Recording()).call("sqs", "SendMessage", {})
+        Aws(environment, Recording(), sleep=Clock().wait).call("sqs", "SendMessage", {})
     assert set(asked) == {address}
 
 
@@ -216,7 +216,7 @@ def test_every_region_that_botocore_knows_has_its_address() -> None:
 # What only AWS does, and no table of ours
 
 
-def remembering(server: Server, clock: Callable[[], float] = time.monotonic) -> Ledger:
+def remembering(server: Server, clock: Clock | None = None) -> Ledger:
     return Ledger(calling(server, clock), "ledger")
 
 
@@ -393,7 +393,7 @@ class Answering(Aws):
     """Answers everything alike, as a success or as a refusal."""
 
     def __init__(self, status: int, answer: Any) -> None:
-        super().__init__({}, Session())
+        super().__init__({}, Session(), sleep=Clock().wait)
         self.status, self.answer = status, answer
 
     def call(self, service: Any, operation: str, payload: Any) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def aws(url: str, session: requests.Session) -> Aws:
             "AWS_ENDPOINT_URL": url,
         },
         session,
+        sleep=lambda _: None,
     )
 
 
@@ -108,7 +109,6 @@ def test_whoever_is_not_vouched_for_is_told_nothing(
     session: requests.Session,
     preconnector: Preconnector,
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
     if vouched_for == "by nobody":
         url = secured(server, trustme.CA())
     else:
@@ -218,7 +218,6 @@ def test_nobody_there_to_connect_to_is_for_the_request_to_find(
     session: requests.Session,
     preconnector: Preconnector,
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
     calls = aws("https://127.0.0.1:9", session)
     preconnector.open(calls.endpoint("dynamodb"))
     preconnector.wait()

@@ -261,8 +261,7 @@ class Machine(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def summaries_name_their_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a summary say which files it is about, so that the machine can check it; wait nowhere."""
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    """Let a summary say which files it is about, so that the machine can check it."""
     monkeypatch.setattr(text, "summarize", lambda files, _: ",".join(file.key for file in files))
 
 

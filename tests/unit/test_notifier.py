@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from handler import log
-from handler.aws import BUSY_SECONDS, Aws, AwsError
+from handler.aws import Aws, AwsError
 from handler.errors import LeaseHeld
 from handler.events import LogFile, Unreadable
 from handler.ledger import LEASE_SECONDS
@@ -15,6 +15,7 @@ from handler.notice import Notice
 from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
+from handler.retries import BUSY_SECONDS
 from simulation.samples import OTHER_PHONE, PHONE, TIME, record
 from simulation.world import Crash, World
 
@@ -267,11 +268,10 @@ def test_a_table_that_is_asked_too_much_holds_texts(
 
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_a_table_that_is_asked_too_much_costs_no_phone_its_time(
-    cancelled: bool, monkeypatch: pytest.MonkeyPatch
+    cancelled: bool,
 ) -> None:
     """All twenty texts are held long before Lambda ends the invocation, and none is sent."""
     world = Slow(to_numbers=tuple(f"+150055501{number:02}" for number in range(20)))
-    monkeypatch.setattr("time.sleep", world.wait)
     code = "TransactionCanceledException" if cancelled else "ThrottlingException"
     reasons = {"CancellationReasons": [{"Code": "ThrottlingError"}, {"Code": "None"}]}
     world.refusal = AwsError("", code, reasons)

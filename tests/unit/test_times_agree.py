@@ -118,7 +118,7 @@ def test_a_flush_ends_before_the_next_begins(program: Recorded) -> None:
 
 def test_a_flush_gives_back_for_as_long_as_one_more_request_has_time() -> None:
     """A request may meet three connections that break. Delivery reports end before."""
-    longest_pauses = 2 * 0.05 * sum(2**attempt for attempt in range(1, aws.TRIES))
+    longest_pauses = 2 * aws.PAUSE_SECONDS * sum(2**attempt for attempt in range(1, aws.TRIES))
     one_request = aws.TRIES * sum(aws.SECONDS) + longest_pauses
     assert one_request <= SECONDS_TO_GIVE_BACK <= SECONDS_TO_SEND
 

@@ -1,0 +1,67 @@
+"""Trying a request to a service again: how often, and after how long a pause."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 5
+"""How long each request gets one try, after a service was too busy for all tries of one."""
+
+
+class TryAgain(Exception):
+    """A request was not processed, and may be a moment later.
+
+    Attributes:
+        error: What the last try raises.
+        is_busy: Whether the service had too much to do.
+    """
+
+    def __init__(self, error: Exception, *, is_busy: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.is_busy = is_busy
+
+
+class Retries:
+    """Tries requests to one service again, and remembers when the service is too busy.
+
+    Then each request gets one try for a while: many requests cost an invocation little more time
+    than the first did.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._busy_until = 0.0
+
+    def run(self, request: Callable[[], T], *, tries: int, seconds: float) -> T:
+        """Make a request until it does not raise `TryAgain`.
+
+        Args:
+            request: The request.
+            tries: How often to make it at most.
+            seconds: Half of the shortest first pause. Each pause may double by chance, so that
+                processes do not all come back at once, and is twice as long as the one before.
+
+        Raises:
+            Exception: The error of the last try, or what else the request raises.
+        """
+        if self._clock() < self._busy_until:
+            tries = 1
+        for attempt in range(1, tries + 1):
+            try:
+                return request()
+            except TryAgain as again:
+                if attempt == tries:
+                    if again.is_busy:
+                        self._busy_until = self._clock() + BUSY_SECONDS
+                    raise again.error from None
+            self._sleep(random.uniform(1, 2) * seconds * 2**attempt)  # noqa: S311  # no secret
+        raise AssertionError  # the last try returns or raises
