@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Dialog, Page
 
 from tests.browser.chromium import NoBrowser, chromium, demo, opened
 
-MILLISECONDS = 60_000  # to wait for anything: a slow machine passes, a broken one fails
+MILLISECONDS = 180_000  # to wait for anything: a busy machine passes, a broken one fails
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, StandIn
 from simulation.http_server import Answer, Request, Server
 from stack.deployed import OpsError, Stack
+from tests.local.conftest import SECONDS
 
 SECRET = "canary-secret-of-the-engine"
 PHONE, OTHER_PHONE = "+15005550142", "+15005550143"
@@ -131,7 +132,7 @@ class TestTheLifeOfAStack:
         whole.emulator.aws["s3"].put_object(
             Bucket=outputs["bucket"].value, Key="app/web.log", Body=b"a line"
         )
-        (text,) = whole.twilio.wait_for(1, seconds=30)
+        (text,) = whole.twilio.wait_for(1, seconds=SECONDS)
         assert text.body.startswith("New log app/web.log, ")
 
     def test_the_operators_commands_find_it_by_pulumis_cli(

@@ -99,7 +99,7 @@ def test_the_handler_asks_and_is_answered_as_twilio_describes_it(
 def test_a_list_is_asked_for_and_answered_page_by_page(
     stand_in: StandIn, judge: Judge, session: requests.Session, heard: list[requests.Response]
 ) -> None:
-    http = TwilioHttpClient(timeout=5)
+    http = TwilioHttpClient(timeout=60)
     http.session = session
     client = Client(ACCOUNT, TOKEN, ACCOUNT, http_client=http)
     client.api.base_url = stand_in.url

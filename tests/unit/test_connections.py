@@ -22,8 +22,16 @@ from handler.sender import Refused, TwilioSender
 from infra.package import split_certificates
 from simulation.http_server import Handler, Server
 from simulation.samples import PHONE, settings
+from tests.unit.conftest import PATIENCE
 
 CREATED = b'{"sid": "SM%s", "status": "queued"}' % (b"0" * 32)
+
+
+@pytest.fixture(autouse=True)
+def frozen_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock by which a connection grows old: on a busy machine it would."""
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now)
 
 
 @pytest.fixture(params=["in a file", "in a folder"])
@@ -144,9 +152,15 @@ def test_a_request_waits_for_the_connection_that_is_on_its_way(
     calls = aws(secured(server, authority), session)
     may_go = threading.Event()
     setup = Handler.setup
-    monkeypatch.setattr(Handler, "setup", lambda self: may_go.wait(5) and setup(self))
+    monkeypatch.setattr(Handler, "setup", lambda self: may_go.wait(PATIENCE) and setup(self))
+    take = Preconnector.take
+
+    def answered_when_taken(self: Preconnector, host: str, port: int) -> Any:
+        may_go.set()
+        return take(self, host, port)
+
+    monkeypatch.setattr(Preconnector, "take", answered_when_taken)
     preconnector.open(calls.endpoint("dynamodb"))
-    threading.Timer(0.3, may_go.set).start()
     calls.call("dynamodb", "GetItem", {})
     assert len(server.connections) == 1
 
@@ -189,8 +203,8 @@ def test_a_connection_that_has_waited_for_long_is_not_used(
     calls = aws(secured(server, authority), session)
     preconnector.open(calls.endpoint("dynamodb"))
     preconnector.wait()
-    now = time.time()
-    monkeypatch.setattr("time.time", lambda: now + FRESH_SECONDS)
+    later = time.time() + FRESH_SECONDS + 1
+    monkeypatch.setattr("time.time", lambda: later)
     calls.call("dynamodb", "GetItem", {})
     assert len(server.connections) == 2
 

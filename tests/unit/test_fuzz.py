@@ -178,7 +178,7 @@ STATUSES = st.sampled_from([200, 201, 202, 204, 304, 307]) | st.integers(200, 59
 
 
 @pytest.fixture(scope="module")
-def answering() -> Iterator[Server]:
+def answering(patience: None) -> Iterator[Server]:
     with Server() as server:
         yield server
 
@@ -247,7 +247,7 @@ def test_the_stand_in_accepts_or_refuses_as_twilio_does(
         f"{stand_in.url}{API}/Accounts/{SID}/Messages.json",
         data={name: value.encode("utf-8", "replace") for name, value in form.items()},
         auth=(SID, SECRET),
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code in {201, 400, 404, 429}
     told = answer.json()
@@ -256,7 +256,7 @@ def test_the_stand_in_accepts_or_refuses_as_twilio_does(
 
 @given(st.binary(max_size=200))
 def test_the_stand_in_takes_any_fault_or_says_what_is_wrong(stand_in: StandIn, body: bytes) -> None:
-    answer = requests.post(f"{stand_in.url}/faults", data=body, timeout=10)
+    answer = requests.post(f"{stand_in.url}/faults", data=body, timeout=60)
     assert answer.status_code in {204, 400}
     stand_in.well()
 

@@ -131,7 +131,7 @@ class ToTheStandIn(TwilioHttpClient):
         url = url.replace("https://api.twilio.com", sys.argv[2])
         return super().request(method, url, *args, **kwargs)
 
-client = Client("SK" + "1" * 32, "secret", "AC" + "2" * 32, http_client=ToTheStandIn(timeout=5))
+client = Client("SK" + "1" * 32, "secret", "AC" + "2" * 32, http_client=ToTheStandIn(timeout=60))
 sent = client.messages.create(to="+15005550009", from_="+15005550006", body="A log ✓")
 listed = client.messages.list(limit=5)
 fetched = client.messages(sent.sid).fetch()

@@ -14,6 +14,7 @@ from handler.refusals import NO_ANSWER, NO_SENSE, Kind
 from handler.sender import Delivery, Refused, TwilioSender
 from simulation.http_server import Server
 from simulation.samples import PHONE, settings
+from tests.unit.conftest import until
 
 TEXT_SID = "SM" + "0123456789abcdefABCDEF0123456789"
 CREATED = b'{"sid": "%s", "status": "queued"}' % TEXT_SID.encode()
@@ -114,7 +115,7 @@ def test_no_answer_in_time_is_in_doubt(twilio: Server, monkeypatch: pytest.Monke
     twilio.status = 0
     error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
     assert error.refusal.kind is Kind.IN_DOUBT
-    assert len(twilio.requests) == 1
+    until(lambda: len(twilio.requests) == 1, "the one request")
 
 
 def test_a_connection_that_breaks_before_the_answer_is_in_doubt(twilio: Server) -> None:
