@@ -252,13 +252,16 @@ class Flusher:
                 a message. All else was done, and nothing is lost: what is not deleted comes back.
         """
         unfinished: list[Exception] = []
-        if is_quiet(self._quiet, self._clock()):
-            self._log.decision("quiet hours", measured={metrics.FLUSHES: 1})
-        else:
-            taken = _Taken(self._clock())
-            self._flush(taken, seconds_left)
-            unfinished = taken.unfinished
-        self._reports.run(seconds_left)
+        try:
+            if is_quiet(self._quiet, self._clock()):
+                self._log.decision("quiet hours", measured={metrics.FLUSHES: 1})
+            else:
+                taken = _Taken(self._clock())
+                self._flush(taken, seconds_left)
+                unfinished = taken.unfinished
+        finally:
+            # The reports of earlier texts have nothing to do with an error of this flush.
+            self._reports.run(seconds_left)
         if unfinished:
             raise unfinished[0]
 

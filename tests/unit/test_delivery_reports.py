@@ -153,6 +153,19 @@ def test_an_exception_that_nobody_foresaw_keeps_no_other_report_waiting(
     assert world.asked == [SID, other]  # it is asked about later
 
 
+def test_a_report_that_cannot_be_written_keeps_no_other_waiting(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = another(world)
+    capsys.readouterr()
+    world.deliveries[SID] = Delivery(status="undelivered", code=[1])  # type: ignore[arg-type]  # what nobody foresaw
+    world.deliveries[other] = Delivery(status="delivered", phone=PHONE)
+    world.flush()
+    first, second = told(capsys)
+    assert (first["outcome"], first["sid"]) == ("unexpected", SID)
+    assert second["outcome"] == "delivered"
+
+
 @pytest.mark.parametrize("code", [0, "not_routable"])
 def test_without_a_code_of_twilios_there_is_no_page_to_read(
     world: World, capsys: pytest.CaptureFixture[str], code: int | str

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from handler import flusher, queue_messages
 from handler.aws import AwsError
+from handler.ledger import ASK_AFTER_SECONDS
 from handler.notice import Notice
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
@@ -292,6 +293,30 @@ def test_an_exception_that_nobody_foresaw_fails_its_message_with_its_kind(
     world.flush()
     assert "broken.log" in world.texts[-1][2]
     assert world.held == world.failed == []
+
+
+def unforeseen(*_: Any) -> None:
+    raise RuntimeError(PHONE)
+
+
+def test_an_accepted_text_is_not_repeated_whatever_its_record_meets(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(World, "_BatchWriteItem", unforeseen)
+    world.flush()
+    assert (len(world.texts), world.held, world.failed) == (2, [], [])
+    assert [line["code"] for line in logged(capsys, "unexpected")] == ["RuntimeError"] * 2
+
+
+def test_a_flush_that_nobody_foresaw_to_fail_keeps_no_report_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.notify(record("sent.log"))
+    world.now += ASK_AFTER_SECONDS
+    monkeypatch.setattr(World, "_BatchGetItem", unforeseen)
+    with pytest.raises(RuntimeError):
+        world.flush()
+    assert len(world.asked) == 2
 
 
 def test_what_cannot_even_be_written_fails_as_it_came(

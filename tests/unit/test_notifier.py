@@ -476,6 +476,17 @@ def test_what_sqs_refuses_in_its_answer_is_sent_again_and_then_raised() -> None:
         world.notify(record("b.log"))
 
 
+def test_an_accepted_text_is_not_repeated_whatever_its_record_meets(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unforeseen(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(World, "_BatchWriteItem", unforeseen)
+    world.notify(record("a.log"))
+    assert (len(world.texts), world.held, world.failed) == (2, [], [])
+
+
 def test_an_exception_that_nobody_foresaw_fails_one_text_and_stops_no_other(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
