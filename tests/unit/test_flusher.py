@@ -311,7 +311,8 @@ def test_an_accepted_text_is_not_repeated_whatever_its_record_meets(
 def test_a_flush_that_nobody_foresaw_to_fail_keeps_no_report_waiting(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.notify(record("sent.log"))
+    world.flush()
+    held_by_hand(world, "next.log")
     world.now += ASK_AFTER_SECONDS
     monkeypatch.setattr(World, "_BatchGetItem", unforeseen)
     with pytest.raises(RuntimeError):

@@ -477,8 +477,10 @@ def test_what_sqs_refuses_in_its_answer_is_sent_again_and_then_raised() -> None:
 
 
 def test_an_accepted_text_is_not_repeated_whatever_its_record_meets(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    world = World()
+
     def unforeseen(*_: object) -> None:
         raise RuntimeError
 
