@@ -7,7 +7,7 @@ from typing import NamedTuple
 from handler.events import LogFile
 
 TRIED_SECONDS = 9 * 24 * 60 * 60
-"""How long a text that is held is tried. SQS keeps it for a day longer: see `infra.queues`."""
+"""How long a text that is held is tried. SQS keeps it for two days longer: see `infra.queues`."""
 
 
 class Notice(NamedTuple):

@@ -15,8 +15,12 @@ DAYS = 24 * 60 * 60
 FAILED_SECONDS = 14 * DAYS
 """The longest that SQS keeps a message: two weeks for an operator to look."""
 
-HELD_SECONDS = TRIED_SECONDS + DAYS
-"""Less than that: a message keeps its age when it moves from one queue to the other."""
+HELD_SECONDS = TRIED_SECONDS + 2 * DAYS
+"""Less than that: a message keeps its age when it moves from one queue to the other.
+
+Two flushes at least, even daily ones, come between the end of the trying and the deletion: one may
+be late, or have no time for each phone.
+"""
 
 FLUSH_SECONDS = 240
 """How long one flush may take."""

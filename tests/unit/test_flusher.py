@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler import flusher, queue_messages
+from handler import flusher, queue_messages, sender
 from handler.aws import AwsError
 from handler.ledger import ASK_AFTER_SECONDS
 from handler.notice import Notice
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from handler.text import SUMMARY_SEGMENTS, segments, summarize
+from infra.queues import FLUSH_SECONDS, HELD_SECONDS
 from simulation.samples import OTHER_PHONE, PHONE, TIME, log_file, record
 from simulation.world import VISIBILITY, Crash, Stored, World
 
@@ -665,6 +666,28 @@ def test_what_was_tried_in_vain_for_nine_days_fails_before_sqs_deletes_it(world:
     world.now += VISIBILITY + 1
     world.flush()
     assert sorted(int(body.split()[0]) for _, _, body in world.texts) == [3, 4]
+
+
+def test_sqs_deletes_nothing_although_a_flush_is_rare_and_runs_out_of_time() -> None:
+    """One flush a day, of which each comes a little later, and Twilio answers none of 20 phones."""
+    phones = tuple(f"+150055501{number:02}" for number in range(20))
+    world = World(to_numbers=phones)
+    for phone in phones:
+        held_by_hand(world, "a.log", phone=phone)
+    tries: list[str] = []
+
+    def too_late(phone: str) -> Refusal:
+        tries.append(phone)
+        return NO_ANSWER
+
+    world.refuses = too_late
+    world.now += DAY - 60
+    while world.held:
+        tries.clear()
+        world.flusher.flush(lambda: FLUSH_SECONDS - len(tries) * sum(sender.SECONDS))
+        world.now += DAY + 20
+        assert all(world.now - one.sent_at < HELD_SECONDS for one in world.held)
+    assert len(world.failed) == 20
 
 
 def test_nine_days_of_one_phone_are_no_other_ones(world: World) -> None:

@@ -163,13 +163,13 @@ def test_as_many_messages_fit_the_memory(program: Recorded) -> None:
 
 
 def test_what_is_tried_in_vain_fails_before_sqs_deletes_it(program: Recorded) -> None:
-    """A flush ends it, so one must come between the last day of trying and the deletion."""
-    assert kept(program, "held") >= TRIED_SECONDS + FLUSHES_AT_LEAST_EVERY
+    """A flush ends it. Two come before the deletion: one may be late, or run out of time."""
+    assert kept(program, "held") >= TRIED_SECONDS + 2 * FLUSHES_AT_LEAST_EVERY
 
 
 def test_what_fails_is_kept_for_longer_than_it_was_held(program: Recorded) -> None:
     """SQS counts from when a message was first sent, also after it moved it to `failed`."""
-    assert kept(program, "held") + 3 * DAY < kept(program, "failed") <= SQS_KEEPS
+    assert kept(program, "held") + 3 * DAY <= kept(program, "failed") <= SQS_KEEPS
 
 
 def test_sqs_gives_a_text_up_after_days_only(program: Recorded) -> None:
