@@ -46,6 +46,13 @@ Lambda keeps an asynchronous event, such as the schedule's, for six hours at mos
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
+RECEIVES_TO_GIVE_BACK = 100
+"""How often a message is given back at once. Then it comes back by itself, after four minutes.
+
+SQS counts each receive, and moves a message to `failed` after a thousand. With a flush every minute
+that would be within 17 hours: too soon for an outage of a weekend.
+"""
+
 SECONDS_TO_GIVE_BACK = 15
 """What one request to SQS may take at worst, with all its tries."""
 
@@ -185,9 +192,13 @@ class _Taken:
         self._done = []
 
     @property
-    def still_held(self) -> list[Message]:
-        """The messages that this run could not end."""
-        return [one.message for one in self._opened if not one.deleted]
+    def to_give_back(self) -> list[Message]:
+        """The messages that this run could not end, and that the next one shall find at once."""
+        return [
+            one.message
+            for one in self._opened
+            if not one.deleted and one.message.receives <= RECEIVES_TO_GIVE_BACK
+        ]
 
     @property
     def age(self) -> float:
@@ -335,7 +346,7 @@ class Flusher:
             How many messages were given back. The others come back later by themselves.
         """
         given_back = 0
-        for some in batches(taken.still_held, BATCH):
+        for some in batches(taken.to_give_back, BATCH):
             if seconds_left() < SECONDS_TO_GIVE_BACK:
                 break
             try:

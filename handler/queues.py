@@ -38,11 +38,13 @@ class Message(NamedTuple):
         receipt: What it is deleted by.
         sent_at: When it was put on the queue, in seconds since the epoch; `UNKNOWN_AGE` where SQS
             does not say.
+        receives: How often it was received, this time included; 1 where SQS does not say.
     """
 
     body: str
     receipt: str
     sent_at: float
+    receives: int = 1
 
 
 class Queue:
@@ -92,7 +94,7 @@ class Queue:
                 "QueueUrl": self._url,
                 "MaxNumberOfMessages": BATCH,
                 "WaitTimeSeconds": 1,
-                "MessageSystemAttributeNames": ["SentTimestamp"],
+                "MessageSystemAttributeNames": ["SentTimestamp", "ApproximateReceiveCount"],
             },
         )
         found = [_message(message) for message in entries(answer.get("Messages"))]
@@ -153,10 +155,16 @@ def _receipts(messages: Sequence[Message]) -> list[dict[str, Any]]:
 def _message(received: object) -> Message:
     """Read a message; with an empty body or receipt where SQS sent none."""
     body, receipt = part(received, "Body"), part(received, "ReceiptHandle")
-    sent_at = part(received, "Attributes", "SentTimestamp")
-    known = isinstance(sent_at, str) and sent_at.isascii() and sent_at.isdecimal()
+    sent_at = _number(part(received, "Attributes", "SentTimestamp"))
     return Message(
         body=body if isinstance(body, str) else "",
         receipt=receipt if isinstance(receipt, str) else "",
-        sent_at=int(sent_at) / 1000 if known and len(sent_at) < _DIGITS else UNKNOWN_AGE,
+        sent_at=UNKNOWN_AGE if sent_at is None else sent_at / 1000,
+        receives=_number(part(received, "Attributes", "ApproximateReceiveCount")) or 1,
     )
+
+
+def _number(value: object) -> int | None:
+    """Read a number, which SQS sends as text; None if it is none."""
+    is_number = isinstance(value, str) and value.isascii() and value.isdecimal()
+    return int(value) if is_number and len(value) < _DIGITS else None  # type: ignore[call-overload,arg-type]  # is_number says so

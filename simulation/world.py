@@ -50,7 +50,10 @@ class Stored:
         return {
             "Body": self.body,
             "ReceiptHandle": self.receipt,
-            "Attributes": {"SentTimestamp": str(int(self.sent_at * 1000))},
+            "Attributes": {
+                "SentTimestamp": str(int(self.sent_at * 1000)),
+                "ApproximateReceiveCount": str(self.received),
+            },
         }
 
 

@@ -19,13 +19,13 @@ from handler.notice import Notice
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from handler.text import SUMMARY_SEGMENTS, segments, summarize
-from infra.queues import FLUSH_SECONDS, HELD_SECONDS
+from infra.queues import FLUSH_SECONDS, HELD_SECONDS, MAX_RECEIVES
 from simulation.samples import OTHER_PHONE, PHONE, TIME, log_file, record
 from simulation.world import VISIBILITY, Crash, Stored, World
 
 STOPPED = refusal(400, 21610)
 NOT_THAT_COUNTRY = refusal(400, 21408)
-DAY = 24 * 60 * 60
+MINUTE, DAY = 60, 24 * 60 * 60
 
 
 @pytest.fixture
@@ -484,6 +484,20 @@ def test_giving_back_takes_no_more_time_than_there_is(world: World) -> None:
     assert world.steps - begun <= last
     given_back = [one for one in world.held if one.visible_at == world.now]
     assert 0 < len(given_back) < len(world.held)
+
+
+def test_what_was_taken_very_often_is_not_given_back_but_comes_back_later() -> None:
+    """With a flush every minute SQS would give it up within a day: it counts a thousand."""
+    world = World(to_numbers=(PHONE,))
+    held_by_hand(world, "a.log")
+    world.refuses = lambda _: NO_CONNECTION
+    flushes = 0
+    while world.held[0].received < MAX_RECEIVES:
+        world.flush()
+        world.now += MINUTE
+        flushes += 1
+    assert flushes * MINUTE >= 2.5 * DAY
+    assert {one.received for one in world.held} == {MAX_RECEIVES}
 
 
 def test_what_cannot_be_given_back_comes_back_later(
