@@ -20,70 +20,22 @@ import tempfile
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from infra import package_rules
+from infra.package_rules import RULES, Rule
 
 LAMBDA_PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 """The versions that Lambda runs and our lock files cover, from its page on runtimes:
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html."""
 
-# What is never imported when a text is sent. The licences go with the metadata: deploying to one's
-# own account hands the code to nobody.
-PRUNED = re.compile(
-    r"""
-    [^/]+\.(dist-info|data)/    # metadata and command-line scripts
-    | .+\.pyi$ | .+/py\.typed$  # for type checkers
+NO_CODE = re.compile(r"[^/]+\.(dist-info|data)/|.+\.pyi$|.+/py\.typed$")
+"""What no wheel needs in order to run: metadata, command-line scripts, files for type checkers.
 
-    # twilio: every API but the one with Messages, every resource of it but them, ...
-    | twilio/rest/(?!api/|__init__\.py$)
-    | twilio/rest/api/v2010/account/(?!__init__\.py$|message/)
-    # ... calls, browsers and webhooks, ...
-    | twilio/(twiml/ | jwt/ | request_validator\.py)
-    # ... and clients that need aiohttp or PyJWT, which are not locked and so not here.
-    | twilio/http/(async_http_client | validation_client | \w*token_manager)\.py
-    | twilio/(auth_strategy/token_auth_strategy | credential/(client|orgs)_\w+)\.py
-    | charset_normalizer/(?!__init__\.py$)
-    | certifi/tests/
-    """,
-    re.VERBOSE,
-)
-
-# What is imported by something that is needed, and then not used: in which files stands what, and
-# what goes in its place. Whoever uses Twilio's all the same is told so. A third of a start's
-# instructions.
-HOLLOWED = tuple(
-    (re.compile(files), re.compile(what), instead)
-    for files, what, instead in (
-        (  # the other resources of Twilio's API beside Messages
-            r"twilio/rest/api/(v2010/account/)?__init__\.py",
-            r"from twilio\.rest\.api\.v2010\.account\.(?!message )\w+ import \(?\s*(\w+),?\s*\)?\n",
-            r"from twilio import LeftOut as \1\n",
-        ),
-        (  # what stands for each of these, and says so to whoever uses one
-            r"twilio/__init__\.py",
-            r"\Z",
-            "class LeftOut:\n    def __init__(self, *_, **__):\n        raise NotImplementedError("
-            '"S3 Logs ships Twilio\'s Messages only: see infra/package.py")\n',
-        ),
-        (  # requests guesses by it what an answer of no content type is written in
-            r"charset_normalizer/__init__\.py",
-            r"(?s)\A.*",
-            '__version__ = "3.0.0"\ndef detect(_):\n    return {"encoding": "utf-8"}\n',
-        ),
-        # what is an IPv6 address to the letter, whose pattern takes 3 ms to compile
-        (r"urllib3/util/url\.py", r"(?m)^_IPV6_PAT = .*", '_IPV6_PAT = "[0-9A-Fa-f:.]+"'),
-        # HTTP/2, which urllib3 speaks only if told so
-        (r"urllib3/http2/__init__\.py", r"(?s)\A.*", ""),
-        # old names of urllib3 and idna, which needs its tables for a host beyond ASCII only
-        (r"requests/packages\.py", r"(?s)\A.*", ""),
-        (  # see `split_certificates`: they are in a folder, which has no contents to give
-            r"certifi/core\.py",
-            r"(?s)\A.*",
-            "import os\n\n\ndef where():\n    return os.path.dirname(__file__)\n\n\n"
-            'def contents():\n    raise NotImplementedError("S3 Logs ships no bundle")\n',
-        ),
-    )
-)
+The licences go with the metadata: deploying to one's own account hands the code to nobody.
+Source: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
+"""
 
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
 KEPT_BUILDS = 3  # a deployment may still be reading one while the next is built
@@ -115,7 +67,7 @@ def runtime() -> str:
     return f"python{version[0]}.{version[1]}"
 
 
-def build(folder: Path, *, cache: Path | None = None) -> Path:
+def build(folder: Path, *, rules: Sequence[Rule] = RULES, cache: Path | None = None) -> Path:
     """Return the directory to deploy a package from, building it unless its inputs are unchanged.
 
     It holds the package's Python files, what its `requirements.txt` locks, and the bytecode of
@@ -124,6 +76,7 @@ def build(folder: Path, *, cache: Path | None = None) -> Path:
 
     Args:
         folder: The package that a function's handler is in, such as `handler/`.
+        rules: What is left out of the dependencies.
         cache: Where the results are kept; `.build` beside the folder by default.
 
     Raises:
@@ -140,7 +93,8 @@ def build(folder: Path, *, cache: Path | None = None) -> Path:
         )
     inputs = sources | {
         requirements.name: requirements.read_bytes(),
-        "built by": Path(__file__).read_bytes(),
+        "built by": Path(__file__).read_bytes() + Path(package_rules.__file__).read_bytes(),
+        "rules": repr(rules).encode(),
         "built with": importlib.util.MAGIC_NUMBER,
     }
     cache = cache or folder.parent / ".build"
@@ -152,11 +106,10 @@ def build(folder: Path, *, cache: Path | None = None) -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=cache) as scratch:
             tree = Path(scratch, "package")
-            for wheel in _download(requirements, into=Path(scratch, "wheels")):
-                _unpack(wheel, into=tree)
-            if (bundle := tree / "certifi" / "cacert.pem").is_file():
-                split_certificates(bundle, bundle.parent)
-                bundle.unlink()
+            _unpack(_download(requirements, into=Path(scratch, "wheels")), rules, into=tree)
+            if (certifi := tree / "certifi").is_dir():
+                split_certificates(certifi / "cacert.pem", certifi)
+                (certifi / "cacert.pem").unlink()
             for name, content in sources.items():
                 (tree / name).parent.mkdir(parents=True, exist_ok=True)
                 (tree / name).write_bytes(content)
@@ -189,7 +142,7 @@ def split_certificates(bundle: Path, folder: Path) -> None:
             Source of the names: https://docs.openssl.org/3.0/man1/openssl-rehash/
 
     Raises:
-        PackageError: There is no pyOpenSSL.
+        PackageError: There is no pyOpenSSL, or no certificate can be found in the bundle.
     """
     try:
         from OpenSSL import crypto  # noqa: PLC0415  # 50 ms, which nobody pays while nothing changes
@@ -198,8 +151,16 @@ def split_certificates(bundle: Path, folder: Path) -> None:
             f"{sys.executable} has no pyOpenSSL, by which certificates are found. "
             "Install what the program needs: pulumi install"
         ) from None
+    content = bundle.read_bytes() if bundle.is_file() else b""
+    certificates = CERTIFICATE.findall(content)
+    if not certificates or len(certificates) != content.count(b"BEGIN CERTIFICATE"):
+        raise PackageError(
+            f"{bundle.parent.name}/{bundle.name} is no bundle of certificates as in the locked "
+            "version of certifi. Correct infra.package.split_certificates, or lock that version: "
+            "make lock"
+        )
     names: Counter[str] = Counter()
-    for pem in CERTIFICATE.findall(bundle.read_bytes()):
+    for pem in certificates:
         name = f"{crypto.load_certificate(crypto.FILETYPE_PEM, pem).subject_name_hash():08x}"
         (folder / f"{name}.{names[name]}").write_bytes(pem)
         names[name] += 1
@@ -287,15 +248,29 @@ def _explain(output: str, requirements: Path) -> str:
     )
 
 
-def _unpack(wheel: Path, *, into: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        names = [name for name in archive.namelist() if not PRUNED.match(name)]
-        archive.extractall(into, names)
-    for name in names:
-        for files, what, instead in HOLLOWED:
-            if files.fullmatch(name):
-                path = into / name
-                path.write_text(what.sub(instead, path.read_text("utf-8")), "utf-8")
+def _unpack(wheels: Sequence[Path], rules: Sequence[Rule], *, into: Path) -> None:
+    """Unpack wheels, as far as the rules let them.
+
+    Raises:
+        PackageError: Rules do not fit the wheels. It names every one.
+    """
+    wrong = []
+    for wheel in wheels:
+        dependency, version, *_ = wheel.name.split("-")
+        its_rules = [rule for rule in rules if rule.dependency == dependency]
+        with zipfile.ZipFile(wheel) as archive:
+            files = [name for name in archive.namelist() if not NO_CODE.match(name)]
+            kept, wrong_here = package_rules.pruned(files, its_rules)
+            archive.extractall(into, kept)
+        wrong_here += package_rules.hollowed(into, its_rules)
+        wrong += [f"{dependency} {version}: {what}" for what in wrong_here]
+    wrong += package_rules.useless(rules, {wheel.name.split("-")[0] for wheel in wheels})
+    if wrong:
+        raise PackageError(
+            "Rules of infra/package_rules.py do not fit what is locked. Look whether a text needs "
+            "what is new there, and correct them; or lock the former version: make lock\n  "
+            + "\n  ".join(wrong)
+        )
 
 
 def _compile(tree: Path) -> None:

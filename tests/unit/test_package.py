@@ -7,6 +7,7 @@ other tests build small ones from wheels made here, without a network.
 import base64
 import concurrent.futures
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -27,19 +28,24 @@ import pytest
 import trustme
 
 from infra import package
-from infra.package import PackageError, build, content_hash, zipped
+from infra.package import PackageError, content_hash, zipped
+from infra.package_rules import RULES, Prune
 from simulation.http_server import Answer, Request, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE_TAG = sys.implementation.cache_tag
 
-BUILD = """
+build = functools.partial(package.build, rules=())
+"""Builds a small package: none of its dependencies is one that a rule was written for."""
+
+BUILD_REAL = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from infra.package import build
 print(build(Path(sys.argv[2]), cache=Path(sys.argv[3])))
 """
+BUILD = BUILD_REAL.replace("cache=", "rules=(), cache=")
 
 
 def python(script: str, *arguments: object, **environment: str) -> str:
@@ -70,7 +76,7 @@ def files(folder: Path) -> set[str]:
 
 @pytest.fixture(scope="session")
 def built() -> Path:
-    return build(ROOT / "handler")
+    return package.build(ROOT / "handler")
 
 
 @pytest.fixture(scope="session")
@@ -179,7 +185,9 @@ except NotImplementedError as error:
 
 
 def test_what_was_hollowed_out_says_so(bare: Path) -> None:
-    assert in_lambda(bare, CALL) == ("S3 Logs ships Twilio's Messages only: see infra/package.py\n")
+    assert in_lambda(bare, CALL) == (
+        "S3 Logs ships Twilio's Messages only: see infra/package_rules.py\n"
+    )
 
 
 def test_whom_certifi_trusts_the_package_trusts(built: Path) -> None:
@@ -278,7 +286,7 @@ def test_the_same_inputs_give_the_same_bytes_in_another_folder_and_process(
 ) -> None:
     elsewhere = tmp_path / "a much longer name" / "handler"
     shutil.copytree(ROOT / "handler", elsewhere, ignore=shutil.ignore_patterns("__pycache__"))
-    script = "import os; os.umask(0o077)" + BUILD
+    script = "import os; os.umask(0o077)" + BUILD_REAL
 
     other = Path(python(script, ROOT, elsewhere, tmp_path / "cache", PYTHONHASHSEED="7"))
 
@@ -353,7 +361,13 @@ def test_what_is_never_imported_is_left_out(source: Path, wheels: Path) -> None:
     }
     lock = add_wheel(wheels, "twilio", *kept, *pruned)
     (source / "requirements.txt").write_text(lock)
-    assert files(build(source)) == kept | {"tiny/__init__.py"}
+    rules = [
+        rule._replace(expected=sum(rule.matches(name) for name in kept | pruned))
+        for rule in RULES
+        if isinstance(rule, Prune) and rule.dependency == "twilio"
+    ]
+    assert all(rule.expected for rule in rules)
+    assert files(build(source, rules=rules)) == kept | {"tiny/__init__.py"}
 
 
 def test_a_package_is_its_python_files_without_tests_and_hidden_ones(source: Path) -> None:
