@@ -15,9 +15,9 @@ from typing import Any
 
 from bench import prices
 from bench.world import Measured
-from handler.flusher import MESSAGES
+from handler.held_messages import MESSAGES
 from handler.refusals import NO_CONNECTION
-from handler.text import segments
+from handler.segments import segments
 from infra.alarms import alarms
 from infra.runtime import MEMORY_MB
 from simulation.samples import PHONE, record

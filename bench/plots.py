@@ -8,7 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 
 from bench import cold, month, prices
-from handler.flusher import MESSAGES
+from handler.held_messages import MESSAGES
 from local import ROOT
 
 FOLDER = ROOT / "docs"

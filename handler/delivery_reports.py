@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from handler import metrics
 from handler.aws import AwsError
+from handler.breaker import Breaker
 from handler.errors import described, log_unexpected, unexpected_errors_logged
 from handler.ledger import Accepted, Ledger
 from handler.log import Log
-from handler.notifier import SECONDS_TO_SEND
-from handler.refusals import NOT_FOUND, Breaker
-from handler.sender import Delivery, Refused, Sender
+from handler.refusals import NOT_FOUND
+from handler.sender import SECONDS_TO_SEND, Delivery, Refused, Sender
 
 UNKNOWN_SECONDS = 12 * 60 * 60
 """When Twilio is asked no more: it tries to deliver a text for ten hours at most.

@@ -92,7 +92,7 @@ class Accepted(NamedTuple):
     at: int
 
 
-class Recalled(NamedTuple):
+class LookUp(NamedTuple):
     """What the table says of texts.
 
     Attributes:
@@ -229,7 +229,7 @@ class Ledger:
         if why:
             raise NotRecorded(count, why)
 
-    def recall(self, notices: Sequence[Notice]) -> Recalled:
+    def look_up_sent(self, notices: Sequence[Notice]) -> LookUp:
         """Ask which texts were sent. A batch that fails spoils no other one."""
         sent: set[str] = set()
         unknown: set[str] = set()
@@ -248,7 +248,7 @@ class Ledger:
                 named = [part(key, "id", "S") for key in left]
                 unknown.update([id_ for id_ in ids if id_ in named] or ids)
                 why = batch.error
-        return Recalled(sent, unknown - sent, why)
+        return LookUp(sent, unknown - sent, why)
 
     def count(self, phone: str) -> None:
         """Count a text to a phone that no limit holds back.

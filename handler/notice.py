@@ -1,4 +1,4 @@
-"""A text that is due: what is claimed, sent, held or failed."""
+"""A notice: what is claimed, sent, held or failed."""
 
 import hashlib
 import json
@@ -6,12 +6,9 @@ from typing import NamedTuple
 
 from handler.events import LogFile
 
-TRIED_SECONDS = 9 * 24 * 60 * 60
-"""How long a text that is held is tried. SQS keeps it for two days longer: see `infra.queues`."""
-
 
 class Notice(NamedTuple):
-    """One log file that one phone is to be told of.
+    """One log file for one phone.
 
     Attributes:
         file: The log file.
@@ -25,7 +22,7 @@ class Notice(NamedTuple):
     def id(self) -> str:
         """The same for a duplicate of the event, and another one for another write of the key.
 
-        A hash: keys may be longer than DynamoDB's, and a phone number is nobody's business there.
+        A hash: keys may be longer than DynamoDB's, and the table must not show phone numbers.
         """
         file = self.file
         parts = (file.bucket, file.key, file.version, file.sequencer, self.phone)

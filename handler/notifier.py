@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from handler import events, metrics, text
 from handler.aws import AwsError
+from handler.breaker import Breaker
 from handler.errors import (
     LeaseHeld,
     ledger_errors_logged,
@@ -19,15 +20,13 @@ from handler.notice import Notice
 from handler.outcomes import Outcomes
 from handler.queues import NotQueued
 from handler.quiet_hours import is_quiet
-from handler.refusals import Breaker, Kind
-from handler.sender import Refused, Sender
+from handler.refusals import Kind
+from handler.segments import segments
+from handler.sender import SECONDS_TO_SEND, Refused, Sender
 from handler.settings import Settings
 
 BREAKER_SECONDS = 60
 """How long the texts to a phone, or to everybody, are held without trying after a refusal."""
-
-SECONDS_TO_SEND = 30
-"""What one text may take at worst: a connection to some of Twilio's addresses, its answer, AWS."""
 
 
 class Notifier:
@@ -186,7 +185,7 @@ class Notifier:
                     phone=notice.phone,
                     measured={
                         metrics.ACCEPTED: 1,
-                        metrics.SEGMENTS: text.segments(body),
+                        metrics.SEGMENTS: segments(body),
                         metrics.SECONDS_TO_TEXT: notice.file.age(self._clock()),
                     },
                     sid=sid,

@@ -1,4 +1,4 @@
-"""Why Twilio refused a text, what becomes of the text, and of whom that is believed."""
+"""Why Twilio refused a text, and what becomes of the text."""
 
 import enum
 from typing import Any, NamedTuple
@@ -31,13 +31,13 @@ class Kind(enum.StrEnum):
     TEXT = "text"
     """The text itself: a defect of this program."""
 
-    IN_VAIN = "in vain"
+    EXPIRED = "expired"
     """It was tried for so long that SQS would soon delete it."""
 
     @property
     def is_temporary(self) -> bool:
         """Whether the same text may be accepted later."""
-        return self not in {Kind.PHONE, Kind.TEXT, Kind.IN_VAIN}
+        return self not in {Kind.PHONE, Kind.TEXT, Kind.EXPIRED}
 
     @property
     def needs_operator(self) -> bool:
@@ -211,55 +211,3 @@ NOT_FOUND = frozenset({404, 20404})
 NO_CONNECTION = Refusal(kind=Kind.BUSY, code=0, meaning="no connection to Twilio")
 NO_ANSWER = Refusal(kind=Kind.IN_DOUBT, code=0, meaning="no answer from Twilio in time")
 NO_SENSE = Refusal(kind=Kind.IN_DOUBT, code=0, meaning="an answer that is not Twilio's")
-
-
-class Breaker:
-    """Which phones Twilio refused lately, and whether that means that it refuses everybody."""
-
-    def __init__(self, seconds: float) -> None:
-        """Make one.
-
-        Args:
-            seconds: How long a refusal, or an acceptance, is taken for what holds still.
-        """
-        self._seconds = seconds
-        self._refused: dict[str, tuple[float, Refusal]] = {}
-        self._accepted_at: float | None = None
-
-    def refused(self, phone: str, refusal: Refusal, now: float) -> None:
-        """Take note that Twilio refused a text which it may accept later."""
-        self._refused[phone] = now, refusal
-
-    def accepted(self, phone: str, now: float) -> None:
-        """Take note that Twilio accepted a text: it does not refuse everybody."""
-        self._accepted_at = now
-        self._refused = {
-            other: (at, refusal)
-            for other, (at, refusal) in self._refused.items()
-            if other != phone and not refusal.affects_everyone
-        }
-
-    def refuses(self, phone: str, now: float) -> bool:
-        """Whether Twilio refused this phone lately, or refuses everybody."""
-        return self._is_recent(self.refused_at(phone), now) or self.refuses_everybody(now)
-
-    def refuses_everybody(self, now: float) -> bool:
-        """Whether Twilio would refuse any phone.
-
-        A trouble of Twilio's with one phone may be that phone's. It is everybody's when a second
-        phone met the same, while no phone was accepted.
-        """
-        met = [refusal for at, refusal in self._refused.values() if self._is_recent(at, now)]
-        if any(one.affects_everyone for one in met):
-            return True
-        twilios = [one for one in met if one.kind in {Kind.BUSY, Kind.IN_DOUBT}]
-        met_twice = len(set(twilios)) < len(twilios)
-        return met_twice and not self._is_recent(self._accepted_at, now)
-
-    def refused_at(self, phone: str) -> float | None:
-        """When Twilio refused a phone last; None if it did not."""
-        at, _ = self._refused.get(phone, (None, None))
-        return at
-
-    def _is_recent(self, at: float | None, now: float) -> bool:
-        return at is not None and now < at + self._seconds

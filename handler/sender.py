@@ -29,6 +29,10 @@ SECONDS = (2.0, 10.0)
 """How long to wait for each of Twilio's addresses to connect, and then for the answer.
 twilio-python has no default."""
 
+SECONDS_TO_SEND = 30
+"""How long one text may take at worst: connections to some of Twilio's addresses, the answer, and
+what AWS records of it."""
+
 
 # By these variables Twilio's client would send the secret to another host than twilioApiUrl says.
 # It reads them here instead: an empty mapping would make it read the real environment.

@@ -1,4 +1,4 @@
-"""The wording of a text, and what it costs: GSM-7, UCS-2 and segments."""
+"""The wording of a text, and of a summary."""
 
 import bisect
 import datetime
@@ -10,20 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from handler.events import LogFile
-
-# The GSM 7-bit default alphabet and its extension, each character of which counts as two.
-# Source: 3GPP TS 23.038, 6.2.1 and 6.2.1.1.
-GSM = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-GSM_EXTENSION = frozenset("\f^{}\\[~]|€")
-_GSM_ALL = GSM | GSM_EXTENSION
-
-# What one segment holds, alone and as one of several (the header that joins them takes the rest).
-# Source: https://www.twilio.com/docs/glossary/what-sms-character-limit
-GSM_SEGMENT, GSM_SEGMENT_OF_SEVERAL = 160, 153
-UCS2_SEGMENT, UCS2_SEGMENT_OF_SEVERAL = 70, 67
+from handler.segments import GSM_7, GSM_EXTENSION, is_gsm, segments
 
 LONGEST = 1600
 """Characters that Twilio accepts in one body (error 21617 beyond)."""
@@ -48,28 +35,6 @@ _LOOKALIKES = {
     "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-",
     "\u2044": "/", "\u2026": CUT, "\u2022": "*", **dict.fromkeys(_JOINERS, ""),
 }  # fmt: skip
-
-
-def segments(body: str) -> int:
-    """How many segments a text takes: what it costs.
-
-    GSM-7 as long as every character is in it; one foreign character makes the whole text UCS-2,
-    where characters beyond the Basic Multilingual Plane, such as emoji, count as two.
-    """
-    if _is_gsm(body):
-        lengths = [2 if character in GSM_EXTENSION else 1 for character in body]
-        one, of_several = GSM_SEGMENT, GSM_SEGMENT_OF_SEVERAL
-    else:
-        lengths = [2 if character > "\uffff" else 1 for character in body]
-        one, of_several = UCS2_SEGMENT, UCS2_SEGMENT_OF_SEVERAL
-    if sum(lengths) <= one:
-        return 1
-    count, room = 1, of_several
-    for length in lengths:  # no character is split across two segments
-        if length > room:
-            count, room = count + 1, of_several
-        room -= length
-    return count
 
 
 def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
@@ -213,10 +178,6 @@ def _folder(key: str) -> str:
     return first + slash if slash else "/"
 
 
-def _is_gsm(body: str) -> bool:
-    return _GSM_ALL.issuperset(body)
-
-
 def _words(part: str, *, lines: bool = False, unknown: str = "?") -> str:
     """Make a part fit to be read: composed, on one line, without control characters.
 
@@ -246,9 +207,9 @@ def _words(part: str, *, lines: bool = False, unknown: str = "?") -> str:
 
 def _cheapest(body: str) -> str:
     """Write a body in GSM-7 if it can be: with lookalikes, and letters without their accents."""
-    foreign = set(body) - _GSM_ALL
+    foreign = set(body) - GSM_7
     plain = body.translate({ord(character): _closest(character) for character in foreign})
-    return plain if _is_gsm(plain) else body
+    return plain if is_gsm(plain) else body
 
 
 def _closest(character: str) -> str:

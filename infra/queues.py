@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
-from handler.notice import TRIED_SECONDS
+from handler.held_messages import EXPIRES_AFTER_SECONDS
 from handler.queues import VISIBILITY_SECONDS
 from infra import policy
 from infra.policy import Statement
@@ -15,7 +15,7 @@ DAYS = 24 * 60 * 60
 FAILED_SECONDS = 14 * DAYS
 """The longest that SQS keeps a message: two weeks for an operator to look."""
 
-HELD_SECONDS = TRIED_SECONDS + 2 * DAYS
+HELD_SECONDS = EXPIRES_AFTER_SECONDS + 2 * DAYS
 """Less than that: a message keeps its age when it moves from one queue to the other.
 
 Two flushes at least, even daily ones, come between the end of the trying and the deletion: one may

@@ -23,6 +23,8 @@ from handler import text
 from handler.events import LogFile
 from handler.log import masked
 from handler.quiet_hours import QuietHours
+from handler.segments import GSM, GSM_EXTENSION, GSM_SEGMENT, UCS2_SEGMENT
+from handler.segments import segments as count_segments
 from handler.settings import Mode, to_environment, variable
 from handler.settings import Settings as HandlerSettings
 from infra import setting_kinds as kinds
@@ -421,10 +423,10 @@ def cost_of(message: str, zone: datetime.tzinfo) -> str:
         What it costs and which character is to blame; nothing if it takes one segment.
     """
     body = text.write(ORDINARY, message, zone)
-    known = text.GSM | text.GSM_EXTENSION
+    known = GSM | GSM_EXTENSION
     foreign = list(dict.fromkeys(character for character in body if character not in known))
     is_cut = "$key" in message.replace("{", "") and ORDINARY.key not in body
-    segments = text.segments(body)
+    segments = count_segments(body)
     if segments == 1 and not is_cut:
         return ""
     what = f"a text takes {segments} segments even" if segments > 1 else "a text has no room"
@@ -432,9 +434,9 @@ def cost_of(message: str, zone: datetime.tzinfo) -> str:
     if foreign:
         names = ", ".join(kinds.named(character) for character in foreign)
         return (
-            f"{what}. Characters outside of GSM-7 leave {text.UCS2_SEGMENT} to a segment, in place "
-            f"of {text.GSM_SEGMENT}: {names}"
+            f"{what}. Characters outside of GSM-7 leave {UCS2_SEGMENT} to a segment, in place "
+            f"of {GSM_SEGMENT}: {names}"
         )
-    twice = [character for character in dict.fromkeys(body) if character in text.GSM_EXTENSION]
+    twice = [character for character in dict.fromkeys(body) if character in GSM_EXTENSION]
     counts = f", and each of {' '.join(twice)} counts as two" if twice else ""
-    return f"{what}. A segment has {text.GSM_SEGMENT} characters{counts}"
+    return f"{what}. A segment has {GSM_SEGMENT} characters{counts}"

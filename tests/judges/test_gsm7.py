@@ -11,7 +11,8 @@ from gsm0338 import Codec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handler.text import GSM, GSM_EXTENSION, LONGEST, SUMMARY_SEGMENTS, segments, summarize, write
+from handler.segments import GSM, GSM_EXTENSION, segments
+from handler.text import LONGEST, SUMMARY_SEGMENTS, summarize, write
 from local import twilio
 from simulation.samples import MESSAGE, log_file
 

@@ -243,7 +243,11 @@ def test_a_batch_is_repeated_until_nothing_of_it_is_left(server: Server) -> None
             ).encode(),
         ),
     ]
-    assert remembering(server).recall(notices) == ({notice.id for notice in notices}, set(), None)
+    assert remembering(server).look_up_sent(notices) == (
+        {notice.id for notice in notices},
+        set(),
+        None,
+    )
     assert json.loads(server.requests[1].body)["RequestItems"] == left
 
 
@@ -255,12 +259,12 @@ def test_a_batch_of_which_always_something_is_left_is_not_known(
     left = {"ledger": {"Keys": [{"id": {"S": notice.id}}], "ConsistentRead": True}}
     server.body = json.dumps({"UnprocessedKeys": left}).encode()
     ledger, began = remembering(server, clock), clock.now
-    recalled = ledger.recall([notice])
+    recalled = ledger.look_up_sent([notice])
     assert recalled[:2] == (set(), {notice.id})
     assert "BatchGetItem: Throttled" in str(recalled.error)
     assert clock.now - began < 3
     began, asked = clock.now, len(server.requests)
-    ledger.recall([notice])
+    ledger.look_up_sent([notice])
     assert (clock.now, len(server.requests)) == (began, asked + 1)
 
 
@@ -268,7 +272,7 @@ def test_a_batch_of_which_always_something_is_left_is_not_known(
 def test_an_answer_that_is_not_of_the_table_is_not_believed(server: Server, body: bytes) -> None:
     """It says neither that nobody was texted, nor that the table knows now who was."""
     server.body, notice = body, Notice(log_file(), PHONE)
-    assert remembering(server).recall([notice])[:2] == (set(), {notice.id})
+    assert remembering(server).look_up_sent([notice])[:2] == (set(), {notice.id})
     with pytest.raises(NotRecorded, match="1 texts: BatchWriteItem"):
         remembering(server).settle([notice], State.SENT, "SM1")
 
@@ -278,7 +282,7 @@ def test_what_the_table_leaves_over_may_be_nonsense(server: Server, id_: object)
     notice = Notice(log_file(), PHONE)
     left = {"ledger": {"Keys": [{"id": {"S": id_}}]}}
     server.body = json.dumps({"Responses": {}, "UnprocessedKeys": left}).encode()
-    assert remembering(server, Clock()).recall([notice])[:2] == (set(), {notice.id})
+    assert remembering(server, Clock()).look_up_sent([notice])[:2] == (set(), {notice.id})
 
 
 @pytest.mark.parametrize("at", ["", "soon", "-1", "1.5", "9" * 400, "9" * 5000, 7, None])
@@ -302,7 +306,7 @@ def test_a_batch_that_is_refused_spoils_no_other_answer(server: Server) -> None:
         return 200, json.dumps({"Responses": {"ledger": found}, "UnprocessedKeys": {}}).encode()
 
     server.answers = [answered(DUES[:100]), *[THROTTLED] * 3, answered(DUES[200:])]
-    recalled = remembering(server).recall(DUES)
+    recalled = remembering(server).look_up_sent(DUES)
     assert recalled.sent == {notice.id for notice in DUES[:100] + DUES[200:]}
     assert recalled.unknown == {notice.id for notice in DUES[100:200]}
 

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler import flusher, queue_messages, sender
+from handler import flusher, held_messages, queue_messages, sender
 from handler.aws import AwsError
 from handler.ledger import ASK_AFTER_SECONDS
 from handler.notice import Notice
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
-from handler.text import SUMMARY_SEGMENTS, segments, summarize
+from handler.segments import segments
+from handler.text import SUMMARY_SEGMENTS, summarize
 from infra.queues import FLUSH_SECONDS, HELD_SECONDS, MAX_RECEIVES
 from simulation.samples import OTHER_PHONE, PHONE, TIME, log_file, record
 from simulation.world import VISIBILITY, Crash, Stored, World
@@ -188,7 +189,7 @@ def test_who_left_the_settings_is_not_texted(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     held_by_hand(world, "a.log", phone="+15005550177")
-    world.now += flusher.OTHER_SETTINGS_SECONDS + 1
+    world.now += held_messages.OTHER_SETTINGS_SECONDS + 1
     world.flush()
     assert {phone for _, phone, _ in world.texts} == {PHONE, OTHER_PHONE}
     assert world.held == world.failed == []
@@ -202,7 +203,7 @@ def test_a_phone_that_this_flush_does_not_know_yet_is_kept_for_one_that_does(
     """A flush with the settings of before runs on, or starts again, while they change."""
     new = "+15005550177"
     held_by_hand(world, "a.log", phone=new)
-    world.now += flusher.OTHER_SETTINGS_SECONDS - 1
+    world.now += held_messages.OTHER_SETTINGS_SECONDS - 1
     world.flush()
     assert {phone for _, phone, _ in world.texts} == {PHONE, OTHER_PHONE}
     assert [one.visible_at for one in world.held] == [world.now]
@@ -255,7 +256,7 @@ def test_a_poisoned_message_fails_and_stops_neither_texts_nor_reports(body: str)
 
 def test_messages_of_any_size_and_shape_fit_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
     """JSON takes far more memory than its text: what nobody can read is kept as it came."""
-    monkeypatch.setattr(flusher, "CHARACTERS", 600_000)  # a fiftieth
+    monkeypatch.setattr(held_messages, "CHARACTERS", 600_000)  # a fiftieth
     heap = Heap(to_numbers=(PHONE,))
     body = "[" + "[]," * 10_000 + "0]"  # 30 kB, and twenty times that when it is read
     heap.held.extend(Stored(body, heap.now) for _ in range(50))
@@ -480,7 +481,7 @@ def test_giving_back_takes_no_more_time_than_there_is(world: World) -> None:
     begun = world.steps
     world.flusher.flush(lambda: 42.0 - (world.steps - begun))  # a second a step
     a_request_and_the_reports = 4
-    last = 42 - flusher.SECONDS_TO_GIVE_BACK + a_request_and_the_reports
+    last = 42 - held_messages.SECONDS_TO_GIVE_BACK + a_request_and_the_reports
     assert world.steps - begun <= last
     given_back = [one for one in world.held if one.visible_at == world.now]
     assert 0 < len(given_back) < len(world.held)
@@ -563,7 +564,7 @@ def test_without_the_table_the_summary_goes_out(world: World) -> None:
 def test_a_run_takes_no_more_than_it_has_room_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flusher, "MESSAGES", 2)
+    monkeypatch.setattr(held_messages, "MESSAGES", 2)
     for number in range(30):
         held_by_hand(world, f"{number}.log")
     world.flush()
@@ -607,7 +608,7 @@ def test_as_many_texts_as_a_run_takes_fit_the_function() -> None:
         if tracemalloc.is_tracing():
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-        assert before - len(heap.held) <= flusher.MESSAGES
+        assert before - len(heap.held) <= held_messages.MESSAGES
     told = [int(body.split()[0]) for _, _, body in heap.texts[:-1]]
     assert sum(told) + 1 == count  # the last run texts one file as itself
     assert (len(heap.texts), runs) == (3, 3)
@@ -629,7 +630,7 @@ def test_a_phone_for_which_much_is_held_and_all_fails_keeps_no_other_waiting(
         begun = world.steps
         world.flusher.flush(lambda: 60.0 - (world.steps - begun))  # noqa: B023  # a second a step
         a_call = 2  # steps: the last one may begin just in time
-        assert world.steps - begun <= 60 - flusher.SECONDS_TO_GIVE_BACK + a_call
+        assert world.steps - begun <= 60 - held_messages.SECONDS_TO_GIVE_BACK + a_call
         world.now += VISIBILITY + 1
         runs += 1
     assert runs > 1
@@ -674,7 +675,7 @@ def test_what_was_tried_in_vain_for_nine_days_fails_before_sqs_deletes_it(world:
     assert [one.file.key for one in world.on(world.held)] == ["new.log"]
     assert len(world.on(world.failed)) == 6
     failed = json.loads(world.failed[0].body)
-    assert (failed["reason"], failed["meaning"]) == ("in vain", "no connection to Twilio")
+    assert (failed["reason"], failed["meaning"]) == ("expired", "no connection to Twilio")
     world.all_is_well()
     world.redrive()
     world.now += VISIBILITY + 1
@@ -893,7 +894,7 @@ def test_quiet_hours_that_begin_during_a_flush_leave_the_rest_for_later() -> Non
 def test_what_a_run_could_not_even_take_is_a_backlog_as_old_as_what_it_took(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(flusher, "MESSAGES", 2)
+    monkeypatch.setattr(held_messages, "MESSAGES", 2)
     for number in range(30):
         held_by_hand(world, f"{number}.log")
     world.now += 3600

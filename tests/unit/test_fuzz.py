@@ -22,6 +22,7 @@ from handler.ledger import Claim, Ledger, NotRecorded, State
 from handler.notice import Notice
 from handler.queues import Message, NotQueued, Queue
 from handler.refusals import Kind
+from handler.segments import segments
 from handler.sender import Refused, TwilioSender
 from local.twilio import API, CREATE_PARAMETERS, StandIn
 from simulation.http_server import Server
@@ -151,7 +152,7 @@ def test_a_text_is_short_printable_and_says_something(file: LogFile) -> None:
 @given(st.lists(FILES, min_size=2, max_size=30))
 def test_a_summary_is_two_segments_at_most_and_printable(files: list[LogFile]) -> None:
     body = text.summarize(files, datetime.UTC)
-    assert text.segments(body) <= text.SUMMARY_SEGMENTS
+    assert segments(body) <= text.SUMMARY_SEGMENTS
     assert visible(body).isprintable()
 
 
@@ -330,7 +331,7 @@ def test_no_answer_of_any_shape_raises_anything_but_what_is_foreseen(
     ledger, queue = Ledger(answering, "ledger"), Queue(answering, "https://sqs/held")
     wanted = Notice(log_file(), PHONE)
     assert isinstance(ledger.claim(wanted, limit=1), Claim)
-    assert ledger.recall([wanted]).sent <= {wanted.id}
+    assert ledger.look_up_sent([wanted]).sent <= {wanted.id}
     for request in (
         lambda: ledger.settle([wanted], State.SENT, "SM1"),
         lambda: ledger.hold(wanted),

@@ -12,10 +12,11 @@ from handler.errors import LeaseHeld
 from handler.events import LogFile, Unreadable
 from handler.ledger import LEASE_SECONDS
 from handler.notice import Notice
-from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
+from handler.notifier import BREAKER_SECONDS
 from handler.queues import NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from handler.retries import BUSY_SECONDS
+from handler.sender import SECONDS_TO_SEND
 from simulation.samples import OTHER_PHONE, PHONE, TIME, record
 from simulation.world import Crash, World
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.text import GSM, GSM_EXTENSION, LONGEST, segments, summarize, write
+from handler.segments import GSM, GSM_EXTENSION, segments
+from handler.text import LONGEST, summarize, write
 from local import twilio
 from simulation.samples import MESSAGE, log_file
 

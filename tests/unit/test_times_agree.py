@@ -9,16 +9,17 @@ import pytest
 
 from handler import aws, preconnect, sender
 from handler.delivery_reports import UNKNOWN_SECONDS
-from handler.flusher import (
+from handler.held_messages import (
     DRAIN_SHARE,
+    EXPIRES_AFTER_SECONDS,
     MESSAGES,
     OTHER_SETTINGS_SECONDS,
     SECONDS_TO_GIVE_BACK,
 )
 from handler.ledger import ASK_AFTER_SECONDS, HOUR_SECONDS, KEPT_SECONDS, LEASE_SECONDS
-from handler.notice import TRIED_SECONDS
-from handler.notifier import BREAKER_SECONDS, SECONDS_TO_SEND
+from handler.notifier import BREAKER_SECONDS
 from handler.queues import BATCH
+from handler.sender import SECONDS_TO_SEND
 from local.program import PROJECT
 from simulation.samples import PHONE, record
 from simulation.world import World
@@ -124,7 +125,7 @@ def test_a_flush_gives_back_for_as_long_as_one_more_request_has_time() -> None:
 
 
 def test_a_phone_not_known_is_kept_while_functions_with_other_settings_may_run() -> None:
-    assert LAMBDA_KEEPS <= OTHER_SETTINGS_SECONDS < TRIED_SECONDS
+    assert LAMBDA_KEEPS <= OTHER_SETTINGS_SECONDS < EXPIRES_AFTER_SECONDS
 
 
 def test_what_a_flush_took_is_its_own_while_it_runs(program: Recorded) -> None:
@@ -164,7 +165,7 @@ def test_as_many_messages_fit_the_memory(program: Recorded) -> None:
 
 def test_what_is_tried_in_vain_fails_before_sqs_deletes_it(program: Recorded) -> None:
     """A flush ends it. Two come before the deletion: one may be late, or run out of time."""
-    assert kept(program, "held") >= TRIED_SECONDS + 2 * FLUSHES_AT_LEAST_EVERY
+    assert kept(program, "held") >= EXPIRES_AFTER_SECONDS + 2 * FLUSHES_AT_LEAST_EVERY
 
 
 def test_what_fails_is_kept_for_longer_than_it_was_held(program: Recorded) -> None:

@@ -1,0 +1,55 @@
+"""Not texting while Twilio refuses: which phones it refused lately, and whether it refuses all."""
+
+from handler.refusals import Kind, Refusal
+
+
+class Breaker:
+    """Which phones Twilio refused lately, and whether that means that it refuses everybody."""
+
+    def __init__(self, seconds: float) -> None:
+        """Make one.
+
+        Args:
+            seconds: How long a refusal, or an acceptance, is taken for what holds still.
+        """
+        self._seconds = seconds
+        self._refused: dict[str, tuple[float, Refusal]] = {}
+        self._accepted_at: float | None = None
+
+    def refused(self, phone: str, refusal: Refusal, now: float) -> None:
+        """Take note that Twilio refused a text which it may accept later."""
+        self._refused[phone] = now, refusal
+
+    def accepted(self, phone: str, now: float) -> None:
+        """Take note that Twilio accepted a text: it does not refuse everybody."""
+        self._accepted_at = now
+        self._refused = {
+            other: (at, refusal)
+            for other, (at, refusal) in self._refused.items()
+            if other != phone and not refusal.affects_everyone
+        }
+
+    def refuses(self, phone: str, now: float) -> bool:
+        """Whether Twilio refused this phone lately, or refuses everybody."""
+        return self._is_recent(self.refused_at(phone), now) or self.refuses_everybody(now)
+
+    def refuses_everybody(self, now: float) -> bool:
+        """Whether Twilio would refuse any phone.
+
+        A trouble of Twilio's with one phone may be that phone's. It is everybody's when a second
+        phone met the same, while no phone was accepted.
+        """
+        met = [refusal for at, refusal in self._refused.values() if self._is_recent(at, now)]
+        if any(one.affects_everyone for one in met):
+            return True
+        twilios = [one for one in met if one.kind in {Kind.BUSY, Kind.IN_DOUBT}]
+        met_twice = len(set(twilios)) < len(twilios)
+        return met_twice and not self._is_recent(self._accepted_at, now)
+
+    def refused_at(self, phone: str) -> float | None:
+        """When Twilio refused a phone last; None if it did not."""
+        at, _ = self._refused.get(phone, (None, None))
+        return at
+
+    def _is_recent(self, at: float | None, now: float) -> bool:
+        return at is not None and now < at + self._seconds

@@ -1,0 +1,267 @@
+"""The messages that one flush receives from `held`, until each text in them has an outcome."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from handler import queue_messages
+from handler.aws import AwsError, batches
+from handler.events import IS_FOLDER, Unreadable
+from handler.log import Log
+from handler.notice import Notice
+from handler.queues import BATCH, Message, Queue
+
+MESSAGES = 20_000
+"""How many messages one flush receives at most: some 40 MB. The next flush receives the rest."""
+
+CHARACTERS = 30_000_000
+"""How many characters one flush receives at most, where messages are long: they stay in memory."""
+
+DRAIN_SHARE = 0.4
+"""The share of a flush's time for receiving; the rest is for sending and deleting."""
+
+EXPIRES_AFTER_SECONDS = 9 * 24 * 60 * 60
+"""How long a held text is tried. SQS keeps it for two days longer: see `infra.queues`."""
+
+OTHER_SETTINGS_SECONDS = 6 * 60 * 60
+"""How long a function with other settings may still run, and so know phones that this one does not.
+
+Lambda keeps an asynchronous event, such as the schedule's, for six hours at most:
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+"""
+
+RECEIVES_TO_GIVE_BACK = 100
+"""How often a message is given back at once. Then it comes back by itself, after four minutes.
+
+SQS counts each receive, and moves a message to `failed` after a thousand. With a flush every minute
+that would be within 17 hours: too soon for an outage of a weekend.
+"""
+
+SECONDS_TO_GIVE_BACK = 15
+"""How long one request to SQS may take at worst, with all its tries."""
+
+
+class Defect(NamedTuple):
+    """Why a message moves to `failed`.
+
+    Such JSON may take thirty times as much memory as its text: it is read again when it fails.
+
+    Attributes:
+        error: The exception that nobody foresaw; None if a part of the message is unreadable.
+    """
+
+    error: Exception | None = None
+
+
+class HeldMessage:
+    """A message, and what keeps it on the queue.
+
+    Attributes:
+        message: The message itself.
+        without_outcome: How many of its texts have no outcome yet.
+        defect: Why it moves to `failed`; None if it is readable, or is there already.
+        is_deleted: Whether it is off the queue.
+    """
+
+    __slots__ = ("defect", "is_deleted", "message", "without_outcome")
+
+    def __init__(self, message: Message, without_outcome: int, defect: Defect | None) -> None:
+        self.message = message
+        self.without_outcome = without_outcome
+        self.defect = defect
+        self.is_deleted = False
+
+
+class _Content(NamedTuple):
+    """The content of a message.
+
+    Attributes:
+        notices: The texts that this flush sends.
+        for_other_settings: How many texts it leaves to a flush with other settings.
+        defect: Why the message moves to `failed`, if it does.
+    """
+
+    notices: Sequence[Notice] = ()
+    for_other_settings: int = 0
+    defect: Defect | None = None
+
+
+class _Pending:
+    """A text without an outcome, and the messages that hold it.
+
+    S3 and EventBridge may both announce one file, at slightly different times. It is one file, as
+    its identity says.
+    """
+
+    def __init__(self, notice: Notice) -> None:
+        self.notice = notice
+        self.messages: list[HeldMessage] = []
+
+
+class HeldMessages:
+    """Receives messages, deletes those whose texts all have an outcome, and gives back the rest.
+
+    Attributes:
+        received: How many messages were received.
+        undeleted: How many of them are still on the queue.
+        is_complete: Whether the queue had no more.
+        for_other_settings: How many texts are for phones that only other settings may know.
+    """
+
+    def __init__(
+        self, queue: Queue, *, phones: Sequence[str], log: Log, clock: Callable[[], float]
+    ) -> None:
+        """Begin, with nothing received.
+
+        Args:
+            queue: The queue `held`.
+            phones: The phones that may be texted, by the settings.
+            log: The log.
+            clock: The time, in seconds since the epoch.
+        """
+        self._queue = queue
+        self._phones = phones
+        self._log = log
+        self._clock = clock
+        self._now = clock()  # when the flush began
+        self.received = 0
+        self.undeleted = 0
+        self.is_complete = False
+        self.for_other_settings = 0
+        self._oldest = 0.0
+        self._characters = 0
+        self._messages: list[HeldMessage] = []
+        self._pending: dict[str, _Pending] = {}  # by the identity of the text
+        self._settled: list[HeldMessage] = []
+
+    @property
+    def notices(self) -> list[Notice]:
+        """The texts without an outcome, each once."""
+        return [pending.notice for pending in self._pending.values()]
+
+    def drain(self, seconds_left: Callable[[], float]) -> None:
+        """Receive messages until there are none, or no room or time for more.
+
+        Raises:
+            handler.aws.AwsError: SQS could not be reached.
+        """
+        until = seconds_left() * (1 - DRAIN_SHARE)
+        while messages := self._queue.receive():
+            for message in messages:
+                try:
+                    self._add(message, self._read(message))
+                except Exception as error:  # noqa: BLE001  # one message stops no other
+                    self._add(message, _Content(defect=Defect(error)))
+            is_full = self.received >= MESSAGES or self._characters >= CHARACTERS
+            if is_full or seconds_left() <= until:
+                return
+        self.is_complete = True
+
+    def settle(self, notices: Iterable[Notice]) -> None:
+        """Record that texts have an outcome."""
+        for notice in notices:
+            for one in self._pending.pop(notice.id).messages:
+                one.without_outcome -= 1
+                self._settle(one)
+
+    @property
+    def defective(self) -> list[HeldMessage]:
+        """The messages that move to `failed`, and hold no text without an outcome."""
+        return [one for one in self._messages if one.defect and not one.without_outcome]
+
+    def settle_defective(self, one: HeldMessage) -> None:
+        """Record that the unreadable part of a message is on `failed`."""
+        one.defect = None
+        self._settle(one)
+
+    def expired(self, notices: Iterable[Notice]) -> list[Notice]:
+        """Select the texts that were held for as long as they are tried."""
+        since = self._now - EXPIRES_AFTER_SECONDS
+        return [
+            notice
+            for notice in notices
+            if any(one.message.sent_at < since for one in self._pending[notice.id].messages)
+        ]
+
+    def delete_settled(self) -> None:
+        """Delete the messages whose texts all have an outcome.
+
+        Raises:
+            handler.aws.AwsError: SQS could not be reached.
+        """
+        failed = self._queue.delete([one.message for one in self._settled])
+        self.undeleted += failed - len(self._settled)
+        for one in self._settled:
+            one.is_deleted = True
+        self._settled = []
+
+    def give_back(self, seconds_left: Callable[[], float]) -> int:
+        """Let the next flush receive all other messages at once, as far as time allows.
+
+        Returns:
+            How many messages were given back. The others come back later by themselves.
+        """
+        given_back = 0
+        left = [
+            one.message
+            for one in self._messages
+            if not one.is_deleted and one.message.receives <= RECEIVES_TO_GIVE_BACK
+        ]
+        for some in batches(left, BATCH):
+            if seconds_left() < SECONDS_TO_GIVE_BACK:
+                break
+            try:
+                given_back += self._queue.give_back(some)
+            except AwsError as error:
+                self._log.decision("not given back", level="WARN", meaning=str(error))
+                break
+        return given_back
+
+    @property
+    def age(self) -> float:
+        """How many seconds old the oldest file without an outcome is; 0 if there is none.
+
+        Nothing is known of messages that were not received, but that they came after the oldest.
+        """
+        if not self.is_complete:
+            return self._oldest
+        return max((notice.file.age(self._now) for notice in self.notices), default=0)
+
+    def _read(self, message: Message) -> _Content:
+        notices: list[Notice] = []
+        defect = None
+        for_other_settings = 0
+        is_old = self._clock() - message.sent_at > OTHER_SETTINGS_SECONDS
+        for item in queue_messages.read(message.body, self._phones):
+            if isinstance(item, Unreadable):
+                defect = Defect()
+            elif item.file.is_folder:
+                self._log.decision("ignored", file=item.file, phone=item.phone, reason=IS_FOLDER)
+            elif item.phone in self._phones:
+                notices.append(item)
+            elif is_old:
+                self._log.decision(
+                    "dropped", file=item.file, phone=item.phone, reason="left toNumbers"
+                )
+            else:
+                for_other_settings += 1
+        return _Content(notices, for_other_settings, defect)
+
+    def _add(self, message: Message, content: _Content) -> None:
+        # First all that might raise: a message is added as a whole or not at all.
+        oldest = max((notice.file.age(self._now) for notice in content.notices), default=0.0)
+        ids = [notice.id for notice in content.notices]
+        self.received += 1
+        self.undeleted += 1
+        self.for_other_settings += content.for_other_settings
+        self._characters += len(message.body)
+        self._oldest = max(self._oldest, oldest)
+        texts = len(content.notices) + content.for_other_settings
+        added = HeldMessage(message, texts, content.defect)
+        self._messages.append(added)
+        for id_, notice in zip(ids, content.notices, strict=True):
+            self._pending.setdefault(id_, _Pending(notice)).messages.append(added)
+        self._settle(added)
+
+    def _settle(self, one: HeldMessage) -> None:
+        if not one.without_outcome and not one.defect:
+            self._settled.append(one)
