@@ -595,7 +595,7 @@ class Heap(World):
 
 def test_as_many_texts_as_a_run_takes_fit_the_function() -> None:
     """A run leaves what is over its limit to the next. Its memory is that of test_times_agree."""
-    heap, count = Heap(to_numbers=(PHONE,)), 2 * flusher.MESSAGES + 1
+    heap, count = Heap(to_numbers=(PHONE,)), 2 * held_messages.MESSAGES + 1
     for number in range(count):
         held_by_hand(heap, f"application-{number % 50}/2026-11-23/host-{number}/web.log")
     peak, runs = 0, 0
