@@ -14,7 +14,7 @@ from handler.errors import (
     unexpected_errors_logged,
 )
 from handler.events import IS_FOLDER, Unreadable
-from handler.ledger import HOUR_SECONDS, Claim, Ledger
+from handler.ledger import HOUR_SECONDS, LEASE_SECONDS, Claim, Ledger
 from handler.log import Log, masked
 from handler.notice import Notice
 from handler.outcomes import Outcomes
@@ -97,6 +97,7 @@ class Notifier:
 
     def _tell(self, notice: Notice, seconds_left: Callable[[], float]) -> None:
         reason = self._why_not_now(notice.phone, seconds_left)
+        began = self._clock()
         claim = self._claim(notice, counted=not reason)
         if claim in {Claim.OVER_LIMIT, Claim.CONTENDED}:
             reason = "over the limit" if claim is Claim.OVER_LIMIT else "too much at once"
@@ -126,8 +127,9 @@ class Notifier:
             else:
                 self._send(notice, claimed=claim is Claim.YOURS)
         except (AwsError, NotQueued):
-            # Without an answer it may be another invocation's, which is sending the text.
-            if claim is Claim.YOURS:
+            # Without an answer, or after its lease, the claim may be another invocation's, which is
+            # sending the text.
+            if claim is Claim.YOURS and self._clock() < began + LEASE_SECONDS:
                 self._outcomes.release(notice)
             raise
 

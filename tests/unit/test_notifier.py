@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from handler import log
+from handler import events, log
 from handler.aws import Aws, AwsError
 from handler.errors import LeaseHeld
 from handler.events import LogFile, Unreadable
-from handler.ledger import LEASE_SECONDS
+from handler.ledger import LEASE_SECONDS, Claim
 from handler.notice import Notice
 from handler.notifier import BREAKER_SECONDS
 from handler.queues import NotQueued
@@ -329,6 +329,27 @@ def test_a_claim_of_another_invocation_is_not_given_up(
     world.refuses = while_it_is_sent
     world.notify(record("a.log"))
     assert len(world.texts) == 1
+
+
+def test_a_claim_whose_lease_ran_out_is_not_given_up() -> None:
+    """This invocation is so slow that another one has claimed the text; then SQS is down."""
+    world = World(to_numbers=(PHONE,))
+
+    def slowly(_phone: str) -> Refusal:
+        world.now += LEASE_SECONDS + 1
+        (file,) = events.read({"Records": [record("a.log")]})
+        assert isinstance(file, LogFile)
+        assert world.ledger.claim(Notice(file, PHONE), limit=None) is Claim.YOURS
+        world.down = {"sqs"}
+        return NO_CONNECTION
+
+    world.refuses = slowly
+    with pytest.raises(AwsError):
+        world.notify(record("a.log"))
+    world.all_is_well()
+    with pytest.raises(LeaseHeld):
+        world.notify(record("a.log"))
+    assert world.texts == []
 
 
 def test_without_the_table_each_copy_of_the_function_keeps_the_limit_by_itself() -> None:
