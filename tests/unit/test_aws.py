@@ -12,7 +12,7 @@ from requests import Session
 from handler import aws
 from handler.aws import SILENT_SECONDS, Aws, AwsError
 from handler.connections import new_session
-from handler.ledger import Accepted, Claim, Ledger, NotRecorded, State
+from handler.ledger import Claim, Ledger, NotRecorded, State
 from handler.notice import Notice
 from handler.queues import UNKNOWN_AGE, Message, NotQueued, Queue
 from handler.retries import BUSY_SECONDS
@@ -268,33 +268,6 @@ def test_a_batch_of_which_always_something_is_left_is_not_known(
     assert (clock.now, len(server.requests)) == (began, asked + 1)
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"UnprocessedKeys": 7, "UnprocessedItems": 7}'])
-def test_an_answer_that_is_not_of_the_table_is_not_believed(server: Server, body: bytes) -> None:
-    """It says neither that nobody was texted, nor that the table knows now who was."""
-    server.body, notice = body, Notice(log_file(), PHONE)
-    assert remembering(server).look_up_sent([notice])[:2] == (set(), {notice.id})
-    with pytest.raises(NotRecorded, match="1 texts: BatchWriteItem"):
-        remembering(server).settle([notice], State.SENT, "SM1")
-
-
-@pytest.mark.parametrize("id_", [{}, [], None, 7, "another"])
-def test_what_the_table_leaves_over_may_be_nonsense(server: Server, id_: object) -> None:
-    notice = Notice(log_file(), PHONE)
-    left = {"ledger": {"Keys": [{"id": {"S": id_}}]}}
-    server.body = json.dumps({"Responses": {}, "UnprocessedKeys": left}).encode()
-    assert remembering(server, Clock()).look_up_sent([notice])[:2] == (set(), {notice.id})
-
-
-@pytest.mark.parametrize("at", ["", "soon", "-1", "1.5", "9" * 400, "9" * 5000, 7, None])
-def test_a_time_that_is_none_keeps_no_other_report_waiting(server: Server, at: object) -> None:
-    items = [
-        {"id": {"S": id_}, "sid": {"S": "SM1"}, "sent_at": {"N": sent_at}}
-        for id_, sent_at in (("strange", at), ("fine", "5"))
-    ]
-    server.body = json.dumps({"Items": items}).encode()
-    assert remembering(server).reports_due() == [Accepted(id="fine", sid="SM1", at=5)]
-
-
 DUES = [Notice(log_file(f"{number}.log"), PHONE) for number in range(300)]
 
 
@@ -340,30 +313,6 @@ def test_a_refused_transaction_says_why(
     server: Server, code: str, reasons: list[str], claim: Claim
 ) -> None:
     answer = {"__type": code, "CancellationReasons": [{"Code": reason} for reason in reasons]}
-    server.status, server.body = 400, json.dumps(answer).encode()
-    assert remembering(server).claim(Notice(log_file(), PHONE), limit=30) is claim
-
-
-@pytest.mark.parametrize("hour", ["None", "ConditionalCheckFailed"])
-@pytest.mark.parametrize(
-    ("item", "claim"),
-    [
-        ({"state": {"S": "sending"}}, Claim.LEASED),
-        ({"state": {"S": "sent"}}, Claim.DUPLICATE),
-        ({"state": {"S": "held"}}, Claim.DUPLICATE),
-        ({"state": {"S": "failed"}}, Claim.DUPLICATE),
-        ({"state": {"S": "strange"}}, Claim.LEASED),
-        ({"state": "sent"}, Claim.LEASED),
-        ({}, Claim.LEASED),
-        (None, Claim.LEASED),
-    ],
-)
-def test_a_text_is_a_duplicate_only_if_the_table_says_its_outcome(
-    server: Server, item: Any, claim: Claim, hour: str
-) -> None:
-    """Otherwise Lambda tries the event again: a duplicate is a text that nobody sends."""
-    reasons = [{"Code": "ConditionalCheckFailed", "Item": item}, {"Code": hour}]
-    answer = {"__type": "TransactionCanceledException", "CancellationReasons": reasons}
     server.status, server.body = 400, json.dumps(answer).encode()
     assert remembering(server).claim(Notice(log_file(), PHONE), limit=30) is claim
 

@@ -1,0 +1,66 @@
+"""Answers that AWS never gives: a proxy or another service that speaks its protocol may.
+
+Apart from the tests of `test_aws.py`, whose requests and answers botocore's models judge.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+from handler.ledger import Accepted, Claim, NotRecorded, State
+from handler.notice import Notice
+from simulation.http_server import Server
+from simulation.samples import PHONE, log_file
+from tests.unit.test_aws import remembering
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"UnprocessedKeys": 7, "UnprocessedItems": 7}'])
+def test_an_answer_that_is_not_of_the_table_is_not_believed(server: Server, body: bytes) -> None:
+    """It says neither that nobody was texted, nor that the table knows now who was."""
+    server.body, notice = body, Notice(log_file(), PHONE)
+    assert remembering(server).look_up_sent([notice])[:2] == (set(), {notice.id})
+    with pytest.raises(NotRecorded, match="1 texts: BatchWriteItem"):
+        remembering(server).settle([notice], State.SENT, "SM1")
+
+
+@pytest.mark.parametrize("id_", [{}, [], None, 7, "another"])
+def test_what_the_table_leaves_over_may_be_nonsense(server: Server, id_: object) -> None:
+    notice = Notice(log_file(), PHONE)
+    left = {"ledger": {"Keys": [{"id": {"S": id_}}]}}
+    server.body = json.dumps({"Responses": {}, "UnprocessedKeys": left}).encode()
+    assert remembering(server).look_up_sent([notice])[:2] == (set(), {notice.id})
+
+
+@pytest.mark.parametrize("at", ["", "soon", "-1", "1.5", "9" * 400, "9" * 5000, 7, None])
+def test_a_time_that_is_none_keeps_no_other_report_waiting(server: Server, at: object) -> None:
+    items = [
+        {"id": {"S": id_}, "sid": {"S": "SM1"}, "sent_at": {"N": sent_at}}
+        for id_, sent_at in (("strange", at), ("fine", "5"))
+    ]
+    server.body = json.dumps({"Items": items}).encode()
+    assert remembering(server).reports_due() == [Accepted(id="fine", sid="SM1", at=5)]
+
+
+@pytest.mark.parametrize("hour", ["None", "ConditionalCheckFailed"])
+@pytest.mark.parametrize(
+    ("item", "claim"),
+    [
+        ({"state": {"S": "sending"}}, Claim.LEASED),
+        ({"state": {"S": "sent"}}, Claim.DUPLICATE),
+        ({"state": {"S": "held"}}, Claim.DUPLICATE),
+        ({"state": {"S": "failed"}}, Claim.DUPLICATE),
+        ({"state": {"S": "strange"}}, Claim.LEASED),
+        ({"state": "sent"}, Claim.LEASED),
+        ({}, Claim.LEASED),
+        (None, Claim.LEASED),
+    ],
+)
+def test_a_text_is_a_duplicate_only_if_the_table_says_its_outcome(
+    server: Server, item: Any, claim: Claim, hour: str
+) -> None:
+    """Otherwise Lambda tries the event again: a duplicate is a text that nobody sends."""
+    reasons = [{"Code": "ConditionalCheckFailed", "Item": item}, {"Code": hour}]
+    answer = {"__type": "TransactionCanceledException", "CancellationReasons": reasons}
+    server.status, server.body = 400, json.dumps(answer).encode()
+    assert remembering(server).claim(Notice(log_file(), PHONE), limit=30) is claim
