@@ -37,7 +37,7 @@ def notify(event: object, context: Context) -> None:
         handler.aws.AwsError, handler.queues.NotQueued, handler.errors.LeaseHeld: Some text has no
             outcome yet. Lambda tries the event again after one minute and after two, and then
             sends it to `failed`.
-        handler.settings.SettingsError: The function's environment is incomplete.
+        handler.environment.SettingsError: The function's environment is incomplete.
     """
     _process("notify").run(event, context)
 
@@ -52,7 +52,7 @@ def flush(event: object, context: Context) -> None:
     Raises:
         handler.aws.AwsError, handler.queues.NotQueued: A queue could not be reached. Every text
             that was held is held still.
-        handler.settings.SettingsError: The function's environment is incomplete.
+        handler.environment.SettingsError: The function's environment is incomplete.
     """
     _process("flush").run(event, context)
 
@@ -62,11 +62,11 @@ class _Process:
 
     def __init__(self, function: str) -> None:
         """Make all parts. It opens connections first: the imports take longer."""
+        from handler.environment import read_settings
         from handler.preconnect import Preconnector
-        from handler.settings import Settings
 
         is_notify = function == "notify"
-        settings = Settings.from_environment(os.environ)
+        settings = read_settings(os.environ)
         preconnector = Preconnector()
         if is_notify and settings.mode == "instant":
             preconnector.open(settings.twilio_api_url)

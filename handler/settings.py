@@ -1,25 +1,18 @@
-"""What the functions are told by their environment, each setting under one name on both sides."""
+"""The settings of the functions."""
 
 import datetime
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, Self, TypeVar
+from typing import Literal, NamedTuple
 
 from handler.quiet_hours import QuietHours
 
 Mode = Literal["instant", "digest"]
 
-T = TypeVar("T")
-
 TWILIO_API_URL = "https://api.twilio.com"
 """Twilio's own address: the default of the program's `twilioApiUrl`."""
 
 
-class SettingsError(Exception):
-    """The environment lacks variables; the message names every one."""
-
-
 class Settings(NamedTuple):
-    """The handler's settings. Each field is one environment variable, its name in capitals.
+    """The handler's settings; see `handler.environment` for how they get here.
 
     Attributes:
         twilio_account_sid: AC…
@@ -61,26 +54,6 @@ class Settings(NamedTuple):
         """Show neither the secret nor whole numbers."""
         return f"Settings(stack={self.stack!r})"
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the settings.
-
-        Raises:
-            SettingsError: Variables are missing; it names every one.
-        """
-        values: dict[str, Any] = {}
-        missing = []
-        for name in cls._fields:
-            value = environment.get(variable(name), "")
-            if not value and name not in cls._field_defaults:
-                missing.append(variable(name))
-            values[name] = value
-        if missing:
-            raise SettingsError(f"The function's environment lacks {', '.join(missing)}.")
-        values["to_numbers"] = tuple(values["to_numbers"].split(","))
-        values["max_texts_per_hour"] = int(values["max_texts_per_hour"])
-        return cls(**values)
-
     @property
     def zone(self) -> datetime.tzinfo:
         """The time zone; UTC without reading the time zone database."""
@@ -94,21 +67,3 @@ class Settings(NamedTuple):
     def quiet(self) -> QuietHours | None:
         """The quiet hours, if there are any."""
         return QuietHours.parse(self.quiet_hours, self.zone) if self.quiet_hours else None
-
-
-def to_environment(values: Mapping[str, T]) -> dict[str, T]:
-    """Name the environment variable of each setting, so that `Settings.from_environment` reads it.
-
-    The inverse of `Settings.from_environment`; several phones are joined by commas. The values may
-    be outputs of Pulumi's, hence the type.
-
-    Raises:
-        TypeError: A setting is missing or unknown.
-    """
-    Settings(**values)  # type: ignore[arg-type]  # checks the names; the values may be outputs
-    return {variable(name): value for name, value in values.items() if value != ""}
-
-
-def variable(name: str) -> str:
-    """Name the environment variable of a setting."""
-    return name.upper()

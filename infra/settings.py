@@ -20,12 +20,13 @@ from pulumi.runtime.config import (
 )
 
 from handler import text
+from handler.environment import to_environment, variable
 from handler.events import LogFile
 from handler.log import masked
 from handler.quiet_hours import QuietHours
 from handler.segments import GSM, GSM_EXTENSION, GSM_SEGMENT, UCS2_SEGMENT
 from handler.segments import segments as count_segments
-from handler.settings import Mode, to_environment, variable
+from handler.settings import Mode
 from handler.settings import Settings as HandlerSettings
 from infra import setting_kinds as kinds
 from infra.existing_bucket import ExistingBucket, pattern
@@ -267,7 +268,7 @@ class Settings:
         return pulumi.Output.format("aws s3 cp example.log 's3://{}/{}'", bucket, key)
 
     def environment(self, ledger: Ledger, queues: TextQueues) -> dict[str, pulumi.Input[str]]:
-        """Return the environment of the functions, as `handler.settings` reads it."""
+        """Return the environment of the functions, as `handler.environment` reads it."""
         return self._environment(
             {
                 "twilio_secret": self.twilio_secret,

@@ -13,8 +13,9 @@ import boto3
 import botocore.config
 
 from handler.connections import new_session
+from handler.environment import SettingsError, read_settings
 from handler.sender import TwilioSender
-from handler.settings import Settings, SettingsError
+from handler.settings import Settings
 from local import ROOT
 from local.emulator import Aws
 from stack.cli import CliError, cli
@@ -121,7 +122,7 @@ class Stack:
                 f"(kms:Decrypt): {environment['Error'].get('Message', '')}"
             )
         try:
-            return Settings.from_environment(environment.get("Variables", {}))
+            return read_settings(environment.get("Variables", {}))
         except SettingsError:
             raise OpsError(
                 f"Stack {self.name} runs another version of this program than is here. If yours is "

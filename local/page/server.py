@@ -12,7 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
-from handler.settings import Settings, variable
+from handler.environment import read_settings, variable
+from handler.settings import Settings
 from local.deployment import Deployed, UploadError
 from local.loopback import Handler, Server, refuse_foreign_page
 from local.page.journey import Event, Journey
@@ -195,7 +196,7 @@ class Page:
         found = self._deployment.aws["lambda"].get_function_configuration(
             FunctionName=self._deployment.outputs["notifyFunction"]
         )
-        return Settings.from_environment(found["Environment"]["Variables"])
+        return read_settings(found["Environment"]["Variables"])
 
     # HTTP
 

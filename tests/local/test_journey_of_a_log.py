@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from handler.settings import Settings
+from handler.environment import read_settings
 from local.deployment import MARK, plain
 from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, StandIn
@@ -129,7 +129,7 @@ def test_the_environment_in_lambda_is_what_the_handler_reads(whole: Whole) -> No
     found = whole.aws["lambda"].get_function_configuration(
         FunctionName=whole.outputs["notifyFunction"]
     )
-    assert Settings.from_environment(found["Environment"]["Variables"]).to_numbers == (PHONE,)
+    assert read_settings(found["Environment"]["Variables"]).to_numbers == (PHONE,)
     assert found["KMSKeyArn"] == whole.the("aws:kms/key:Key", "functions").state["arn"]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from handler.environment import to_environment
 from handler.sender import Delivery
-from handler.settings import to_environment
 from simulation import samples
 from stack.deployed import Stack
 

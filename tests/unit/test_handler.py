@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import handler
-from handler.settings import Settings, SettingsError, to_environment
+from handler.environment import SettingsError, read_settings, to_environment
 from simulation.http_server import Server
 from simulation.samples import record, settings
 
@@ -101,7 +101,7 @@ def test_in_lambda_an_incomplete_environment_is_one_message_that_names_all() -> 
     done = imported("import handler", _HANDLER="handler.notify", TIMEZONE="UTC")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "handler.settings.SettingsError: The function's environment lacks TWILIO_ACCOUNT_SID, "
+        "handler.environment.SettingsError: The function's environment lacks TWILIO_ACCOUNT_SID, "
         "TWILIO_SECRET, TWILIO_API_URL, TO_NUMBERS, MESSAGE, MODE, MAX_TEXTS_PER_HOUR, "
         "LEDGER_TABLE, HELD_QUEUE, FAILED_QUEUE, STACK."
     )
@@ -129,7 +129,7 @@ def test_what_the_program_writes_is_what_the_handler_reads() -> None:
     )
     assert environment["MESSAGE"] == wanted.message
     assert "MESSAGING_SERVICE_SID" not in environment
-    assert Settings.from_environment(environment) == wanted
+    assert read_settings(environment) == wanted
 
 
 def test_the_program_cannot_write_what_the_handler_does_not_know() -> None:
@@ -144,7 +144,7 @@ def test_neither_secret_nor_numbers_show_in_the_settings() -> None:
 
 def test_settings_come_from_the_environment_only() -> None:
     with pytest.raises(SettingsError):
-        Settings.from_environment({})
+        read_settings({})
     assert handler.notify.__module__ == "handler"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from handler.settings import Settings
+from handler.environment import read_settings
 from local.program import PROGRAM
 from tests.unit.recorded import ACCOUNT, SETTINGS, Recorded, Resource, record
 
@@ -123,7 +123,7 @@ def test_the_function_runs_the_handler_as_designed(program: Recorded) -> None:
 
 def test_the_environment_is_what_the_handler_reads(program: Recorded) -> None:
     function = program.the("Function", "notify")
-    settings = Settings.from_environment(function.plain("environment")["variables"])
+    settings = read_settings(function.plain("environment")["variables"])
     assert settings.twilio_secret == "canary-secret"
     assert settings.to_numbers == ("+15005550100", "+15005550101")
     assert settings.timezone == "UTC"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from handler.settings import Settings as HandlerSettings
+from handler.environment import read_settings
 from infra import settings as program_settings
 from infra.settings import KINDS
 from infra.settings import Settings as ProgramSettings
@@ -605,7 +605,7 @@ def test_the_readmes_table_has_each_setting_with_its_default() -> None:
 @pytest.mark.parametrize("sender", [{"fromNumber": "S3 Logs"}, {"messagingServiceSid": SERVICE}])
 def test_a_function_is_told_each_setting_that_it_reads(sender: dict[str, str]) -> None:
     changes = {**EACH_DIFFERENT, "fromNumber": "", **sender}
-    told = HandlerSettings.from_environment(variables_of(**changes))._asdict()
+    told = read_settings(variables_of(**changes))._asdict()
     keys = {name: key for key, name in program_settings.NAMES.items()}
     assert told.keys() - keys.keys() == NO_SETTINGS
     read = {keys[name] for name in told.keys() - NO_SETTINGS}
