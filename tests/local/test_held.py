@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from handler.ledger import LEASE_SECONDS
-from local import resources
 from local.emulator import Emulator
 from local.storm import files_in, storm
 from local.twilio import (
@@ -227,58 +226,3 @@ def _let_a_minute_pass(whole: Whole, *, texts: int) -> None:
             UpdateExpression="SET ask_at = :then",
             ExpressionAttributeValues={":then": {"N": "1"}},
         )
-
-
-# Every permission is needed
-
-
-@pytest.mark.parametrize(
-    ("role", "action", "sign"),
-    [
-        ("notify", "dynamodb:UpdateItem", "claim failed open"),
-        ("notify", "dynamodb:BatchWriteItem", "not recorded"),
-        ("notify", "sqs:SendMessage", "no outcome yet"),
-        ("flush", "dynamodb:UpdateItem", "not recorded"),
-        ("flush", "dynamodb:BatchWriteItem", "not recorded"),
-        ("flush", "dynamodb:BatchGetItem", "claim failed open"),
-        ("flush", "dynamodb:Query", "delivery reports stopped"),
-        ("flush", "sqs:ReceiveMessage", "AccessDenied"),
-        ("flush", "sqs:DeleteMessage", "AccessDenied"),
-        ("flush", "sqs:SendMessage", "AccessDenied"),
-        ("flush", "sqs:ChangeMessageVisibility", "not given back"),
-    ],
-)
-def test_without_one_permission_something_is_wrong(
-    deploy: Deploy, role: str, action: str, sign: str
-) -> None:
-    """Those for logs and KMS stand in a unit test: the emulator does without them."""
-    whole = deploy(maxTextsPerHour="1")
-    _forbid(whole, role, action)
-    if role == "flush":
-        held = {"file": {**_FILE, "key": "a.log"}, "phone": PHONE}
-        kept = held | {"phone": "+15005550177"}  # a phone that other settings may know
-        for body in (json.dumps(held), json.dumps(kept), "nobody can read this"):
-            whole.aws["sqs"].send_message(QueueUrl=whole.outputs["heldQueue"], MessageBody=body)
-        whole.aws["lambda"].invoke(FunctionName=whole.outputs["flushFunction"])
-    else:
-        for number in range(2):
-            whole.aws["lambda"].invoke(
-                FunctionName=whole.outputs["notifyFunction"],
-                Payload=json.dumps(whole.event(f"{number}.log")),
-            )
-    until(lambda: sign in json.dumps(whole.logged(role)), f"{sign} in the log")
-
-
-_FILE = {"bucket": "b", "size": 1, "time": "2026-11-23T14:05:09+00:00", "sequencer": "0A"}
-
-
-def _forbid(whole: Whole, role: str, action: str) -> None:
-    """Take one action out of a role."""
-    made = whole.the("aws:iam/rolePolicy:RolePolicy", role)
-    policy = json.loads(made.state["policy"])
-    for statement in policy["Statement"]:
-        actions = statement["Action"]
-        actions = [actions] if isinstance(actions, str) else actions
-        statement["Action"] = [one for one in actions if one != action] or ["sqs:ListQueues"]
-    changed = {**made.state, "policy": json.dumps(policy)}
-    resources.update(whole.aws, made.type, made.name, made.id, changed)

@@ -1,13 +1,19 @@
-"""The policies as AWS would get them, read by a linter that knows every action and resource."""
+"""The policies as AWS would get them: a linter knows each action, and each one is needed."""
 
+import json
 from collections.abc import Iterator
+from typing import NamedTuple
+from unittest import mock
 
 import pytest
 
+from infra import package
+from local import ROOT, resources
 from local.emulator import Emulator
 from local.twilio import StandIn
-from tests.local.conftest import Whole
+from tests.local.conftest import PHONE, Deploy, Whole, until
 from tests.unit.linter import findings
+from tests.unit.recorded import record
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +38,125 @@ def test_no_role_may_do_what_does_not_exist_or_with_what_it_does_not_fit(whole: 
     assert len(policies) == 3
     for policy in policies:
         assert findings(policy) == ""
+
+
+# Every permission is needed
+
+
+class Permission(NamedTuple):
+    """One action of one statement of a function's role.
+
+    Attributes:
+        role: The function.
+        action: The action.
+        resource: What it is allowed on, without what AWS adds to the name.
+        statement: Which statement of the policy it is.
+    """
+
+    role: str
+    action: str
+    resource: str
+    statement: int
+
+    def __str__(self) -> str:
+        """Name it in a test's report."""
+        return f"{self.role} {self.action} {self.resource}"
+
+
+NOT_EMULATED = {"logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt"}
+"""The emulator does without them: tests/unit/test_program.py alone knows them."""
+
+SIGNS = {
+    ("notify", "dynamodb:UpdateItem"): "claim failed open",
+    ("notify", "dynamodb:BatchWriteItem"): "not recorded",
+    ("notify", "sqs:SendMessage"): "no outcome yet",
+    ("flush", "dynamodb:UpdateItem"): "not recorded",
+    ("flush", "dynamodb:BatchWriteItem"): "not recorded",
+    ("flush", "dynamodb:BatchGetItem"): "claim failed open",
+    ("flush", "dynamodb:Query"): "delivery reports stopped",
+    ("flush", "sqs:ChangeMessageVisibility"): "not given back",
+}
+"""What the log says without an action. Of any other one it gives AWS's code."""
+
+DENIED = "AccessDenied"
+
+
+def actions(statement: dict[str, object]) -> list[str]:
+    action = statement["Action"]
+    return [action] if isinstance(action, str) else list(action)  # type: ignore[call-overload]  # a list, then
+
+
+def permissions() -> list[Permission]:
+    """Read off the program what the roles of its functions may do."""
+    # No package is built, as this runs when the tests are collected.
+    with mock.patch.object(package, "build", return_value=ROOT / "handler"):
+        program = record()
+    return [
+        Permission(
+            role, action, str(statement["Resource"]).rsplit(":")[-1].replace("-1a2b3c4", ""), number
+        )
+        for role in ("notify", "flush")
+        for number, statement in enumerate(program.the("RolePolicy", role).policy())
+        for action in actions(statement)
+        if action not in NOT_EMULATED
+    ]
+
+
+PERMISSIONS = permissions()
+
+
+def run(whole: Whole, role: str) -> None:
+    """Let a function do all that it can do: send, hold and fail, and give back what it may not."""
+    if role == "notify":
+        for number in range(2):
+            whole.aws["lambda"].invoke(
+                FunctionName=whole.outputs["notifyFunction"],
+                Payload=json.dumps(whole.event(f"{number}.log")),
+            )
+        return
+    file = {"bucket": "b", "size": 1, "time": "2026-11-23T14:05:09+00:00", "sequencer": "0A"}
+    held = {"file": {**file, "key": "a.log"}, "phone": PHONE}
+    kept = held | {"phone": "+15005550177"}  # a phone that other settings may know
+    for body in (json.dumps(held), json.dumps(kept), "nobody can read this"):
+        whole.aws["sqs"].send_message(QueueUrl=whole.outputs["heldQueue"], MessageBody=body)
+    whole.aws["lambda"].invoke(FunctionName=whole.outputs["flushFunction"])
+
+
+NO_PHONE = "+15005550001"
+"""Twilio says of it that it does not exist."""
+
+SETTINGS = {"maxTextsPerHour": "1", "toNumbers": f"{PHONE},{NO_PHONE}"}
+
+
+@pytest.mark.parametrize("role", ["notify", "flush"])
+def test_with_all_permissions_nothing_is_wrong(deploy: Deploy, role: str) -> None:
+    whole = deploy(**SETTINGS)
+    run(whole, role)
+    outcomes = {"sent", "held", "failed"} if role == "notify" else {"sent", "failed", "flushed"}
+    until(
+        lambda: outcomes <= {line.get("outcome") for line in whole.logged(role)},
+        f"{outcomes} in the log",
+    )
+    for sign in {*SIGNS.values(), DENIED}:
+        assert sign not in json.dumps(whole.logged(role))
+
+
+@pytest.mark.parametrize("permission", PERMISSIONS, ids=str)
+def test_without_one_permission_something_is_wrong(deploy: Deploy, permission: Permission) -> None:
+    whole = deploy(**SETTINGS)
+    forbid(whole, permission)
+    run(whole, permission.role)
+    sign = SIGNS.get((permission.role, permission.action), DENIED)
+    until(lambda: sign in json.dumps(whole.logged(permission.role)), f"{sign} in the log")
+
+
+def forbid(whole: Whole, permission: Permission) -> None:
+    """Take a permission out of a role."""
+    made = whole.the("aws:iam/rolePolicy:RolePolicy", permission.role)
+    policy = json.loads(made.state["policy"])
+    statement = policy["Statement"][permission.statement]
+    others = [one for one in actions(statement) if one != permission.action]
+    assert len(others) == len(actions(statement)) - 1
+    statement["Action"] = others or ["sqs:ListQueues"]
+    changed = {**made.state, "policy": json.dumps(policy)}
+    resources.update(whole.aws, made.type, made.name, made.id, changed)
