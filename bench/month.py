@@ -118,7 +118,7 @@ def simulate(scenario: Scenario, volume: int) -> dict[str, Any]:
         }
         if delays
         else {},
-        "held_at_the_end": world.waiting,
+        "held_at_the_end": len(world.held),
         "bytes_logged_per_file": round(counted.logged / files),
         "metrics": len({metric[1:] for metric in counted.metered}),
         "requests_a_month": {

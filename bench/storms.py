@@ -31,7 +31,7 @@ def measure() -> dict[str, Any]:
 def _on_the_code(files: int) -> dict[str, Any]:
     """Let so many files land within minutes, and flush until nothing is held.
 
-    Ledger is what the flushes take at most, besides the messages that the fake itself keeps.
+    The memory is what the flushes take at most, besides the messages that the simulation keeps.
     """
     world = Measured()
     started = time.perf_counter()
@@ -43,7 +43,7 @@ def _on_the_code(files: int) -> dict[str, Any]:
             said.seek(0)
             said.truncate()
         notified = time.perf_counter() - started
-        while world.waiting:
+        while world.held:
             world.now += FLUSH_EVERY
             tracemalloc.start()
             world.flush()

@@ -1,15 +1,12 @@
-"""AWS, Twilio and a clock for a great many files: the handler's own code decides on them.
-
-The tests' `World`, made quick for many, and counting what each request costs.
-"""
+"""The simulation for a great many log files. It counts what each request costs."""
 
 import collections
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
 from handler.sender import Delivery
-from simulation.world import VISIBILITY, Stored, World
+from simulation.quick_table import QuickTable
+from simulation.world import World
 
 
 class Measured(World):
@@ -26,15 +23,7 @@ class Measured(World):
         self.units: collections.Counter[str] = collections.Counter()
         self.delays: list[float] = []
         self._claimed: dict[str, float] = {}
-        self._to_audit: dict[str, dict[str, Any]] = {}
-        self._ready: collections.deque[Stored] = collections.deque()
-        self._taken: collections.OrderedDict[str, Stored] = collections.OrderedDict()
-        super().__init__(**changes)
-
-    @property
-    def waiting(self) -> int:
-        """How many messages are on the queue `held`."""
-        return len(self._ready) + len(self._taken)
+        super().__init__(table=QuickTable, **changes)
 
     def call(self, service: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Count what a request costs, and answer it as `World` does."""
@@ -74,59 +63,3 @@ class Measured(World):
         """Answer as `World` does while Twilio refuses; else that the text has arrived."""
         super().delivery(sid)
         return Delivery(status="delivered", phone=self.settings.to_numbers[0])
-
-    def _BatchWriteItem(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
-        answer = super()._BatchWriteItem(payload)
-        ((_, requests),) = payload["RequestItems"].items()
-        for request in requests:
-            item = request["PutRequest"]["Item"]
-            if "audit" in item:
-                id_ = item["id"]["S"]
-                self._to_audit[id_] = self.table[id_]
-        return answer
-
-    def _Query(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
-        self._to_audit = {id_: item for id_, item in self._to_audit.items() if "audit" in item}
-        whole, self.table = self.table, self._to_audit
-        try:
-            return super()._Query(payload)
-        finally:
-            self.table = whole
-
-    # Queues as quick with many messages as with few
-
-    def _SendMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
-        if payload["QueueUrl"] != self.settings.held_queue:
-            return super()._SendMessageBatch(payload)
-        for entry in payload["Entries"]:
-            self._ready.append(Stored(entry["MessageBody"], self.now))
-        return _done(payload)
-
-    def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
-        oldest = itertools.islice(self._taken.items(), payload["MaxNumberOfMessages"])
-        for receipt, one in list(oldest):
-            if one.visible_at <= self.now:
-                self._ready.append(self._taken.pop(receipt))
-        messages: list[dict[str, Any]] = []
-        while self._ready and len(messages) < payload["MaxNumberOfMessages"]:
-            one = self._ready.popleft()
-            one.visible_at, one.receipt = self.now + VISIBILITY, f"r{next(self._receipts)}"
-            self._taken[one.receipt] = one
-            messages.append(one.told())
-        return {"Messages": messages}
-
-    def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
-        for entry in payload["Entries"]:
-            del self._taken[entry["ReceiptHandle"]]
-        return _done(payload)
-
-    def _ChangeMessageVisibilityBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
-        for entry in payload["Entries"]:
-            one = self._taken[entry["ReceiptHandle"]]
-            one.visible_at = self.now + entry["VisibilityTimeout"]
-            self._taken.move_to_end(entry["ReceiptHandle"], last=bool(entry["VisibilityTimeout"]))
-        return _done(payload)
-
-
-def _done(payload: Mapping[str, Any]) -> dict[str, Any]:
-    return {"Successful": [{"Id": entry["Id"]} for entry in payload["Entries"]]}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from handler.events import LogFile, Unreadable, read
 from infra.existing_bucket import pattern
 from simulation.samples import PHONE, record
-from simulation.world import Stored, World
+from simulation.world import World
 from stack.queues import described
 from tests.unit.recorded import SETTINGS, Recorded
 from tests.unit.recorded import record as run
@@ -135,9 +135,7 @@ def test_one_that_nobody_can_read_fails_as_it_came(broken: dict[str, Any]) -> No
 
 def test_one_that_nobody_could_read_is_read_after_a_redrive_by_who_can() -> None:
     world = World(to_numbers=(PHONE,))
-    world.failed.append(
-        Stored(json.dumps({"unreadable": event("a.log"), "reason": "not an event"}), 0)
-    )
+    world.failed.put(json.dumps({"unreadable": event("a.log"), "reason": "not an event"}))
     world.redrive()
     world.flush()
     assert ["a.log" in body for _, _, body in world.texts] == [True]

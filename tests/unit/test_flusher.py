@@ -6,6 +6,7 @@ import json
 import random
 import tracemalloc
 import zoneinfo
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -16,13 +17,14 @@ from handler import flusher, held_messages, queue_messages, sender
 from handler.aws import AwsError
 from handler.ledger import ASK_AFTER_SECONDS
 from handler.notice import Notice
-from handler.queues import NotQueued
+from handler.queues import VISIBILITY_SECONDS, NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
 from handler.segments import segments
 from handler.text import SUMMARY_SEGMENTS, summarize
 from infra.queues import FLUSH_SECONDS, HELD_SECONDS, MAX_RECEIVES
+from simulation.quick_table import QuickTable
 from simulation.samples import OTHER_PHONE, PHONE, TIME, log_file, record
-from simulation.world import VISIBILITY, Crash, Stored, World
+from simulation.world import Crash, World
 
 STOPPED = refusal(400, 21610)
 NOT_THAT_COUNTRY = refusal(400, 21408)
@@ -38,9 +40,16 @@ def world() -> World:
     return world
 
 
-def held_by_hand(world: World, key: str, phone: str = PHONE, **changes: Any) -> None:
+def held_by_hand(
+    world: World, key: str, phone: str = PHONE, *, first: bool = False, **changes: Any
+) -> None:
     wanted = Notice(log_file(key, **changes), phone)
-    world.held.append(Stored(queue_messages.to_message(wanted, "digest"), world.now))
+    world.held.put(queue_messages.to_message(wanted, "digest"), first=first)
+
+
+def put_all(world: World, bodies: Iterable[str]) -> None:
+    for body in bodies:
+        world.held.put(body)
 
 
 def test_each_phone_gets_one_summary(world: World) -> None:
@@ -75,11 +84,11 @@ def test_a_duplicate_after_the_flush_texts_nobody(world: World) -> None:
 
 
 def test_what_sqs_delivers_twice_is_told_once(world: World) -> None:
-    copies = [Stored(one.body, one.visible_at) for one in world.held]
-    world.held.extend(Stored(one.body, one.visible_at) for one in world.held[:])
+    copies = [one.body for one in world.held]
+    put_all(world, copies)
     world.flush()
     assert [body.split()[0] for _, _, body in world.texts] == ["3", "3"]
-    world.held.extend(copies)
+    put_all(world, copies)
     world.flush()
     assert len(world.texts) == 2
     assert world.held == []
@@ -100,7 +109,7 @@ def test_one_file_of_which_s3_and_eventbridge_told_is_one_text_about_that_file()
 def test_two_events_of_one_file_count_once_in_a_summary(world: World) -> None:
     again = record("app/a.log", eventTime="2026-11-23T14:05:10Z")
     event = {"requestContext": {}, "requestPayload": {"Records": [again]}}
-    world.held.append(Stored(json.dumps(event), world.now))
+    world.held.put(json.dumps(event))
     world.flush()
     assert [body.split()[0] for _, _, body in world.texts] == ["3", "3"]
     assert world.held == []
@@ -110,7 +119,7 @@ def test_what_twilio_does_not_take_stays_and_is_told_once_it_does(world: World) 
     world.refuses = lambda _: NO_CONNECTION
     for _ in range(5):
         world.flush()
-        world.now += VISIBILITY + 1
+        world.now += VISIBILITY_SECONDS + 1
     assert world.texts == []
     assert len(world.held) == 6
     world.refuses = lambda _: None
@@ -135,7 +144,7 @@ def test_a_phone_that_can_never_be_texted_fails_and_stops_no_other(world: World)
     world.refuses = lambda phone: STOPPED if phone == PHONE else None
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
-    assert [one.phone for one in world.on(world.failed)] == [PHONE] * 3
+    assert [one.phone for one in world.notices_on(world.failed)] == [PHONE] * 3
     assert json.loads(world.failed[0].body)["meaning"] == "the recipient replied STOP"
     assert world.held == []
 
@@ -155,7 +164,7 @@ def test_an_event_that_lambda_gave_up_on_is_told_after_a_redrive() -> None:
     world.notify(record("a.log"))
     event = {"Records": [record("a.log"), record("b.log")]}
     envelope = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event}
-    world.failed.append(Stored(json.dumps(envelope), world.now))
+    world.failed.put(json.dumps(envelope))
     world.redrive()
     world.flush()
     assert len(world.texts) == 4
@@ -165,7 +174,7 @@ def test_an_event_that_lambda_gave_up_on_is_told_after_a_redrive() -> None:
 
 @pytest.mark.parametrize("body", ["nonsense", '{"a": 1}', '{"file": {}, "phone": "+1"}', "[]"])
 def test_what_nobody_can_read_fails_and_stops_no_other(world: World, body: str) -> None:
-    world.held.insert(0, Stored(body, world.now))
+    world.held.put(body, first=True)
     world.flush()
     assert len(world.texts) == 2
     assert len(world.failed) == 1
@@ -244,22 +253,22 @@ def test_a_poisoned_message_fails_and_stops_neither_texts_nor_reports(body: str)
     world = World(timezone="America/New_York")
     world.notify(record("before.log"))
     world.now += 61
-    world.held.append(Stored(body, world.now))
+    world.held.put(body)
     held_by_hand(world, "a.log")
     held_by_hand(world, "b.log", phone=OTHER_PHONE)
-    world.held.append(Stored(body, world.now))
+    world.held.put(body)
     world.flush()
     assert [phone for _, phone, _ in world.texts[2:]] == [PHONE, OTHER_PHONE]
     assert len(world.asked) == 2
-    assert (len(world.failed), world.held) == (2, [])
+    assert (len(world.failed), len(world.held)) == (2, 0)
 
 
 def test_messages_of_any_size_and_shape_fit_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
     """JSON takes far more memory than its text: what nobody can read is kept as it came."""
     monkeypatch.setattr(held_messages, "CHARACTERS", 600_000)  # a fiftieth
-    heap = Heap(to_numbers=(PHONE,))
+    heap = with_long_receipts()
     body = "[" + "[]," * 10_000 + "0]"  # 30 kB, and twenty times that when it is read
-    heap.held.extend(Stored(body, heap.now) for _ in range(50))
+    put_all(heap, [body] * 50)
     tracemalloc.start()
     heap.flush()
     peak = tracemalloc.get_traced_memory()[1] - sum(len(one.body) for one in heap.failed)
@@ -281,7 +290,7 @@ def test_an_exception_that_nobody_foresaw_fails_its_message_with_its_kind(
             raise ZeroDivisionError(PHONE)
         return read(body, phones)
 
-    world.held.insert(0, Stored(broken, world.now))
+    world.held.put(broken, first=True)
     monkeypatch.setattr(queue_messages, "read", reading)
     world.flush()
     assert len(world.texts) == 2
@@ -306,7 +315,7 @@ def test_an_accepted_text_is_not_repeated_whatever_its_record_meets(
 ) -> None:
     monkeypatch.setattr(World, "_BatchWriteItem", unforeseen)
     world.flush()
-    assert (len(world.texts), world.held, world.failed) == (2, [], [])
+    assert (len(world.texts), len(world.held), len(world.failed)) == (2, 0, 0)
     assert [line["code"] for line in logged(capsys, "unexpected")] == ["RuntimeError"] * 2
 
 
@@ -329,7 +338,7 @@ def test_what_cannot_even_be_written_fails_as_it_came(
         raise RecursionError
 
     monkeypatch.setattr(world.flusher._outcomes, "fail_unreadable", in_vain)
-    world.held.append(Stored('{"a": 1}', world.now))
+    world.held.put('{"a": 1}')
     world.flush()
     assert [json.loads(one.body)["code"] for one in world.failed] == ["RecursionError"]
     assert world.held == []
@@ -338,8 +347,8 @@ def test_what_cannot_even_be_written_fails_as_it_came(
 def test_a_message_that_failed_does_not_take_stays_held_and_the_drain_goes_on(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world.held.insert(0, Stored("nonsense", world.now))
-    world.held.insert(1, Stored("more", world.now))
+    world.held.put("more", first=True)
+    world.held.put("nonsense", first=True)
     world.refused_entries = 2  # both tries to put the first one there
     with pytest.raises(NotQueued):
         world.flush()
@@ -348,7 +357,7 @@ def test_a_message_that_failed_does_not_take_stays_held_and_the_drain_goes_on(
     assert [json.loads(one.body)["unreadable"] for one in world.failed] == ["more"]
     assert len(logged(capsys, "no outcome yet")) == 1
     world.flush()
-    assert (len(world.failed), world.held) == (2, [])
+    assert (len(world.failed), len(world.held)) == (2, 0)
 
 
 def test_a_text_that_failed_does_not_take_stays_held_and_the_others_fail(
@@ -362,19 +371,21 @@ def test_a_text_that_failed_does_not_take_stays_held_and_the_others_fail(
     world.refused_entries = 11  # one of the first ten, after all of them
     with pytest.raises(NotQueued):
         world.flush()
-    assert len(world.on(world.held)) == 10
-    assert {one.file.key for one in world.on(world.failed)} >= {f"{n}.log" for n in range(10, 30)}
+    assert len(world.notices_on(world.held)) == 10
+    assert {one.file.key for one in world.notices_on(world.failed)} >= {
+        f"{n}.log" for n in range(10, 30)
+    }
 
 
 @pytest.mark.parametrize("lost", ["SendMessageBatch", "DeleteMessageBatch"])
 def test_without_part_of_sqs_everybody_is_texted_all_the_same(
     world: World, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def in_vain(_world: World, _payload: Any) -> None:
+    def in_vain(_payload: Mapping[str, Any]) -> dict[str, Any]:
         raise AwsError(lost, "AccessDeniedException", {})
 
-    world.held.insert(0, Stored("nonsense", world.now))
-    monkeypatch.setattr(World, f"_{lost}", in_vain)
+    world.held.put("nonsense", first=True)
+    world.operations[lost] = in_vain
     with pytest.raises(AwsError, match=lost):
         world.flush()
     assert len(world.texts) == 2
@@ -383,15 +394,15 @@ def test_without_part_of_sqs_everybody_is_texted_all_the_same(
 def test_a_drain_that_breaks_off_texts_what_it_has(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    receive, calls = World._ReceiveMessage, itertools.count()
+    receive, calls = world.operations["ReceiveMessage"], itertools.count()
 
-    def once(world: World, payload: Any) -> dict[str, Any]:
+    def once(payload: Mapping[str, Any]) -> dict[str, Any]:
         if next(calls):
             raise AwsError("ReceiveMessage", "", {})
-        return receive(world, payload)
+        return receive(payload)
 
     world.notify(record("before.log"))
-    monkeypatch.setattr(World, "_ReceiveMessage", once)
+    world.operations["ReceiveMessage"] = once
     with pytest.raises(AwsError, match="ReceiveMessage"):
         world.flush()
     assert len(world.texts) == 2
@@ -404,12 +415,12 @@ def test_an_unreadable_record_fails_once_when_the_rest_of_its_message_has_an_end
     broken = record("b.log", eventVersion="9.0")
     event = {"Records": [record("a.log"), broken]}
     envelope = {"requestContext": {}, "requestPayload": event}
-    world.held.append(Stored(json.dumps(envelope), world.now))
+    world.held.put(json.dumps(envelope))
     world.refuses = lambda _: NO_CONNECTION
     for _ in range(5):
         world.flush()
-        world.now += VISIBILITY + 1
-    assert (world.failed, len(world.held)) == ([], 1)
+        world.now += VISIBILITY_SECONDS + 1
+    assert (len(world.failed), len(world.held)) == (0, 1)
     world.all_is_well()
     world.flush()
     assert ["a.log" in body for _, _, body in world.texts] == [True]
@@ -423,17 +434,17 @@ def test_texts_that_were_sent_go_out_once_where_the_table_tells_of_some_only(
     world = World(to_numbers=(PHONE,))
     for number in range(300):
         held_by_hand(world, f"{number}.log")
-    again = [Stored(one.body, one.visible_at) for one in world.held]
+    again = [one.body for one in world.held]
     world.flush()
-    world.held.extend(again)
-    get, calls = World._BatchGetItem, itertools.count()
+    put_all(world, again)
+    get, calls = world.operations["BatchGetItem"], itertools.count()
 
-    def third_in_vain(world: World, payload: Any) -> dict[str, Any]:
+    def third_in_vain(payload: Mapping[str, Any]) -> dict[str, Any]:
         if next(calls) == 2:
             raise AwsError("BatchGetItem", "ThrottlingException", {})
-        return get(world, payload)
+        return get(payload)
 
-    monkeypatch.setattr(World, "_BatchGetItem", third_in_vain)
+    world.operations["BatchGetItem"] = third_in_vain
     capsys.readouterr()
     world.flush()
     assert [body.split()[0] for _, _, body in world.texts] == ["300", "100"]
@@ -493,28 +504,28 @@ def test_what_was_taken_very_often_is_not_given_back_but_comes_back_later() -> N
     held_by_hand(world, "a.log")
     world.refuses = lambda _: NO_CONNECTION
     flushes = 0
-    while world.held[0].received < MAX_RECEIVES:
+    while world.held[0].receives < MAX_RECEIVES:
         world.flush()
         world.now += MINUTE
         flushes += 1
     assert flushes * MINUTE >= 2.5 * DAY
-    assert {one.received for one in world.held} == {MAX_RECEIVES}
+    assert {one.receives for one in world.held} == {MAX_RECEIVES}
 
 
 def test_what_cannot_be_given_back_comes_back_later(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def in_vain(_world: World, _payload: Any) -> None:
+    def in_vain(_payload: Mapping[str, Any]) -> dict[str, Any]:
         raise AwsError("ChangeMessageVisibilityBatch", "AccessDeniedException", {})
 
-    monkeypatch.setattr(World, "_ChangeMessageVisibilityBatch", in_vain)
+    world.operations["ChangeMessageVisibilityBatch"] = in_vain
     world.refuses = lambda _: NO_CONNECTION
     world.flush()
     assert "AccessDenied" in logged(capsys, "not given back")[0]["meaning"]
     world.all_is_well()
     world.flush()
     assert world.texts == []
-    world.now += VISIBILITY + 1
+    world.now += VISIBILITY_SECONDS + 1
     world.flush()
     assert len(world.texts) == 2
     assert world.held == []
@@ -525,7 +536,7 @@ def test_quiet_hours_let_everything_lie() -> None:
     world.notify(record("a.log"), record("b.log"))
     world.flush()
     assert world.texts == []
-    assert all(one.received == 0 for one in world.held)
+    assert all(one.receives == 0 for one in world.held)
     world.now += 3600
     world.flush()
     assert len(world.texts) == 2
@@ -550,7 +561,7 @@ def test_a_summary_that_may_have_gone_out_counts_toward_the_limit() -> None:
     world.doubtful = True
     world.flush()
     assert len(world.texts) == 1
-    (count,) = (item for item in world.table.values() if "texts" in item)
+    (count,) = (item for item in world.table.items.values() if "texts" in item)
     assert count["texts"] == {"N": "1"}
 
 
@@ -580,22 +591,31 @@ RESTING_MB, PEAK_MB = 60, 90
 """What the interpreter and libraries take, and what a flush may take on top of it."""
 
 
-class Heap(World):
-    """A queue too long to look through for each message: what is taken is gone at once."""
+def with_long_receipts() -> World:
+    """Make a world whose receipts are as long as those of SQS."""
+    world = World(table=QuickTable, to_numbers=(PHONE,))
+    receive, delete = (world.operations[f] for f in ("ReceiveMessage", "DeleteMessageBatch"))
 
-    def _ReceiveMessage(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
-        taken = self.held[-10:]
-        del self.held[-10:]
-        return {"Messages": [one.told() | {"ReceiptHandle": "r" * 400} for one in taken]}
+    def longer(payload: Mapping[str, Any]) -> dict[str, Any]:
+        messages = receive(payload)["Messages"]
+        return {
+            "Messages": [one | {"ReceiptHandle": f"{one['ReceiptHandle']:400}"} for one in messages]
+        }
 
-    def _DeleteMessageBatch(self, payload: Any) -> dict[str, Any]:  # noqa: N802  # AWS's name
-        done = [{"Id": entry["Id"]} for entry in payload["Entries"]]
-        return {"Successful": done, "Failed": []}
+    def shorter(payload: Mapping[str, Any]) -> dict[str, Any]:
+        entries = [
+            entry | {"ReceiptHandle": entry["ReceiptHandle"].strip()}
+            for entry in payload["Entries"]
+        ]
+        return delete({**payload, "Entries": entries})
+
+    world.operations |= {"ReceiveMessage": longer, "DeleteMessageBatch": shorter}
+    return world
 
 
 def test_as_many_texts_as_a_run_takes_fit_the_function() -> None:
     """A run leaves what is over its limit to the next. Its memory is that of test_times_agree."""
-    heap, count = Heap(to_numbers=(PHONE,)), 2 * held_messages.MESSAGES + 1
+    heap, count = with_long_receipts(), 2 * held_messages.MESSAGES + 1
     for number in range(count):
         held_by_hand(heap, f"application-{number % 50}/2026-11-23/host-{number}/web.log")
     peak, runs = 0, 0
@@ -631,7 +651,7 @@ def test_a_phone_for_which_much_is_held_and_all_fails_keeps_no_other_waiting(
         world.flusher.flush(lambda: 60.0 - (world.steps - begun))  # noqa: B023  # a second a step
         a_call = 2  # steps: the last one may begin just in time
         assert world.steps - begun <= 60 - held_messages.SECONDS_TO_GIVE_BACK + a_call
-        world.now += VISIBILITY + 1
+        world.now += VISIBILITY_SECONDS + 1
         runs += 1
     assert runs > 1
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
@@ -659,7 +679,7 @@ def test_a_phone_that_we_may_not_text_keeps_its_own_texts_only(
     world.refuses = lambda phone: NOT_THAT_COUNTRY if phone == PHONE else None
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
-    assert [one.phone for one in world.on(world.held)] == [PHONE] * 3
+    assert [one.phone for one in world.notices_on(world.held)] == [PHONE] * 3
     assert '"SettingsRefused": 1' in capsys.readouterr().out
 
 
@@ -668,17 +688,17 @@ def test_what_was_tried_in_vain_for_nine_days_fails_before_sqs_deletes_it(world:
     for _ in range(9):
         world.flush()
         world.now += DAY
-    assert (len(world.held), world.failed) == (6, [])
+    assert (len(world.held), len(world.failed)) == (6, 0)
     held_by_hand(world, "new.log")
     world.now += 1
     world.flush()
-    assert [one.file.key for one in world.on(world.held)] == ["new.log"]
-    assert len(world.on(world.failed)) == 6
+    assert [one.file.key for one in world.notices_on(world.held)] == ["new.log"]
+    assert len(world.notices_on(world.failed)) == 6
     failed = json.loads(world.failed[0].body)
     assert (failed["reason"], failed["meaning"]) == ("expired", "no connection to Twilio")
     world.all_is_well()
     world.redrive()
-    world.now += VISIBILITY + 1
+    world.now += VISIBILITY_SECONDS + 1
     world.flush()
     assert sorted(int(body.split()[0]) for _, _, body in world.texts) == [3, 4]
 
@@ -710,7 +730,7 @@ def test_nine_days_of_one_phone_are_no_other_ones(world: World) -> None:
     world.refuses = lambda phone: NOT_THAT_COUNTRY if phone == PHONE else None
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
-    assert [one.phone for one in world.on(world.failed)] == [PHONE] * 3
+    assert [one.phone for one in world.notices_on(world.failed)] == [PHONE] * 3
     assert world.held == []
 
 
@@ -738,7 +758,7 @@ def test_one_phone_that_twilio_refuses_silences_no_other(world: World, why: Refu
     world.refuses = lambda phone: why if phone == PHONE else None
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
-    assert [one.phone for one in world.on(world.held)] == [PHONE] * 3
+    assert [one.phone for one in world.notices_on(world.held)] == [PHONE] * 3
 
 
 @pytest.mark.parametrize(
@@ -762,7 +782,7 @@ def test_two_phones_that_twilio_always_refuses_silence_no_third() -> None:
     world.notify(record("a.log"))
     for _ in range(20):
         world.flush()
-        world.now += VISIBILITY + 1
+        world.now += VISIBILITY_SECONDS + 1
     assert [phone for _, phone, _ in world.texts] == [THIRD_PHONE]
 
 
@@ -782,7 +802,7 @@ def test_a_flush_puts_the_phones_into_another_order_by_itself() -> None:
         held_by_hand(world, "a.log", phone)
     for _ in range(60):  # each asks one; all the same once in 2**59
         world.flush()
-        world.now += VISIBILITY + 1
+        world.now += VISIBILITY_SECONDS + 1
     assert set(tried) == {PHONE, OTHER_PHONE}
 
 
@@ -794,20 +814,19 @@ def test_a_text_whose_phone_was_never_asked_does_not_fail_in_vain(
     world.refuses = lambda phone: why if phone == PHONE else None
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
-    assert [one.phone for one in world.on(world.failed)] == [PHONE] * 3
+    assert [one.phone for one in world.notices_on(world.failed)] == [PHONE] * 3
 
 
 def test_what_sqs_would_soon_delete_is_asked_for_although_everybody_is_refused() -> None:
     world = World()
     held_by_hand(world, "old.log", OTHER_PHONE)
     world.now += 9 * DAY + 1
-    held_by_hand(world, "new.log", PHONE)
-    world.held.reverse()
+    held_by_hand(world, "new.log", PHONE, first=True)
     tried = refuse_all(world, NO_CONNECTION)
     world.flush()
     assert tried == [PHONE, OTHER_PHONE]
-    assert [one.file.key for one in world.on(world.failed)] == ["old.log"]
-    assert [one.file.key for one in world.on(world.held)] == ["new.log"]
+    assert [one.file.key for one in world.notices_on(world.failed)] == ["old.log"]
+    assert [one.file.key for one in world.notices_on(world.held)] == ["new.log"]
 
 
 @pytest.mark.parametrize(("why", "count"), [(BUSY, 0), (STOPPED, 0), (NO_ANSWER, 1), (BROKEN, 1)])
@@ -816,7 +835,7 @@ def test_a_summary_that_twilio_certainly_refused_does_not_count(why: Refusal, co
     world.notify(record("a.log"))
     world.refuses = lambda _: why
     world.flush()
-    (hour,) = (item for item in world.table.values() if "texts" in item)
+    (hour,) = (item for item in world.table.items.values() if "texts" in item)
     assert hour["texts"] == {"N": str(count)}
 
 
@@ -830,7 +849,7 @@ def test_an_exception_that_nobody_foresaw_fails_one_phone_and_stops_no_other(
     world.refuses = unforeseen
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
-    assert [one.phone for one in world.on(world.failed)] == [PHONE] * 3
+    assert [one.phone for one in world.notices_on(world.failed)] == [PHONE] * 3
     assert json.loads(world.failed[0].body)["code"] == "RuntimeError"
     assert world.held == []
     printed = capsys.readouterr().out
@@ -853,24 +872,26 @@ def test_a_summary_that_twilio_accepted_is_sent_whatever_happens_afterwards(
     assert [phone for _, phone, _ in world.texts] == [PHONE, OTHER_PHONE]
     assert world.held == world.failed == []
     assert capsys.readouterr().out.count('"UnexpectedErrors": 1') == 2
-    assert {item["state"]["S"] for item in world.table.values() if "state" in item} == {"sent"}
+    assert {item["state"]["S"] for item in world.table.items.values() if "state" in item} == {
+        "sent"
+    }
 
 
 def test_what_sqs_does_not_delete_keeps_no_other_phone_waiting(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    delete, calls = World._DeleteMessageBatch, itertools.count()
+    delete, calls = world.operations["DeleteMessageBatch"], itertools.count()
 
-    def once_in_vain(world: World, payload: Any) -> dict[str, Any]:
+    def once_in_vain(payload: Mapping[str, Any]) -> dict[str, Any]:
         if not next(calls):
             raise AwsError("DeleteMessageBatch", "", {})
-        return delete(world, payload)
+        return delete(payload)
 
-    monkeypatch.setattr(World, "_DeleteMessageBatch", once_in_vain)
+    world.operations["DeleteMessageBatch"] = once_in_vain
     with pytest.raises(AwsError, match="DeleteMessageBatch"):
         world.flush()
     assert [phone for _, phone, _ in world.texts] == [PHONE, OTHER_PHONE]
-    world.now += VISIBILITY + 1
+    world.now += VISIBILITY_SECONDS + 1
     world.flush()
     assert len(world.texts) == 2
     assert world.held == []
@@ -888,7 +909,7 @@ def test_quiet_hours_that_begin_during_a_flush_leave_the_rest_for_later() -> Non
     world.refuses = a_minute_later
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [PHONE]
-    assert [one.phone for one in world.on(world.held)] == [OTHER_PHONE]
+    assert [one.phone for one in world.notices_on(world.held)] == [OTHER_PHONE]
 
 
 def test_what_a_run_could_not_even_take_is_a_backlog_as_old_as_what_it_took(
@@ -912,7 +933,7 @@ def test_a_run_that_gets_late_leaves_the_rest_to_the_next(world: World) -> None:
     world.flusher.flush(lambda: next(times, 29.0))
     assert world.texts == []
     assert len(world.held) == 6
-    world.now += VISIBILITY + 1
+    world.now += VISIBILITY_SECONDS + 1
     world.flush()
     assert len(world.texts) == 2
 

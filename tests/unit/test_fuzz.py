@@ -27,7 +27,7 @@ from handler.sender import Refused, TwilioSender
 from local.twilio import API, CREATE_PARAMETERS, StandIn
 from simulation.http_server import Server
 from simulation.samples import MESSAGE, OTHER_PHONE, PHONE, log_file, record, settings
-from simulation.world import Stored, World
+from simulation.world import World
 from tests.unit.test_aws import Answering
 from tests.unit.test_flusher import held_by_hand, with_file
 
@@ -282,12 +282,12 @@ OF_AN_OBJECT = ("key", "size", "eTag", "versionId", "sequencer")
 )
 def test_no_message_whatever_it_says_stops_a_flush(body: str) -> None:
     world = World()
-    world.held.append(Stored(body, world.now))
+    world.held.put(body)
     for phone in (PHONE, OTHER_PHONE):
         held_by_hand(world, "healthy.log", phone=phone)
     world.flush()
     assert {phone for _, phone, _ in world.texts} == {PHONE, OTHER_PHONE}
-    assert world.on(world.held) == []
+    assert world.notices_on(world.held) == []
 
 
 # AWS's answers

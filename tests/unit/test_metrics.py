@@ -7,10 +7,11 @@ import jsonschema
 import pytest
 
 from handler import metrics
+from handler.queues import VISIBILITY_SECONDS
 from handler.refusals import NO_CONNECTION, refusal
 from handler.sender import Delivery
 from simulation.samples import PHONE, record
-from simulation.world import VISIBILITY, Stored, World
+from simulation.world import World
 
 # Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 EMBEDDED = {
@@ -73,7 +74,7 @@ def whatever_happens() -> None:
     world.refuses = lambda _: refusal(401, 20003)
     world.notify(record("c.log"))
     world.flush()
-    world.now += VISIBILITY + 1
+    world.now += VISIBILITY_SECONDS + 1
     world.refuses = lambda _: refusal(400, 21610)
     world.flush()
     world.all_is_well()
@@ -130,7 +131,7 @@ def test_a_backlog_is_as_old_as_the_oldest_file_in_it(capsys: pytest.CaptureFixt
     world.refuses = lambda _: NO_CONNECTION
     world.flush()
     world.all_is_well()
-    world.now += VISIBILITY + 1
+    world.now += VISIBILITY_SECONDS + 1
     world.flush()
     flushed = [json.loads(one) for one in capsys.readouterr().out.splitlines() if "flushed" in one]
     assert [(line["Backlog"], line["BacklogAge"]) for line in flushed] == [(2, 3601), (0, 0)]
@@ -138,6 +139,6 @@ def test_a_backlog_is_as_old_as_the_oldest_file_in_it(capsys: pytest.CaptureFixt
 
 def test_a_decision_without_metrics_costs_none(capsys: pytest.CaptureFixture[str]) -> None:
     world = World(to_numbers=())
-    world.held.append(Stored(json.dumps({"Event": "s3:TestEvent"}), world.now))
+    world.held.put(json.dumps({"Event": "s3:TestEvent"}))
     world.notify({**record("a.log"), "eventName": "ObjectRemoved:Delete"})
     assert "_aws" not in capsys.readouterr().out

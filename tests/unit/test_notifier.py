@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -87,7 +88,7 @@ def test_what_twilio_may_take_later_is_held(
     world = World(to_numbers=(PHONE,))
     world.refuses = refusing(PHONE, why)
     world.notify(record("a.log"))
-    assert world.on(world.held) == [Notice(world.on(world.held)[0].file, PHONE)]
+    assert world.notices_on(world.held) == [Notice(world.notices_on(world.held)[0].file, PHONE)]
     assert json.loads(world.held[0].body)["reason"] == why.kind
     assert outcomes(capsys) == [("held", "…0100", why.kind)]
 
@@ -123,7 +124,7 @@ def test_a_phone_that_we_may_not_text_holds_back_no_other_and_is_not_tried_again
         world.notify(record(name))
     assert tried == [PHONE, OTHER_PHONE, OTHER_PHONE]
     assert phones(world) == [OTHER_PHONE] * 2
-    assert [one.phone for one in world.on(world.held)] == [PHONE] * 2
+    assert [one.phone for one in world.notices_on(world.held)] == [PHONE] * 2
 
 
 THIRD_PHONE = "+15005550102"
@@ -152,7 +153,7 @@ def test_one_phone_that_twilio_refuses_silences_no_other(why: Refusal) -> None:
         world.notify(record(name))
     assert phones(world) == [OTHER_PHONE] * 3
     assert tried.count(PHONE) == 1
-    assert [one.phone for one in world.on(world.held)] == [PHONE] * 3
+    assert [one.phone for one in world.notices_on(world.held)] == [PHONE] * 3
 
 
 def test_everybody_is_refused_once_a_second_phone_met_the_same() -> None:
@@ -249,7 +250,7 @@ def test_a_count_is_never_negative() -> None:
 
 def counted(world: World) -> list[int]:
     """Give how many texts the table counts in each hour of a phone."""
-    return [int(item["texts"]["N"]) for item in world.table.values() if "texts" in item]
+    return [int(item["texts"]["N"]) for item in world.table.items.values() if "texts" in item]
 
 
 @pytest.mark.parametrize(
@@ -280,7 +281,7 @@ def test_a_table_that_is_asked_too_much_costs_no_phone_its_time(
     world.notifier.notify({"Records": [record("a.log")]}, lambda: 60 - (world.now - begun))
     assert world.now - begun < 20
     assert world.texts == []
-    assert {one.phone for one in world.on(world.held)} == set(world.settings.to_numbers)
+    assert {one.phone for one in world.notices_on(world.held)} == set(world.settings.to_numbers)
     world.refusal = None
     world.wait(BUSY_SECONDS)
     world.flush()
@@ -312,14 +313,14 @@ def test_a_claim_of_another_invocation_is_not_given_up(
     """The second event is a duplicate. Its claim has no answer, and then SQS is down."""
     world = World(to_numbers=(PHONE,))
 
-    def no_claim(_world: World, _payload: Any) -> None:
+    def no_claim(_payload: Mapping[str, Any]) -> dict[str, Any]:
         raise AwsError("TransactWriteItems", code, {})
 
     def while_it_is_sent(_phone: str) -> None:
         world.refuses = lambda _: NO_CONNECTION
         world.down = {"sqs"}
         with monkeypatch.context() as patched:
-            patched.setattr(World, "_TransactWriteItems", no_claim)
+            patched.setitem(world.operations, "TransactWriteItems", no_claim)
             with pytest.raises(AwsError):
                 world.notify(record("a.log"))
         world.all_is_well()
@@ -406,7 +407,7 @@ def test_one_phone_over_its_limit_holds_back_no_other() -> None:
     ],
 )
 def test_settings_may_hold_every_text(
-    changes: dict[str, str], reason: str, capsys: pytest.CaptureFixture[str]
+    changes: dict[str, Any], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = World(to_numbers=(PHONE,), **changes)
     world.notify(record("a.log"))
@@ -508,7 +509,7 @@ def test_an_accepted_text_is_not_repeated_whatever_its_record_meets(
 
     monkeypatch.setattr(World, "_BatchWriteItem", unforeseen)
     world.notify(record("a.log"))
-    assert (len(world.texts), world.held, world.failed) == (2, [], [])
+    assert (len(world.texts), len(world.held), len(world.failed)) == (2, 0, 0)
 
 
 def test_an_exception_that_nobody_foresaw_fails_one_text_and_stops_no_other(
@@ -531,7 +532,7 @@ def test_an_exception_that_nobody_foresaw_fails_one_text_and_stops_no_other(
     )
     assert failed["UnexpectedErrors"] == 1
     assert PHONE not in json.dumps(failed)
-    assert [one.phone for one in world.on(world.failed)] == [PHONE]
+    assert [one.phone for one in world.notices_on(world.failed)] == [PHONE]
     assert "RuntimeError" in world.failed[0].body
     world.all_is_well()
     world.redrive()
@@ -658,14 +659,14 @@ def test_a_masked_number_shows_four_digits() -> None:
 def test_the_memory_knows_nobodys_number_and_forgets(capsys: pytest.CaptureFixture[str]) -> None:
     world = World()
     world.notify(record("a.log"))
-    assert PHONE not in str(world.table)
-    days = [(int(item["expires"]["N"]) - world.now) / 86400 for item in world.table.values()]
+    assert PHONE not in str(world.table.items)
+    days = [(int(item["expires"]["N"]) - world.now) / 86400 for item in world.table.items.values()]
     assert all(0 < day <= 30 for day in days)
 
 
 def test_the_time_of_a_file_is_kept_while_it_is_held() -> None:
     world = World(mode="digest")
     world.notify(record("a.log", eventTime="2026-11-23T03:00:00.500Z"))
-    (first, _) = world.on(world.held)
+    (first, _) = world.notices_on(world.held)
     assert not isinstance(first, Unreadable)
     assert first.file.time == datetime.datetime(2026, 11, 23, 3, 0, 0, 500000, datetime.UTC)

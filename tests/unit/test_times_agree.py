@@ -22,6 +22,7 @@ from handler.queues import BATCH
 from handler.sender import SECONDS_TO_SEND
 from local.program import PROJECT
 from simulation.samples import PHONE, record
+from simulation.table import Table
 from simulation.world import World
 from tests.unit.recorded import Recorded
 from tests.unit.recorded import record as run
@@ -195,7 +196,7 @@ def test_an_hours_count_outlives_its_hour() -> None:
     for second in (0, HOUR_SECONDS - 1):
         world.now = 500_000 * HOUR_SECONDS + second
         world.notify(record(f"{second}.log"))
-        (count,) = (item for item in world.table.values() if "texts" in item)
+        (count,) = (item for item in world.table.items.values() if "texts" in item)
         assert int(count["expires"]["N"]) >= 500_001 * HOUR_SECONDS + MINUTE
     assert count["texts"] == {"N": "2"}
 
@@ -207,10 +208,9 @@ def test_the_index_gives_what_is_read_from_it(program: Recorded) -> None:
     (index,) = program.the("Table").inputs["globalSecondaryIndexes"]
     keys = {key["keyType"]: key["attributeName"] for key in index["keySchemas"]}
     assert keys == {"HASH": "audit", "RANGE": "ask_at"}
-    world = World(to_numbers=(PHONE,))
+    others = index["nonKeyAttributes"] if index["projectionType"] == "INCLUDE" else []
+    world = World(table=lambda name: Table(name, others), to_numbers=(PHONE,))
     world.notify(record("a.log"))
     world.now += ASK_AFTER_SECONDS
-    others = index["nonKeyAttributes"] if index["projectionType"] == "INCLUDE" else []
-    world.projected = {"id", *keys.values(), *others}
     world.flush()
     assert world.asked == [f"SM{1:032x}"]

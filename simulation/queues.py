@@ -1,0 +1,167 @@
+"""SQS: one queue, as quick with a million messages as with one."""
+
+import dataclasses
+import heapq
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+from handler.queues import VISIBILITY_SECONDS
+
+MOST_ENTRIES = 10
+"""How many messages one request may be about."""
+
+
+@dataclasses.dataclass(eq=False)
+class StoredMessage:
+    """A message on a queue.
+
+    Attributes:
+        body: What was sent.
+        sent_at: When, in seconds since the epoch.
+        visible_at: When a receive may give it.
+        receipt: The receipt handle of its last receive; empty before the first.
+        receives: How often it was received.
+    """
+
+    body: str
+    sent_at: float
+    visible_at: float
+    receipt: str = ""
+    receives: int = 0
+
+    def as_received(self) -> dict[str, Any]:
+        """Return what SQS answers about it."""
+        return {
+            "Body": self.body,
+            "ReceiptHandle": self.receipt,
+            "Attributes": {
+                "SentTimestamp": str(int(self.sent_at * 1000)),
+                "ApproximateReceiveCount": str(self.receives),
+            },
+        }
+
+
+class StoredQueue(Sequence[StoredMessage]):
+    """All messages of a queue, the visible and the hidden ones, in the order of receives."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._messages: dict[int, StoredMessage] = {}  # by their places
+        self._visible: list[int] = []  # places, as a heap; some of messages that are gone
+        self._hidden: list[tuple[float, int]] = []  # until when, and places: a heap as well
+        self._by_receipt: dict[str, int] = {}
+        self._last, self._first = itertools.count(), itertools.count(-1, -1)
+        self._receipts = itertools.count(1)
+
+    def put(self, body: str, *, sent_at: float | None = None, first: bool = False) -> None:
+        """Add a message, as the last one or as the first one."""
+        now = self._clock() if sent_at is None else sent_at
+        place = next(self._first if first else self._last)
+        self._messages[place] = StoredMessage(body, now, now)
+        heapq.heappush(self._hidden, (now, place))
+
+    def clear(self) -> None:
+        """Delete all messages."""
+        self._messages.clear()
+        self._by_receipt.clear()
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __iter__(self) -> Iterator[StoredMessage]:
+        return (self._messages[place] for place in sorted(self._messages))
+
+    @overload
+    def __getitem__(self, index: int) -> StoredMessage: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[StoredMessage]: ...
+
+    def __getitem__(self, index: int | slice) -> StoredMessage | list[StoredMessage]:
+        return list(self)[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one operation of SQS."""
+        match operation:
+            case "SendMessageBatch":
+                return self._send(payload["Entries"])
+            case "ReceiveMessage":
+                return self._receive(payload)
+            case "DeleteMessageBatch":
+                return self._each(payload["Entries"], self._delete)
+            case "ChangeMessageVisibilityBatch":
+                return self._each(payload["Entries"], self._hide)
+            case _:
+                raise NotImplementedError(operation)
+
+    def _send(self, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        assert 0 < len(entries) <= MOST_ENTRIES
+        done = []
+        for number, entry in enumerate(entries):
+            self.put(entry["MessageBody"])
+            named = {"MessageId": f"m{number}", "MD5OfMessageBody": "0" * 32}
+            done.append({"Id": entry["Id"], **named})
+        return {"Successful": done, "Failed": []}
+
+    def _receive(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        # Without waiting SQS asks some of its servers only, and may find nothing.
+        if not payload["WaitTimeSeconds"]:
+            return {"Messages": []}
+        received = list(itertools.islice(self._take(), payload["MaxNumberOfMessages"]))
+        return {"Messages": [message.as_received() for message in received]}
+
+    def _take(self) -> Iterator[StoredMessage]:
+        """Give visible messages, and hide each."""
+        now = self._clock()
+        while self._hidden and self._hidden[0][0] <= now:
+            heapq.heappush(self._visible, heapq.heappop(self._hidden)[1])
+        while self._visible:
+            place = heapq.heappop(self._visible)
+            message = self._messages.get(place)
+            if not message or message.visible_at > now:
+                continue  # deleted, or hidden since
+            self._by_receipt.pop(message.receipt, None)
+            message.receipt = f"r{next(self._receipts)}"
+            message.receives += 1
+            self._by_receipt[message.receipt] = place
+            self._change_visibility(place, now + VISIBILITY_SECONDS)
+            yield message
+
+    def _change_visibility(self, place: int, at: float) -> None:
+        self._messages[place].visible_at = at
+        heapq.heappush(self._hidden, (at, place))
+
+    def _delete(self, place: int, _: Mapping[str, Any]) -> None:
+        del self._by_receipt[self._messages.pop(place).receipt]
+
+    def _hide(self, place: int, entry: Mapping[str, Any]) -> None:
+        self._change_visibility(place, self._clock() + entry["VisibilityTimeout"])
+
+    def _each(
+        self,
+        entries: Sequence[Mapping[str, Any]],
+        change: Callable[[int, Mapping[str, Any]], None],
+    ) -> dict[str, Any]:
+        """Change the messages of a batch, by the receipts of their last receive.
+
+        Not quite SQS: it deletes by an older receipt as well.
+        """
+        ids = {entry["Id"] for entry in entries}
+        assert 0 < len(ids) == len(entries) <= MOST_ENTRIES
+        done: list[dict[str, Any]] = []
+        failed: list[dict[str, Any]] = []
+        for entry in entries:
+            place = self._by_receipt.get(entry["ReceiptHandle"])
+            if place is None:
+                code = {"Code": "ReceiptHandleIsInvalid", "SenderFault": True}
+                failed.append({"Id": entry["Id"], **code})
+            else:
+                change(place, entry)
+                done.append({"Id": entry["Id"]})
+        return {"Successful": done, "Failed": failed}

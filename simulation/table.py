@@ -1,0 +1,117 @@
+"""The ledger's DynamoDB table: MiniStack's, called within this process.
+
+MiniStack parses and evaluates each condition, update and key condition as DynamoDB does, so a wrong
+expression is refused or decides wrongly here too.
+"""
+
+import itertools
+import json
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ministack.core.responses import request_scope
+from ministack.services import dynamodb
+
+from handler.aws import AwsError
+from handler.ledger import REPORT_INDEX
+
+REGION = "eu-central-1"
+OK = 200
+
+PROJECTED = ("sent_at", "sid")
+"""What the index holds besides the keys."""
+
+_accounts = itertools.count(1)
+
+
+class InvalidRequest(BaseException):
+    """DynamoDB refuses the request itself: the code that made it is wrong.
+
+    The handler survives errors of AWS, so it must not be able to catch this.
+    """
+
+
+class Table:
+    """One table, in an AWS account of its own, so that no other simulation sees it."""
+
+    def __init__(self, name: str, projected: Sequence[str] = PROJECTED) -> None:
+        """Create the table and its index.
+
+        Args:
+            name: Its name.
+            projected: What the index holds besides the keys.
+        """
+        self.name = name
+        self._account = f"{next(_accounts):012}"
+        _request(
+            self._account,
+            "CreateTable",
+            {
+                "TableName": name,
+                "BillingMode": "PAY_PER_REQUEST",
+                "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+                "AttributeDefinitions": [
+                    {"AttributeName": "ask_at", "AttributeType": "N"},
+                    {"AttributeName": "audit", "AttributeType": "S"},
+                    {"AttributeName": "id", "AttributeType": "S"},
+                ],
+                "GlobalSecondaryIndexes": [
+                    {
+                        "IndexName": REPORT_INDEX,
+                        "KeySchema": [
+                            {"AttributeName": "audit", "KeyType": "HASH"},
+                            {"AttributeName": "ask_at", "KeyType": "RANGE"},
+                        ],
+                        "Projection": {
+                            "ProjectionType": "INCLUDE",
+                            "NonKeyAttributes": list(projected),
+                        },
+                    }
+                ],
+            },
+        )
+        weakref.finalize(self, _request, self._account, "DeleteTable", {"TableName": name})
+
+    def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one operation.
+
+        Raises:
+            AwsError: A condition does not hold.
+            InvalidRequest: The request is wrong, whatever the table holds.
+        """
+        answer = _request(self._account, operation, payload)
+        if operation == "BatchGetItem" and not payload["RequestItems"][self.name].get(
+            "ConsistentRead"
+        ):
+            # Such a read may miss the last writes. Here it misses all.
+            answer["Responses"] = {self.name: []}
+        return answer
+
+    @property
+    def items(self) -> dict[str, dict[str, Any]]:
+        """All items, by their ids."""
+        items = _request(self._account, "Scan", {"TableName": self.name})["Items"]
+        return {item["id"]["S"]: item for item in items}
+
+
+def _request(account: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
+    with request_scope(account, REGION):
+        running = dynamodb.handle_request("POST", "/", headers, json.dumps(payload).encode(), {})
+        try:
+            running.send(None)
+        except StopIteration as done:
+            status, _, body = done.value
+        else:  # it waits for nothing: there is no network here
+            raise NotImplementedError(operation)
+    answer: dict[str, Any] = json.loads(body)
+    if status == OK:
+        return answer
+    code = str(answer["__type"]).rpartition("#")[2]
+    if code not in {"ConditionalCheckFailedException", "TransactionCanceledException"}:
+        raise InvalidRequest(f"{operation}: {code}: {answer.get('message')}")
+    reasons = answer.get("CancellationReasons", [])
+    if any(reason["Code"] == "ValidationError" for reason in reasons):
+        raise InvalidRequest(f"{operation}: {reasons}")
+    raise AwsError(operation, code, answer, status)
