@@ -313,7 +313,7 @@ def unforeseen(*_: Any) -> None:
 def test_an_accepted_text_is_not_repeated_whatever_its_record_meets(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(World, "_BatchWriteItem", unforeseen)
+    monkeypatch.setitem(world.operations, "BatchWriteItem", unforeseen)
     world.flush()
     assert (len(world.texts), len(world.held), len(world.failed)) == (2, 0, 0)
     assert [line["code"] for line in logged(capsys, "unexpected")] == ["RuntimeError"] * 2
@@ -325,7 +325,7 @@ def test_a_flush_that_nobody_foresaw_to_fail_keeps_no_report_waiting(
     world.flush()
     held_by_hand(world, "next.log")
     world.now += ASK_AFTER_SECONDS
-    monkeypatch.setattr(World, "_BatchGetItem", unforeseen)
+    monkeypatch.setitem(world.operations, "BatchGetItem", unforeseen)
     with pytest.raises(RuntimeError):
         world.flush()
     assert len(world.asked) == 2

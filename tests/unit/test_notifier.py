@@ -507,7 +507,7 @@ def test_an_accepted_text_is_not_repeated_whatever_its_record_meets(
     def unforeseen(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(World, "_BatchWriteItem", unforeseen)
+    monkeypatch.setitem(world.operations, "BatchWriteItem", unforeseen)
     world.notify(record("a.log"))
     assert (len(world.texts), len(world.held), len(world.failed)) == (2, 0, 0)
 
