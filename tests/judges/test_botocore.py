@@ -24,7 +24,7 @@ from tests.unit.conftest import server
 __all__ = ["server"]
 
 RECORDED = (
-    "tests/unit/test_audit.py",
+    "tests/unit/test_delivery_reports.py",
     "tests/unit/test_aws.py",
     "tests/unit/test_flusher.py",
     "tests/unit/test_metrics.py",

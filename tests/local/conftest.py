@@ -4,6 +4,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ SECRET = "canary-secret-of-the-tests"
 PHONE = "+15005550100"
 OTHER_PHONE = "+15005550101"
 SECONDS = 180  # to wait for anything: a busy machine passes, a broken one fails
+
+PATIENT = {"PYTHONPATH": str(Path(__file__).with_name("patient"))}
+"""Options of an emulator whose functions wait for it, however busy this machine is."""
 
 
 class Whole(Deployment):
@@ -99,8 +103,8 @@ def until(condition: Callable[[], object], what: str, seconds: float = SECONDS) 
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
-    """One emulator for all tests: their deployments have names of their own."""
-    with Emulator() as running:
+    """One emulator for all tests of a worker: their deployments have names of their own."""
+    with Emulator(options=PATIENT) as running:
         yield running
 
 
