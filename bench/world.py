@@ -51,7 +51,7 @@ class Measured(World):
         ((_, requests),) = payload["RequestItems"].items()
         for request in requests:
             item = request["PutRequest"]["Item"]
-            self.units["write"] += 2 if "audit" in item else 1  # the index is written as well
+            self.units["write"] += 2 if "report" in item else 1  # the index is written as well
             if item["state"]["S"] == "sent":
                 claimed = self._claimed.pop(item["id"]["S"], None)
                 if claimed is not None:

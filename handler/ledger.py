@@ -31,8 +31,8 @@ KEPT_SECONDS = 30 * 24 * 60 * 60
 
 HOUR_SECONDS = 60 * 60
 
-REPORT_INDEX, REPORT_DUE = "audit", "due"
-"""The index of the texts to be asked after, and what their `audit` says."""
+REPORT_INDEX, REPORT_DUE = "reports", "due"
+"""The index of the texts whose delivery report is due, and the value of `report` of these."""
 
 TRIES = 3
 """How often a claim is tried that conflicts with another transaction."""
@@ -200,10 +200,10 @@ class Ledger:
         """
         now = int(self._clock())
         expires = {"N": str(now + KEPT_SECONDS)}
-        audit = {
+        report = {
             "sid": {"S": sid},
             "sent_at": {"N": str(now)},
-            "audit": {"S": REPORT_DUE},
+            "report": {"S": REPORT_DUE},
             "ask_at": {"N": str(now + ASK_AFTER_SECONDS)},
         }
         first = notices[0].id if sid else ""
@@ -216,7 +216,7 @@ class Ledger:
                             "id": {"S": id_},
                             "state": {"S": state},
                             "expires": expires,
-                            **(audit if id_ == first else {}),
+                            **(report if id_ == first else {}),
                         }
                     }
                 }
@@ -289,7 +289,7 @@ class Ledger:
             {
                 "TableName": self._table,
                 "IndexName": REPORT_INDEX,
-                "KeyConditionExpression": "audit = :due AND ask_at <= :now",
+                "KeyConditionExpression": "report = :due AND ask_at <= :now",
                 "ExpressionAttributeValues": {
                     ":due": {"S": REPORT_DUE},
                     ":now": {"N": str(int(self._clock()))},
@@ -307,7 +307,7 @@ class Ledger:
             AwsError: The table cannot be reached.
         """
         return self._if(
-            one.id, "attribute_exists(audit)", {"UpdateExpression": "REMOVE audit, ask_at"}
+            one.id, "attribute_exists(report)", {"UpdateExpression": "REMOVE report, ask_at"}
         )
 
     def ask_later(self, one: Accepted) -> None:
@@ -319,7 +319,7 @@ class Ledger:
         now = int(self._clock())
         self._if(
             one.id,
-            "attribute_exists(audit)",
+            "attribute_exists(report)",
             {
                 "UpdateExpression": "SET ask_at = :value",
                 "ExpressionAttributeValues": {":value": {"N": str(now + now - one.at)}},

@@ -38,7 +38,7 @@ class Ledger(pulumi.ComponentResource):
             hash_key="id",
             attributes=[
                 {"name": "ask_at", "type": "N"},
-                {"name": "audit", "type": "S"},
+                {"name": "report", "type": "S"},
                 {"name": "id", "type": "S"},
             ],
             # Only the texts are in it of which it is not known yet what became of them.
@@ -46,7 +46,7 @@ class Ledger(pulumi.ComponentResource):
                 {
                     "name": REPORT_INDEX,
                     "key_schemas": [
-                        {"attribute_name": "audit", "key_type": "HASH"},
+                        {"attribute_name": "report", "key_type": "HASH"},
                         {"attribute_name": "ask_at", "key_type": "RANGE"},
                     ],
                     "projection_type": "INCLUDE",

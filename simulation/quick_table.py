@@ -34,7 +34,7 @@ def _add(item: Item, number: Mapping[str, str]) -> None:
 
 
 def _remove_report(item: Item, _: Values) -> None:
-    item.pop("audit", None)
+    item.pop("report", None)
     item.pop("ask_at", None)
 
 
@@ -53,7 +53,7 @@ CONDITIONS: dict[str | None, Callable[[Item, Values], bool]] = {
     "texts > :zero": lambda item, values: (
         "texts" in item and _number(item["texts"]) > _number(values[":zero"])
     ),
-    "attribute_exists(audit)": lambda item, _values: "audit" in item,
+    "attribute_exists(report)": lambda item, _values: "report" in item,
 }
 
 UPDATES: dict[str, Callable[[Item, Values], None]] = {
@@ -65,10 +65,10 @@ UPDATES: dict[str, Callable[[Item, Values], None]] = {
     "SET #s = :value": lambda item, values: item.update(state=values[":value"]),
     "SET lease = :value": lambda item, values: item.update(lease=values[":value"]),
     "SET ask_at = :value": lambda item, values: item.update(ask_at=values[":value"]),
-    "REMOVE audit, ask_at": _remove_report,
+    "REMOVE report, ask_at": _remove_report,
 }
 
-QUERY = "audit = :due AND ask_at <= :now"
+QUERY = "report = :due AND ask_at <= :now"
 
 
 class QuickTable:
@@ -111,7 +111,7 @@ class QuickTable:
         id_ = update["Key"]["id"]["S"]
         item = self._items.setdefault(id_, {"id": {"S": id_}})
         UPDATES[update["UpdateExpression"]](item, update.get("ExpressionAttributeValues", {}))
-        if "audit" not in item:
+        if "report" not in item:
             self._reports.pop(id_, None)
 
     def _update(self, payload: Any) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class QuickTable:
             item = dict(request["PutRequest"]["Item"])
             id_ = item["id"]["S"]
             self._items[id_] = item
-            if "audit" in item:
+            if "report" in item:
                 self._reports[id_] = item
             else:
                 self._reports.pop(id_, None)
@@ -161,7 +161,7 @@ class QuickTable:
         found = [
             item
             for item in self._reports.values()
-            if item["audit"] == values[":due"]
+            if item["report"] == values[":due"]
             and _number(item["ask_at"]) <= _number(values[":now"])
         ]
         found.sort(key=lambda item: _number(item["ask_at"]))

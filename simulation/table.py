@@ -53,14 +53,14 @@ class Table:
                 "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
                 "AttributeDefinitions": [
                     {"AttributeName": "ask_at", "AttributeType": "N"},
-                    {"AttributeName": "audit", "AttributeType": "S"},
+                    {"AttributeName": "report", "AttributeType": "S"},
                     {"AttributeName": "id", "AttributeType": "S"},
                 ],
                 "GlobalSecondaryIndexes": [
                     {
                         "IndexName": REPORT_INDEX,
                         "KeySchema": [
-                            {"AttributeName": "audit", "KeyType": "HASH"},
+                            {"AttributeName": "report", "KeyType": "HASH"},
                             {"AttributeName": "ask_at", "KeyType": "RANGE"},
                         ],
                         "Projection": {

@@ -225,7 +225,7 @@ def test_a_summary_is_one_text_to_ask_after() -> None:
     assert world.asked == [SID]
 
 
-def test_quiet_hours_hold_texts_but_not_the_audit(
+def test_quiet_hours_hold_texts_but_not_the_delivery_reports(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     quiet = World(to_numbers=(PHONE,), quiet_hours="14:06-15:00")

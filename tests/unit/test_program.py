@@ -238,7 +238,7 @@ def test_each_function_may_do_exactly_this(program: Recorded) -> None:
         ("dynamodb:UpdateItem", "ledger-1a2b3c4"),
         ("dynamodb:BatchWriteItem", "ledger-1a2b3c4"),
         ("dynamodb:BatchGetItem", "ledger-1a2b3c4"),
-        ("dynamodb:Query", "ledger-1a2b3c4/index/audit"),
+        ("dynamodb:Query", "ledger-1a2b3c4/index/reports"),
         ("sqs:ReceiveMessage", "texts-held-1a2b3c4"),
         ("sqs:ChangeMessageVisibility", "texts-held-1a2b3c4"),
         ("sqs:DeleteMessage", "texts-held-1a2b3c4"),

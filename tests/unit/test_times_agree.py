@@ -207,7 +207,7 @@ def test_an_hours_count_outlives_its_hour() -> None:
 def test_the_index_gives_what_is_read_from_it(program: Recorded) -> None:
     (index,) = program.the("Table").inputs["globalSecondaryIndexes"]
     keys = {key["keyType"]: key["attributeName"] for key in index["keySchemas"]}
-    assert keys == {"HASH": "audit", "RANGE": "ask_at"}
+    assert keys == {"HASH": "report", "RANGE": "ask_at"}
     others = index["nonKeyAttributes"] if index["projectionType"] == "INCLUDE" else []
     world = World(table=lambda name: Table(name, others), to_numbers=(PHONE,))
     world.notify(record("a.log"))
