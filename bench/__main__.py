@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from local.installed import lacking
+from stack.requirements import missing_requirement
 
 try:
     from rich.console import Console
@@ -17,7 +17,7 @@ try:
 
     from bench import cold, deploy, month, plots, storms, upload, warm
 except ModuleNotFoundError as error:
-    sys.exit(lacking(error, "bench", "make bench"))
+    sys.exit(missing_requirement(error, "bench", "make bench"))
 
 
 RESULTS = Path(__file__).parent / "results.json"

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from infra import package
-from local import ROOT
 from simulation.services import BOOT, EVENT, Services
+from stack import ROOT
 
 ROUNDS = 25
 JOURNEY = 0.04

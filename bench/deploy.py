@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import package
-from local import ROOT
+from stack import ROOT
 
 _BUILD = """
 import sys

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 
 from bench import cold, month, prices
 from handler.held_messages import MESSAGES
-from local import ROOT
+from stack import ROOT
 
 FOLDER = ROOT / "docs"
 _STYLE = {

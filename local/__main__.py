@@ -3,7 +3,7 @@
 import sys
 
 from local import STOPPED
-from local.installed import lacking
+from stack.requirements import missing_requirement
 
 if __name__ == "__main__":
     try:
@@ -11,7 +11,7 @@ if __name__ == "__main__":
         try:
             from local.demo import main
         except ModuleNotFoundError as error:
-            sys.exit(lacking(error, "local", "make demo"))
+            sys.exit(missing_requirement(error, "local", "make demo"))
         main()
     except KeyboardInterrupt:
         sys.stdout.write(STOPPED)

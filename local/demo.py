@@ -1,7 +1,7 @@
 """S3 Logs on this machine: upload a log, see the text.
 
-The program is deployed to MiniStack, an emulator of AWS, and texts by a stand-in for Twilio; the
-event, the function's process, Twilio's client and the HTTP between them are real.
+The program runs on MiniStack, an emulator of AWS, and texts by a stand-in for Twilio. The event,
+the function's process, Twilio's client and the HTTP between them are real.
 """
 
 import argparse
@@ -26,16 +26,17 @@ from pulumi.automation.errors import CommandError
 
 from local import engine, storm
 from local.deployment import Deployed, Deployment, UploadError
-from local.emulator import Aws, Emulator, EmulatorError, stop_signals
+from local.emulator import CREDENTIALS, Emulator, EmulatorError, clients, stop_signals
 from local.loopback import PortInUse
 from local.page.server import Page
 from local.resources import ResourceError
 from local.twilio import ACCOUNT_SID, GOOD_SENDER, SECRET, StandIn, Text
-from ops.printable import printable
 from stack import log_lines
-from stack.cli import CliError
-from stack.deployed import Stack
-from stack.running import DEMO, NotRunning, Running, all_running, announced
+from stack.clients import Clients
+from stack.printable import printable
+from stack.pulumi_cli import CliError
+from stack.running_demos import NotRunning, Running, newest, noted
+from stack.waiting import NotInTime, wait_until
 
 SETTINGS = {
     "twilioAccountSid": ACCOUNT_SID,
@@ -48,9 +49,9 @@ SETTINGS = {
 EMULATOR_PORT = 4566  # as Pulumi.local.yaml has it
 PATIENCE = 120  # seconds to wait for the first text, and longer where a flush is that rare
 POLL_SECONDS = 0.2
-AGAINST = ("held", "failed", "not sent")
-"""The decisions after which there is no text, or none yet."""
-PASSING = ("digest", "over the limit", "too much at once", "out of time")
+NO_TEXT_YET = ("held", "failed", "not sent")
+"""The outcomes without a text, or without one yet."""
+UNTIL_NEXT_FLUSH = ("digest", "over the limit", "too much at once", "out of time")
 """The reasons for which a text is held no longer than until the next flush."""
 
 
@@ -83,7 +84,7 @@ def main() -> None:
     ) as error:
         _fail(str(error))
     except CommandError:
-        _fail("Pulumi's engine says no; it has said why, above.")
+        _fail("Pulumi's engine failed; its message is above.")
 
 
 def _options() -> argparse.Namespace:
@@ -91,7 +92,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--once", action="store_true", help="exit after the first text")
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
     parser.add_argument(
-        "--engine", action="store_true", help="deploy by Pulumi's own engine, not by its mocks"
+        "--engine", action="store_true", help="deploy with Pulumi's own engine, not with its mocks"
     )
     parser.add_argument(
         "--set",
@@ -104,7 +105,7 @@ def _options() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="upload FILE | emulator | storm")
     upload = commands.add_parser("upload", help="put a file into the running demo's bucket")
     upload.add_argument("file", type=Path, help="the file; its key is the path as it is given")
-    storms = commands.add_parser("storm", help="storm an emulator, and count what phones are told")
+    storms = commands.add_parser("storm", help="run a storm, and count the texts of each phone")
     storms.add_argument("files", nargs="?", type=int, default=10_000, help="how many (10000)")
     commands.add_parser("emulator", help=f"emulate AWS on port {EMULATOR_PORT}, without a demo")
     return parser.parse_args()
@@ -121,11 +122,11 @@ def _demo(options: argparse.Namespace) -> None:
     started = time.monotonic()
     settings = _settings(dict(options.set))
     texts: queue.Queue[Text] = queue.Queue()
-    hearers: list[Callable[[Text], None]] = [texts.put]
+    receivers: list[Callable[[Text], None]] = [texts.put]
 
-    def hear(text: Text) -> None:
-        for one in hearers:
-            one(text)
+    def receive(text: Text) -> None:
+        for receiver in receivers:
+            receiver(text)
 
     with contextlib.ExitStack() as stack:
         emulator = stack.enter_context(Emulator())
@@ -133,7 +134,7 @@ def _demo(options: argparse.Namespace) -> None:
             _make_existing_bucket(emulator.aws, settings["existingBucket"])
         twilio = None
         if "twilioApiUrl" not in settings:
-            twilio = stack.enter_context(StandIn(on_text=hear))
+            twilio = stack.enter_context(StandIn(on_text=receive))
             settings["twilioApiUrl"] = twilio.url
         if options.engine:
             deployment = stack.enter_context(_deployed_by_engine(emulator, settings))
@@ -144,22 +145,22 @@ def _demo(options: argparse.Namespace) -> None:
                 f"Deployed {len(mocked.made)} resources to an emulator of AWS in "
                 f"{time.monotonic() - started:.1f} s."
             )
-        stack.enter_context(announced(Running(emulator.url, deployment.outputs)))
+        stack.enter_context(noted(Running(emulator.url, CREDENTIALS, deployment.outputs)))
         if twilio and not options.once:
             page = Page(deployment, twilio)
-            hearers.append(page.way.text)
+            receivers.append(page.journey.add_text)
             _open(stack.enter_context(page.served()), browser=not options.no_browser)
         prefix, suffix = deployment.filters
         key = f"{prefix or 'app/'}{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web{suffix}"
         _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...", "")
         deployment.upload(key, b"127.0.0.1 GET / 500\n" * 60)
-        came = _await_first_text(deployment, settings, texts, elsewhere=twilio is None)
-        if options.once and not came:
+        arrived = _await_first_text(deployment, settings, texts, elsewhere=twilio is None)
+        if options.once and not arrived:
             _no_text("No text comes", deployment)
         if options.once:
             return
-        if not came:
-            _say(f"No text comes before that changes. More: make status STACK={DEMO}", "")
+        if not arrived:
+            _say(f"No text comes before that changes. More: {deployment.make('status')}", "")
         _say("Upload more:  make upload FILE=path/to/some.log")
         _say("Stop:         Ctrl-C", "")
         while True:
@@ -174,9 +175,9 @@ def _settings(changes: Mapping[str, str]) -> dict[str, str]:
     return settings
 
 
-def _make_existing_bucket(aws: Aws, name: str) -> None:
+def _make_existing_bucket(aws: Clients, name: str) -> None:
     """Make the bucket that the program expects to be there, with EventBridge on."""
-    with contextlib.suppress(ClientError, ParamValidationError):  # the program says what is wrong
+    with contextlib.suppress(ClientError, ParamValidationError):  # the program reports it
         aws["s3"].create_bucket(Bucket=name)
         aws["s3"].put_bucket_notification_configuration(
             Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}}
@@ -195,7 +196,7 @@ def _deployed_by_engine(emulator: Emulator, settings: Mapping[str, str]) -> Iter
 
 
 def _open(url: str, *, browser: bool) -> None:
-    """Say where the page is, and open it where there is a display."""
+    """Print the address of the page, and open it where there is a display."""
     _say(f"The phone: {url}")
     display = sys.platform in {"darwin", "win32"} or {"DISPLAY", "WAYLAND_DISPLAY"} & {*os.environ}
     if browser and display:
@@ -209,50 +210,57 @@ def _await_first_text(
     *,
     elsewhere: bool,
 ) -> bool:
-    """Wait for the first text, and say at once what the functions decide against it.
+    """Wait for the first text. Report at once each text that is held or failed.
 
     Args:
         deployment: The program in the emulator.
         settings: Its settings.
         texts: The texts that the stand-in accepts.
-        elsewhere: Whether another service than the stand-in takes the texts: then the functions'
-            logs tell of the first one.
+        elsewhere: Whether another service than the stand-in gets the texts. Then the functions'
+            logs show the first one.
 
     Returns:
-        Whether it came. It does not where the text to each phone failed, or is held for a reason
-        that the next flush does not change.
+        Whether it came. It does not if the text to each phone failed, or is held for a reason that
+        the next flush does not change.
     """
     uploaded = time.monotonic()
     minutes, phones = int(settings["flushMinutes"]), settings["toNumbers"].count(",") + 1
-    patience = max(PATIENCE, 60 * minutes + 60)
-    stack = Stack(DEMO, deployment.outputs, deployment.aws)
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=1)
-    told: set[str] = set()
-    in_vain = 0
-    while True:
-        if time.monotonic() > uploaded + patience:
-            _no_text(f"No text came within {patience} s", deployment)
+    seen: set[str] = set()
+    given_up = 0
+
+    def look() -> bool | None:
+        """Return whether the first text came; None while that is open."""
+        nonlocal given_up
         with contextlib.suppress(queue.Empty):
-            _show(texts.get(timeout=POLL_SECONDS), time.monotonic() - uploaded)
+            _show(texts.get_nowait(), time.monotonic() - uploaded)
             return True
-        for line in log_lines.read(stack, since=since, outcomes=("sent", *AGAINST)):
-            if line.id in told:
+        for line in log_lines.read(deployment, since=since, outcomes=("sent", *NO_TEXT_YET)):
+            if line.id in seen:
                 continue
-            told.add(line.id)
-            if line.outcome in AGAINST:
-                next_flush = line.fields.get("reason") in PASSING
-                in_vain += not next_flush
-                _say(_against(line) + (f" Flush runs every {minutes} min." if next_flush else ""))
+            seen.add(line.id)
+            if line.outcome in NO_TEXT_YET:
+                next_flush = line.fields.get("reason") in UNTIL_NEXT_FLUSH
+                given_up += not next_flush
+                _say(_explain(line) + (f" Flush runs every {minutes} min." if next_flush else ""))
             elif elsewhere:
                 url, fields = settings["twilioApiUrl"], line.fields
                 _say(f"{url} accepted the text for {fields['phone']} as {fields['sid']}.", "")
                 return True
-        if in_vain >= phones:
-            return False
+        return False if given_up >= phones else None
+
+    limit = max(PATIENCE, 60 * minutes + 60)
+    try:
+        found = wait_until(
+            look, lambda came: came is not None, seconds=limit, poll_seconds=POLL_SECONDS
+        )
+    except NotInTime:
+        _no_text(f"No text came within {limit} s", deployment)
+    return bool(found)
 
 
-def _against(line: log_lines.Line) -> str:
-    """Say that a text is held or failed, and why."""
+def _explain(line: log_lines.Line) -> str:
+    """Return that a text is held or failed, and why."""
     what = "Failed" if line.outcome == "failed" else "Held"
     why = line.fields.get("meaning") or line.fields.get("reason")
     code = str(line.fields.get("code", "0"))
@@ -261,8 +269,8 @@ def _against(line: log_lines.Line) -> str:
 
 
 def _no_text(why: str, deployment: Deployed) -> NoReturn:
-    said = [line.get("text") or json.dumps(line) for line in deployment.logged()]
-    logs = "\n".join(f"  {printable(line)}" for line in said) or "  nothing: S3 did not call it"
+    lines = [line.get("text") or json.dumps(line) for line in deployment.logged()]
+    logs = "\n".join(f"  {printable(line)}" for line in lines) or "  nothing: S3 did not call it"
     _fail(f"{why}. What the function logged:\n{logs}")
 
 
@@ -283,24 +291,22 @@ def _upload(file: Path) -> None:
         _fail(f"{name} is a directory. Upload a file in it: make upload FILE={name}/some.log")
     if not file.is_file():
         _fail(f"There is no file {name}.")
-    demos = all_running()
-    if not demos:
-        raise NotRunning
+    demo, count = newest()
     inside = not file.is_absolute() and ".." not in file.parts
     key = file.as_posix() if inside else file.name
     try:
-        with contextlib.closing(Aws(demos[-1].url)) as aws, file.open("rb") as body:
-            deployment = Deployed(aws, demos[-1].outputs)
-            left_out = deployment.upload(key, body)
+        with contextlib.closing(clients(demo.url)) as aws, file.open("rb") as body:
+            deployment = Deployed(aws, demo.outputs)
+            excluded = deployment.upload(key, body)
     except HTTPClientError:
         raise NotRunning from None
     except OSError as error:
         _fail(f"{name} cannot be read: {error.strerror}.")
     _say(f"Uploaded {file} to s3://{deployment.outputs['bucket']}/{key}")
-    if left_out:
-        _say(f"Nobody is texted about it: the key {left_out}.")
-    if len(demos) > 1:
-        _say(f"{len(demos)} demos are running. It went to the one that was started last.")
+    if excluded:
+        _say(f"Nobody is texted about it: the key {excluded}.")
+    if count > 1:
+        _say(f"{count} demos are running. It went to the one that was started last.")
 
 
 def _emulate() -> None:
@@ -311,9 +317,9 @@ def _emulate() -> None:
         signal.pause()
 
 
-def _say(*said: str) -> None:
-    """Print lines. Whatever comes from outside in them does not control the terminal."""
-    sys.stdout.writelines(f"{printable(line)}\n" for line in said)
+def _say(*lines: str) -> None:
+    """Print lines, made printable."""
+    sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
     sys.stdout.flush()
 
 

@@ -1,8 +1,7 @@
 """The program, deployed to the emulator by Pulumi's mocks: each resource it asks for is made."""
 
-import contextlib
 import dataclasses
-import json
+import datetime
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -12,14 +11,18 @@ from botocore.exceptions import ClientError
 from pulumi.runtime import mocks
 
 from local import program, resources
-from local.emulator import Aws
-from stack.running import DEMO
+from stack import log_lines
+from stack.clients import Clients
+from stack.deployed import Stack
+from stack.running_demos import DEMO
 
 LONGEST_KEY_BYTES = 1024
 """Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
 
 MARK = "4dabf18193072939515e22adb298388d"
-"""How Pulumi marks what is no plain value, such as a secret or an archive, on its wire."""
+"""The key by which Pulumi marks secrets and archives on its wire."""
+
+_EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,24 +36,18 @@ class Made:
 
 
 class UploadError(Exception):
-    """S3 takes no such file. The message is one sentence: what is wrong."""
+    """S3 rejects the file. The message is one sentence: what is wrong."""
 
 
-class Deployed:
-    """The program in an emulator, whoever deployed it.
+class Deployed(Stack):
+    """The program in an emulator, deployed by the mocks or by the engine."""
 
-    Attributes:
-        aws: Clients of the emulator.
-        outputs: What the program exports.
-    """
-
-    def __init__(self, aws: Aws, outputs: Mapping[str, Any]) -> None:
-        self.aws = aws
-        self.outputs = outputs
+    def __init__(self, aws: Clients, outputs: Mapping[str, Any]) -> None:
+        super().__init__(DEMO, outputs, aws)
 
     @property
     def filters(self) -> tuple[str, str]:
-        """The prefix and the suffix of the keys that S3 tells `notify` of."""
+        """The prefix and the suffix of the keys for which S3 calls `notify`."""
         prefix, _, suffix = self.outputs["logKeys"].partition("*")
         return prefix, suffix
 
@@ -58,18 +55,20 @@ class Deployed:
         """Put a file into the bucket.
 
         Returns:
-            Why nobody is texted about it: the filter that leaves it out. Empty if none does.
+            Why nobody is texted about it: the filters that exclude it. Empty if none does.
 
         Raises:
-            UploadError: S3 takes no such key, or the emulator refuses the file.
+            UploadError: S3 rejects such a key, or the emulator refuses the file.
         """
         try:
             length = len(key.encode())
         except UnicodeEncodeError:
-            raise UploadError("The name of the file is not UTF-8, and S3 takes no other.") from None
+            raise UploadError(
+                "The name of the file is not UTF-8, and S3 accepts no other."
+            ) from None
         if length > LONGEST_KEY_BYTES:
             raise UploadError(
-                f"The key has {length:,} bytes in UTF-8, and S3 takes {LONGEST_KEY_BYTES:,} at "
+                f"The key has {length:,} bytes in UTF-8, and S3 accepts {LONGEST_KEY_BYTES:,} at "
                 "most. Give the file a shorter name or path."
             )
         try:
@@ -87,11 +86,8 @@ class Deployed:
         return " and ".join(reasons)
 
     def logged(self, function: str = "notify") -> list[dict[str, Any]]:
-        """Give what a function logged, decoded; lines that are no JSON as `{"text": …}`."""
-        group = self.outputs[f"{function}LogGroup"]
-        pages = self.aws["logs"].get_paginator("filter_log_events").paginate(logGroupName=group)
-        lines = [event["message"] for page in pages for event in page["events"]]
-        return [_decoded(line) for line in lines]
+        """Return what a function logged, decoded. Lines that are no JSON become `{"text": …}`."""
+        return [line.fields for line in log_lines.read(self, since=_EPOCH, functions=[function])]
 
 
 class Deployment(Deployed):
@@ -102,7 +98,7 @@ class Deployment(Deployed):
     """
 
     def __init__(
-        self, aws: Aws, settings: Mapping[str, str], *, path: Path = program.PROGRAM
+        self, aws: Clients, settings: Mapping[str, str], *, path: Path = program.PROGRAM
     ) -> None:
         """Deploy the program.
 
@@ -116,11 +112,11 @@ class Deployment(Deployed):
             resources.ResourceError: AWS refused a resource.
         """
         self.made: list[Made] = []
-        monitor = program.Monitor(_Makers(aws, self.made))
+        monitor = program.Monitor(_Creator(aws, self.made))
         super().__init__(aws, program.run(monitor, settings, stack_name=DEMO, program=path))
 
-    def the(self, type_: str, name: str) -> Made:
-        """Give the one resource of that type and name."""
+    def resource(self, type_: str, name: str) -> Made:
+        """Return the one resource of that type and name."""
         (found,) = (one for one in self.made if (one.type, one.name) == (type_, name))
         return found
 
@@ -136,10 +132,10 @@ class Deployment(Deployed):
             self.made.pop()
 
 
-class _Makers(mocks.Mocks):
-    """Make in the emulator what the program asks for."""
+class _Creator(mocks.Mocks):
+    """Creates in the emulator each resource that the program declares."""
 
-    def __init__(self, aws: Aws, made: list[Made]) -> None:
+    def __init__(self, aws: Clients, made: list[Made]) -> None:
         self._aws = aws
         self._made = made
 
@@ -170,11 +166,3 @@ def plain(value: Any) -> Any:
             return [plain(inner) for inner in value]
         case _:
             return value
-
-
-def _decoded(line: str) -> dict[str, Any]:
-    with contextlib.suppress(ValueError):
-        decoded = json.loads(line)
-        if isinstance(decoded, dict):
-            return decoded
-    return {"text": line}

@@ -1,7 +1,6 @@
 """AWS on this machine: MiniStack, as a child process that leaves nothing behind."""
 
 import contextlib
-import dataclasses
 import errno
 import os
 import signal
@@ -9,16 +8,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import boto3
-import botocore.config
-import botocore.session
+from stack.clients import Boto3Clients
+from stack.waiting import NotInTime, wait_until
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -35,37 +32,9 @@ class EmulatorError(Exception):
     """The emulator does not start. The message says why, and what to do."""
 
 
-@dataclasses.dataclass
-class Aws:
-    """Clients of the emulator's services, as its root user. They may be used by several threads."""
-
-    url: str
-
-    def __post_init__(self) -> None:
-        self._clients: dict[str, Any] = {}
-
-    def __getitem__(self, service: str) -> Any:
-        """Give the client of one service, such as `s3`."""
-        if service not in self._clients:
-            self._clients[service] = _session().client(
-                service,
-                endpoint_url=self.url,
-                region_name=REGION,
-                config=botocore.config.Config(
-                    proxies={},
-                    s3={"addressing_style": "path"},
-                    retries={"total_max_attempts": 1},
-                    max_pool_connections=50,
-                    read_timeout=300,  # a flush of many texts takes minutes
-                ),
-                **CREDENTIALS,
-            )
-        return self._clients[service]
-
-    def close(self) -> None:
-        """Close every connection."""
-        for client in self._clients.values():
-            client.close()
+def clients(url: str) -> Boto3Clients:
+    """Make clients of the emulator at an address, as its root user."""
+    return Boto3Clients(REGION, emulator=url, credentials=CREDENTIALS)
 
 
 class Emulator:
@@ -119,8 +88,8 @@ class Emulator:
             )
             stack.enter_context(process)  # closes its input
             stack.callback(_end, process)
-            self._await(process, folder / "log")
-            self.aws = Aws(self.url)
+            self._await_start(process, folder / "log")
+            self.aws = clients(self.url)
             stack.callback(self.aws.close)
             self._stack = stack.pop_all()
         return self
@@ -129,16 +98,19 @@ class Emulator:
         """Stop it and its functions, and remove its files."""
         self._stack.close()
 
-    def _await(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        until = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if process.poll() is not None or time.monotonic() > until:
-                last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-                raise EmulatorError(
-                    f"The emulator of AWS, MiniStack, does not start. Its last words:\n{last}\n"
-                    "If its package is broken: make clean, and the same command again."
-                )
-            time.sleep(0.05)
+    def _await_start(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        with contextlib.suppress(NotInTime):
+            wait_until(
+                lambda: self._answers() or process.poll() is not None,
+                seconds=START_SECONDS,
+                poll_seconds=0.05,
+            )
+        if not self._answers():
+            last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+            raise EmulatorError(
+                f"The emulator of AWS, MiniStack, does not start. Its last output:\n{last}\n"
+                "If its package is broken: make clean, and the same command again."
+            )
 
     def _answers(self) -> bool:
         try:
@@ -150,22 +122,12 @@ class Emulator:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[None]:
-    """Make SIGTERM end this process as Ctrl-C does, so that everything is cleaned up."""
+    """Let SIGTERM end this process as Ctrl-C does: with everything cleaned up."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _session() -> boto3.session.Session:
-    """Give a session that knows nothing of this machine's profiles, real ones or broken ones."""
-    profile, no_file = (None, None, None, None), (None, None, os.devnull, None)
-    return boto3.session.Session(
-        botocore_session=botocore.session.Session(
-            {"profile": profile, "config_file": no_file, "credentials_file": no_file}
-        )
-    )
 
 
 def _free_port(port: int) -> int:

@@ -15,9 +15,10 @@ from typing import Any
 
 from pulumi import automation
 
-from local import ROOT, program, provider
+from local import program, provider
 from local.emulator import REGION
-from stack.cli import cli
+from stack import ROOT
+from stack.pulumi_cli import find_cli
 
 STACK = "engine"
 
@@ -39,9 +40,9 @@ def stack(
         body: What to run instead of the program.
 
     Raises:
-        stack.cli.CliError: There is no CLI.
+        stack.pulumi_cli.CliError: There is no CLI.
     """
-    found = cli()
+    found = find_cli()
     with (
         tempfile.TemporaryDirectory(prefix="s3-logs-") as temporary,
         provider.launcher(url, found.parent) as environment,

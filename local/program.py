@@ -14,7 +14,7 @@ from pulumi.runtime import mocks, rpc, stack
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.settings import SETTINGS, configure
 
-from local import ROOT
+from stack import ROOT
 
 PROGRAM = ROOT / "__main__.py"
 PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())

@@ -1,7 +1,7 @@
-"""The second door to the emulator: a resource provider, which Pulumi's own engine calls.
+"""A resource provider for the emulator, which Pulumi's own engine calls.
 
 The engine starts `pulumi-resource-aws` from PATH and reads from it the port of this gRPC service;
-`launcher` makes such a program. What a resource is stands in `local.resources`, as for the mocks.
+`launcher` makes such a program. `local.resources` makes the resources, as for the mocks.
 """
 
 import concurrent.futures
@@ -18,9 +18,11 @@ import grpc
 from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from local import ROOT, resources
+from local import resources
 from local.deployment import MARK, plain
-from local.emulator import Aws
+from local.emulator import clients
+from stack import ROOT
+from stack.clients import Clients
 
 EMULATOR = "S3_LOGS_EMULATOR"
 """The environment variable that tells the provider where the emulator is."""
@@ -31,7 +33,7 @@ Wire = dict[str, Any]  # properties as Pulumi sends them: secrets and archives a
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """Makes, changes and deletes resources in the emulator for Pulumi's engine."""
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: Clients) -> None:
         self._aws = aws
 
     # The names are gRPC's, from pulumi/proto/provider.proto.
@@ -126,7 +128,7 @@ def launcher(url: str, *commands: Path) -> Iterator[dict[str, str]]:
 
 def serve() -> None:
     """Serve until the engine ends this process."""
-    with contextlib.closing(Aws(os.environ[EMULATOR])) as aws:
+    with contextlib.closing(clients(os.environ[EMULATOR])) as aws:
         server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=16))
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(aws), server)
         port = server.add_insecure_port("127.0.0.1:0")

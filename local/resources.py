@@ -15,7 +15,8 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.package import zipped
-from local.emulator import REGION, Aws
+from local.emulator import REGION
+from stack.clients import Clients
 
 Properties = dict[str, Any]
 
@@ -37,9 +38,9 @@ class Kind:
         replaced_by: The inputs whose change makes AWS replace it.
     """
 
-    create: Callable[[Aws, Properties], tuple[str, Properties]]
-    delete: Callable[[Aws, str, Properties], object]
-    update: Callable[[Aws, str, Properties], Properties] | None = None
+    create: Callable[[Clients, Properties], tuple[str, Properties]]
+    delete: Callable[[Clients, str, Properties], object]
+    update: Callable[[Clients, str, Properties], Properties] | None = None
     named: str = ""
     replaced_by: frozenset[str] = frozenset()
 
@@ -72,7 +73,7 @@ def named(
     return {key: (before or {}).get(key) or f"{name}-{secrets.token_hex(4)[:7]}", **inputs}
 
 
-def create(aws: Aws, type_: str, name: str, inputs: Properties) -> tuple[str, Properties]:
+def create(aws: Clients, type_: str, name: str, inputs: Properties) -> tuple[str, Properties]:
     """Make a resource. Give its id and its state.
 
     Raises:
@@ -84,7 +85,7 @@ def create(aws: Aws, type_: str, name: str, inputs: Properties) -> tuple[str, Pr
     return id_, {**with_numbers, **outputs}
 
 
-def update(aws: Aws, type_: str, name: str, id_: str, inputs: Properties) -> Properties:
+def update(aws: Clients, type_: str, name: str, id_: str, inputs: Properties) -> Properties:
     """Change a resource. Give its state.
 
     Raises:
@@ -99,7 +100,7 @@ def update(aws: Aws, type_: str, name: str, id_: str, inputs: Properties) -> Pro
     return {**with_numbers, **outputs}
 
 
-def delete(aws: Aws, type_: str, name: str, id_: str, state: Properties) -> None:
+def delete(aws: Clients, type_: str, name: str, id_: str, state: Properties) -> None:
     """Delete a resource; one that is gone already is fine.
 
     Raises:
@@ -113,7 +114,7 @@ def delete(aws: Aws, type_: str, name: str, id_: str, state: Properties) -> None
                 raise
 
 
-def invoke(aws: Aws, function: str) -> Properties:
+def invoke(aws: Clients, function: str) -> Properties:
     """Answer what the program asks of AWS itself.
 
     Raises:
@@ -179,17 +180,17 @@ _SPELLINGS = {"id": "ID", "sseAlgorithm": "SSEAlgorithm", "kmsKeyArn": "KMSKeyAr
 # S3
 
 
-def _create_bucket(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _create_bucket(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     aws["s3"].create_bucket(Bucket=inputs["bucket"])
     return inputs["bucket"], _bucket(aws, inputs["bucket"], inputs)
 
 
-def _bucket(aws: Aws, name: str, _: Properties) -> Properties:
+def _bucket(aws: Clients, name: str, _: Properties) -> Properties:
     partition = aws["sts"].get_caller_identity()["Arn"].split(":")[1]
     return {"arn": f"arn:{partition}:s3:::{name}", "region": REGION}
 
 
-def _delete_bucket(aws: Aws, name: str, state: Properties) -> None:
+def _delete_bucket(aws: Clients, name: str, state: Properties) -> None:
     if state.get("forceDestroy"):
         for page in aws["s3"].get_paginator("list_objects_v2").paginate(Bucket=name):
             for found in page.get("Contents", []):
@@ -197,14 +198,14 @@ def _delete_bucket(aws: Aws, name: str, state: Properties) -> None:
     aws["s3"].delete_bucket(Bucket=name)
 
 
-def _part_of_bucket(put: Callable[[Aws, Properties], object], delete: str = "") -> Kind:
+def _part_of_bucket(put: Callable[[Clients, Properties], object], delete: str = "") -> Kind:
     """Give the kind of what there is one of in each bucket."""
 
-    def create(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+    def create(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
         put(aws, inputs)
         return inputs["bucket"], {}
 
-    def remove(aws: Aws, bucket: str, _: Properties) -> None:
+    def remove(aws: Clients, bucket: str, _: Properties) -> None:
         if delete:
             getattr(aws["s3"], delete)(Bucket=bucket)
         else:
@@ -213,37 +214,37 @@ def _part_of_bucket(put: Callable[[Aws, Properties], object], delete: str = "") 
     return Kind(create=create, delete=remove, replaced_by=frozenset({"bucket"}))
 
 
-def _put_ownership(aws: Aws, inputs: Properties) -> None:
+def _put_ownership(aws: Clients, inputs: Properties) -> None:
     aws["s3"].put_bucket_ownership_controls(
         Bucket=inputs["bucket"], OwnershipControls={"Rules": [_pascal(inputs["rule"])]}
     )
 
 
-def _put_block(aws: Aws, inputs: Properties) -> None:
+def _put_block(aws: Clients, inputs: Properties) -> None:
     block = {key: value for key, value in inputs.items() if key != "bucket"}
     aws["s3"].put_public_access_block(
         Bucket=inputs["bucket"], PublicAccessBlockConfiguration=_pascal(block)
     )
 
 
-def _put_encryption(aws: Aws, inputs: Properties) -> None:
+def _put_encryption(aws: Clients, inputs: Properties) -> None:
     aws["s3"].put_bucket_encryption(
         Bucket=inputs["bucket"],
         ServerSideEncryptionConfiguration={"Rules": _pascal(inputs["rules"])},
     )
 
 
-def _put_lifecycle(aws: Aws, inputs: Properties) -> None:
+def _put_lifecycle(aws: Clients, inputs: Properties) -> None:
     aws["s3"].put_bucket_lifecycle_configuration(
         Bucket=inputs["bucket"], LifecycleConfiguration={"Rules": _pascal(inputs["rules"])}
     )
 
 
-def _put_bucket_policy(aws: Aws, inputs: Properties) -> None:
+def _put_bucket_policy(aws: Clients, inputs: Properties) -> None:
     aws["s3"].put_bucket_policy(Bucket=inputs["bucket"], Policy=inputs["policy"])
 
 
-def _put_notification(aws: Aws, inputs: Properties) -> None:
+def _put_notification(aws: Clients, inputs: Properties) -> None:
     rules = [
         {
             "Id": rule["id"],
@@ -270,25 +271,25 @@ def _put_notification(aws: Aws, inputs: Properties) -> None:
 # KMS, IAM, CloudWatch Logs
 
 
-def _create_key(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _create_key(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     key = aws["kms"].create_key(Description=inputs.get("description", ""))["KeyMetadata"]
     return key["KeyId"], _key(aws, key["KeyId"], inputs)
 
 
-def _key(aws: Aws, id_: str, inputs: Properties) -> Properties:
+def _key(aws: Clients, id_: str, inputs: Properties) -> Properties:
     rotation = "enable" if inputs.get("enableKeyRotation") else "disable"
     getattr(aws["kms"], f"{rotation}_key_rotation")(KeyId=id_)
     return {"keyId": id_, "arn": aws["kms"].describe_key(KeyId=id_)["KeyMetadata"]["Arn"]}
 
 
-def _create_role(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _create_role(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     role = aws["iam"].create_role(
         RoleName=inputs["name"], AssumeRolePolicyDocument=inputs["assumeRolePolicy"]
     )["Role"]
     return inputs["name"], {"arn": role["Arn"]}
 
 
-def _update_role(aws: Aws, name: str, inputs: Properties) -> Properties:
+def _update_role(aws: Clients, name: str, inputs: Properties) -> Properties:
     aws["iam"].update_assume_role_policy(RoleName=name, PolicyDocument=inputs["assumeRolePolicy"])
     return {"arn": aws["iam"].get_role(RoleName=name)["Role"]["Arn"]}
 
@@ -302,7 +303,7 @@ _BATCHES = {
 }
 
 
-def _put_role_policy(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _put_role_policy(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     policy = json.loads(inputs["policy"])
     for statement in policy["Statement"]:
         actions = statement["Action"]
@@ -314,16 +315,16 @@ def _put_role_policy(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
     return f"{inputs['role']}:{inputs['name']}", {}
 
 
-def _delete_role_policy(aws: Aws, _: str, state: Properties) -> None:
+def _delete_role_policy(aws: Clients, _: str, state: Properties) -> None:
     aws["iam"].delete_role_policy(RoleName=state["role"], PolicyName=state["name"])
 
 
-def _create_log_group(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _create_log_group(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     aws["logs"].create_log_group(logGroupName=inputs["name"])
     return inputs["name"], _log_group(aws, inputs["name"], inputs)
 
 
-def _log_group(aws: Aws, name: str, inputs: Properties) -> Properties:
+def _log_group(aws: Clients, name: str, inputs: Properties) -> Properties:
     aws["logs"].put_retention_policy(logGroupName=name, retentionInDays=inputs["retentionInDays"])
     (found,) = aws["logs"].describe_log_groups(logGroupNamePrefix=name)["logGroups"]
     return {"arn": found["arn"].removesuffix(":*")}
@@ -348,7 +349,7 @@ def _function_settings(inputs: Properties) -> Properties:
     return settings
 
 
-def _create_function(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _create_function(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     made = aws["lambda"].create_function(
         **_function_settings(inputs),
         Architectures=inputs.get("architectures", ["x86_64"]),
@@ -357,17 +358,17 @@ def _create_function(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
     return inputs["name"], {"arn": made["FunctionArn"]}
 
 
-def _update_function(aws: Aws, name: str, inputs: Properties) -> Properties:
+def _update_function(aws: Clients, name: str, inputs: Properties) -> Properties:
     aws["lambda"].update_function_code(FunctionName=name, ZipFile=zipped(Path(inputs["code"])))
     made = aws["lambda"].update_function_configuration(**_function_settings(inputs))
     return {"arn": made["FunctionArn"]}
 
 
-def _delete_function(aws: Aws, name: str, _: Properties) -> None:
+def _delete_function(aws: Clients, name: str, _: Properties) -> None:
     aws["lambda"].delete_function(FunctionName=name)
 
 
-def _put_invoke_config(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _put_invoke_config(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     destination = inputs.get("destinationConfig") or {}
     aws["lambda"].put_function_event_invoke_config(
         FunctionName=inputs["functionName"],
@@ -378,11 +379,11 @@ def _put_invoke_config(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
     return inputs["functionName"], {}
 
 
-def _delete_invoke_config(aws: Aws, name: str, _: Properties) -> None:
+def _delete_invoke_config(aws: Clients, name: str, _: Properties) -> None:
     aws["lambda"].delete_function_event_invoke_config(FunctionName=name)
 
 
-def _create_permission(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _create_permission(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     optional = {"SourceArn": "sourceArn", "SourceAccount": "sourceAccount"}
     aws["lambda"].add_permission(
         FunctionName=inputs["function"],
@@ -394,7 +395,7 @@ def _create_permission(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
     return inputs["statementId"], {}
 
 
-def _delete_permission(aws: Aws, id_: str, state: Properties) -> None:
+def _delete_permission(aws: Clients, id_: str, state: Properties) -> None:
     aws["lambda"].remove_permission(FunctionName=state["function"], StatementId=id_)
 
 
@@ -416,30 +417,30 @@ def _queue_attributes(inputs: Properties) -> dict[str, str]:
     }
 
 
-def _create_queue(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _create_queue(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     url = aws["sqs"].create_queue(QueueName=inputs["name"], Attributes=_queue_attributes(inputs))[
         "QueueUrl"
     ]
     return url, _queue(aws, url)
 
 
-def _update_queue(aws: Aws, url: str, inputs: Properties) -> Properties:
+def _update_queue(aws: Clients, url: str, inputs: Properties) -> Properties:
     aws["sqs"].set_queue_attributes(QueueUrl=url, Attributes=_queue_attributes(inputs))
     return _queue(aws, url)
 
 
-def _queue(aws: Aws, url: str) -> Properties:
+def _queue(aws: Clients, url: str) -> Properties:
     found = aws["sqs"].get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     return {"url": url, "arn": found["Attributes"]["QueueArn"]}
 
 
-def _put_queue_policy(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _put_queue_policy(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     url = inputs["queueUrl"]
     aws["sqs"].set_queue_attributes(QueueUrl=url, Attributes={"Policy": inputs["policy"]})
     return url, {}
 
 
-def _create_table(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _create_table(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     made = aws["dynamodb"].create_table(
         TableName=inputs["name"],
         BillingMode=inputs["billingMode"],
@@ -464,7 +465,7 @@ def _create_table(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
     return inputs["name"], {"arn": made["TableArn"]}
 
 
-def _update_table(aws: Aws, name: str, inputs: Properties) -> Properties:
+def _update_table(aws: Clients, name: str, inputs: Properties) -> Properties:
     wanted = _pascal(inputs["ttl"])
     found = aws["dynamodb"].describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     if (found["TimeToLiveStatus"] == "ENABLED") != wanted["Enabled"]:
@@ -481,31 +482,31 @@ def _schedule(inputs: Properties) -> Properties:
     }
 
 
-def _create_schedule(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _create_schedule(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     arn = aws["scheduler"].create_schedule(**_schedule(inputs))["ScheduleArn"]
     return f"default/{inputs['name']}", {"arn": arn}
 
 
-def _update_schedule(aws: Aws, _: str, inputs: Properties) -> Properties:
+def _update_schedule(aws: Clients, _: str, inputs: Properties) -> Properties:
     return {"arn": aws["scheduler"].update_schedule(**_schedule(inputs))["ScheduleArn"]}
 
 
 # SNS, CloudWatch
 
 
-def _create_topic(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _create_topic(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     arn = aws["sns"].create_topic(Name=inputs["name"])["TopicArn"]
     return arn, {"arn": arn}
 
 
-def _put_topic_policy(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _put_topic_policy(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     aws["sns"].set_topic_attributes(
         TopicArn=inputs["arn"], AttributeName="Policy", AttributeValue=inputs["policy"]
     )
     return inputs["arn"], {}
 
 
-def _create_subscription(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _create_subscription(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     arn = aws["sns"].subscribe(
         TopicArn=inputs["topic"],
         Protocol=inputs["protocol"],
@@ -531,7 +532,7 @@ _ALARM_SETTINGS = (
 )
 
 
-def _put_alarm(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _put_alarm(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     aws["cloudwatch"].put_metric_alarm(
         AlarmName=inputs["name"],
         Dimensions=[{"Name": name, "Value": value} for name, value in inputs["dimensions"].items()],
@@ -541,7 +542,7 @@ def _put_alarm(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
     return inputs["name"], {"arn": found["AlarmArn"]}
 
 
-def _put_dashboard(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _put_dashboard(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     aws["cloudwatch"].put_dashboard(
         DashboardName=inputs["dashboardName"], DashboardBody=inputs["dashboardBody"]
     )
@@ -551,7 +552,7 @@ def _put_dashboard(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
 # EventBridge
 
 
-def _put_rule(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _put_rule(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     arn = aws["events"].put_rule(
         Name=inputs["name"],
         Description=inputs.get("description", ""),
@@ -560,7 +561,7 @@ def _put_rule(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
     return inputs["name"], {"arn": arn}
 
 
-def _put_target(aws: Aws, inputs: Properties) -> tuple[str, Properties]:
+def _put_target(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     target = {"Id": inputs["targetId"], "Arn": inputs["arn"]}
     if given_up := inputs.get("deadLetterConfig"):
         target["DeadLetterConfig"] = {"Arn": given_up["arn"]}

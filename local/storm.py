@@ -1,7 +1,7 @@
-"""A storm: many files at once for two phones, and the texts that come of them.
+"""A storm: many files at once for two phones, and how many texts they get.
 
-It ends with one line of JSON: how many files, for each phone how many texts and how many files they
-told of, the seconds it took, and the most memory that a process of each function used.
+It ends with one line of JSON: the number of files; for each phone the number of texts, and of files
+in them; the seconds it took; and the most memory that a process of each function used.
 """
 
 import collections
@@ -16,11 +16,10 @@ from local.deployment import Deployment
 from local.emulator import Emulator
 from local.twilio import StandIn
 from stack import queues
-from stack.deployed import Stack
-from stack.running import DEMO
+from stack.waiting import NotInTime, wait_until
 
 PHONES = ("+15005550100", "+15005550101")
-IN_FLIGHT = 16  # files on their way at once: the emulator starts a process for each event
+IN_FLIGHT = 16  # files at once: the emulator starts a process for each event
 PATIENCE = 60  # seconds without any progress
 
 
@@ -29,12 +28,12 @@ class StormError(Exception):
 
 
 def storm(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
-    """Upload so many files, flush until nothing is held, and count what the phones were told.
+    """Upload so many files, flush until nothing is held, and count texts and files per phone.
 
     Args:
         emulator: Where the program is deployed to.
         files: How many.
-        settings: Settings of the program, beside those that a storm needs.
+        settings: More settings of the program.
 
     Raises:
         StormError: Files get no outcome.
@@ -46,7 +45,7 @@ def storm(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
             {
                 **twilio.settings,
                 "toNumbers": ",".join(PHONES),
-                "flushMinutes": "1440",  # no flush but ours
+                "flushMinutes": "1440",  # the storm runs every flush itself
                 "forceDestroy": "true",
                 **settings,
             },
@@ -65,42 +64,45 @@ def storm(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
                 raise StormError(answer["Payload"].read().decode())
             _measure(memory)
         texts: collections.Counter[str] = collections.Counter()
-        told: collections.Counter[str] = collections.Counter()
+        texted: collections.Counter[str] = collections.Counter()
         for text in twilio.texts:
             texts[text.to] += 1
-            told[text.to] += files_in(text.body)
+            texted[text.to] += files_in(text.body)
         deployment.destroy()
     return {
         "files": files,
-        "phones": {phone: {"texts": texts[phone], "files": told[phone]} for phone in PHONES},
+        "phones": {phone: {"texts": texts[phone], "files": texted[phone]} for phone in PHONES},
         "seconds": round(time.monotonic() - started, 1),
         "memory_mb": memory,
     }
 
 
 def files_in(body: str) -> int:
-    """How many files a text tells of."""
+    """Return how many files a text is about."""
     summary = re.match(r"(\d+) more logs since ", body)
     return int(summary[1]) if summary else 1
 
 
 def _await(deployment: Deployment, twilio: StandIn, settled: int) -> None:
     """Wait until so many texts are sent or held."""
-    last, since = -1, time.monotonic()
-    while (now := len(twilio.texts) + _held(deployment)) < settled:
-        if now != last:
-            last, since = now, time.monotonic()
-        if time.monotonic() - since > PATIENCE:
-            raise StormError(f"Only {now} of {settled} texts are sent or held.")
-        time.sleep(0.02)
+    try:
+        wait_until(
+            lambda: len(twilio.texts) + _held(deployment),
+            lambda count: count >= settled,
+            seconds=PATIENCE,
+            poll_seconds=0.02,
+            from_last_change=True,
+        )
+    except NotInTime as error:
+        raise StormError(f"Only {error.seen} of {settled} texts are sent or held.") from None
 
 
 def _held(deployment: Deployment) -> int:
-    return queues.count(Stack(DEMO, deployment.outputs, deployment.aws), "held").all
+    return queues.count(deployment, "held").all
 
 
 def _measure(memory: dict[str, float]) -> None:
-    """Note the most memory that a process of each function has used so far (Linux only)."""
+    """Record the most memory that a process of each function has used so far (Linux only)."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_text()
@@ -115,7 +117,7 @@ def _measure(memory: dict[str, float]) -> None:
 
 
 def run(files: int) -> None:
-    """Storm an emulator of its own, and print what came of it.
+    """Run a storm on an emulator of its own, and print the result.
 
     Raises:
         StormError: Files get no outcome.

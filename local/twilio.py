@@ -289,7 +289,7 @@ class StandIn:
 
         Args:
             fault: How to fail.
-            times: How many requests to fail; None for all until `well`.
+            times: How many requests to fail; None for all until `end_fault`.
 
         Raises:
             ValueError: Times is less than one.
@@ -305,8 +305,8 @@ class StandIn:
         with self._changed:
             return self._fault is not None
 
-    def well(self) -> None:
-        """Fail no more."""
+    def end_fault(self) -> None:
+        """Answer the next requests as usual."""
         with self._changed:
             self._fault = None
 
@@ -502,7 +502,7 @@ class StandIn:
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
     async def _end_faults(self, _request: web.Request) -> web.Response:
-        self.well()
+        self.end_fault()
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
 

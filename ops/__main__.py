@@ -1,13 +1,13 @@
-"""The commands of `ops.commands`, or one line on how to install what they need."""
+"""The entry of `python -m ops`. Without its requirements it says how to install them."""
 
 import argparse
 import sys
 
-from local.installed import lacking
+from stack.requirements import missing_requirement
 
 
 def _command() -> str:
-    """Return the command of make that does what was asked for."""
+    """Return the command of make that installs the requirements and runs the same command."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--stack", default="dev")
     parser.add_argument("command", nargs="?", default="status")
@@ -18,7 +18,7 @@ def _command() -> str:
 try:
     from ops.commands import main
 except ModuleNotFoundError as error:
-    sys.exit(lacking(error, "ops", _command()))
+    sys.exit(missing_requirement(error, "ops", _command()))
 except KeyboardInterrupt:  # most of the first second is this import
     sys.exit(130)
 

@@ -1,4 +1,4 @@
-"""What an error of AWS's means for an operator, and what to do about it."""
+"""The errors of AWS, explained to an operator."""
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -17,7 +17,7 @@ from botocore.exceptions import (
 
 from stack.deployed import Stack
 
-_NOBODY = (
+_NO_CREDENTIALS = (
     CredentialRetrievalError,
     LoginError,
     NoAuthTokenError,
@@ -28,10 +28,10 @@ _NOBODY = (
     SSOError,
     TokenRetrievalError,
 )
-"""Nothing was asked: there are no credentials, or they could not be renewed."""
+"""Errors before any request: there are no credentials, or they could not be renewed."""
 
-# Each service has its own words for the same.
-_NOBODY_CODES = frozenset(
+# Each service has its own code for credentials that it does not accept.
+_BAD_CREDENTIALS = frozenset(
     {
         "AuthFailure",
         "ExpiredToken",
@@ -50,7 +50,7 @@ _NOBODY_CODES = frozenset(
 )
 
 _OF_SSO = frozenset({"CreateToken", "GetRoleCredentials"})
-"""What the SSO portal is asked for credentials by."""
+"""The operations that fetch credentials by SSO."""
 
 _CLOCK_CODES = frozenset({"RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"})
 _CLOCK_WORDS = ("Signature expired", "Signature not yet current")
@@ -59,30 +59,30 @@ _DENIED = ("AccessDenied", "AuthorizationError", "Unauthorized", "Forbidden")
 _GONE = ("NotFound", "NonExistent", "DoesNotExist", "NoSuch")
 
 
-def explained(error: BotoCoreError | ClientError, stack: Stack | None) -> str:
-    """Return one line: what AWS's error means, and what to do.
+def explain(error: BotoCoreError | ClientError, stack: Stack | None) -> str:
+    """Return one line: what an error of AWS means, and what to do.
 
     Args:
         error: The error.
-        stack: The stack, if it could be opened. Only after a refusal is AWS asked whose
-            credentials these are: they may be another account's.
+        stack: The stack, if it could be opened. After a refusal AWS is asked whose the
+            credentials are: they may belong to another account.
     """
-    if isinstance(error, _NOBODY):
-        return _nobody(str(error))
+    if isinstance(error, _NO_CREDENTIALS):
+        return _unknown_credentials(str(error))
     if isinstance(error, EndpointConnectionError) and stack and stack.is_demo:
         return "The demo does not answer: it has ended. Start one in another terminal: make demo"
     if not isinstance(error, ClientError):
         return f"AWS does not answer{_in_region(stack)}: {error}"
-    code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-    refusal = f"{code}: {said}"
-    if code in _CLOCK_CODES or any(words in said for words in _CLOCK_WORDS):
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    refusal = f"{code}: {message}"
+    if code in _CLOCK_CODES or any(words in message for words in _CLOCK_WORDS):
         return f"The clock of this machine is wrong, so that AWS refuses each request ({refusal})"
-    if code in _NOBODY_CODES or error.operation_name in _OF_SSO:
-        return _nobody(refusal)
-    return f"AWS says no to {error.operation_name}: {refusal}{_where(stack, code)}"
+    if code in _BAD_CREDENTIALS or error.operation_name in _OF_SSO:
+        return _unknown_credentials(refusal)
+    return f"AWS refuses {error.operation_name}: {refusal}{_where(stack, code)}"
 
 
-def _nobody(why: str) -> str:
+def _unknown_credentials(why: str) -> str:
     return (
         f"AWS does not know who you are ({why.rstrip('.')}). With SSO: aws sso login, with "
         "AWS_PROFILE set to the profile; for the first time, or with access keys: aws configure"
@@ -94,7 +94,7 @@ def _in_region(stack: Stack | None) -> str:
 
 
 def _where(stack: Stack | None, code: str) -> str:
-    """Say which account and region the stack is in, and whether the credentials are for it."""
+    """Return which account and region the stack is in, and whether the credentials are for it."""
     if not stack or stack.is_demo:
         return ""
     there = f". Stack {stack.name} is in account {stack.account}, region {stack.region}"

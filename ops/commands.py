@@ -1,4 +1,4 @@
-"""What an operator runs against a deployed stack; see docs/operations.md.
+"""The operator's commands for a deployed stack; see docs/operations.md.
 
 Each command takes the stack's outputs from Pulumi's CLI and your own credentials for AWS. The stack
 `demo` is the running demo (make demo).
@@ -14,15 +14,16 @@ from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.aws_errors import explained
-from ops.flush import flush
-from ops.printable import printable
+from ops.aws_errors import explain
+from ops.redrive import HIDDEN_SECONDS, redrive
 from ops.smoke import Smoke, Stopped
 from ops.status import status
-from ops.terminal import Terminal
-from stack import log_lines, queues
-from stack.deployed import OpsError, Stack
+from stack import log_lines
+from stack.deployed import Stack, StackError
+from stack.flush import run_flush
 from stack.log_lines import Line
+from stack.printable import printable
+from stack.terminal import Terminal
 
 TAIL = datetime.timedelta(minutes=10)
 
@@ -33,19 +34,22 @@ def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that lacks a key's script shows escapes, rather than nothing more.
+            # A terminal that cannot show a key's script shows escapes, and no traceback.
             stream.reconfigure(errors="backslashreplace")
     options = _options()
     stack = None
     try:
         stack = Stack.open(options.stack)
-        COMMANDS[options.command](stack, Terminal())
-    except OpsError as error:
+        terminal = Terminal()
+        if stack.note:
+            terminal.say(stack.note)
+        COMMANDS[options.command](stack, terminal)
+    except StackError as error:
         _fail(str(error))
     except Stopped as error:
         _fail(f"Stopped: {error}.")
     except (BotoCoreError, ClientError) as error:
-        _fail(explained(error, stack))
+        _fail(explain(error, stack))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -64,7 +68,7 @@ def _options() -> argparse.Namespace:
 
 
 def _status(stack: Stack, terminal: Terminal) -> None:
-    """Show the last texts, what waits and why, what is in force, which alarms are on."""
+    """Show the last texts, the held and failed ones, the settings and the alarms."""
     status(stack, terminal)
 
 
@@ -73,8 +77,8 @@ def _smoke(stack: Stack, terminal: Terminal) -> None:
     held = Smoke(stack, terminal.say).run()
     if held:
         terminal.say(
-            f"Held, as set: {held}. All that comes before Twilio works; Twilio was not asked. The "
-            f"next flush texts what is held; at once: {stack.make('flush')}",
+            f"Held, as set: {held}. Everything before Twilio works; Twilio was not asked. The next "
+            f"flush texts what is held; at once: {stack.make('flush')}",
             "yellow",
         )
     else:
@@ -82,49 +86,48 @@ def _smoke(stack: Stack, terminal: Terminal) -> None:
 
 
 def _redrive(stack: Stack, terminal: Terminal) -> None:
-    """Move what has failed back to the held: the next flush texts it."""
-    done = queues.redrive(stack, terminal.say)
+    """Move what has failed back to held: the next flush texts it."""
+    done = redrive(stack, terminal.say)
     if done.moved:
         terminal.say(
             f"{done.moved} back on held. The next flush texts them; at once: {stack.make('flush')}"
         )
-    elif not (done.refused or done.newer or done.unseen):
+    elif not (done.refused or done.newer or done.not_received):
         terminal.say("Nothing has failed.")
-    if done.twice:
-        terminal.say(f"Moved, but still on failed too: {done.twice}. A flush texts each once.")
+    if done.on_both:
+        terminal.say(f"Moved, but still on failed too: {done.on_both}. A flush texts each once.")
     if done.newer:
         terminal.say(f"Failed meanwhile, and left: {done.newer}. Why: {stack.make('status')}")
-    if done.unseen:
+    if done.not_received:
         terminal.say(
-            f"Still on failed, by SQS's count: {done.unseen}. Another command has received them, "
-            f"for at most {queues.REDRIVE_SECONDS // 60} min, or the count lags behind. Then again:"
+            f"Still on failed, by SQS's count: {done.not_received}. Another command has received "
+            f"them, for at most {HIDDEN_SECONDS // 60} min, or the count lags behind. Then again:"
             f" {stack.make('redrive')}"
         )
     if done.refused:
         codes = collections.Counter(done.refused.values()).most_common()
         why = ", ".join(f"{count} by {code}" for code, count in codes)
-        raise OpsError(f"SQS refused some, which stay on failed: {why}")
+        raise StackError(f"SQS refused some, which stay on failed: {why}")
 
 
 def _flush(stack: Stack, terminal: Terminal) -> None:
     """Text what is held, now."""
-    done = flush(stack)
-    for line in done.lines:
+    report = run_flush(stack)
+    for line in report.lines:
         _show(line, terminal)
-    terminal.say(done.texted)
-    terminal.say(done.held, "yellow" if done.some_are_held else "")
+    terminal.say(report.texted)
+    terminal.say(report.held, "yellow" if report.some_are_held else "")
 
 
 def _tail(stack: Stack, terminal: Terminal) -> None:
     """Show what the functions decided in the last ten minutes, and go on (Ctrl-C ends it)."""
     for line in log_lines.follow(stack, since=datetime.datetime.now(datetime.UTC) - TAIL):
-        if not line.of_lambda:
+        if not line.is_platform:
             _show(line, terminal)
 
 
 def _show(line: Line, terminal: Terminal) -> None:
-    said = f"{line.time:%H:%M:%S}  {line.function:<6}  {line}"
-    terminal.say(said, _STYLES.get(line.level, ""))
+    terminal.say(f"{line.time:%H:%M:%S}  {line.function:<6}  {line}", _STYLES.get(line.level, ""))
 
 
 def _fail(message: str) -> NoReturn:

@@ -1,11 +1,10 @@
-"""A log of our own, followed from the upload to Twilio's record of the text."""
+"""The smoke test: one log, followed from its upload to Twilio's record of the text."""
 
 import datetime
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 from handler import log
 from handler.delivery_reports import ARRIVED, LOST, explained
@@ -14,12 +13,13 @@ from handler.sender import Refused
 from stack import log_lines
 from stack.deployed import Stack, clock
 from stack.log_lines import Line
+from stack.waiting import NotInTime, Seen, wait_until
 
 SEEN_SECONDS = (120, 180, 60)
-"""How long each upload is waited for, until the next one.
+"""How long notify may take to see each upload, before the next upload.
 
-After a deployment S3 drops events for up to five minutes, so that an upload may need another one.
-S3 may also be late only: then each upload that is seen is one text for each phone.
+After a deployment S3 drops events for up to five minutes. S3 may also only be late: then each
+upload that notify sees is one text for each phone.
 """
 
 DECIDED_SECONDS = 60
@@ -27,25 +27,24 @@ DELIVERED_SECONDS = 120
 POLL_SECONDS = 0.5
 
 BY_SETTING = frozenset({"digest", "quiet hours", "over the limit"})
-"""Why a text may be held on a stack that is well."""
+"""Why a text may be held although everything works."""
 
 Say = Callable[[str], None]
-Found = TypeVar("Found")
 
 
 class Stopped(Exception):
-    """The log did not get through. The message says at which step, and why."""
+    """The text did not arrive. The message says at which step it stopped, and why."""
 
 
 class Smoke:
-    """One log of our own."""
+    """One smoke test."""
 
     def __init__(self, stack: Stack, say: Say) -> None:
         """Prepare it.
 
         Args:
             stack: The stack.
-            say: Told of each step that is done, with its time.
+            say: Reports each step, with its time.
         """
         self._stack = stack
         self._say = say
@@ -58,10 +57,10 @@ class Smoke:
         """Upload the log, follow it, and remove it.
 
         Returns:
-            How many of its texts are held by a setting: Twilio was not asked about these.
+            How many of its texts a setting holds: Twilio was not asked to send these.
 
         Raises:
-            Stopped: It did not get through.
+            Stopped: A text did not arrive.
         """
         try:
             key = self._await_seen()
@@ -69,32 +68,34 @@ class Smoke:
             for line in decided:
                 if line.outcome == "sent":
                     self._await_delivery(line)
-            self._tell_of_others(key)
+            self._report_other_uploads(key)
         finally:
             for uploaded in self._keys:
                 self._stack.aws["s3"].delete_object(
                     Bucket=self._stack.outputs["bucket"], Key=uploaded
                 )
-        self._done("removed the file" if len(self._keys) == 1 else "removed the files")
+        self._report("removed the file" if len(self._keys) == 1 else "removed the files")
         return sum(line.outcome == "held" for line in decided)
 
     def _await_seen(self) -> str:
         """Upload until notify has seen a log. Return its key."""
         for seconds in SEEN_SECONDS:
             self._upload()
-            seen = _await(lambda: self._lines(self._keys, "seen"), seconds)
-            if seen:
-                self._done("notify has seen it")
+            try:
+                seen = _wait_until(lambda: self._lines(self._keys, "seen"), seconds=seconds)
+            except NotInTime:
+                self._report(f"notify has not seen it within {seconds} s")
+            else:
+                self._report("notify has seen it")
                 return str(seen[0].fields["key"])
-            self._done(f"notify has not seen it within {seconds} s")
         pulumi = "" if self._stack.is_demo else f" ({self._stack.pulumi('preview --refresh')})"
         raise Stopped(
-            "notify has not seen it: S3 did not call it, or its log is not to be read. Is the "
+            "notify has not seen it: S3 did not call it, or its log cannot be read. Is the "
             f"notification there{pulumi}, and does the function start ({self._stack.make('tail')})?"
         )
 
     def _upload(self) -> None:
-        # A key of its own for each upload: a late event of an earlier one is told from it.
+        # Each upload has a key of its own, so that its event differs from a late, earlier one.
         number = f"-{len(self._keys) + 1}" if self._keys else ""
         key = self._stack.outputs["logKeys"].replace("*", self._name + number)
         bucket = self._stack.outputs["bucket"]
@@ -103,34 +104,34 @@ class Smoke:
         # S3's clock, not this machine's; a minute before, since CloudWatch has one of its own.
         uploaded = clock(answer) - datetime.timedelta(minutes=1)
         self._since = min(self._since, uploaded)
-        self._done(f"uploaded {key} to s3://{bucket}")
+        self._report(f"uploaded {key} to s3://{bucket}")
 
     def _await_decisions(self, key: str) -> list[Line]:
         # The lines show four digits of a phone, and two phones may share them.
         phones = Counter(log.masked(phone) for phone in self._stack.settings.to_numbers)
 
-        def decided() -> list[Line]:
-            found = self._lines([key], "sent", "held", "failed")
-            complete = Counter(line.fields["phone"] for line in found) >= phones
-            return found if complete else []
-
-        found = _await(decided, DECIDED_SECONDS)
-        if not found:
+        try:
+            found = _wait_until(
+                lambda: self._lines([key], "sent", "held", "failed"),
+                lambda lines: Counter(line.fields["phone"] for line in lines) >= phones,
+                seconds=DECIDED_SECONDS,
+            )
+        except NotInTime as error:
             raise Stopped(
                 f"notify has not decided for all {phones.total()} phones within {DECIDED_SECONDS} "
-                f"s. What it does: {self._stack.make('tail')}"
-            )
+                f"s, but for {len(error.seen)}. What it does: {self._stack.make('tail')}"
+            ) from None
         bad = []
         for line in found:
             fields = line.fields
             if line.outcome == "sent":
-                self._done(f"Twilio accepted the text to {fields['phone']} as {fields['sid']}")
+                self._report(f"Twilio accepted the text to {fields['phone']} as {fields['sid']}")
             elif line.outcome == "held" and fields["reason"] in BY_SETTING:
-                self._done(
+                self._report(
                     f"held for {fields['phone']}, as set: {fields['reason']}; Twilio was not asked"
                 )
             else:
-                # Where Twilio was not asked, there is no code: it refused others just before.
+                # Without a code Twilio was not asked: it had refused other texts just before.
                 why = fields.get("meaning") or fields["reason"]
                 why += f" ({fields.get('code') or 'why: ' + self._stack.make('status')})"
                 bad.append(f"{line.outcome} for {fields['phone']}: {why}")
@@ -138,50 +139,47 @@ class Smoke:
             raise Stopped("; ".join(bad))
         return found
 
-    def _tell_of_others(self, key: str) -> None:
+    def _report_other_uploads(self, key: str) -> None:
         others = {line.fields["key"] for line in self._lines(self._keys, "seen")} - {key}
         if others:
-            self._done(
-                f"S3 was late only. Further uploads that it told of: {len(others)}. Each is one "
+            self._report(
+                f"S3 was only late. Other uploads that notify has seen: {len(others)}. Each is one "
                 "more text for each phone"
             )
 
     def _await_delivery(self, line: Line) -> None:
         phone, sid = line.fields["phone"], line.fields["sid"]
-        status = ""
 
-        def known() -> bool:
-            nonlocal status
+        def status() -> str:
             try:
-                delivery = self._stack.twilio.delivery(sid)
+                delivery = self._stack.sender.delivery(sid)
             except Refused as error:
                 if error.refusal.code in NOT_FOUND:
                     raise Stopped(f"Twilio has no record of {sid}") from None
-                status = str(error)
-                return False
-            status = delivery.status
-            if status in LOST:
+                return str(error)
+            if delivery.status in LOST:
                 why = explained(delivery.code)
-                raise Stopped(f"the text to {phone} was not delivered: {status}, {why}")
-            return status in ARRIVED
+                raise Stopped(f"the text to {phone} was not delivered: {delivery.status}, {why}")
+            return delivery.status
 
-        if not _await(known, DELIVERED_SECONDS):
+        try:
+            _wait_until(status, ARRIVED.__contains__, seconds=DELIVERED_SECONDS)
+        except NotInTime as error:
             raise Stopped(
-                f"Twilio has not heard within {DELIVERED_SECONDS} s whether the text to {phone} "
-                f"was delivered: it says {status}. Some carriers never tell"
-            )
-        self._done(f"delivered to {phone}")
+                f"Twilio does not know after {DELIVERED_SECONDS} s whether the text to {phone} was "
+                f"delivered: it says {error.seen}. Some carriers never report it"
+            ) from None
+        self._report(f"delivered to {phone}")
 
     def _lines(self, keys: Sequence[str], *outcomes: str) -> list[Line]:
         found = log_lines.read(self._stack, since=self._since, outcomes=outcomes)
         return [line for line in found if line.fields.get("key") in keys]
 
-    def _done(self, what: str) -> None:
-        self._say(f"{time.monotonic() - self._started:6.1f} s  {what}")
+    def _report(self, step: str) -> None:
+        self._say(f"{time.monotonic() - self._started:6.1f} s  {step}")
 
 
-def _await(condition: Callable[[], Found], seconds: float) -> Found:
-    until = time.monotonic() + seconds
-    while not (found := condition()) and time.monotonic() < until:
-        time.sleep(POLL_SECONDS)
-    return found
+def _wait_until(
+    look: Callable[[], Seen], is_done: Callable[[Seen], object] = bool, *, seconds: float
+) -> Seen:
+    return wait_until(look, is_done, seconds=seconds, poll_seconds=POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Whether texts go out: the last ones, what waits and why, the settings in force, the alarms."""
+"""The status of a stack: its last texts, held and failed ones, its settings and its alarms."""
 
 import datetime
 import shlex
@@ -11,18 +11,18 @@ from handler.delivery_reports import ARRIVED, LOST, explained
 from handler.log import masked
 from handler.refusals import NO_ANSWER
 from handler.sender import Refused
-from infra import names
-from ops.terminal import Cell, Terminal
+from ops.redrive import HIDDEN_SECONDS
 from stack import log_lines, queues
 from stack.deployed import Stack, ago
-from stack.log_lines import FLUSH_ENDS, FLUSH_REFUSALS, Line, counted
+from stack.log_lines import FLUSH_ENDS, FLUSH_REFUSALS, Line, plural
+from stack.terminal import Cell, Terminal
 
 TEXTS = 10
 """How many of the last texts are shown."""
 
 PERIOD = datetime.timedelta(days=1)
 
-_NEEDED = "sns:ListSubscriptionsByTopic"
+_PERMISSION = "sns:ListSubscriptionsByTopic"
 
 _DELIVERIES = ("delivered", "undelivered", "unconfirmed")
 
@@ -30,7 +30,7 @@ _COLOURS = {**dict.fromkeys(ARRIVED, "green"), **dict.fromkeys(LOST, "red")}
 
 
 def status(stack: Stack, terminal: Terminal) -> None:
-    """Show how a stack is."""
+    """Show the status of a stack."""
     now = datetime.datetime.now(datetime.UTC)
     found = log_lines.read(
         stack,
@@ -40,7 +40,7 @@ def status(stack: Stack, terminal: Terminal) -> None:
     _show_settings(stack, terminal, now)
     _show_flush(terminal, found)
     _show_alarms(stack, terminal)
-    _show_hearers(stack, terminal)
+    _show_subscribers(stack, terminal)
     _show_texts(stack, terminal, found)
     _show_held(stack, terminal, found)
     _show_failed(stack, terminal)
@@ -58,7 +58,7 @@ def _show_settings(stack: Stack, terminal: Terminal, now: datetime.datetime) -> 
         "Mode", f"{settings.mode}, at most {settings.max_texts_per_hour} texts a phone and hour"
     )
     terminal.field("Quiet hours", quiet or "none")
-    # The address that the program exports leads to AWS's console, where no demo is.
+    # The program exports an address in AWS's console, which knows no demo.
     demo = "in AWS's console only: the demo has none"
     terminal.field("Dashboard", demo if stack.is_demo else stack.outputs["dashboard"])
 
@@ -70,22 +70,19 @@ def _show_flush(terminal: Terminal, found: list[Line]) -> None:
 
 
 def _show_alarms(stack: Stack, terminal: Terminal) -> None:
-    prefix = names.of_stack(stack.settings.stack) + "-"
-    pages = (
-        stack.aws["cloudwatch"].get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
-    )
-    # A stack whose name begins with this one's has alarms of that prefix as well.
     topic = stack.outputs["alarmTopic"]
+    pages = stack.aws["cloudwatch"].get_paginator("describe_alarms").paginate(ActionPrefix=topic)
+    # The emulator ignores the prefix. On AWS a longer topic's name may begin with this one's.
     alarms = [one for page in pages for one in page["MetricAlarms"] if topic in one["AlarmActions"]]
     on = [one for one in alarms if _is_on(one)]
-    said = f"{len(on)} of {len(alarms)} are on" if on else f"none of {len(alarms)} is on"
-    terminal.field("Alarms", said, "red" if on else "green")
+    count = f"{len(on)} of {len(alarms)} are on" if on else f"none of {len(alarms)} is on"
+    terminal.field("Alarms", count, "red" if on else "green")
     for one in on:
         terminal.say(f"  {one['AlarmDescription']}", "red")
 
 
-def _show_hearers(stack: Stack, terminal: Terminal) -> None:
-    """Say who hears of the alarms, and who has not confirmed that: AWS tells these nothing."""
+def _show_subscribers(stack: Stack, terminal: Terminal) -> None:
+    """Show who gets the alarms, and who has not confirmed the subscription: AWS sends them none."""
     if stack.is_demo:
         terminal.field("Alarms go to", "nobody: the demo sends no e-mail")
         return
@@ -95,14 +92,16 @@ def _show_hearers(stack: Stack, terminal: Terminal) -> None:
         pages = subscriptions.paginate(TopicArn=topic)
         found = [one for page in pages for one in page["Subscriptions"]]
     except ClientError as error:
-        # Few roles may list subscriptions: what follows is worth more.
+        # Few roles may list subscriptions. The rest of the status is worth more.
         code = error.response["Error"]["Code"]
-        terminal.field("Alarms go to", f"AWS does not say ({code}); needed: {_NEEDED}", "yellow")
+        terminal.field(
+            "Alarms go to", f"AWS does not say ({code}); needed: {_PERMISSION}", "yellow"
+        )
         return
     pending = [one for one in found if one["SubscriptionArn"] == "PendingConfirmation"]
-    told = [one for one in found if one["SubscriptionArn"].startswith("arn:")]
-    if told:
-        terminal.field("Alarms go to", ", ".join(one["Endpoint"] for one in told))
+    confirmed = [one for one in found if one["SubscriptionArn"].startswith("arn:")]
+    if confirmed:
+        terminal.field("Alarms go to", ", ".join(one["Endpoint"] for one in confirmed))
     else:
         terminal.field("Alarms go to", "nobody", "red")
     for one in pending:
@@ -112,7 +111,7 @@ def _show_hearers(stack: Stack, terminal: Terminal) -> None:
             f"--protocol {one['Protocol']} --notification-endpoint {shlex.quote(address)}"
         )
         terminal.say(
-            f"  {address} has not confirmed, and hears nothing. Look there for AWS's e-mail "
+            f"  {address} has not confirmed, and gets no alarm. Look there for AWS's e-mail "
             f'"AWS Notification - Subscription Confirmation", or have it sent again: {again}',
             "red",
         )
@@ -122,10 +121,10 @@ def _show_hearers(stack: Stack, terminal: Terminal) -> None:
 
 
 def _is_on(alarm: Mapping[str, Any]) -> bool:
-    """Whether an alarm has told somebody of the state that it is in.
+    """Whether an alarm has notified its topic of its present state.
 
-    One about silence tells of a lack of data; but that is also how each begins, and then it says
-    that it is unchecked and tells nobody.
+    An alarm about silence notifies when data is missing. Each alarm also begins without data, but
+    then its reason is `Unchecked` and it notifies nobody.
     """
     if alarm["StateValue"] == "INSUFFICIENT_DATA":
         unchecked = alarm["StateReason"].startswith("Unchecked")
@@ -134,7 +133,7 @@ def _is_on(alarm: Mapping[str, Any]) -> bool:
 
 
 def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
-    known = {line.said("sid"): line for line in found if line.outcome in _DELIVERIES}
+    known = {line.text("sid"): line for line in found if line.outcome in _DELIVERIES}
     sent = [line for line in found if line.outcome == "sent"]
     if not sent:
         terminal.say("No text within a day.")
@@ -146,11 +145,11 @@ def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
         rows.append(
             [
                 ago(line.time),
-                line.said("phone"),
-                line.said("key") or counted(line.number("files"), "file"),
-                line.said("Segments"),
+                line.text("phone"),
+                line.text("key") or plural(line.number("files"), "file"),
+                line.text("Segments"),
                 f"{seconds:g} s",
-                deliveries.of(line.said("sid")),
+                deliveries.of(line.text("sid")),
             ]
         )
     terminal.table(
@@ -161,31 +160,31 @@ def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
 
 
 class _Deliveries:
-    """What became of texts: as the log has it, or else as Twilio says now.
+    """The delivery of texts, by the log, or else by Twilio's answer now.
 
-    After a time-out, or a refusal of our credentials, Twilio is asked no more: each time-out takes
+    After a timeout, or a refusal of the credentials, Twilio is not asked again: each timeout takes
     10 seconds.
     """
 
     def __init__(self, stack: Stack, known: Mapping[str, Line]) -> None:
         self._stack = stack
         self._known = known
-        self._silent: Cell = ""
+        self._no_answer: Cell = ""
 
     def of(self, sid: str) -> Cell:
-        """Say what became of the text with this SID."""
+        """Return the delivery of the text with this SID."""
         if known := self._known.get(sid):
-            code = known.said("code")
-            why = f" {code}: {known.said('meaning')}" if code else ""
+            code = known.text("code")
+            why = f" {code}: {known.text('meaning')}" if code else ""
             return f"{known.outcome}{why}", _COLOURS.get(known.outcome, "yellow")
-        if self._silent:
-            return self._silent
+        if self._no_answer:
+            return self._no_answer
         try:
-            delivery = self._stack.twilio.delivery(sid)
+            delivery = self._stack.sender.delivery(sid)
         except Refused as error:
             cell = f"Twilio does not say ({error})", "yellow"
             if error.refusal.affects_everyone or error.refusal == NO_ANSWER:
-                self._silent = cell
+                self._no_answer = cell
             return cell
         why = f" {explained(delivery.code)}" if delivery.code else ""
         return f"{delivery.status}{why}", _COLOURS.get(delivery.status, "yellow")
@@ -198,10 +197,10 @@ def _show_held(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
             f"Of these a flush has in hand: {count.hidden}. What it does not text comes back "
             f"within {count.hidden_minutes} min"
         )
-    refusals = [line for line in found if line.refuses]
+    refusals = [line for line in found if line.is_refusal]
     if count.all and refusals:
         last = refusals[-1]
-        terminal.say(f"The last flush that could not text said, {ago(last.time)}: {last.why}")
+        terminal.say(f"The last flush that could not text said, {ago(last.time)}: {last.reason}")
 
 
 def _show_failed(stack: Stack, terminal: Terminal) -> None:
@@ -209,10 +208,10 @@ def _show_failed(stack: Stack, terminal: Terminal) -> None:
     if count.hidden:
         terminal.say(
             f"Of these another command has received: {count.hidden}. What it does not move comes "
-            f"back within {queues.REDRIVE_SECONDS // 60} min"
+            f"back within {HIDDEN_SECONDS // 60} min"
         )
     if count.all:
-        terminal.say(f"Once that is mended: {stack.make('redrive')}")
+        terminal.say(f"Once that is fixed: {stack.make('redrive')}")
 
 
 def _show_queue(stack: Stack, terminal: Terminal, queue: str) -> queues.Count:
@@ -220,9 +219,14 @@ def _show_queue(stack: Stack, terminal: Terminal, queue: str) -> queues.Count:
     if not count.all:
         terminal.say(f"On {queue}: nothing.", "green")
         return count
-    groups = queues.grouped(stack, queue)
+    groups = queues.group_by_reason(stack, queue)
     rows: list[list[Cell]] = [
-        [group.why, str(group.count), ago(group.oldest.since), group.oldest.about]
+        [
+            group.reason,
+            str(group.count),
+            ago(group.oldest.since),
+            group.oldest.content.subject,
+        ]
         for group in groups
     ]
     seen = sum(group.count for group in groups)

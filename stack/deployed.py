@@ -1,4 +1,4 @@
-"""A deployed stack, as an operator sees it: its outputs, its settings, its parts."""
+"""A deployed stack: its outputs, its settings, clients of its services."""
 
 import datetime
 import email.utils
@@ -7,23 +7,20 @@ import json
 import shlex
 import subprocess
 from collections.abc import Mapping
-from typing import Any, Protocol, Self
-
-import boto3
-import botocore.config
+from typing import Any, Self
 
 from handler.connections import new_session
 from handler.environment import SettingsError, read_settings
 from handler.sender import TwilioSender
 from handler.settings import Settings
-from local import ROOT
-from local.emulator import Aws
-from stack.cli import CliError, cli
-from stack.running import DEMO, NotRunning, find
+from stack import ROOT
+from stack.clients import Boto3Clients, Clients
+from stack.pulumi_cli import CliError, find_cli
+from stack.running_demos import DEMO, NotRunning, newest
 
 
-class OpsError(Exception):
-    """Something that an operator must mend first. The message is one line: what, and how."""
+class StackError(Exception):
+    """Something that the operator must fix first. The message is one line: what, and how."""
 
 
 def make(command: str, stack: str) -> str:
@@ -37,19 +34,12 @@ def pulumi(command: str, stack: str) -> str:
 
 
 def clock(answer: Mapping[str, Any]) -> datetime.datetime:
-    """Return the time that AWS says it is in an answer, rounded down to the second.
+    """Return AWS's own time in an answer, rounded down to the second.
 
-    The clock of this machine may be wrong, and times of messages and log lines are AWS's.
+    This machine's clock may be wrong, and the times of messages and log lines are AWS's.
     """
     date = answer["ResponseMetadata"]["HTTPHeaders"]["date"]
     return email.utils.parsedate_to_datetime(date).astimezone(datetime.UTC)
-
-
-class Clients(Protocol):
-    """Clients of AWS's services."""
-
-    def __getitem__(self, service: str) -> Any:
-        """Give the client of one service, such as `s3`."""
 
 
 class Stack:
@@ -59,28 +49,36 @@ class Stack:
         name: Its name.
         outputs: What the program exports.
         aws: Clients of the services that it runs on.
+        note: What the operator should know of the choice of this stack, or "".
     """
 
-    def __init__(self, name: str, outputs: Mapping[str, Any], aws: Clients) -> None:
+    def __init__(
+        self, name: str, outputs: Mapping[str, Any], aws: Clients, *, note: str = ""
+    ) -> None:
         self.name = name
         self.outputs = outputs
         self.aws = aws
+        self.note = note
 
     @classmethod
     def open(cls, name: str) -> Self:
         """Open a stack: the running demo as `demo`, any other by Pulumi's CLI.
 
         Raises:
-            OpsError: There is no such stack, or no CLI.
+            StackError: There is no such stack, or no CLI.
         """
         if name == DEMO:
             try:
-                running = find()
+                demo, count = newest()
             except NotRunning as error:
-                raise OpsError(str(error)) from None
-            return cls(name, running.outputs, Aws(running.url))
+                raise StackError(str(error)) from None
+            aws = Boto3Clients(
+                _part_of_arn(demo.outputs, 3), emulator=demo.url, credentials=demo.credentials
+            )
+            note = f"{count} demos are running. This is the one that was started last."
+            return cls(name, demo.outputs, aws, note=note if count > 1 else "")
         outputs = _outputs(name)
-        return cls(name, outputs, _Clients(_part_of_arn(outputs, 3)))
+        return cls(name, outputs, Boto3Clients(_part_of_arn(outputs, 3)))
 
     @property
     def is_demo(self) -> bool:
@@ -107,55 +105,44 @@ class Stack:
 
     @functools.cached_property
     def settings(self) -> Settings:
-        """The settings in force, as the function `notify` is told them.
+        """The settings in force.
 
         Raises:
-            OpsError: The function does not tell them.
+            StackError: They cannot be read.
+        """
+        return self.read_settings()
+
+    def read_settings(self) -> Settings:
+        """Read the settings in force from the environment of the function `notify`.
+
+        Raises:
+            StackError: They cannot be read.
         """
         found = self.aws["lambda"].get_function_configuration(
             FunctionName=self.outputs["notifyFunction"]
         )
         environment = found.get("Environment", {})
         if "Error" in environment:
-            raise OpsError(
+            raise StackError(
                 "Your credentials may not use the stack's key for the functions' environment "
                 f"(kms:Decrypt): {environment['Error'].get('Message', '')}"
             )
         try:
             return read_settings(environment.get("Variables", {}))
         except SettingsError:
-            raise OpsError(
+            raise StackError(
                 f"Stack {self.name} runs another version of this program than is here. If yours is "
                 f"the older: git pull. Only if it is the newer: {self.pulumi('up')}"
             ) from None
 
     @functools.cached_property
-    def twilio(self) -> TwilioSender:
-        """Twilio, with the credentials that the functions use."""
+    def sender(self) -> TwilioSender:
+        """Twilio, with the functions' credentials."""
         return TwilioSender(self.settings, new_session())
 
 
-class _Clients:
-    """Clients of AWS in one region, with the operator's own credentials."""
-
-    def __init__(self, region: str) -> None:
-        self._session = boto3.session.Session(region_name=region)
-        self._made: dict[str, Any] = {}
-
-    def __getitem__(self, service: str) -> Any:
-        if service not in self._made:
-            self._made[service] = self._session.client(
-                service,
-                config=botocore.config.Config(
-                    read_timeout=300,  # a flush of many texts takes minutes
-                    retries={"mode": "standard"},
-                ),
-            )
-        return self._made[service]
-
-
 def ago(moment: datetime.datetime) -> str:
-    """Say how long ago something was, as people do."""
+    """Return how long ago a moment was, such as `3 min ago`."""
     seconds = (datetime.datetime.now(datetime.UTC) - moment).total_seconds()
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
@@ -164,15 +151,15 @@ def ago(moment: datetime.datetime) -> str:
 
 
 def _part_of_arn(outputs: Mapping[str, Any], part: int) -> str:
-    """Return a part of an ARN of the stack's: 3 is the region, 4 the account."""
+    """Return a part of the ARN of the stack's topic: 3 is the region, 4 the account."""
     return str(outputs["alarmTopic"].split(":")[part])
 
 
 def _outputs(name: str) -> dict[str, Any]:
     try:
-        command = cli()
+        command = find_cli()
     except CliError as error:
-        raise OpsError(str(error)) from None
+        raise StackError(str(error)) from None
     done = subprocess.run(
         [command, "stack", "output", "--json", "--non-interactive", "--stack", name],
         cwd=ROOT,
@@ -181,25 +168,30 @@ def _outputs(name: str) -> dict[str, Any]:
         check=False,
     )
     if done.returncode:
-        raise OpsError(_why_no_outputs(name, (done.stderr or done.stdout).strip()))
+        raise StackError(_explain_no_outputs(name, (done.stderr or done.stdout).strip()))
     outputs: dict[str, Any] = json.loads(done.stdout)
     if "alarmTopic" not in outputs:
-        raise OpsError(f"Stack {name} is not deployed. Deploy it: {pulumi('up', name)}")
+        raise StackError(f"Stack {name} is not deployed. Deploy it: {pulumi('up', name)}")
     return outputs
 
 
-def _why_no_outputs(name: str, said: str) -> str:
-    """Say why Pulumi's CLI gives no outputs, and what to do."""
-    if "PULUMI_ACCESS_TOKEN" in said:
+def _explain_no_outputs(name: str, message: str) -> str:
+    """Return why Pulumi's CLI gives no outputs, and what to do.
+
+    Args:
+        name: The stack's name.
+        message: What the CLI wrote.
+    """
+    if "PULUMI_ACCESS_TOKEN" in message:
         return (
             f"Pulumi is not logged in, so that it knows no stack {name}. Log in where your state "
             "is: pulumi login (for a file or bucket, with its address). Then pulumi stack ls shows "
             "the stacks"
         )
-    if "no stack named" in said:
+    if "no stack named" in message:
         return (
             f"There is no stack {name} where Pulumi is logged in (pulumi whoami --verbose says "
             f"where). pulumi stack ls shows the stacks; for one of them: {make('status', 'NAME')}"
         )
-    first = said.splitlines()[0].removeprefix("error: ") if said else "it does not say why"
+    first = message.splitlines()[0].removeprefix("error: ") if message else "it does not say why"
     return f"Pulumi gives no outputs of stack {name}: {first}"

@@ -1,10 +1,10 @@
-"""What the functions of a stack have decided: the lines of their logs."""
+"""The lines that the functions of a stack log: their decisions, and errors."""
 
 import dataclasses
 import datetime
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from stack.deployed import Stack
@@ -25,10 +25,10 @@ class Line:
     """One line of a function's log.
 
     Attributes:
-        id: What tells it from any other.
+        id: An id of its own.
         time: When it was written.
         function: Which function wrote it.
-        fields: What it says; `text` where it is no JSON.
+        fields: Its JSON; a line that is no JSON is the field `text`.
     """
 
     id: str
@@ -38,76 +38,83 @@ class Line:
 
     @property
     def outcome(self) -> str:
-        """What was decided; "" if it is no decision."""
-        return self.said("outcome")
+        """The decision; "" if the line is none."""
+        return self.text("outcome")
 
     @property
     def level(self) -> str:
-        """Its weight."""
+        """Its level, such as `WARN`."""
         return str(self.fields.get("level", "INFO"))
 
     @property
-    def of_lambda(self) -> bool:
-        """Whether Lambda wrote it about its own doings: nothing that an operator looks for."""
+    def is_platform(self) -> bool:
+        """Whether Lambda itself wrote it, about starts and durations."""
         text = str(self.fields.get("text", ""))
         return text.startswith(_PLATFORM) or str(self.fields.get("type", "")).startswith("platform")
 
     @property
     def ends_flush(self) -> bool:
-        """Whether it is the last word of a flush about what is held."""
+        """Whether it is a flush's last line about the held texts."""
         return self.function == "flush" and self.outcome in FLUSH_ENDS
 
     @property
-    def refuses(self) -> bool:
-        """Whether it says why a flush left texts where they were."""
+    def is_refusal(self) -> bool:
+        """Whether it says why a flush left texts on held."""
         if self.ends_flush:
             return "code" in self.fields
         return self.function == "flush" and self.outcome in FLUSH_REFUSALS
 
     @property
-    def why(self) -> str:
-        """The reason, with the code and what it means, and which phone it is about."""
-        reason, code, meaning, phone = map(self.said, ("reason", "code", "meaning", "phone"))
+    def reason(self) -> str:
+        """The reason, with the code and its meaning, and the phone."""
+        reason, code, meaning, phone = map(self.text, ("reason", "code", "meaning", "phone"))
         details = ": ".join(one for one in (code, meaning) if one)
-        said = reason or self.outcome
-        said += f" ({details})" if details else ""
-        return f"{said} for {phone}" if phone else said
+        explained = reason or self.outcome
+        explained += f" ({details})" if details else ""
+        return f"{explained} for {phone}" if phone else explained
 
-    def said(self, key: str) -> str:
-        """What it says; "" if it does not."""
+    def text(self, key: str) -> str:
+        """Return a field as text; "" if it is missing or empty."""
         return str(self.fields.get(key) or "")
 
     def number(self, key: str) -> float:
-        """What it counted or measured; 0 if it did not."""
+        """Return a field that is a number; 0 if it is missing or none."""
         value = self.fields.get(key)
         return value if isinstance(value, int | float) else 0
 
     def __str__(self) -> str:
         if not self.outcome:
             return str(self.fields.get("text") or json.dumps(self.fields))
-        told = [str(self.fields[key]) for key in _SHOWN if self.fields.get(key) not in (None, "")]
-        told += [
-            counted(self.number(f"{one}s"), one) for one in _COUNTED if f"{one}s" in self.fields
+        shown = [str(self.fields[key]) for key in _SHOWN if self.fields.get(key) not in (None, "")]
+        shown += [
+            plural(self.number(f"{one}s"), one) for one in _COUNTED if f"{one}s" in self.fields
         ]
-        return "  ".join([self.outcome, *told])
+        return "  ".join([self.outcome, *shown])
 
 
-def counted(number: float, what: str) -> str:
-    """Say how many there are of something."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def plural(number: float, noun: str) -> str:
+    """Return a number with its noun, such as `1 file` or `2 files`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def read(stack: Stack, *, since: datetime.datetime, outcomes: tuple[str, ...] = ()) -> list[Line]:
-    """Read the lines of all functions, the oldest first.
+def read(
+    stack: Stack,
+    *,
+    since: datetime.datetime,
+    outcomes: Sequence[str] = (),
+    functions: Sequence[str] = FUNCTIONS,
+) -> list[Line]:
+    """Read lines of the functions' logs, the oldest first.
 
     Args:
         stack: The stack.
-        since: No lines from before.
-        outcomes: Only decisions of these; all lines without.
+        since: When the first line may have been written.
+        outcomes: Only lines with one of these outcomes. Without any, all lines.
+        functions: The functions whose logs to read.
     """
     pattern = " || ".join(f'$.outcome = "{outcome}"' for outcome in outcomes)
     found = []
-    for function in FUNCTIONS:
+    for function in functions:
         pages = (
             stack.aws["logs"]
             .get_paginator("filter_log_events")
@@ -137,13 +144,19 @@ def follow(
     since: datetime.datetime,
     wait: Callable[[float], object] = time.sleep,
 ) -> Iterator[Line]:
-    """Give the lines of all functions as they come, for ever."""
+    """Yield the lines of all functions as they come, without an end.
+
+    Args:
+        stack: The stack.
+        since: When the first line may have been written.
+        wait: Waits so many seconds before the next look.
+    """
     seen: set[str] = set()
     while True:
         lines = read(stack, since=since)
         yield from (line for line in lines if line.id not in seen)
         if lines:
-            # CloudWatch takes lines late: look a minute back, and skip what was given.
+            # CloudWatch shows lines late: look a minute back, and skip those already given.
             since = max(since, lines[-1].time - datetime.timedelta(minutes=1))
             seen = {line.id for line in lines}
         wait(POLL_SECONDS)

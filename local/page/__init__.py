@@ -1,1 +1,1 @@
-"""The page of the demo: a phone, the way of each log, and what one cannot wait for."""
+"""The page of the demo: the phones, the journey of each log file, and buttons for trouble."""

@@ -1,4 +1,4 @@
-"""The way of each log, as the functions' logs and the stand-in for Twilio tell it."""
+"""The journey of each log file, from the functions' logs and the stand-in for Twilio."""
 
 import threading
 from collections.abc import Callable
@@ -14,10 +14,10 @@ Listener = Callable[[Event], None]
 
 
 class Journey:
-    """What has happened so far, and everybody who wants to know what happens next.
+    """The stations that the log files have passed so far, and the listeners for what comes next.
 
-    Its methods may be called from any thread; listeners are called in the caller's, and must not
-    block.
+    Its methods may be called from any thread. Listeners are called in the caller's thread, and must
+    not block.
     """
 
     def __init__(self) -> None:
@@ -29,29 +29,29 @@ class Journey:
 
     @property
     def settled(self) -> int:
-        """How many texts `notify` has brought to an end so far."""
+        """How many texts have an outcome of `notify` so far."""
         with self._lock:
             return self._settled
 
     def listen(self, listener: Listener) -> Event:
-        """Tell somebody of all that happens from now on. Gives what has happened before."""
+        """Call a listener with every event from now on. Return the state before them."""
         with self._lock:
             self._listeners.append(listener)
             return {"counts": dict(self._counts), "texts": list(self._texts)}
 
-    def leave(self, listener: Listener) -> None:
-        """Tell somebody no more."""
+    def remove(self, listener: Listener) -> None:
+        """Call a listener no more."""
         with self._lock:
             self._listeners.remove(listener)
 
-    def tell(self, event: Event) -> None:
-        """Tell everybody something."""
+    def publish(self, event: Event) -> None:
+        """Call every listener with an event."""
         with self._lock:
             for listener in self._listeners:
                 listener(event)
 
-    def text(self, text: Text) -> None:
-        """Twilio has accepted a text, and the phone has it."""
+    def add_text(self, text: Text) -> None:
+        """Add a text that Twilio has accepted and the phone has received."""
         shown = {
             "sid": text.sid,
             "to": text.to,
@@ -63,38 +63,38 @@ class Journey:
         }
         with self._lock:
             self._texts.append(shown)
-            self.tell({"kind": "text", "text": shown})
-            self._moved(("twilio", "phone"), phone=1)
+            self.publish({"kind": "text", "text": shown})
+            self._move(("twilio", "phone"), phone=1)
 
-    def line(self, line: Line) -> None:
-        """A function has decided something."""
+    def add_line(self, line: Line) -> None:
+        """Add a line of a function's log: one decision."""
         fields = line.fields
         with self._lock:
             match line.function, line.outcome:
                 case "notify", "seen":
-                    self._moved(("bucket", "notify"), bucket=1, notify=1)
+                    self._move(("bucket", "notify"), bucket=1, notify=1)
                 case "notify", "sent":
                     self._settled += 1
-                    self._moved(("notify", "claim", "notify", "twilio"), claim=1, twilio=1)
+                    self._move(("notify", "claim", "notify", "twilio"), claim=1, twilio=1)
                 case "notify", "held":
                     self._settled += 1
-                    self._moved(("notify", "held"), held=1)
+                    self._move(("notify", "held"), held=1)
                 case "notify", "failed":
                     self._settled += 1
-                    self._moved(("notify", "failed"), failed=1)
+                    self._move(("notify", "failed"), failed=1)
                 case "notify", "duplicate":
-                    self._moved(("notify", "claim"))
+                    self._move(("notify", "claim"))
                 case "flush", "sent":
                     files = int(fields.get("files", 1))
-                    self._moved(("held", "flush", "twilio"), held=-files, flush=1, twilio=1)
+                    self._move(("held", "flush", "twilio"), held=-files, flush=1, twilio=1)
                 case "flush", "failed":
-                    self._moved(("held", "flush", "failed"), held=-1, failed=1)
+                    self._move(("held", "flush", "failed"), held=-1, failed=1)
                 case "flush", "dropped" | "duplicate":
-                    self._moved(("held", "flush"), held=-1)
+                    self._move(("held", "flush"), held=-1)
                 case _:
                     pass
 
-    def _moved(self, path: tuple[str, ...], **changes: int) -> None:
+    def _move(self, path: tuple[str, ...], **changes: int) -> None:
         for station, change in changes.items():
             self._counts[station] = max(0, self._counts[station] + change)
-        self.tell({"kind": "move", "path": path, "counts": dict(self._counts)})
+        self.publish({"kind": "move", "path": path, "counts": dict(self._counts)})

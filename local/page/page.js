@@ -18,7 +18,7 @@ const QUIET_MILLISECONDS = 1500; // how often a screen reader is told of texts
 
 const find = (selector) => document.querySelector(selector);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-const way = find(".way");
+const journey = find(".journey");
 const screen = find(".screen");
 
 let texts = [];
@@ -32,7 +32,7 @@ let speaking;
 
 function center(station) {
   const box = find(`#${station}`).getBoundingClientRect();
-  const whole = way.getBoundingClientRect();
+  const whole = journey.getBoundingClientRect();
   return { x: box.x - whole.x + box.width / 2, y: box.y - whole.y + box.height / 2 };
 }
 
@@ -252,4 +252,4 @@ events.onerror = () => {
   delete document.body.dataset.live;
   say("The demo is no longer running. Start it again: make demo");
 };
-new ResizeObserver(drawLines).observe(way);
+new ResizeObserver(drawLines).observe(journey);

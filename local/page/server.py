@@ -1,8 +1,9 @@
-"""What the page is served by: its files, what happens as it happens, and what its buttons do."""
+"""The server of the page: its files, the events that it shows, and its buttons."""
 
 import asyncio
 import contextlib
 import datetime
+import functools
 import json
 import threading
 import time
@@ -12,17 +13,16 @@ from typing import Any
 
 from aiohttp import web
 
-from handler.environment import read_settings, variable
-from handler.settings import Settings
+from handler.environment import variable
 from local.deployment import Deployed, UploadError
 from local.loopback import Handler, Server, refuse_foreign_page
 from local.page.journey import Event, Journey
 from local.storm import IN_FLIGHT
 from local.twilio import SEGMENT_DOLLARS, UNAVAILABLE, StandIn
-from ops.flush import flush
 from stack import log_lines
-from stack.deployed import OpsError, Stack
-from stack.running import DEMO
+from stack.deployed import StackError
+from stack.flush import run_flush
+from stack.waiting import NotInTime, wait_until
 
 FOLDER = Path(__file__).parent
 
@@ -54,7 +54,7 @@ POLL_SECONDS = 0.2
 STORM_SECONDS = 300
 ALL_DAY = "00:00-23:59"
 BAD_NUMBER = "+15005550004"
-"""Twilio's magic number of somebody who replied STOP."""
+"""Twilio's magic number of a phone whose owner replied STOP."""
 
 
 class _Stopped(Exception):
@@ -65,7 +65,7 @@ class Page:
     """The page of a running demo.
 
     Attributes:
-        way: The way of each log.
+        journey: The journey of each log file.
     """
 
     def __init__(self, deployment: Deployed, twilio: StandIn) -> None:
@@ -75,16 +75,15 @@ class Page:
             deployment: The program in the emulator.
             twilio: The stand-in for Twilio.
         """
-        self.way = Journey()
+        self.journey = Journey()
         self._deployment = deployment
-        self._stack = Stack(DEMO, deployment.outputs, deployment.aws)
         self._twilio = twilio
         self._prefix, self._suffix = deployment.filters
         self._server = Server(self._application, name="page")
         self._stopped = threading.Event()
         self._changing = threading.Lock()
         self._storms = 0
-        self._settings = self._read_settings()
+        self._settings = self._deployment.read_settings()
 
     @property
     def url(self) -> str:
@@ -93,9 +92,9 @@ class Page:
 
     @contextlib.contextmanager
     def served(self) -> Iterator[str]:
-        """Serve it for a while. Gives its address."""
+        """Serve it inside the context. Give its address."""
         self._server.start()
-        thread = threading.Thread(target=self._follow, name="way", daemon=True)
+        thread = threading.Thread(target=self._follow, name="journey", daemon=True)
         thread.start()
         try:
             yield self.url
@@ -114,11 +113,11 @@ class Page:
                 raise _Stopped
 
         with contextlib.suppress(_Stopped):
-            for line in log_lines.follow(self._stack, since=since, wait=wait):
-                self.way.line(line)
+            for line in log_lines.follow(self._deployment, since=since, wait=wait):
+                self.journey.add_line(line)
 
     def _controls(self) -> Event:
-        """Say what is switched on, and who is texted."""
+        """Return which buttons are on, and which phones are texted."""
         return {
             "outage": self._twilio.is_failing,
             "quiet": bool(self._settings.quiet_hours),
@@ -130,21 +129,32 @@ class Page:
 
     def _storm(self) -> str:
         self._storms += 1
-        phones, before = len(self._settings.to_numbers), self.way.settled
-        until = time.monotonic() + STORM_SECONDS
+        phones, before = len(self._settings.to_numbers), self.journey.settled
+        end = time.monotonic() + STORM_SECONDS
         for number in range(STORM):
-            while self.way.settled - before < phones * (number - IN_FLIGHT + 1):
-                if self._stopped.wait(0.05) or time.monotonic() > until:
-                    return "The storm was cut short."
+            enough = before + phones * (number - IN_FLIGHT + 1)
+            try:
+                wait_until(
+                    functools.partial(self._may_go_on, enough),
+                    seconds=end - time.monotonic(),
+                    poll_seconds=0.05,
+                )
+            except (NotInTime, _Stopped):
+                return "The storm was cut short."
             folder = FOLDERS[number % len(FOLDERS)]
             self._deployment.upload(
                 f"{self._prefix}{folder}/storm-{self._storms}-{number:03}{self._suffix}"
             )
         return f"{STORM} files are in the bucket."
 
+    def _may_go_on(self, settled: int) -> bool:
+        if self._stopped.is_set():
+            raise _Stopped
+        return self.journey.settled >= settled
+
     def _outage(self) -> str:
         if self._twilio.is_failing:
-            self._twilio.well()
+            self._twilio.end_fault()
             return f"Twilio is back. {self._next_flush()}"
         self._twilio.fault(UNAVAILABLE)
         return "Twilio is down: every text is held."
@@ -157,7 +167,7 @@ class Page:
         return f"Quiet hours are over. {self._next_flush()}"
 
     def _next_flush(self) -> str:
-        """Say what becomes of the held texts, now that one of the two switches is off."""
+        """Return what the next flush does, now that one of the two buttons is off."""
         if self._twilio.is_failing:
             return "Twilio is down still: what is held stays held."
         if self._settings.quiet_hours:
@@ -169,15 +179,15 @@ class Page:
         on = len(phones) == len(self._settings.to_numbers)
         self._change({variable("to_numbers"): ",".join([*phones, *([BAD_NUMBER] if on else [])])})
         if on:
-            return "There is a phone more, whose owner replied STOP: its texts fail, and no other."
+            return "A phone was added whose owner replied STOP: its texts fail, and no others."
         return "The bad number is gone."
 
     def _flush(self) -> str:
         try:
-            done = flush(self._stack)
-        except OpsError as error:
+            report = run_flush(self._deployment)
+        except StackError as error:
             return str(error)
-        return f"{done.texted} {done.held}"
+        return f"{report.texted} {report.held}"
 
     def _change(self, changes: Mapping[str, str]) -> None:
         """Change the settings of both functions, as `pulumi up` would."""
@@ -190,13 +200,7 @@ class Page:
                 client.update_function_configuration(
                     FunctionName=name, Environment={"Variables": variables}
                 )
-            self._settings = self._read_settings()
-
-    def _read_settings(self) -> Settings:
-        found = self._deployment.aws["lambda"].get_function_configuration(
-            FunctionName=self._deployment.outputs["notifyFunction"]
-        )
-        return read_settings(found["Environment"]["Variables"])
+            self._settings = self._deployment.read_settings()
 
     # HTTP
 
@@ -218,7 +222,7 @@ class Page:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let no other page change anything, nor another name lead here."""
+        """Refuse changes by other pages, and requests by another host name."""
         if request.host not in {self.url.removeprefix("http://"), self._by_name}:
             raise web.HTTPForbidden(text="This page has another address.\n")
         if self._server.is_foreign(request):
@@ -237,21 +241,21 @@ class Page:
         return web.Response(text=(FOLDER / name).read_text(), content_type=type_)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        """Send what has happened so far, and then what happens, as server-sent events."""
+        """Send the state so far, and then each event, as server-sent events."""
         answer = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
         await answer.prepare(request)
         with contextlib.suppress(ConnectionError):
-            async for event in self._told():
+            async for event in self._published():
                 await answer.write(f"data: {json.dumps(event)}\n\n".encode())
         return answer
 
-    async def _told(self) -> AsyncIterator[Event]:
-        loop, told = asyncio.get_running_loop(), asyncio.Queue[Event]()
+    async def _published(self) -> AsyncIterator[Event]:
+        loop, published = asyncio.get_running_loop(), asyncio.Queue[Event]()
 
         def listener(event: Event) -> None:
-            loop.call_soon_threadsafe(told.put_nowait, event)
+            loop.call_soon_threadsafe(published.put_nowait, event)
 
-        before = self.way.listen(listener)
+        before = self.journey.listen(listener)
         try:
             yield {
                 "kind": "before",
@@ -262,9 +266,9 @@ class Page:
                 "suffix": self._suffix,
             }
             while True:
-                yield await told.get()
+                yield await published.get()
         finally:
-            self.way.leave(listener)
+            self.journey.remove(listener)
 
     async def _upload(self, request: web.Request) -> web.Response:
         """Put one file into the bucket: its name in the address, its content in the body."""
@@ -278,19 +282,19 @@ class Page:
             return web.Response(status=413, text=f"{name} is larger than {megabytes} MB.\n")
         key = f"{self._prefix}{name}"
         try:
-            left_out = await asyncio.to_thread(self._deployment.upload, key, body)
+            excluded = await asyncio.to_thread(self._deployment.upload, key, body)
         except UploadError as error:
             return web.Response(status=400, text=f"{error}\n")
-        if left_out:
+        if excluded:
             return web.Response(
-                text=f"{key} is in the bucket, but nobody is texted: it {left_out}.\n"
+                text=f"{key} is in the bucket, but nobody is texted: it {excluded}.\n"
             )
         return web.Response(text=f"{key} is in the bucket.\n")
 
     def _button(self, action: Callable[[], str]) -> Any:
         async def pressed(_request: web.Request) -> web.Response:
-            said = await asyncio.to_thread(action)
-            self.way.tell({"kind": "controls", "controls": self._controls()})
-            return web.Response(text=f"{said}\n")
+            answer = await asyncio.to_thread(action)
+            self.journey.publish({"kind": "controls", "controls": self._controls()})
+            return web.Response(text=f"{answer}\n")
 
         return pressed

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
 
-from local import ROOT
+from stack import ROOT
 
 # Chromium asks the world for news otherwise, as no test should.
 SILENT = [

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from local import ROOT
+from stack import ROOT
 from tests.browser.chromium import chromium, demo, opened, press, upload
 
 SIZE = {"width": 1240, "height": 860}

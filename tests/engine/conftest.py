@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from stack.cli import CliError, cli
+from stack.pulumi_cli import CliError, find_cli
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs the CLI where there is none, and say so; in CI that is a failure."""
     try:
-        cli()
+        find_cli()
     except CliError as error:
         if os.environ.get("CI"):
             raise pytest.UsageError(str(error)) from None

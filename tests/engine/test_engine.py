@@ -21,7 +21,7 @@ from local import engine
 from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, StandIn
 from simulation.http_server import Answer, Request, Server
-from stack.deployed import OpsError, Stack
+from stack.deployed import Stack, StackError
 from tests.local.conftest import SECONDS
 
 SECRET = "canary-secret-of-the-engine"
@@ -142,7 +142,7 @@ class TestTheLifeOfAStack:
             monkeypatch.setenv(name, value)
         found = Stack.open(engine.STACK)
         assert found.outputs["bucket"] == whole.stack.outputs()["bucket"].value
-        with pytest.raises(OpsError, match="There is no stack none"):
+        with pytest.raises(StackError, match="There is no stack none"):
             Stack.open("none")
 
     def test_up_again_changes_nothing(self, whole: Whole) -> None:

@@ -15,10 +15,10 @@ from botocore.validate import ParamValidator
 
 from handler.aws import Aws
 from handler.connections import new_session
-from local import ROOT
 from simulation.http_server import Server
 from simulation.samples import PHONE
 from simulation.world import World
+from stack import ROOT
 from tests.unit.conftest import server
 
 __all__ = ["server"]

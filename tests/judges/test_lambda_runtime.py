@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from infra.package import build
-from local import ROOT
 from local.emulator import CREDENTIALS, REGION, Emulator
 from local.twilio import BUSY, Fault, StandIn
 from simulation.http_server import Server
+from stack import ROOT
 from tests.judges.lambda_runtime import Function, complaints
 from tests.local.conftest import SECONDS, Whole
 from tests.unit.conftest import server
@@ -49,7 +49,7 @@ def declared(whole: Whole, name: str, package: Path | None = None, **changes: An
         "AWS_REGION": REGION,
         "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
         "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
-        "AWS_ENDPOINT_URL": whole.aws.url,
+        "AWS_ENDPOINT_URL": whole.emulator.url,
         **changes.pop("environment", {}),
     }
     return Function(
@@ -80,7 +80,7 @@ def test_what_is_held_becomes_a_text_of_the_next_flush(start: Start, whole: Whol
     whole.twilio.fault(BUSY)
     notify = start("notify")
     assert notify.invoke(whole.event("runtime/held.log"), "first") is None
-    whole.twilio.well()
+    whole.twilio.end_fault()
     assert outcomes(notify, "first") == ["seen", "held"]
     flush = start("flush")
     assert flush.invoke({}, "flushing") is None

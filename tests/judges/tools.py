@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from local import ROOT
+from stack import ROOT
 
 PINS = ROOT / "tools" / "judges"
 KEPT = ROOT / ".build" / "judges"

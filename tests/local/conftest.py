@@ -26,6 +26,7 @@ class Whole(Deployment):
     """The program in an emulator, with a stand-in for Twilio."""
 
     def __init__(self, emulator: Emulator, twilio: StandIn, **settings: str) -> None:
+        self.emulator = emulator
         self.twilio = twilio
         super().__init__(
             emulator.aws,

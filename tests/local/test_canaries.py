@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 from infra.package import build
-from local import ROOT
 from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, BROKEN, UNAUTHORIZED, StandIn
+from stack import ROOT
 from tests.local.conftest import PHONE, SECRET, Whole
 
 CANARY = "canary-" + "q" * 25
@@ -43,7 +43,9 @@ def test_neither_logs_nor_outputs_nor_errors_nor_the_package_tell_of_them(
     )
     told += json.dumps(whole.aws["cloudwatch"].describe_alarms(), default=str)
     told += json.dumps(
-        whole.aws["dynamodb"].scan(TableName=whole.the("aws:dynamodb/table:Table", "ledger").id),
+        whole.aws["dynamodb"].scan(
+            TableName=whole.resource("aws:dynamodb/table:Table", "ledger").id
+        ),
         default=str,
     )
     for hidden in (CANARY, SECRET, PHONE, PHONE[2:], ACCOUNT_SID):

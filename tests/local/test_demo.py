@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from local import ROOT, resources
+from local import resources
 from local.demo import EMULATOR_PORT
 from local.deployment import Deployed, UploadError
 from local.emulator import Emulator
 from local.twilio import SECRET
-from stack.running import NOTES
+from stack import ROOT
+from stack.running_demos import NOTES
 from tests.local.conftest import SECONDS, until
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="it reads Linux's /proc")
@@ -59,6 +60,17 @@ def read_until(process: subprocess.Popen[str], awaited: str) -> str:
         if awaited in line:
             return said
     raise AssertionError(f"It ended without {awaited!r}:\n{said}")
+
+
+def operated(command: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the operator's commands for the demo."""
+    return subprocess.run(
+        [sys.executable, "-m", "ops", "--stack", "demo", command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def says(*arguments: str, folder: Path, code: int = 0) -> str:
@@ -145,7 +157,7 @@ def test_a_terminal_without_unicode_shows_escapes(tmp_path: Path) -> None:
 
 def test_what_s3_does_not_take_is_refused(emulator: Emulator) -> None:
     deployed = Deployed(emulator.aws, {"bucket": "none", "logKeys": "*.log"})
-    with pytest.raises(UploadError, match=r"1,026 bytes in UTF-8, and S3 takes 1,024 at most"):
+    with pytest.raises(UploadError, match=r"1,026 bytes in UTF-8, and S3 accepts 1,024 at most"):
         deployed.upload(511 * "ü" + ".log")
     with pytest.raises(UploadError, match="is not UTF-8"):
         deployed.upload("\udcff.log")
@@ -163,6 +175,10 @@ def test_two_demos_know_their_own(tmp_path: Path) -> None:
             said = says("upload", str(log), folder=folder)
             assert "2 demos are running. It went to the one that was started last." in said
             read_until(second, "one.log")
+            status = operated("status")
+            assert status.stdout.startswith(
+                "2 demos are running. This is the one that was started last.\n"
+            ), status.stderr
         said = says("upload", str(log.rename(tmp_path / "two.log")), folder=folder)
         assert said.count("\n") == 1
         read_until(first, "two.log")
@@ -179,13 +195,7 @@ def test_a_demo_that_is_killed_takes_everything_with_it(tmp_path: Path) -> None:
         until(lambda: not list(tmp_path.iterdir()), "the end of the folder")
     assert "No demo is running." in says("upload", "README.md", folder=tmp_path, code=1)
     assert not (NOTES / f"{process.pid}.json").exists()
-    status = subprocess.run(
-        [sys.executable, "-m", "ops", "--stack", "demo", "status"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    status = operated("status")
     assert status.stderr == "No demo is running. Start one in another terminal: make demo\n"
 
 

@@ -64,7 +64,7 @@ def test_an_outage_ends_with_one_summary_for_each_phone(
     lines = whole.decided("held", count=6)
     assert code in {line.get("code") for line in lines}
     assert whole.twilio.texts == []
-    whole.twilio.well()
+    whole.twilio.end_fault()
     whole.flush()
     assert told(whole.texts(2)) == {PHONE: 3, OTHER_PHONE: 3}
     assert len(whole.twilio.texts) == 2
@@ -80,7 +80,7 @@ def test_a_flush_during_an_outage_keeps_everything(deploy: Deploy) -> None:
     whole.decided("held", count=3)
     whole.twilio.fault(UNAUTHORIZED)
     whole.flush()
-    whole.twilio.well()
+    whole.twilio.end_fault()
     whole.flush()  # at once: it finds what the first one gave back
     assert told(whole.twilio.texts) == {PHONE: 3}
 
@@ -212,7 +212,7 @@ def test_a_flush_tells_once_what_became_of_the_texts(deploy: Deploy) -> None:
 
 def _let_a_minute_pass(whole: Whole, *, texts: int) -> None:
     """Make it time to ask after accepted texts."""
-    table = whole.the("aws:dynamodb/table:Table", "ledger").id
+    table = whole.resource("aws:dynamodb/table:Table", "ledger").id
 
     def open_ones() -> list[dict[str, Any]]:
         found = whole.aws["dynamodb"].scan(TableName=table)["Items"]

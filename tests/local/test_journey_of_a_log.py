@@ -130,7 +130,7 @@ def test_the_environment_in_lambda_is_what_the_handler_reads(whole: Whole) -> No
         FunctionName=whole.outputs["notifyFunction"]
     )
     assert read_settings(found["Environment"]["Variables"]).to_numbers == (PHONE,)
-    assert found["KMSKeyArn"] == whole.the("aws:kms/key:Key", "functions").state["arn"]
+    assert found["KMSKeyArn"] == whole.resource("aws:kms/key:Key", "functions").state["arn"]
 
 
 def test_the_bucket_is_private_on_the_wire(whole: Whole) -> None:

@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local import ROOT
 from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, UNAUTHORIZED, Fault, StandIn
 from ops import commands, smoke
-from ops.terminal import Terminal
-from stack import log_lines, queues
-from stack.deployed import OpsError, Stack
+from stack import ROOT, log_lines, queues
+from stack.deployed import Stack, StackError
+from stack.terminal import Terminal
 from tests.local.conftest import PHONE, SECRET, Deploy, Whole, until
 
 STOPPED = "+15005550004"
@@ -174,7 +173,7 @@ def test_a_flush_that_fails_says_why(deploy: Deploy) -> None:
     whole.aws["lambda"].update_function_configuration(
         FunctionName=whole.outputs["flushFunction"], Environment={"Variables": {}}
     )
-    with pytest.raises(OpsError, match="The flush failed: "):
+    with pytest.raises(StackError, match="The flush failed: "):
         said("flush", whole)
 
 
@@ -203,7 +202,7 @@ def test_a_stack_of_another_version_is_told_from_this_one(deploy: Deploy) -> Non
     whole.aws["lambda"].update_function_configuration(
         FunctionName=whole.outputs["notifyFunction"], Environment={"Variables": {"MODE": "x"}}
     )
-    with pytest.raises(OpsError, match="is here. If yours is the older: git pull."):
+    with pytest.raises(StackError, match="is here. If yours is the older: git pull."):
         said("status", whole)
 
 
@@ -224,7 +223,7 @@ def test_what_is_missing_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("stack.cli.BUILT", ROOT / "none")
+    monkeypatch.setattr("stack.pulumi_cli.BUILT", ROOT / "none")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "argv", ["ops", *arguments])
@@ -244,7 +243,7 @@ def test_a_refusal_of_aws_is_one_clear_line(
     monkeypatch.setattr(sys, "argv", ["ops", "smoke"])
     with pytest.raises(SystemExit):
         commands.main()
-    assert "AWS says no to GetFunctionConfiguration" in capsys.readouterr().err
+    assert "AWS refuses GetFunctionConfiguration" in capsys.readouterr().err
 
 
 def test_without_credentials_it_is_one_clear_line(
@@ -339,7 +338,7 @@ def test_silence_is_an_alarm_but_not_before_the_first_flush(deploy: Deploy) -> N
     assert silent not in said("status", whole)
     for name in ("flush-silent", "claims-failing-open"):
         whole.aws["cloudwatch"].set_alarm_state(
-            AlarmName=whole.the(ALARM, f"s3-logs-demo-{name}").id,
+            AlarmName=whole.resource(ALARM, f"s3-logs-demo-{name}").id,
             StateValue="INSUFFICIENT_DATA",
             StateReason="Insufficient Data: 3 datapoints were unknown.",
         )

@@ -152,7 +152,7 @@ def test_without_one_permission_something_is_wrong(deploy: Deploy, permission: P
 
 def forbid(whole: Whole, permission: Permission) -> None:
     """Take a permission out of a role."""
-    made = whole.the("aws:iam/rolePolicy:RolePolicy", permission.role)
+    made = whole.resource("aws:iam/rolePolicy:RolePolicy", permission.role)
     policy = json.loads(made.state["policy"])
     statement = policy["Statement"][permission.statement]
     others = [one for one in actions(statement) if one != permission.action]

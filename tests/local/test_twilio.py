@@ -369,7 +369,7 @@ def test_a_fault_lasts_until_all_is_well(stand_in: StandIn, client: Client) -> N
         refused(client)
     with pytest.raises(TwilioException):
         client.messages.list()
-    stand_in.well()
+    stand_in.end_fault()
     text(client)
 
 

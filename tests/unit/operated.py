@@ -230,14 +230,22 @@ class Alarms:
     def __init__(self) -> None:
         self.alarms: list[dict[str, Any]] = []
 
-    def raise_alarm(self, description: str) -> None:
-        """Add an alarm that is on."""
+    def raise_alarm(self, description: str, topic: str = TOPIC) -> None:
+        """Add an alarm that is on, and notifies a topic."""
         self.alarms.append(
-            {"AlarmDescription": description, "AlarmActions": [TOPIC], "StateValue": "ALARM"}
+            {"AlarmDescription": description, "AlarmActions": [topic], "StateValue": "ALARM"}
         )
 
     def get_paginator(self, _operation: str) -> Pages:
-        return Pages(lambda **_asked: [{"MetricAlarms": self.alarms}])
+        def pages(*, ActionPrefix: str) -> list[Any]:  # noqa: N803  # AWS's name
+            found = [
+                one
+                for one in self.alarms
+                if any(action.startswith(ActionPrefix) for action in one["AlarmActions"])
+            ]
+            return [{"MetricAlarms": found}]
+
+        return Pages(pages)
 
 
 class Callers:
@@ -285,7 +293,7 @@ class Operated:
             "lambda": self.functions,
         }
         self.stack = Stack(name, OUTPUTS, aws)
-        self.stack.__dict__["twilio"] = self.twilio
+        self.stack.__dict__["sender"] = self.twilio
 
     @property
     def held(self) -> Queue:

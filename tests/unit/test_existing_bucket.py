@@ -15,7 +15,7 @@ from handler.events import LogFile, Unreadable, read
 from infra.existing_bucket import pattern
 from simulation.samples import PHONE, record
 from simulation.world import World
-from stack.queues import described
+from stack.queues import describe
 from tests.unit.recorded import SETTINGS, Recorded
 from tests.unit.recorded import record as run
 
@@ -59,7 +59,7 @@ def test_what_eventbridge_cannot_deliver_fails_and_is_not_dropped(program: Recor
 
 
 def test_an_operator_is_told_what_eventbridge_gave_up_on() -> None:
-    assert described(json.dumps(event("a.log"))) == ("EventBridge gave up on it", "a.log")
+    assert describe(json.dumps(event("a.log"))) == ("EventBridge gave up on it", "a.log")
 
 
 def matches(wildcard: str, key: str) -> bool:

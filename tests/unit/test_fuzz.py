@@ -259,7 +259,7 @@ def test_the_stand_in_accepts_or_refuses_as_twilio_does(
 def test_the_stand_in_takes_any_fault_or_says_what_is_wrong(stand_in: StandIn, body: bytes) -> None:
     answer = requests.post(f"{stand_in.url}/faults", data=body, timeout=60)
     assert answer.status_code in {204, 400}
-    stand_in.well()
+    stand_in.end_fault()
 
 
 # A flush

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from local import ROOT
+from stack import ROOT
 
 # Takes the place of Python, and says each time what it was called for.
 PYTHON = """#!/bin/sh

@@ -12,7 +12,7 @@ from handler import metrics
 from infra.alarms import OLDEST_SECONDS, SILENT_FLUSHES
 from infra.dashboard import COLUMNS
 from infra.function import TIMEOUT_SECONDS
-from local import ROOT
+from stack import ROOT
 from tests.unit import cloudwatch
 from tests.unit.recorded import ACCOUNT, SETTINGS, Recorded, Resource, record
 

@@ -1,20 +1,14 @@
 """The names in AWS are valid and apart, in every partition and region."""
 
-import io
 import re
 import string
-from typing import Self
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from infra import names
-from local import ROOT
-from ops.status import _show_alarms
-from ops.terminal import Terminal
-from simulation.samples import settings
-from stack.deployed import Stack
+from stack import ROOT
 from tests.unit.recorded import SETTINGS, Recorded, record
 
 LONGEST = 100
@@ -66,27 +60,6 @@ def test_a_period_and_a_hyphen_are_not_the_same(other: str) -> None:
     assert names.of_stack("s3-logs/my.app-x") != names.of_stack(f"s3-logs/{other}")
 
 
-@pytest.mark.parametrize("stack", ["test", "my.app"])
-def test_status_looks_for_the_alarms_under_their_names(
-    stack: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-
-    class CloudWatch:
-        def get_paginator(self, _: str) -> Self:
-            return self
-
-        def paginate(self, **request: str) -> list[dict[str, list[object]]]:
-            asked.append(request["AlarmNamePrefix"])
-            return [{"MetricAlarms": []}]
-
-    deployed = Stack("it", {"alarmTopic": ""}, {"cloudwatch": CloudWatch()})
-    deployed.settings = settings(stack=f"s3-logs/{stack}")
-    _show_alarms(deployed, Terminal(io.StringIO()))
-    for alarm in record(stack_name=stack).of_type("MetricAlarm"):
-        assert alarm.name.startswith(asked[0])
-
-
 @pytest.mark.parametrize("stack", ["dev", "prod", "my-app", "my_app2"])
 def test_a_usual_name_stays_as_it_is(stack: str) -> None:
     assert names.of_stack(f"s3-logs/{stack}") == f"s3-logs-{stack}"
@@ -134,7 +107,7 @@ def test_nothing_in_another_partition_names_this_one() -> None:
 
 def test_no_code_writes_a_partition_out() -> None:
     paths = [ROOT / "__main__.py"]
-    for folder in ("handler", "infra", "local", "ops"):
+    for folder in ("handler", "infra", "local", "ops", "stack"):
         paths += (ROOT / folder).glob("**/*.py")
     assert len(paths) > 30
     for path in paths:

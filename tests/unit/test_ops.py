@@ -19,7 +19,17 @@ from handler.sender import Delivery, Refused
 from ops import commands, smoke
 from stack import log_lines, queues
 from stack.deployed import Stack
-from tests.unit.operated import HOSTILE, NOW, OUTPUTS, Operated, Pages, Queue, held_message, refusal
+from tests.unit.operated import (
+    HOSTILE,
+    NOW,
+    OUTPUTS,
+    TOPIC,
+    Operated,
+    Pages,
+    Queue,
+    held_message,
+    refusal,
+)
 
 EARLIER = NOW - datetime.timedelta(hours=1)
 TWINS = ("+15005550100", "+13055550100")
@@ -41,7 +51,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     for name in ("DECIDED_SECONDS", "DELIVERED_SECONDS", "POLL_SECONDS"):
         monkeypatch.setattr(smoke, name, 0)
     monkeypatch.setattr(smoke, "SEEN_SECONDS", (0, 0, 0))
-    monkeypatch.setattr("ops.flush.LOG_SECONDS", 0)
+    monkeypatch.setattr("stack.flush.LOG_SECONDS", 0)
     monkeypatch.setattr(log_lines, "POLL_SECONDS", 0)
     monkeypatch.setattr(datetime, "datetime", Stopped)
 
@@ -157,9 +167,9 @@ MESSAGES = st.fixed_dictionaries(
 @example("[" * 100_000)
 @example('{"file": {"key": "a.log"}, "phone": "+15005550100", "reason": "busy", "code": "1"}')
 def test_no_message_on_a_queue_keeps_status_from_showing_the_others(body: str) -> None:
-    why, about = queues.described(body)
-    assert isinstance(why, str)
-    assert isinstance(about, str)
+    reason, subject = queues.describe(body)
+    assert isinstance(reason, str)
+    assert isinstance(subject, str)
 
 
 @pytest.mark.parametrize("message", ["[" * 100_000, '{"outcome": []}', '{"outcome": "sent"}', "1"])
@@ -465,6 +475,21 @@ def test_a_long_key_does_not_push_the_rest_of_status_away(run: Run) -> None:
     assert "xxx.log" in re.sub(r"[\s│]", "", shown)
 
 
+def test_status_shows_the_alarms_of_this_stack_only(run: Run) -> None:
+    operated = Operated()
+    operated.cloudwatch.raise_alarm("of this stack")
+    operated.cloudwatch.raise_alarm("of another stack", f"{TOPIC}9")
+    shown = run(operated, "status")
+    assert "Alarms       1 of 1 are on\n  of this stack\n" in shown
+    assert "of another stack" not in shown
+
+
+def test_each_command_says_which_of_several_demos_it_is_about(run: Run) -> None:
+    operated = Operated("demo")
+    operated.stack.note = "2 demos are running."
+    assert run(operated, "redrive") == "2 demos are running.\nNothing has failed.\n"
+
+
 def test_status_of_the_demo_leads_to_no_console(run: Run) -> None:
     shown = run(Operated("demo"), "status")
     assert "aws.amazon.com" not in shown
@@ -551,7 +576,7 @@ def test_a_flush_waits_until_its_log_is_to_be_read(
 ) -> None:
     operated = Operated()
     run(operated, "status")
-    monkeypatch.setattr("ops.flush.LOG_SECONDS", 60)
+    monkeypatch.setattr("stack.flush.LOG_SECONDS", 60)
     reads = iter(range(6))
 
     def late() -> None:
@@ -652,7 +677,7 @@ def test_smoke_says_what_a_late_event_costs(run: Run) -> None:
 
     operated.s3.on_put = late
     shown = run(operated, "smoke")
-    assert "told of: 1. Each is one more text for each phone" in shown
+    assert "notify has seen: 1. Each is one more text for each phone" in shown
     assert shown.count("Twilio accepted the text") == 1
 
 

@@ -17,10 +17,10 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from local import ROOT
-from ops.aws_errors import explained
+from ops.aws_errors import explain
+from stack import ROOT
 from stack import deployed as stacks
-from stack.deployed import OpsError, Stack
+from stack.deployed import Stack, StackError
 from tests.unit.operated import ACCOUNT, REGION, Operated, refusal
 
 LOG_IN = "aws sso login"
@@ -39,7 +39,7 @@ LOG_IN = "aws sso login"
 def test_a_session_that_has_expired_is_told_with_the_command_that_renews_it(
     error: BotoCoreError,
 ) -> None:
-    said = explained(error, None)
+    said = explain(error, None)
     assert said.startswith("AWS does not know who you are (")
     assert LOG_IN in said
 
@@ -61,7 +61,7 @@ def test_a_session_that_has_expired_is_told_with_the_command_that_renews_it(
 def test_credentials_that_aws_does_not_know_are_told_with_what_to_do(
     code: str, operation: str
 ) -> None:
-    said = explained(refusal(code, operation), Operated().stack)
+    said = explain(refusal(code, operation), Operated().stack)
     assert said.startswith(f"AWS does not know who you are ({code}: ")
     assert LOG_IN in said
 
@@ -72,7 +72,7 @@ def test_credentials_that_aws_does_not_know_are_told_with_what_to_do(
 def test_credentials_of_another_account_are_named(code: str) -> None:
     operated = Operated()
     operated.sts.account = "999999999999"
-    said = explained(refusal(code, "FilterLogEvents"), operated.stack)
+    said = explain(refusal(code, "FilterLogEvents"), operated.stack)
     assert f"Stack prod is in account {ACCOUNT}, region {REGION}" in said
     assert "your credentials are for account 999999999999" in said
     assert "AWS_PROFILE" in said
@@ -80,10 +80,10 @@ def test_credentials_of_another_account_are_named(code: str) -> None:
 
 def test_a_refusal_in_the_right_account_names_the_account_and_the_region() -> None:
     stack = Operated().stack
-    denied = explained(refusal("AccessDenied", "PutObject"), stack)
+    denied = explain(refusal("AccessDenied", "PutObject"), stack)
     assert f"account {ACCOUNT}, region {REGION}" in denied
     assert "permission" in denied
-    gone = explained(refusal("ResourceNotFoundException", "FilterLogEvents"), stack)
+    gone = explain(refusal("ResourceNotFoundException", "FilterLogEvents"), stack)
     assert f"account {ACCOUNT}, region {REGION}" in gone
     assert gone.endswith("pulumi preview --refresh --stack prod")
 
@@ -97,10 +97,10 @@ def test_an_aws_that_does_not_say_whose_the_credentials_are_hides_no_refusal(
         raise refusal("AccessDenied", "GetCallerIdentity")
 
     monkeypatch.setattr(operated.sts, "get_caller_identity", refuse)
-    assert explained(refusal("ThrottlingException", "FilterLogEvents"), operated.stack) == (
-        "AWS says no to FilterLogEvents: ThrottlingException: said AWS"
+    assert explain(refusal("ThrottlingException", "FilterLogEvents"), operated.stack) == (
+        "AWS refuses FilterLogEvents: ThrottlingException: said AWS"
     )
-    assert "do your credentials" in explained(refusal("AccessDenied", "X"), operated.stack)
+    assert "do your credentials" in explain(refusal("AccessDenied", "X"), operated.stack)
 
 
 def test_a_wrong_clock_is_named() -> None:
@@ -108,17 +108,17 @@ def test_a_wrong_clock_is_named() -> None:
         refusal("RequestTimeTooSkewed", "PutObject"),
         refusal("InvalidSignatureException", "FilterLogEvents", "Signature expired: 2026 is now"),
     ):
-        assert "clock of this machine is wrong" in explained(error, Operated().stack)
+        assert "clock of this machine is wrong" in explain(error, Operated().stack)
 
 
 def test_an_aws_that_does_not_answer_is_named_with_its_region() -> None:
     silent = ReadTimeoutError(endpoint_url="https://logs")
-    assert explained(silent, Operated().stack).startswith(f"AWS does not answer in {REGION}: ")
+    assert explain(silent, Operated().stack).startswith(f"AWS does not answer in {REGION}: ")
 
 
 def test_a_demo_that_has_ended_is_told_with_the_command_that_starts_one() -> None:
     gone = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
-    assert explained(gone, Operated("demo").stack).endswith("make demo")
+    assert explain(gone, Operated("demo").stack).endswith("make demo")
 
 
 # Pulumi's CLI
@@ -141,8 +141,8 @@ def test_a_stack_that_pulumi_does_not_give_is_told_with_what_to_do(
     command = tmp_path / "pulumi"
     command.write_text(f'#!/bin/sh\necho "{said}" >&2\nexit 3\n')
     command.chmod(0o755)
-    monkeypatch.setattr(stacks, "cli", lambda: command)
-    with pytest.raises(OpsError, match=told) as caught:
+    monkeypatch.setattr(stacks, "find_cli", lambda: command)
+    with pytest.raises(StackError, match=told) as caught:
         Stack.open("nonsense")
     error = str(caught.value)
     assert "PULUMI_ACCESS_TOKEN" not in error

@@ -14,7 +14,7 @@ import pytest
 from infra import package
 from infra.package import PackageError
 from infra.package_rules import RULES, Hollow, Prune, Rule
-from local import ROOT
+from stack import ROOT
 
 Files = dict[str, str]
 Check = Callable[..., list[str]]

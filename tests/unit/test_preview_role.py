@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from local import ROOT
+from stack import ROOT
 from tests.unit.linter import findings
 from tests.unit.recorded import ACCOUNT, REGION, SETTINGS, Recorded, record
 

@@ -5,7 +5,7 @@ import pytest
 from handler.breaker import Breaker
 from handler.delivery_reports import MEANINGS
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Kind, Refusal, refusal
-from local import ROOT
+from stack import ROOT
 
 BUSY, IN_DOUBT, ACCOUNT, SENDER, DESTINATION, UNKNOWN, PHONE, TEXT, IN_VAIN = Kind
 

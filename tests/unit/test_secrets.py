@@ -7,7 +7,7 @@ import pytest
 from detect_secrets.core.scan import scan_line
 from detect_secrets.settings import transient_settings
 
-from local import ROOT
+from stack import ROOT
 
 DETECTORS = [
     {"name": name}

@@ -15,8 +15,8 @@ from handler.environment import read_settings
 from infra import settings as program_settings
 from infra.settings import KINDS
 from infra.settings import Settings as ProgramSettings
-from local import ROOT
 from local.program import PROJECT, SECRETS
+from stack import ROOT
 from tests.unit.recorded import SETTINGS, record
 
 ACCOUNT = "AC" + "0" * 32

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from infra.package import build, split_certificates
-from local import ROOT
 from simulation.services import BOOT, Services
+from stack import ROOT
 
 CEILING = Path(__file__).parent / "start_up_modules.txt"
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from infra.package import LAMBDA_PYTHONS
-from local import ROOT
+from stack import ROOT
 
 WORKFLOWS = ROOT / ".github/workflows"
 DEPLOYING = ("deploy-stack.yml", "preview.yml")

@@ -1,4 +1,4 @@
-"""Where a running demo is: what it tells other commands of this machine."""
+"""The demos that run on this machine: each leaves a note for the other commands."""
 
 import contextlib
 import dataclasses
@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from local import ROOT
+from stack import ROOT
 
 DEMO = "demo"
-"""What its stack is called."""
+"""The name of their stack."""
 
 NOTES = ROOT / ".build" / "demos"
 """Where each running demo has a note, which it keeps locked. The lock ends with its process."""
@@ -30,16 +30,18 @@ class Running:
 
     Attributes:
         url: The emulator's address.
+        credentials: The emulator's credentials, as boto3's arguments.
         outputs: What the program exports.
     """
 
     url: str
+    credentials: Mapping[str, str]
     outputs: Mapping[str, Any]
 
 
 @contextlib.contextmanager
-def announced(running: Running) -> Iterator[None]:
-    """Tell where a demo runs, as long as it does."""
+def noted(running: Running) -> Iterator[None]:
+    """Leave the note of a demo while it runs."""
     NOTES.mkdir(parents=True, exist_ok=True)
     note = NOTES / f"{os.getpid()}.json"
     unlocked = note.with_suffix(".new")
@@ -47,27 +49,27 @@ def announced(running: Running) -> Iterator[None]:
         json.dump(dataclasses.asdict(running), file)
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
-        unlocked.rename(note)  # only now may `find` see it
+        unlocked.rename(note)  # only a locked note may be found
         try:
             yield
         finally:
             note.unlink(missing_ok=True)
 
 
-def find() -> Running:
-    """Find the demo that runs; of several, the one that was started last.
+def newest() -> tuple[Running, int]:
+    """Return the demo that was started last, and how many run.
 
     Raises:
-        NotRunning: There is none.
+        NotRunning: None runs.
     """
-    found = all_running()
+    found = _all_running()
     if not found:
         raise NotRunning
-    return found[-1]
+    return found[-1], len(found)
 
 
-def all_running() -> list[Running]:
-    """Find all demos that run, the newest last, and remove the notes of those that are gone."""
+def _all_running() -> list[Running]:
+    """Find the demos that run, the newest last, and remove the notes of those that have ended."""
     found = []
     for note in NOTES.glob("*.json"):
         with contextlib.suppress(FileNotFoundError), note.open() as file:

@@ -1,16 +1,16 @@
-"""What to run when a command's requirements are not installed. Imports nothing but Python's own."""
+"""The message where a command's requirements are not installed. It needs none of them."""
 
 import sys
 
-from local import ROOT
+from stack import ROOT
 
 
-def lacking(error: ModuleNotFoundError, package: str, command: str) -> str:
-    """Say in one line what to run, where a package's requirement is not installed.
+def missing_requirement(error: ModuleNotFoundError, package: str, command: str) -> str:
+    """Return one line: which requirement is missing, and what to run.
 
     Args:
-        error: What was raised on import.
-        package: The package that `python -m` was to run.
+        error: The error of the import.
+        package: The package that `python -m` runs.
         command: The command that installs the requirements and runs it.
 
     Raises:

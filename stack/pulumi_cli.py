@@ -1,11 +1,11 @@
-"""Pulumi's CLI: that of PATH, or the one that `make pulumi` builds."""
+"""Finding Pulumi's CLI: that of PATH, or the one that `make pulumi` builds."""
 
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
-from local import ROOT
+from stack import ROOT
 
 BUILT = ROOT / ".bin"
 
@@ -14,8 +14,8 @@ class CliError(Exception):
     """There is no CLI. The message says how to get one."""
 
 
-def cli() -> Path:
-    """Give Pulumi's CLI.
+def find_cli() -> Path:
+    """Return the path of Pulumi's CLI.
 
     Raises:
         CliError: There is none of version 3.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.printable import JOINERS, printable
+from stack.printable import JOINERS, printable
 
 
 @pytest.mark.parametrize(

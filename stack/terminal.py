@@ -1,4 +1,4 @@
-"""What the commands write to: lines and tables, with nothing raw from outside."""
+"""The terminal of the commands: lines and tables, without anything that controls it."""
 
 from collections.abc import Sequence
 from typing import IO
@@ -7,45 +7,44 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ops.printable import printable
+from stack.printable import printable
 
 Cell = str | tuple[str, str]
-"""What stands in a table: a text, or a text and its style."""
+"""A cell of a table: a text, or a text and its style."""
 
 LABEL_WIDTH = 13
 
-
 LONGEST_CELL = 160
-"""Characters: an uploader chooses a key, and a few long ones would push all else out of sight."""
+"""Characters: a few long keys would push everything else out of sight."""
 
 
 class Terminal:
     """A terminal, or a file.
 
-    Whatever is written to it is made printable, and markup in it means nothing. No line is broken
-    and none ends in spaces: an address can be copied, and a file be searched.
+    It makes every text printable, and shows markup as it is. It breaks no line and ends none with
+    spaces, so that addresses can be copied and files searched.
     """
 
     def __init__(self, file: IO[str] | None = None, *, width: int | None = None) -> None:
         """Prepare it.
 
         Args:
-            file: Where to write; standard output without.
-            width: How wide tables may be; as wide as the terminal without.
+            file: Where to write. Without it: standard output.
+            width: How wide tables may be. Without it: as wide as the terminal.
         """
         self._console = Console(file=file, width=width, highlight=False)
 
-    def say(self, said: object, style: str = "") -> None:
+    def say(self, text: object, style: str = "") -> None:
         """Write a line."""
-        self._write(Text(printable(said), style=style))
+        self._write(Text(printable(text), style=style))
 
-    def field(self, label: str, said: object, style: str = "") -> None:
-        """Write a line that begins with what it is about."""
+    def field(self, label: str, text: object, style: str = "") -> None:
+        """Write a line that begins with a label."""
         name = Text(label.ljust(LABEL_WIDTH), style="bold")
-        self._write(name.append(printable(said), style=style))
+        self._write(name.append(printable(text), style=style))
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-        """Write a table. Its cells are cut and folded where they are too wide, not its title."""
+        """Write a table. Cells that are too wide are cut and folded; the title is not."""
         self.say(title, style="italic")
         table = Table()
         for column in columns:
@@ -62,8 +61,8 @@ class Terminal:
 
 
 def _cell(cell: Cell) -> Text:
-    said, style = (cell, "") if isinstance(cell, str) else cell
-    said = printable(said)
-    if len(said) > LONGEST_CELL:
-        said = said[: LONGEST_CELL // 2] + "…" + said[-LONGEST_CELL // 2 + 1 :]
-    return Text(said, style=style)
+    text, style = (cell, "") if isinstance(cell, str) else cell
+    text = printable(text)
+    if len(text) > LONGEST_CELL:
+        text = text[: LONGEST_CELL // 2] + "…" + text[-LONGEST_CELL // 2 + 1 :]
+    return Text(text, style=style)

@@ -1,0 +1,78 @@
+"""Clients of AWS's services: the one place that makes them."""
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+READ_SECONDS = 300
+"""How long to wait for an answer: a flush of many texts takes minutes."""
+
+
+class Clients(Protocol):
+    """A client for each service."""
+
+    def __getitem__(self, service: str) -> Any:
+        """Give the client of one service, such as `s3`."""
+
+
+class Boto3Clients:
+    """boto3's clients in one region, each made once. Several threads may share them."""
+
+    def __init__(
+        self, region: str, *, emulator: str = "", credentials: Mapping[str, str] | None = None
+    ) -> None:
+        """Prepare them.
+
+        Args:
+            region: The region.
+            emulator: The address of an emulator. Its clients know nothing of this machine's
+                profiles, proxies and environment. Without it they are AWS's own.
+            credentials: boto3's arguments for credentials. Without them boto3 finds the operator's.
+        """
+        session = _isolated_session() if emulator else boto3.session.Session()
+        config = _emulator_config() if emulator else Config(retries={"mode": "standard"})
+        self._session = session
+        self._arguments: dict[str, Any] = {
+            "region_name": region,
+            "endpoint_url": emulator or None,
+            "config": config.merge(Config(read_timeout=READ_SECONDS)),
+            **(credentials or {}),
+        }
+        self._lock = threading.Lock()  # making a client is not safe in threads; using one is
+        self._clients: dict[str, Any] = {}
+
+    def __getitem__(self, service: str) -> Any:
+        """Give the client of one service, such as `s3`."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._session.client(service, **self._arguments)
+            return self._clients[service]
+
+    def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients.values():
+            client.close()
+
+
+def _isolated_session() -> boto3.session.Session:
+    """Give a session that reads none of this machine's profiles, neither real nor broken ones."""
+    profile, no_file = (None, None, None, None), (None, None, os.devnull, None)
+    return boto3.session.Session(
+        botocore_session=botocore.session.Session(
+            {"profile": profile, "config_file": no_file, "credentials_file": no_file}
+        )
+    )
+
+
+def _emulator_config() -> Config:
+    return Config(
+        proxies={},
+        s3={"addressing_style": "path"},
+        retries={"total_max_attempts": 1},
+        max_pool_connections=50,
+    )
