@@ -4,7 +4,7 @@ Dollars, in AWS's region us-east-1 and for texts in the US, without free tiers a
 November 2026.
 """
 
-from local.twilio import SEGMENT_DOLLARS
+from local.segments import SEGMENT_DOLLARS
 
 SEEN = "November 2026"
 

@@ -27,10 +27,10 @@ from pulumi.automation.errors import CommandError
 from local import engine, storm
 from local.deployment import Deployed, Deployment, UploadError
 from local.emulator import CREDENTIALS, Emulator, EmulatorError, clients, stop_signals
-from local.loopback import PortInUse
 from local.page.server import Page
 from local.resources import ResourceError
-from local.twilio import ACCOUNT_SID, GOOD_SENDER, SECRET, StandIn, Text
+from local.twilio import ACCOUNT_SID, SECRET, StandIn
+from local.twilio_api import GOOD_SENDER, Text
 from stack import log_lines
 from stack.clients import Clients
 from stack.printable import printable
@@ -75,7 +75,6 @@ def main() -> None:
     except (
         EmulatorError,
         NotRunning,
-        PortInUse,
         ResourceError,
         CliError,
         storm.StormError,

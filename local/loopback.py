@@ -1,8 +1,7 @@
-"""Serving on the loopback address, in a thread of its own, so that others just call it."""
+"""A server on the loopback address, in a thread of its own."""
 
 import asyncio
 import concurrent.futures
-import errno
 import functools
 import socket
 import threading
@@ -14,10 +13,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _Halt = Callable[[], object]
 
 
-class PortInUse(OSError):
-    """The port that somebody should listen on is taken."""
-
-
 class Server:
     """Serves one application on 127.0.0.1.
 
@@ -25,28 +20,22 @@ class Server:
         url: Where it listens, such as `http://127.0.0.1:4010`; empty before it is started.
     """
 
-    def __init__(self, build: Callable[[], web.Application], *, name: str, port: int = 0) -> None:
+    def __init__(self, build: Callable[[], web.Application], *, name: str) -> None:
         """Prepare it.
 
         Args:
             build: Builds the application.
-            name: What it is, in messages and for its thread.
-            port: The port to listen on; 0 for any free one.
+            name: The name of its thread.
         """
         self.url = ""
         self._build = build
         self._name = name
-        self._port = port
         self._thread: threading.Thread | None = None
         self._halt: _Halt = lambda: None
 
     def start(self) -> None:
-        """Listen, until `stop`.
-
-        Raises:
-            PortInUse: Something else listens on the port.
-        """
-        listener = self._listen()
+        """Listen on a free port, until `stop`."""
+        listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         ready = concurrent.futures.Future[_Halt]()
         self._thread = threading.Thread(
@@ -56,7 +45,7 @@ class Server:
         self._halt = ready.result()
 
     def stop(self) -> None:
-        """Stop listening at once, whatever is under way."""
+        """Stop at once. Requests in progress are cut off."""
         if self._thread:
             self._halt()
             self._thread.join()
@@ -72,7 +61,7 @@ class Server:
         self, listener: socket.socket, ready: concurrent.futures.Future[_Halt]
     ) -> None:
         loop, halted = asyncio.get_running_loop(), asyncio.Event()
-        # Two such timeouts pass before a request under way is cut off; zero would mean for ever.
+        # Two such timeouts pass before a request is cut off; zero would mean that none is.
         runner = web.AppRunner(self._build(), access_log=None, shutdown_timeout=0.05)
         try:
             await runner.setup()
@@ -83,19 +72,3 @@ class Server:
             ready.cancel()  # unless it is ready
             await runner.cleanup()
             listener.close()
-
-    def _listen(self) -> socket.socket:
-        try:
-            return socket.create_server(("127.0.0.1", self._port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            raise PortInUse(
-                f"Port {self._port} of 127.0.0.1 is in use: choose another for the {self._name}, "
-                "or 0 for any free one."
-            ) from None
-
-
-def refuse_foreign_page() -> web.HTTPForbidden:
-    """Give the answer to a web page from elsewhere that asks for a change."""
-    return web.HTTPForbidden(text="Another origin may not change anything here.\n")

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from local.twilio import Text
+from local.twilio_api import Text
 from stack.log_lines import Line
 
 STATIONS = ("bucket", "notify", "claim", "held", "flush", "twilio", "phone", "failed")

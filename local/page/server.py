@@ -15,10 +15,12 @@ from aiohttp import web
 
 from handler.environment import variable
 from local.deployment import Deployed, UploadError
-from local.loopback import Handler, Server, refuse_foreign_page
+from local.loopback import Handler, Server
 from local.page.journey import Event, Journey
+from local.segments import SEGMENT_DOLLARS
 from local.storm import IN_FLIGHT
-from local.twilio import SEGMENT_DOLLARS, UNAVAILABLE, StandIn
+from local.twilio import StandIn
+from local.twilio_faults import UNAVAILABLE
 from stack import log_lines
 from stack.deployed import StackError
 from stack.flush import run_flush
@@ -226,7 +228,7 @@ class Page:
         if request.host not in {self.url.removeprefix("http://"), self._by_name}:
             raise web.HTTPForbidden(text="This page has another address.\n")
         if self._server.is_foreign(request):
-            raise refuse_foreign_page()
+            raise web.HTTPForbidden(text="Another origin may not change anything here.\n")
         answer = await handler(request)
         if not answer.prepared:
             answer.headers.update(HEADERS)

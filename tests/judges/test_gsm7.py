@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from handler.segments import GSM, GSM_EXTENSION, segments
 from handler.text import LONGEST, SUMMARY_SEGMENTS, summarize, write
-from local import twilio
+from local import segments as networks
 from simulation.samples import MESSAGE, log_file
 
 ESCAPE = "\x1b"
@@ -66,7 +66,7 @@ def test_the_alphabet_is_gsm_7_and_its_extension_takes_two() -> None:
 def test_a_body_takes_as_many_segments_as_it_is_split_into(body: str) -> None:
     split = smsutil.split(body)
     assert segments(body) == len(split.parts)
-    assert twilio.segments(body) == len(split.parts)
+    assert networks.segments(body) == len(split.parts)
 
 
 @EXAMPLES

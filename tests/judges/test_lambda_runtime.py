@@ -13,7 +13,8 @@ import pytest
 
 from infra.package import build
 from local.emulator import CREDENTIALS, REGION, Emulator
-from local.twilio import BUSY, Fault, StandIn
+from local.twilio import StandIn
+from local.twilio_faults import BUSY, Fault
 from simulation.http_server import Server
 from stack import ROOT
 from tests.judges.lambda_runtime import Function, complaints

@@ -12,8 +12,9 @@ from twilio.rest import Client
 
 from handler.connections import new_session
 from handler.sender import Refused, TwilioSender
-from local import twilio
-from local.twilio import BROKEN, BUSY, GOOD_SENDER, UNAUTHORIZED, StandIn
+from local.twilio import StandIn
+from local.twilio_api import CREATE_PARAMETERS, FILTERS, GOOD_SENDER, MESSAGES, PAGING
+from local.twilio_faults import BROKEN, BUSY, UNAUTHORIZED, Fault
 from simulation.samples import settings
 from tests.judges.openapi import Judge
 
@@ -140,8 +141,6 @@ REFUSALS: dict[int, Callable[[StandIn], requests.Response]] = {
     21617: lambda to: raw(to, data=FORM | {"Body": "x" * 1601}),
     21701: lambda to: raw(to, data={"To": US_PHONE, "Body": "x", "MessagingServiceSid": "MG1"}),
 }
-NEVER_ASKED = {20004}
-"""What the stand-in answers to methods that no request of the handler has."""
 
 
 @pytest.mark.parametrize("code", REFUSALS)
@@ -152,7 +151,7 @@ def test_a_refusal_is_as_twilio_describes_it(stand_in: StandIn, judge: Judge, co
 
 
 def test_every_refusal_of_the_stand_in_is_judged() -> None:
-    assert REFUSALS.keys() | NEVER_ASKED == twilio._MESSAGES.keys()
+    assert REFUSALS.keys() == MESSAGES.keys()
 
 
 @pytest.mark.parametrize("fault", [BUSY, BROKEN, UNAUTHORIZED], ids=["429", "500", "401"])
@@ -161,7 +160,7 @@ def test_a_fault_is_as_twilio_describes_errors(
     judge: Judge,
     session: requests.Session,
     heard: list[requests.Response],
-    fault: twilio.Fault,
+    fault: Fault,
 ) -> None:
     stand_in.fault(fault, times=1)
     asking = TwilioSender(
@@ -175,8 +174,8 @@ def test_a_fault_is_as_twilio_describes_errors(
 
 
 def test_the_stand_in_reads_the_parameters_that_twilio_describes(judge: Judge) -> None:
-    assert set(twilio.CREATE_PARAMETERS) <= judge.parameters
-    assert {*twilio.FILTERS, *twilio.PAGING} == judge.filters
+    assert set(CREATE_PARAMETERS) <= judge.parameters
+    assert {*FILTERS, *PAGING} == judge.filters
 
 
 # The judge objects

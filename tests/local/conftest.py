@@ -11,7 +11,8 @@ import pytest
 
 from local.deployment import Deployment
 from local.emulator import Emulator
-from local.twilio import ACCOUNT_SID, StandIn, Text
+from local.twilio import ACCOUNT_SID, StandIn
+from local.twilio_api import Text
 
 SECRET = "canary-secret-of-the-tests"
 PHONE = "+15005550100"

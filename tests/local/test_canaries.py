@@ -5,7 +5,8 @@ from pathlib import Path
 
 from infra.package import build
 from local.emulator import Emulator
-from local.twilio import ACCOUNT_SID, BROKEN, UNAUTHORIZED, StandIn
+from local.twilio import ACCOUNT_SID, StandIn
+from local.twilio_faults import BROKEN, UNAUTHORIZED
 from stack import ROOT
 from tests.local.conftest import PHONE, SECRET, Whole
 

@@ -12,17 +12,9 @@ import pytest
 from handler.ledger import LEASE_SECONDS
 from local.emulator import Emulator
 from local.storm import files_in, storm
-from local.twilio import (
-    ACCOUNT_SID,
-    BROKEN,
-    BUSY,
-    RESET,
-    UNAUTHORIZED,
-    UNAVAILABLE,
-    Fault,
-    StandIn,
-    Text,
-)
+from local.twilio import ACCOUNT_SID, StandIn
+from local.twilio_api import Text
+from local.twilio_faults import BROKEN, BUSY, RESET, UNAUTHORIZED, UNAVAILABLE, Fault
 from tests.local.conftest import (
     OTHER_PHONE,
     PHONE,

@@ -12,7 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.emulator import Emulator
-from local.twilio import ACCOUNT_SID, UNAUTHORIZED, Fault, StandIn
+from local.twilio import ACCOUNT_SID, StandIn
+from local.twilio_faults import UNAUTHORIZED, Fault
 from ops import commands, smoke
 from stack import ROOT, log_lines, queues
 from stack.deployed import Stack, StackError

@@ -24,7 +24,8 @@ from handler.queues import Message, NotQueued, Queue
 from handler.refusals import Kind
 from handler.segments import segments
 from handler.sender import Refused, TwilioSender
-from local.twilio import API, CREATE_PARAMETERS, StandIn
+from local.twilio import StandIn
+from local.twilio_api import API, CREATE_PARAMETERS
 from simulation.http_server import Server
 from simulation.samples import MESSAGE, OTHER_PHONE, PHONE, log_file, record, settings
 from simulation.world import World
@@ -253,13 +254,6 @@ def test_the_stand_in_accepts_or_refuses_as_twilio_does(
     assert answer.status_code in {201, 400, 404, 429}
     told = answer.json()
     assert told["sid"].startswith("SM") if answer.status_code == 201 else told["code"]
-
-
-@given(st.binary(max_size=200))
-def test_the_stand_in_takes_any_fault_or_says_what_is_wrong(stand_in: StandIn, body: bytes) -> None:
-    answer = requests.post(f"{stand_in.url}/faults", data=body, timeout=60)
-    assert answer.status_code in {204, 400}
-    stand_in.end_fault()
 
 
 # A flush

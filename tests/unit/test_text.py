@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from handler.segments import GSM, GSM_EXTENSION, segments
 from handler.text import LONGEST, summarize, write
-from local import twilio
+from local import segments as networks
 from simulation.samples import MESSAGE, log_file
 
 # What a reader takes for one character each, in scripts that are written in different ways.
@@ -101,7 +101,7 @@ def shortest_wording(message: str, body: str) -> str:
 
 def cost(body: str) -> int:
     """Count the segments of a body, as two judges do that know nothing of each other."""
-    assert segments(body) == twilio.segments(body)
+    assert segments(body) == networks.segments(body)
     return segments(body)
 
 
@@ -385,13 +385,13 @@ def test_segments_are_counted_as_they_are_billed(body: str, count: int) -> None:
 )
 def test_the_stand_in_for_twilio_bills_what_we_count(part: str, length: int) -> None:
     body = (part * length)[:length]
-    assert twilio.segments(body) == segments(body)
+    assert networks.segments(body) == segments(body)
 
 
 @pytest.mark.parametrize("character", [*sorted(GSM | GSM_EXTENSION), "ж", "🔥"])
 def test_each_character_takes_as_much_room_there_as_here(character: str) -> None:
     for count in (35, 36, 70, 71, 80, 81, 160, 161):
-        assert twilio.segments(character * count) == segments(character * count)
+        assert networks.segments(character * count) == segments(character * count)
 
 
 def test_a_key_is_never_cut_below_a_date() -> None:

@@ -1,0 +1,38 @@
+"""The segments of a text, counted as networks do, and their price.
+
+The handler has a table and a count of its own, which this one must be able to find wrong:
+tests/unit/test_text.py compares them.
+"""
+
+SEGMENT_DOLLARS = 0.0083
+"""What a segment costs in the US in November 2026, without carriers' fees.
+
+Source: https://www.twilio.com/en-us/sms/pricing/us
+"""
+
+# How many places of a segment each character of GSM-7 takes (3GPP TS 23.038, 6.2.1).
+_GSM_7 = dict.fromkeys(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
+    1,
+) | dict.fromkeys("\f^{}\\[~]|€", 2)
+
+
+def segments(body: str) -> int:
+    """Count the segments of a text as networks fill them, without splitting a character.
+
+    A single segment holds 160 places of GSM-7 or 70 UTF-16 units. One of several holds 153 or 67:
+    a header joins them (3GPP TS 23.040, 9.2.3.24.1).
+    """
+    if all(character in _GSM_7 for character in body):
+        sizes, alone, joined = [_GSM_7[character] for character in body], 160, 153
+    else:
+        sizes, alone, joined = [1 + (character > "\uffff") for character in body], 70, 67
+    if sum(sizes) <= alone:
+        return 1
+    count = room = 0
+    for size in sizes:
+        if size > room:
+            count, room = count + 1, joined
+        room -= size
+    return count

@@ -1,0 +1,34 @@
+"""The ways in which Twilio fails, for the stand-in to do the same."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One way to fail.
+
+    Without a status and a reset, the request is processed as usual and answered after the delay. A
+    client that does not wait so long is in doubt.
+
+    Attributes:
+        status: The HTTP status to answer, 400 to 599.
+        code: Twilio's error code in the answer. Without one the answer is plain text, as from a
+            gateway in front of Twilio.
+        delay: Seconds to wait before the answer or the reset.
+        reset: Whether to reset the TCP connection rather than answer.
+        accepts: Whether the request is processed all the same, although the client cannot know.
+    """
+
+    status: int | None = None
+    code: int | None = None
+    delay: float = 0
+    reset: bool = False
+    accepts: bool = False
+
+
+BUSY = Fault(status=429, code=20429)
+UNAVAILABLE = Fault(status=503)
+BROKEN = Fault(status=500, code=20500)
+IN_DOUBT = Fault(status=500, code=20500, accepts=True)
+UNAUTHORIZED = Fault(status=401, code=20003)
+RESET = Fault(reset=True)
