@@ -8,9 +8,10 @@ from unittest import mock
 import pytest
 
 from infra import package
-from local import ROOT, resources
+from local import resources
 from local.emulator import Emulator
 from local.twilio import StandIn
+from stack import ROOT
 from tests.local.conftest import PHONE, Deploy, Whole, until
 from tests.unit.linter import findings
 from tests.unit.recorded import record
