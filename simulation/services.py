@@ -1,23 +1,21 @@
-"""AWS and Twilio as far as the handler calls them: they say yes at once, and look at the clock.
+"""AWS and Twilio, as far as the handler calls them: both accept every request, and note its time.
 
-They speak HTTPS with a certificate of their own making, which is trusted together with all that are
-trusted anyway: to find or to read those takes its time, as it does in Lambda.
+They speak HTTPS with a certificate of their own. A client trusts it beside all usual ones, because
+finding and reading those takes time in Lambda too.
 """
 
+import contextlib
 import json
 import shutil
-import ssl
 import tempfile
-import threading
-import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
 import certifi
 import trustme
 
+from simulation.http_server import Answer, Request, Server
 from simulation.samples import MESSAGE
 
 EVENT: dict[str, Any] = {
@@ -50,6 +48,7 @@ handler.notify({EVENT!r}, Context())
 """
 """A new process of Lambda at its first event. The argument is the folder of the package."""
 
+_JSON = {"Content-Type": "application/json"}
 ACCEPTED = json.dumps({"sid": "SM" + "0" * 32, "status": "queued"}).encode()
 
 
@@ -57,20 +56,20 @@ class Services:
     """Both, each with a server of its own.
 
     Attributes:
-        texted: When requests to Twilio began to arrive, by `time.perf_counter`.
-        connections: Who has connected.
+        texted: When the requests to Twilio began, by `time.perf_counter`.
+        connections: The clients that sent a request.
         bundle: The certificates to trust, as certifi has them: in one file.
         certificates: The same as our package has them: in a folder.
     """
 
     def __init__(
-        self, split_certificates: Callable[[Path, Path], None], journey: float = 0
+        self, split_certificates: Callable[[Path, Path], None], round_trip: float = 0
     ) -> None:
         """Make them.
 
         Args:
             split_certificates: Puts each certificate of a bundle into a file in a folder.
-            journey: How many seconds Twilio is away, there and back. AWS is in the same region.
+            round_trip: How far away Twilio is, in seconds. AWS is in the same region.
         """
         self._folder = tempfile.TemporaryDirectory()
         self.bundle = Path(self._folder.name, "trusted.pem")
@@ -81,9 +80,12 @@ class Services:
         self.certificates.mkdir()
         split_certificates(self.bundle, self.certificates)
         self.texted: list[float] = []
-        self.connections: set[Any] = set()
-        self.aws = _Server(self, authority, 0, b"{}")
-        self.twilio = _Server(self, authority, journey, ACCEPTED)
+        self.connections: set[tuple[str, int]] = set()
+        self._running = contextlib.ExitStack()
+        self.aws = Server(self._answer_as_aws)
+        self.twilio = Server(self._answer_as_twilio, round_trip=round_trip)
+        for server in (self.aws, self.twilio):
+            server.use_tls(authority)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -114,67 +116,23 @@ class Services:
 
     def __enter__(self) -> Self:
         for server in (self.aws, self.twilio):
-            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+            self._running.enter_context(server)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for server in (self.aws, self.twilio):
-            server.shutdown()
-            server.server_close()
+        self._running.close()
         self._folder.cleanup()
 
+    def _answer_as_aws(self, request: Request) -> Answer:
+        return self._answer(request, b"{}")
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+    def _answer_as_twilio(self, request: Request) -> Answer:
+        if request.method == "POST":
+            self.texted.append(request.began)
+        return self._answer(request, ACCEPTED)
 
-    def __init__(
-        self, services: Services, authority: trustme.CA, journey: float, answer: bytes
-    ) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.services = services
-        self.journey = journey
-        self.answer = answer
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("127.0.0.1").configure_cert(context)
-        # The handshake is for the thread of each connection to do, at its first reading.
-        self.socket = context.wrap_socket(
-            self.socket, server_side=True, do_handshake_on_connect=False
-        )
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-    disable_nagle_algorithm = True
-
-    def setup(self) -> None:
-        """Let a connection take one journey for TCP and one for TLS."""
-        time.sleep(2 * self.server.journey)
-        super().setup()
-
-    def do_GET(self) -> None:
-        self._answer(b"")
-
-    def do_POST(self) -> None:
-        arrived = time.perf_counter()
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        services = self.server.services
-        services.connections.add(self.client_address)
-        if self.server is services.twilio:
-            services.texted.append(arrived)
-        self._answer(self.server.answer)
-
-    def _answer(self, body: bytes) -> None:
-        time.sleep(self.server.journey)
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+    def _answer(self, request: Request, body: bytes) -> Answer:
+        if request.method != "POST":
+            return Answer(200, b"", _JSON)
+        self.connections.add(request.client)
+        return Answer(200, body, _JSON)

@@ -31,7 +31,7 @@ FUNCTIONS = {"aws:lambda/function:Function notify", "aws:lambda/function:Functio
 
 
 @dataclasses.dataclass
-class Whole:
+class System:
     """A stack, the emulator it goes to, and the stand-in for Twilio."""
 
     stack: automation.Stack
@@ -72,7 +72,7 @@ def deployed(
     url: str = "",
     body: Callable[[], None] | None = None,
     **settings: str,
-) -> Iterator[Whole]:
+) -> Iterator[System]:
     """Give a stack with settings of a test's own; nothing is deployed yet."""
     with (
         StandIn(credentials={ACCOUNT_SID: SECRET}) as twilio,
@@ -86,7 +86,7 @@ def deployed(
             body=body,
         ) as stack,
     ):
-        yield Whole(stack, emulator, twilio)
+        yield System(stack, emulator, twilio)
 
 
 def left(emulator: Emulator) -> list[str]:
@@ -113,54 +113,54 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="module")
-def whole(emulator: Emulator) -> Iterator[Whole]:
-    with deployed(emulator) as whole:
-        yield whole
+def system(emulator: Emulator) -> Iterator[System]:
+    with deployed(emulator) as system:
+        yield system
 
 
 class TestTheLifeOfAStack:
-    def test_a_preview_of_an_empty_stack_makes_nothing(self, whole: Whole) -> None:
-        planned = whole.preview()
+    def test_a_preview_of_an_empty_stack_makes_nothing(self, system: System) -> None:
+        planned = system.preview()
         assert set(planned) == {"create"}
         assert planned["create"] >= FUNCTIONS | {"aws:s3/bucket:Bucket logs"}
-        assert left(whole.emulator) == []
+        assert left(system.emulator) == []
 
-    def test_up_makes_it_and_a_log_is_texted(self, whole: Whole) -> None:
-        planned = whole.preview()
-        assert whole.up() == planned
-        outputs = whole.stack.outputs()
-        whole.emulator.aws["s3"].put_object(
+    def test_up_makes_it_and_a_log_is_texted(self, system: System) -> None:
+        planned = system.preview()
+        assert system.up() == planned
+        outputs = system.stack.outputs()
+        system.emulator.aws["s3"].put_object(
             Bucket=outputs["bucket"].value, Key="app/web.log", Body=b"a line"
         )
-        (text,) = whole.twilio.wait_for(1, seconds=SECONDS)
+        (text,) = system.twilio.wait_for(1, seconds=SECONDS)
         assert text.body.startswith("New log app/web.log, ")
 
     def test_the_operators_commands_find_it_by_pulumis_cli(
-        self, whole: Whole, monkeypatch: pytest.MonkeyPatch
+        self, system: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for name, value in whole.stack.workspace.env_vars.items():
+        for name, value in system.stack.workspace.env_vars.items():
             monkeypatch.setenv(name, value)
         found = Stack.open(engine.STACK)
-        assert found.outputs["bucket"] == whole.stack.outputs()["bucket"].value
+        assert found.outputs["bucket"] == system.stack.outputs()["bucket"].value
         with pytest.raises(StackError, match="There is no stack none"):
             Stack.open("none")
 
-    def test_up_again_changes_nothing(self, whole: Whole) -> None:
-        assert whole.preview() == {}
-        assert whole.up() == {}
+    def test_up_again_changes_nothing(self, system: System) -> None:
+        assert system.preview() == {}
+        assert system.up() == {}
 
-    def test_neither_state_nor_events_hold_a_secret_in_plain_text(self, whole: Whole) -> None:
-        state = engine.state_of(whole.stack)
+    def test_neither_state_nor_events_hold_a_secret_in_plain_text(self, system: System) -> None:
+        state = engine.state_of(system.stack)
         assert "handler.notify" in state
         for hidden in (SECRET, PHONE):
             assert hidden not in state
-            assert hidden not in "".join(whole.events)
+            assert hidden not in "".join(system.events)
 
-    def test_a_new_secret_changes_the_two_functions_only(self, whole: Whole) -> None:
-        whole.configure(twilioSecret="another-canary")
-        assert whole.up() == {"update": FUNCTIONS}
-        whole.configure(twilioSecret=SECRET)
-        whole.up()
+    def test_a_new_secret_changes_the_two_functions_only(self, system: System) -> None:
+        system.configure(twilioSecret="another-canary")
+        assert system.up() == {"update": FUNCTIONS}
+        system.configure(twilioSecret=SECRET)
+        system.up()
 
     @pytest.mark.parametrize(
         ("settings", "changed"),
@@ -194,29 +194,29 @@ class TestTheLifeOfAStack:
         ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
     )
     def test_a_setting_changes_what_it_is_about_and_replaces_nothing(
-        self, whole: Whole, settings: dict[str, str], changed: set[str]
+        self, system: System, settings: dict[str, str], changed: set[str]
     ) -> None:
-        whole.configure(**settings)
-        assert whole.up() == {"update": changed}
+        system.configure(**settings)
+        assert system.up() == {"update": changed}
 
-    def test_an_address_for_alarms_is_subscribed_and_forgotten(self, whole: Whole) -> None:
+    def test_an_address_for_alarms_is_subscribed_and_forgotten(self, system: System) -> None:
         subscription = {"aws:sns/topicSubscription:TopicSubscription s3-logs-engine-alarms"}
-        whole.configure(alarmEmail="on-call@example.com")
-        assert whole.up() == {"create": subscription}
-        whole.configure(alarmEmail="")
-        assert whole.up() == {"delete": subscription}
+        system.configure(alarmEmail="on-call@example.com")
+        assert system.up() == {"create": subscription}
+        system.configure(alarmEmail="")
+        assert system.up() == {"delete": subscription}
 
-    def test_a_bucket_with_a_log_in_it_refuses_to_be_destroyed(self, whole: Whole) -> None:
+    def test_a_bucket_with_a_log_in_it_refuses_to_be_destroyed(self, system: System) -> None:
         with pytest.raises(CommandError, match=r"Bucket logs: BucketNotEmpty"):
-            whole.stack.destroy()
-        bucket = whole.stack.outputs()["bucket"].value
-        assert "Contents" in whole.emulator.aws["s3"].list_objects_v2(Bucket=bucket)
+            system.stack.destroy()
+        bucket = system.stack.outputs()["bucket"].value
+        assert "Contents" in system.emulator.aws["s3"].list_objects_v2(Bucket=bucket)
 
-    def test_unless_it_is_forced_and_then_nothing_is_left(self, whole: Whole) -> None:
-        whole.configure(forceDestroy="true")
-        whole.up()
-        whole.stack.destroy()
-        assert left(whole.emulator) == []
+    def test_unless_it_is_forced_and_then_nothing_is_left(self, system: System) -> None:
+        system.configure(forceDestroy="true")
+        system.up()
+        system.stack.destroy()
+        assert left(system.emulator) == []
 
 
 @pytest.mark.parametrize(
@@ -236,39 +236,39 @@ class TestTheLifeOfAStack:
 def test_a_wrong_setting_is_refused_at_preview(
     emulator: Emulator, settings: dict[str, Any], said: str
 ) -> None:
-    with deployed(emulator, **settings) as whole, pytest.raises(CommandError) as caught:
-        whole.preview()
+    with deployed(emulator, **settings) as system, pytest.raises(CommandError) as caught:
+        system.preview()
     assert said in str(caught.value)
     assert left(emulator) == []
 
 
 def test_phones_in_clear_text_are_warned_of_at_preview(emulator: Emulator) -> None:
-    def warnings(whole: Whole) -> list[str]:
+    def warnings(system: System) -> list[str]:
         steps: list[Any] = []
-        whole.stack.preview(on_event=steps.append)
+        system.stack.preview(on_event=steps.append)
         told = [step.diagnostic_event for step in steps if step.diagnostic_event]
         return [one.message for one in told if one.severity == "warning"]
 
-    with deployed(emulator) as whole:
-        assert not [one for one in warnings(whole) if "toNumbers" in one]
-        whole.stack.set_config("toNumbers", automation.ConfigValue(PHONE))
-        (said,) = (one for one in warnings(whole) if "toNumbers" in one)
+    with deployed(emulator) as system:
+        assert not [one for one in warnings(system) if "toNumbers" in one]
+        system.stack.set_config("toNumbers", automation.ConfigValue(PHONE))
+        (said,) = (one for one in warnings(system) if "toNumbers" in one)
         assert "pulumi config set --stack engine --secret toNumbers" in said
         assert PHONE not in said
 
 
 def test_a_secret_in_plain_text_is_refused(emulator: Emulator) -> None:
-    with deployed(emulator) as whole:
-        whole.stack.set_config("twilioSecret", automation.ConfigValue("plain"))
+    with deployed(emulator) as system:
+        system.stack.set_config("twilioSecret", automation.ConfigValue("plain"))
         with pytest.raises(CommandError, match="'twilioSecret' must be encrypted"):
-            whole.preview()
+            system.preview()
 
 
 def test_a_missing_setting_is_refused(emulator: Emulator) -> None:
-    with deployed(emulator) as whole:
-        whole.stack.remove_config("twilioAccountSid")
+    with deployed(emulator) as system:
+        system.stack.remove_config("twilioAccountSid")
         with pytest.raises(CommandError, match="twilioAccountSid"):
-            whole.preview()
+            system.preview()
 
 
 def test_a_type_that_the_emulator_does_not_know_names_the_file_to_extend(
@@ -280,10 +280,10 @@ def test_a_type_that_the_emulator_does_not_know_names_the_file_to_extend(
         aws.ec2.Vpc("network", cidr_block="10.0.0.0/16")
 
     with (
-        deployed(emulator, body=body) as whole,
+        deployed(emulator, body=body) as system,
         pytest.raises(CommandError, match=r"aws:ec2/vpc:Vpc .*resources\.py"),
     ):
-        whole.preview()
+        system.preview()
 
 
 def test_a_subscription_comes_and_goes_and_the_notification_stays(emulator: Emulator) -> None:
@@ -294,41 +294,41 @@ def test_a_subscription_comes_and_goes_and_the_notification_stays(emulator: Emul
         if more.is_set():
             defined["logs"].on_object_created("more", defined["notify"].func, filter_suffix=".txt")
 
-    def rules(whole: Whole) -> list[str]:
+    def rules(system: System) -> list[str]:
         found = emulator.aws["s3"].get_bucket_notification_configuration(
-            Bucket=whole.stack.outputs()["bucket"].value
+            Bucket=system.stack.outputs()["bucket"].value
         )
         return sorted(one["Id"] for one in found["LambdaFunctionConfigurations"])
 
     notification = {"aws:s3/bucketNotification:BucketNotification logs"}
     permission = {"aws:lambda/permission:Permission more"}
-    with deployed(emulator, body=body) as whole:
-        whole.up()
-        assert rules(whole) == ["notify"]
+    with deployed(emulator, body=body) as system:
+        system.up()
+        assert rules(system) == ["notify"]
         more.set()
-        assert whole.up() == {"create": permission, "update": notification}
-        assert rules(whole) == ["more", "notify"]
+        assert system.up() == {"create": permission, "update": notification}
+        assert rules(system) == ["more", "notify"]
         more.clear()
-        assert whole.up() == {"delete": permission, "update": notification}
-        assert rules(whole) == ["notify"]
-        whole.stack.destroy()
+        assert system.up() == {"delete": permission, "update": notification}
+        assert rules(system) == ["notify"]
+        system.stack.destroy()
     assert left(emulator) == []
 
 
 def test_an_update_that_fails_in_the_middle_is_mended_by_the_next(emulator: Emulator) -> None:
     with (
         refusing(emulator, r"/functions/flush-\w+/configuration") as (url, refuse),
-        deployed(emulator, url=url) as whole,
+        deployed(emulator, url=url) as system,
     ):
-        whole.up()
-        whole.configure(mode="digest")
+        system.up()
+        system.configure(mode="digest")
         refuse.set()
         with pytest.raises(CommandError, match=r"Function flush: ServiceException: not now"):
-            whole.up()
+            system.up()
         refuse.clear()
-        assert whole.up().keys() == {"update"}
-        assert whole.up() == {}
-        whole.stack.destroy()
+        assert system.up().keys() == {"update"}
+        assert system.up() == {}
+        system.stack.destroy()
     assert left(emulator) == []
 
 

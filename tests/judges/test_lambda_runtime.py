@@ -18,7 +18,7 @@ from local.twilio_faults import BUSY, Fault
 from simulation.http_server import Server
 from stack import ROOT
 from tests.judges.lambda_runtime import Function, complaints
-from tests.local.conftest import SECONDS, Whole
+from tests.local.conftest import SECONDS, System
 from tests.unit.conftest import server
 
 __all__ = ["server"]
@@ -27,30 +27,30 @@ Start = Callable[..., Function]
 
 
 @pytest.fixture(scope="module")
-def whole(emulator: Emulator, shared_twilio: StandIn) -> Iterator[Whole]:
-    deployed = Whole(emulator, shared_twilio)
+def system(emulator: Emulator, shared_twilio: StandIn) -> Iterator[System]:
+    deployed = System(emulator, shared_twilio)
     yield deployed
     deployed.destroy()
 
 
 @pytest.fixture
-def start(whole: Whole) -> Iterator[Start]:
+def start(system: System) -> Iterator[Start]:
     """Start a function that the program declares, with the environment that it declares."""
     with contextlib.ExitStack() as stack:
-        yield lambda *what, **how: stack.enter_context(declared(whole, *what, **how))
+        yield lambda *what, **how: stack.enter_context(declared(system, *what, **how))
 
 
-def declared(whole: Whole, name: str, package: Path | None = None, **changes: Any) -> Function:
+def declared(system: System, name: str, package: Path | None = None, **changes: Any) -> Function:
     """Give a function as the program declares it, but for these changes."""
-    configuration = whole.aws["lambda"].get_function_configuration(
-        FunctionName=whole.outputs[f"{name}Function"]
+    configuration = system.aws["lambda"].get_function_configuration(
+        FunctionName=system.outputs[f"{name}Function"]
     )
     environment = {
         **configuration["Environment"]["Variables"],
         "AWS_REGION": REGION,
         "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
         "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
-        "AWS_ENDPOINT_URL": whole.emulator.url,
+        "AWS_ENDPOINT_URL": system.emulator.url,
         **changes.pop("environment", {}),
     }
     return Function(
@@ -63,55 +63,55 @@ def outcomes(function: Function, request_id: str) -> list[str]:
     return [line["outcome"] for line in function.lines() if line.get("requestId") == request_id]
 
 
-def test_an_event_becomes_a_text_and_its_duplicate_does_not(start: Start, whole: Whole) -> None:
-    before = len(whole.twilio.texts)
+def test_an_event_becomes_a_text_and_its_duplicate_does_not(start: Start, system: System) -> None:
+    before = len(system.twilio.texts)
     notify = start("notify")
-    event = whole.event("runtime/web.log")
+    event = system.event("runtime/web.log")
     assert notify.invoke(event, "first") is None
     assert outcomes(notify, "first") == ["seen", "sent"]
     assert notify.invoke(event, "second") is None
     assert outcomes(notify, "second") == ["seen", "duplicate"]
-    (text,) = whole.twilio.texts[before:]
+    (text,) = system.twilio.texts[before:]
     assert "runtime/web.log" in text.body
     assert complaints(notify.lines()) == []
 
 
-def test_what_is_held_becomes_a_text_of_the_next_flush(start: Start, whole: Whole) -> None:
-    before = len(whole.twilio.texts)
-    whole.twilio.fault(BUSY)
+def test_what_is_held_becomes_a_text_of_the_next_flush(start: Start, system: System) -> None:
+    before = len(system.twilio.texts)
+    system.twilio.fault(BUSY)
     notify = start("notify")
-    assert notify.invoke(whole.event("runtime/held.log"), "first") is None
-    whole.twilio.end_fault()
+    assert notify.invoke(system.event("runtime/held.log"), "first") is None
+    system.twilio.end_fault()
     assert outcomes(notify, "first") == ["seen", "held"]
     flush = start("flush")
     assert flush.invoke({}, "flushing") is None
     assert "flushed" in outcomes(flush, "flushing")
-    (text,) = whole.twilio.texts[before:]
+    (text,) = system.twilio.texts[before:]
     assert "runtime/held.log" in text.body
     assert complaints([*notify.lines(), *flush.lines()]) == []
 
 
-def test_what_nobody_can_read_fails_and_stops_nothing_else(start: Start, whole: Whole) -> None:
-    before = len(whole.twilio.texts)
-    event = whole.event("runtime/readable.log")
+def test_what_nobody_can_read_fails_and_stops_nothing_else(start: Start, system: System) -> None:
+    before = len(system.twilio.texts)
+    event = system.event("runtime/readable.log")
     unreadable = {"eventSource": "aws:s3", "eventVersion": "9.0", "mark": "of this test"}
     event["Records"].insert(0, unreadable)
     notify = start("notify")
     assert notify.invoke(event, "first") is None
     assert sorted(outcomes(notify, "first")) == ["failed", "seen", "sent"]
-    assert len(whole.twilio.texts) == before + 1
-    assert unreadable in [message.get("unreadable") for message in whole.on("failed")]
+    assert len(system.twilio.texts) == before + 1
+    assert unreadable in [message.get("unreadable") for message in system.on("failed")]
     assert complaints(notify.lines()) == []
 
 
-def test_a_crash_looks_like_lambdas_and_texts_nobody_twice(start: Start, whole: Whole) -> None:
-    before = len(whole.twilio.texts)
-    event = whole.event("runtime/crash.log")
+def test_a_crash_looks_like_lambdas_and_texts_nobody_twice(start: Start, system: System) -> None:
+    before = len(system.twilio.texts)
+    event = system.event("runtime/crash.log")
     notify = start("notify")
-    whole.twilio.fault(Fault(delay=SECONDS), times=1)
+    system.twilio.fault(Fault(delay=SECONDS), times=1)
     waiting = threading.Thread(target=notify.invoke, args=(event, "first"))
     waiting.start()
-    whole.twilio.wait_for(before + 1, seconds=SECONDS)  # accepted, but the function cannot know
+    system.twilio.wait_for(before + 1, seconds=SECONDS)  # accepted, but the function cannot know
     (runtime,) = notify.runtimes()
     os.kill(runtime, signal.SIGKILL)
     waiting.join()
@@ -119,16 +119,16 @@ def test_a_crash_looks_like_lambdas_and_texts_nobody_twice(start: Start, whole: 
     assert "signal: killed" in notify.answer["errorMessage"]
     # Lambda tries again in a new process. Nobody may send what may have been sent a moment ago.
     assert notify.invoke(event, "second")["errorType"] == "BeingSent"
-    assert len(whole.twilio.texts) == before + 1
+    assert len(system.twilio.texts) == before + 1
     assert complaints([line for line in notify.lines() if "outcome" in line]) == []
 
 
 def test_a_time_out_looks_like_lambdas_and_stops_no_later_event(
-    start: Start, whole: Whole, server: Server
+    start: Start, system: System, server: Server
 ) -> None:
     server.status = 0  # AWS does not answer
     notify = start("notify", environment={"AWS_ENDPOINT_URL": server.url}, timeout_seconds=2)
-    assert notify.invoke(whole.event("runtime/slow.log"), "first") == (
+    assert notify.invoke(system.event("runtime/slow.log"), "first") == (
         "Task timed out after 2.00 seconds"
     )
     server.status = 200

@@ -1,8 +1,7 @@
-"""The program on the emulator: what the tests of the whole need."""
+"""The deployed program: the emulator, a stand-in for Twilio, and waiting."""
 
 import contextlib
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from local.deployment import Deployment
 from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, StandIn
 from local.twilio_api import Text
+from stack.waiting import NotInTime, wait_until
 
 SECRET = "canary-secret-of-the-tests"
 PHONE = "+15005550100"
@@ -23,7 +23,7 @@ PATIENT = {"PYTHONPATH": str(Path(__file__).with_name("patient"))}
 """Options of an emulator whose functions wait for it, however busy this machine is."""
 
 
-class Whole(Deployment):
+class System(Deployment):
     """The program in an emulator, with a stand-in for Twilio."""
 
     def __init__(self, emulator: Emulator, twilio: StandIn, **settings: str) -> None:
@@ -96,11 +96,11 @@ class Whole(Deployment):
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
+    """Wait for a condition. Fail with what was awaited and what was seen."""
+    try:
+        wait_until(condition, seconds=seconds, poll_seconds=0.05)
+    except NotInTime as error:
+        pytest.fail(f"{what}: {error}")
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +123,7 @@ def twilio() -> Iterator[StandIn]:
         yield running
 
 
-Deploy = Callable[..., Whole]
+Deploy = Callable[..., System]
 
 
 @pytest.fixture
@@ -131,9 +131,9 @@ def deploy(emulator: Emulator, twilio: StandIn) -> Iterator[Deploy]:
     """Deploy the program with settings of this test's own."""
     with contextlib.ExitStack() as stack:
 
-        def deployed(**settings: str) -> Whole:
-            whole = Whole(emulator, twilio, **settings)
-            stack.callback(whole.destroy)
-            return whole
+        def deployed(**settings: str) -> System:
+            system = System(emulator, twilio, **settings)
+            stack.callback(system.destroy)
+            return system
 
         yield deployed

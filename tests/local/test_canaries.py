@@ -8,7 +8,7 @@ from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, StandIn
 from local.twilio_faults import BROKEN, UNAUTHORIZED
 from stack import ROOT
-from tests.local.conftest import PHONE, SECRET, Whole
+from tests.local.conftest import PHONE, SECRET, System
 
 CANARY = "canary-" + "q" * 25
 
@@ -20,32 +20,32 @@ def bytes_of(folder: Path) -> bytes:
 def test_neither_logs_nor_outputs_nor_errors_nor_the_package_tell_of_them(
     emulator: Emulator, twilio: StandIn
 ) -> None:
-    whole = Whole(emulator, twilio, twilioSecret=CANARY, alarmEmail="on-call@example.com")
+    system = System(emulator, twilio, twilioSecret=CANARY, alarmEmail="on-call@example.com")
     for fault in (None, BROKEN, UNAUTHORIZED):
         if fault:
             twilio.fault(fault)
-        whole.upload(f"{id(fault)}.log")
-    whole.decided("held", count=3)
-    whole.flush()
-    lambda_ = whole.aws["lambda"]
+        system.upload(f"{id(fault)}.log")
+    system.decided("held", count=3)
+    system.flush()
+    lambda_ = system.aws["lambda"]
     for function in ("notifyFunction", "flushFunction"):
-        answer = lambda_.invoke(FunctionName=whole.outputs[function], Payload=b'{"Records": 1}')
+        answer = lambda_.invoke(FunctionName=system.outputs[function], Payload=b'{"Records": 1}')
         assert CANARY.encode() not in answer["Payload"].read()
     told = json.dumps(
-        [whole.logged("notify"), whole.logged("flush"), whole.outputs], ensure_ascii=False
+        [system.logged("notify"), system.logged("flush"), system.outputs], ensure_ascii=False
     )
-    dashboards = whole.aws["cloudwatch"].list_dashboards()["DashboardEntries"]
+    dashboards = system.aws["cloudwatch"].list_dashboards()["DashboardEntries"]
     told += json.dumps(
         [
-            whole.aws["cloudwatch"].get_dashboard(DashboardName=one["DashboardName"])
+            system.aws["cloudwatch"].get_dashboard(DashboardName=one["DashboardName"])
             for one in dashboards
         ],
         default=str,
     )
-    told += json.dumps(whole.aws["cloudwatch"].describe_alarms(), default=str)
+    told += json.dumps(system.aws["cloudwatch"].describe_alarms(), default=str)
     told += json.dumps(
-        whole.aws["dynamodb"].scan(
-            TableName=whole.resource("aws:dynamodb/table:Table", "ledger").id
+        system.aws["dynamodb"].scan(
+            TableName=system.resource("aws:dynamodb/table:Table", "ledger").id
         ),
         default=str,
     )
@@ -54,7 +54,7 @@ def test_neither_logs_nor_outputs_nor_errors_nor_the_package_tell_of_them(
     package = bytes_of(build(ROOT / "handler"))
     for hidden in (CANARY, PHONE, ACCOUNT_SID):
         assert hidden.encode() not in package
-    whole.destroy()
+    system.destroy()
 
 
 def test_the_page_tells_numbers_but_no_secret() -> None:

@@ -28,15 +28,17 @@ def bucket(emulator: Emulator) -> Iterator[str]:
 
 
 def test_its_logs_are_texted_and_it_stays_as_it_is(bucket: str, deploy: Deploy) -> None:
-    whole = deploy(existingBucket=bucket, filterPrefix="app/", message="$key", forceDestroy="false")
+    system = deploy(
+        existingBucket=bucket, filterPrefix="app/", message="$key", forceDestroy="false"
+    )
     for key in ("other/a.log", "app/a.txt", "app/my logs/a+b%2F.log"):
-        whole.upload(key)
-    (text,) = whole.texts(1)
+        system.upload(key)
+    (text,) = system.texts(1)
     assert text.body == "app/my logs/a+b%2F.log"
     steps: list[str] = []
-    Smoke(Stack("test", whole.outputs, whole.aws), steps.append).run()
+    Smoke(Stack("test", system.outputs, system.aws), steps.append).run()
     assert "delivered to" in steps[-2]
-    whole.destroy()
-    s3 = whole.aws["s3"]
+    system.destroy()
+    s3 = system.aws["s3"]
     assert len(s3.list_objects_v2(Bucket=bucket)["Contents"]) == 3
     assert "EventBridgeConfiguration" in s3.get_bucket_notification_configuration(Bucket=bucket)

@@ -21,7 +21,7 @@ from tests.local.conftest import (
     SECONDS,
     SECRET,
     Deploy,
-    Whole,
+    System,
     until,
 )
 
@@ -49,79 +49,79 @@ def told(texts: list[Text]) -> dict[str, int]:
 def test_an_outage_ends_with_one_summary_for_each_phone(
     deploy: Deploy, fault: Fault, code: str
 ) -> None:
-    whole = deploy(toNumbers=f"{PHONE},{OTHER_PHONE}")
-    whole.twilio.fault(fault)
+    system = deploy(toNumbers=f"{PHONE},{OTHER_PHONE}")
+    system.twilio.fault(fault)
     for number in range(3):
-        whole.upload(f"app/{number}.log")
-    lines = whole.decided("held", count=6)
+        system.upload(f"app/{number}.log")
+    lines = system.decided("held", count=6)
     assert code in {line.get("code") for line in lines}
-    assert whole.twilio.texts == []
-    whole.twilio.end_fault()
-    whole.flush()
-    assert told(whole.texts(2)) == {PHONE: 3, OTHER_PHONE: 3}
-    assert len(whole.twilio.texts) == 2
-    assert whole.on("held") == []
-    whole.flush()
-    assert len(whole.twilio.texts) == 2
+    assert system.twilio.texts == []
+    system.twilio.end_fault()
+    system.flush()
+    assert told(system.texts(2)) == {PHONE: 3, OTHER_PHONE: 3}
+    assert len(system.twilio.texts) == 2
+    assert system.on("held") == []
+    system.flush()
+    assert len(system.twilio.texts) == 2
 
 
 def test_a_flush_during_an_outage_keeps_everything(deploy: Deploy) -> None:
-    whole = deploy(mode="digest")
+    system = deploy(mode="digest")
     for number in range(3):
-        whole.upload(f"app/{number}.log")
-    whole.decided("held", count=3)
-    whole.twilio.fault(UNAUTHORIZED)
-    whole.flush()
-    whole.twilio.end_fault()
-    whole.flush()  # at once: it finds what the first one gave back
-    assert told(whole.twilio.texts) == {PHONE: 3}
+        system.upload(f"app/{number}.log")
+    system.decided("held", count=3)
+    system.twilio.fault(UNAUTHORIZED)
+    system.flush()
+    system.twilio.end_fault()
+    system.flush()  # at once: it finds what the first one gave back
+    assert told(system.twilio.texts) == {PHONE: 3}
 
 
 def test_over_the_limit_the_rest_comes_in_one_summary(deploy: Deploy) -> None:
-    whole = deploy(maxTextsPerHour="2")
+    system = deploy(maxTextsPerHour="2")
     for number in range(7):
-        whole.upload(f"app/{number}.log")
-    whole.decided("held", "sent", count=7)
-    assert len(whole.twilio.texts) == 2
-    whole.flush()
-    assert told(whole.texts(3)) == {PHONE: 7}
+        system.upload(f"app/{number}.log")
+    system.decided("held", "sent", count=7)
+    assert len(system.twilio.texts) == 2
+    system.flush()
+    assert told(system.texts(3)) == {PHONE: 7}
     assert re.fullmatch(
-        r"5 more logs since .*: app/ 5\. Last: app/\d\.log", whole.twilio.texts[2].body
+        r"5 more logs since .*: app/ 5\. Last: app/\d\.log", system.twilio.texts[2].body
     )
 
 
 def test_in_digest_mode_one_file_is_texted_as_itself_by_the_flush(deploy: Deploy) -> None:
-    whole = deploy(mode="digest")
-    whole.upload("app/web.log")
-    (line,) = whole.decided("held")
+    system = deploy(mode="digest")
+    system.upload("app/web.log")
+    (line,) = system.decided("held")
     assert line["reason"] == "digest"
-    assert whole.twilio.texts == []
-    whole.flush()
-    assert whole.texts(1)[0].body.startswith("New log app/web.log, ")
+    assert system.twilio.texts == []
+    system.flush()
+    assert system.texts(1)[0].body.startswith("New log app/web.log, ")
 
 
 def test_in_quiet_hours_nobody_is_woken(deploy: Deploy) -> None:
     now = datetime.datetime.now(datetime.UTC)
     start, end = now - datetime.timedelta(hours=1), now + datetime.timedelta(hours=1)
-    whole = deploy(quietHours=f"{start:%H:%M}-{end:%H:%M}")
-    whole.upload("app/web.log")
-    (line,) = whole.decided("held")
+    system = deploy(quietHours=f"{start:%H:%M}-{end:%H:%M}")
+    system.upload("app/web.log")
+    (line,) = system.decided("held")
     assert line["reason"] == "quiet hours"
-    whole.flush()
-    assert whole.twilio.texts == []
-    assert len(whole.on("held")) == 1
+    system.flush()
+    assert system.twilio.texts == []
+    assert len(system.on("held")) == 1
 
 
 def test_the_schedule_runs_the_flush(deploy: Deploy) -> None:
-    whole = deploy(mode="digest", flushMinutes="1")
-    whole.upload("app/web.log")
-    assert whole.twilio.wait_for(1, seconds=90)
+    system = deploy(mode="digest", flushMinutes="1")
+    system.upload("app/web.log")
+    assert system.twilio.wait_for(1, seconds=90)
 
 
 def test_what_failed_is_texted_after_a_redrive(deploy: Deploy) -> None:
     """Whatever is there: a refused text, and an event in Lambda's envelope."""
-    whole = deploy()
-    event = whole.event("envelope.log")
+    system = deploy()
+    event = system.event("envelope.log")
     envelope = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event}
     refused: dict[str, Any] = {
         "file": {
@@ -138,21 +138,21 @@ def test_what_failed_is_texted_after_a_redrive(deploy: Deploy) -> None:
     }
     # What SQS's redrive does: the emulator has no StartMessageMoveTask.
     for body in (envelope, refused):
-        whole.aws["sqs"].send_message(
-            QueueUrl=whole.outputs["heldQueue"], MessageBody=json.dumps(body)
+        system.aws["sqs"].send_message(
+            QueueUrl=system.outputs["heldQueue"], MessageBody=json.dumps(body)
         )
-    until(lambda: len(whole.on("held")) == 2, "both on the queue")
-    whole.flush()
-    assert told(whole.texts(1)) == {PHONE: 2}
+    until(lambda: len(system.on("held")) == 2, "both on the queue")
+    system.flush()
+    assert told(system.texts(1)) == {PHONE: 2}
 
 
 def test_an_event_that_lambda_gives_up_on_fails_in_its_envelope(deploy: Deploy) -> None:
-    whole = deploy(mode="digest")
-    whole.aws["sqs"].delete_queue(QueueUrl=whole.outputs["heldQueue"])
-    whole.made = [one for one in whole.made if one.name != "texts-held"]
-    whole.upload("app/web.log")
-    until(lambda: whole.on("failed"), "the envelope")
-    (envelope,) = whole.on("failed")
+    system = deploy(mode="digest")
+    system.aws["sqs"].delete_queue(QueueUrl=system.outputs["heldQueue"])
+    system.made = [one for one in system.made if one.name != "texts-held"]
+    system.upload("app/web.log")
+    until(lambda: system.on("failed"), "the envelope")
+    (envelope,) = system.on("failed")
     assert envelope["requestContext"]["condition"] == "RetriesExhausted"
     (record,) = envelope["requestPayload"]["Records"]
     assert record["s3"]["object"]["key"] == "app/web.log"
@@ -172,29 +172,29 @@ def test_a_function_that_is_killed_is_tried_again_after_its_lease() -> None:
         Emulator(options=options) as emulator,
         StandIn(credentials={ACCOUNT_SID: SECRET}) as twilio,
     ):
-        whole = Whole(emulator, twilio)
+        system = System(emulator, twilio)
         twilio.fault(Fault(status=503, delay=20), times=1)
-        whole.upload("app/web.log")
+        system.upload("app/web.log")
         until(lambda: twilio.requests, "the function asks Twilio")
-        process = f"ministack-lambda-{whole.outputs['notifyFunction']}-"
+        process = f"ministack-lambda-{system.outputs['notifyFunction']}-"
         subprocess.run(["pkill", "-KILL", "-f", process], check=True)
         (text,) = twilio.wait_for(1, seconds=LEASE_SECONDS + SECONDS)
         assert "app/web.log" in text.body
-        assert whole.on("held") == []
+        assert system.on("held") == []
 
 
 def test_a_flush_tells_once_what_became_of_the_texts(deploy: Deploy) -> None:
-    whole = deploy(toNumbers=f"{PHONE},{OTHER_PHONE}")
-    whole.twilio.undeliverable[OTHER_PHONE] = 30003
-    whole.upload("app/web.log")
-    whole.texts(2)
-    whole.decided("sent", count=2)
-    whole.flush()
-    assert not [one for one in whole.logged("flush") if "delivered" in one.get("outcome", "")]
-    _let_a_minute_pass(whole, texts=2)
+    system = deploy(toNumbers=f"{PHONE},{OTHER_PHONE}")
+    system.twilio.undeliverable[OTHER_PHONE] = 30003
+    system.upload("app/web.log")
+    system.texts(2)
+    system.decided("sent", count=2)
+    system.flush()
+    assert not [one for one in system.logged("flush") if "delivered" in one.get("outcome", "")]
+    _let_a_minute_pass(system, texts=2)
     for _ in range(2):
-        whole.flush()
-    lines = [one for one in whole.logged("flush") if "delivered" in one.get("outcome", "")]
+        system.flush()
+    lines = [one for one in system.logged("flush") if "delivered" in one.get("outcome", "")]
     assert {(one["outcome"], one["phone"]) for one in lines} == {
         ("delivered", "…0100"),
         ("undelivered", "…0101"),
@@ -202,17 +202,17 @@ def test_a_flush_tells_once_what_became_of_the_texts(deploy: Deploy) -> None:
     assert len(lines) == 2
 
 
-def _let_a_minute_pass(whole: Whole, *, texts: int) -> None:
+def _let_a_minute_pass(system: System, *, texts: int) -> None:
     """Make it time to ask after accepted texts."""
-    table = whole.resource("aws:dynamodb/table:Table", "ledger").id
+    table = system.resource("aws:dynamodb/table:Table", "ledger").id
 
     def open_ones() -> list[dict[str, Any]]:
-        found = whole.aws["dynamodb"].scan(TableName=table)["Items"]
+        found = system.aws["dynamodb"].scan(TableName=table)["Items"]
         return [item for item in found if "ask_at" in item]
 
     until(lambda: len(open_ones()) == texts, f"{texts} texts to ask after")
     for item in open_ones():
-        whole.aws["dynamodb"].update_item(
+        system.aws["dynamodb"].update_item(
             TableName=table,
             Key={"id": item["id"]},
             UpdateExpression="SET ask_at = :then",

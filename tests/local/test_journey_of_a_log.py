@@ -14,7 +14,7 @@ from tests.local.conftest import (
     PHONE,
     SECRET,
     Deploy,
-    Whole,
+    System,
     until,
 )
 
@@ -22,9 +22,9 @@ STOPPED = "+15005550004"  # Twilio's magic number of somebody who replied STOP
 
 
 @pytest.fixture(scope="module")
-def whole(emulator: Emulator, shared_twilio: StandIn) -> Iterator[Whole]:
+def system(emulator: Emulator, shared_twilio: StandIn) -> Iterator[System]:
     """The program as it is deployed by default; texts are counted from where a test begins."""
-    deployed = Whole(emulator, shared_twilio, message="$key", maxTextsPerHour="1000")
+    deployed = System(emulator, shared_twilio, message="$key", maxTextsPerHour="1000")
     yield deployed
     deployed.destroy()
 
@@ -43,24 +43,24 @@ def whole(emulator: Emulator, shared_twilio: StandIn) -> Iterator[Whole]:
     ],
 )
 def test_whatever_its_key_a_log_is_texted_as_it_is_called(
-    whole: Whole, key: str, said: str
+    system: System, key: str, said: str
 ) -> None:
-    before = len(whole.twilio.texts)
-    whole.upload(key)
-    assert whole.texts(before + 1)[before].body == said
+    before = len(system.twilio.texts)
+    system.upload(key)
+    assert system.texts(before + 1)[before].body == said
 
 
-def test_other_files_are_texted_to_nobody(whole: Whole) -> None:
-    before = len(whole.twilio.texts)
+def test_other_files_are_texted_to_nobody(system: System) -> None:
+    before = len(system.twilio.texts)
     for key in ("a.LOG", "a.log.gz", "a.txt", "log"):
-        whole.upload(key)
-    whole.upload("the last one.log")
-    assert [text.body for text in whole.texts(before + 1)[before:]] == ["the last one.log"]
+        system.upload(key)
+    system.upload("the last one.log")
+    assert [text.body for text in system.texts(before + 1)[before:]] == ["the last one.log"]
 
 
-def test_a_large_upload_and_a_copy_are_texted(whole: Whole) -> None:
-    before = len(whole.twilio.texts)
-    s3, bucket = whole.aws["s3"], whole.outputs["bucket"]
+def test_a_large_upload_and_a_copy_are_texted(system: System) -> None:
+    before = len(system.twilio.texts)
+    s3, bucket = system.aws["s3"], system.outputs["bucket"]
     upload = s3.create_multipart_upload(Bucket=bucket, Key="large.log")["UploadId"]
     parts = []
     for number, body in ((1, b"x" * 5 * 1024 * 1024), (2, b"the end")):
@@ -71,46 +71,46 @@ def test_a_large_upload_and_a_copy_are_texted(whole: Whole) -> None:
     s3.complete_multipart_upload(
         Bucket=bucket, Key="large.log", UploadId=upload, MultipartUpload={"Parts": parts}
     )
-    assert whole.texts(before + 1)[before].body == "large.log"
+    assert system.texts(before + 1)[before].body == "large.log"
     s3.copy_object(Bucket=bucket, Key="copy.log", CopySource={"Bucket": bucket, "Key": "large.log"})
-    assert whole.texts(before + 2)[before + 1].body == "copy.log"
+    assert system.texts(before + 2)[before + 1].body == "copy.log"
 
 
-def test_ten_files_at_once_are_ten_texts(whole: Whole) -> None:
-    before = len(whole.twilio.texts)
+def test_ten_files_at_once_are_ten_texts(system: System) -> None:
+    before = len(system.twilio.texts)
     keys = {f"at once/{number}.log" for number in range(10)}
     for key in keys:
-        whole.upload(key)
-    assert {text.body for text in whole.texts(before + 10)[before:]} == keys
+        system.upload(key)
+    assert {text.body for text in system.texts(before + 10)[before:]} == keys
 
 
-def test_a_duplicate_of_an_event_texts_nobody(whole: Whole) -> None:
-    before = len(whole.twilio.texts)
+def test_a_duplicate_of_an_event_texts_nobody(system: System) -> None:
+    before = len(system.twilio.texts)
     for _ in range(3):
-        whole.notify(whole.event("duplicate.log"))
-    whole.notify(whole.event("duplicate.log", sequencer="0B"))  # overwritten on purpose
-    assert [text.body for text in whole.texts(before + 2)[before:]] == ["duplicate.log"] * 2
+        system.notify(system.event("duplicate.log"))
+    system.notify(system.event("duplicate.log", sequencer="0B"))  # overwritten on purpose
+    assert [text.body for text in system.texts(before + 2)[before:]] == ["duplicate.log"] * 2
 
 
 def test_one_bad_phone_of_two_stops_nobody(deploy: Deploy) -> None:
-    whole = deploy(toNumbers=f"{STOPPED},{PHONE}")
-    whole.upload("app/web.log")
-    (text,) = whole.texts(1)
+    system = deploy(toNumbers=f"{STOPPED},{PHONE}")
+    system.upload("app/web.log")
+    (text,) = system.texts(1)
     assert text.to == PHONE
-    (line,) = whole.decided("failed")
+    (line,) = system.decided("failed")
     assert (line["code"], line["phone"]) == ("21610", "…0004")
-    (kept,) = whole.on("failed")
+    (kept,) = system.on("failed")
     assert (kept["phone"], kept["file"]["key"]) == (STOPPED, "app/web.log")
 
 
 def test_a_refused_secret_loses_nothing_and_tells_nothing(deploy: Deploy) -> None:
-    whole = deploy(twilioSecret="wrong-canary", toNumbers=f"{PHONE},{OTHER_PHONE}")
-    whole.upload("app/web.log")
-    lines = whole.decided("held", count=2)
+    system = deploy(twilioSecret="wrong-canary", toNumbers=f"{PHONE},{OTHER_PHONE}")
+    system.upload("app/web.log")
+    lines = system.decided("held", count=2)
     assert {line["phone"] for line in lines} == {"…0100", "…0101"}
     assert lines[0]["code"] == "20003"
-    assert {message["phone"] for message in whole.on("held")} == {PHONE, OTHER_PHONE}
-    logged = json.dumps(whole.logged(), ensure_ascii=False)
+    assert {message["phone"] for message in system.on("held")} == {PHONE, OTHER_PHONE}
+    logged = json.dumps(system.logged(), ensure_ascii=False)
     for hidden in ("wrong-canary", SECRET, PHONE, OTHER_PHONE, ACCOUNT_SID):
         assert hidden not in logged
 
@@ -118,23 +118,23 @@ def test_a_refused_secret_loses_nothing_and_tells_nothing(deploy: Deploy) -> Non
 def test_an_api_key_and_a_messaging_service_text_as_well(emulator: Emulator) -> None:
     key, service = "SK" + "1" * 32, "MG" + "2" * 32
     with StandIn(credentials={key: SECRET}) as twilio:
-        whole = Whole(emulator, twilio, fromNumber="", messagingServiceSid=service)
-        whole.upload("app/web.log")
-        (text,) = whole.texts(1)
+        system = System(emulator, twilio, fromNumber="", messagingServiceSid=service)
+        system.upload("app/web.log")
+        (text,) = system.texts(1)
         assert text.service == service
-        whole.destroy()
+        system.destroy()
 
 
-def test_the_environment_in_lambda_is_what_the_handler_reads(whole: Whole) -> None:
-    found = whole.aws["lambda"].get_function_configuration(
-        FunctionName=whole.outputs["notifyFunction"]
+def test_the_environment_in_lambda_is_what_the_handler_reads(system: System) -> None:
+    found = system.aws["lambda"].get_function_configuration(
+        FunctionName=system.outputs["notifyFunction"]
     )
     assert read_settings(found["Environment"]["Variables"]).to_numbers == (PHONE,)
-    assert found["KMSKeyArn"] == whole.resource("aws:kms/key:Key", "functions").state["arn"]
+    assert found["KMSKeyArn"] == system.resource("aws:kms/key:Key", "functions").state["arn"]
 
 
-def test_the_bucket_is_private_on_the_wire(whole: Whole) -> None:
-    s3, bucket = whole.aws["s3"], whole.outputs["bucket"]
+def test_the_bucket_is_private_on_the_wire(system: System) -> None:
+    s3, bucket = system.aws["s3"], system.outputs["bucket"]
     block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
     assert all(block.values())
     owner = s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"]
@@ -158,15 +158,15 @@ def test_nothing_is_left_when_everything_is_deleted(emulator: Emulator, twilio: 
         }
 
     before = there()
-    whole = Whole(emulator, twilio)
+    system = System(emulator, twilio)
     assert all(len(now) > len(before[kind]) for kind, now in there().items())
-    whole.upload("a.log")
-    whole.texts(1)
-    whole.destroy()
+    system.upload("a.log")
+    system.texts(1)
+    system.destroy()
     until(lambda: there() == before, "everything deleted")
 
 
-def test_a_secret_is_unwrapped_on_its_way_to_the_emulator_only(whole: Whole) -> None:
+def test_a_secret_is_unwrapped_on_its_way_to_the_emulator_only(system: System) -> None:
     marked = {MARK: "1b47061264138c4ac30d75fd1eb44270", "value": "x"}
     assert plain({"a": [marked]}) == {"a": ["x"]}
-    assert SECRET not in json.dumps(whole.outputs)
+    assert SECRET not in json.dumps(system.outputs)

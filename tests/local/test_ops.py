@@ -18,46 +18,46 @@ from ops import commands, smoke
 from stack import ROOT, log_lines, queues
 from stack.deployed import Stack, StackError
 from stack.terminal import Terminal
-from tests.local.conftest import PHONE, SECRET, Deploy, Whole, until
+from tests.local.conftest import PHONE, SECRET, Deploy, System, until
 
 STOPPED = "+15005550004"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 HOSTILE = "[bold]x[/bold] \n<b>.log"
 
 
-def stack_of(whole: Whole) -> Stack:
-    return Stack("test", whole.outputs, whole.aws)
+def stack_of(system: System) -> Stack:
+    return Stack("test", system.outputs, system.aws)
 
 
-def said(command: str, whole: Whole) -> str:
+def said(command: str, system: System) -> str:
     """Run a command as the command line does. Gives what it prints."""
     written = io.StringIO()
-    commands.COMMANDS[command](stack_of(whole), Terminal(written, width=200))
+    commands.COMMANDS[command](stack_of(system), Terminal(written, width=200))
     return written.getvalue()
 
 
-def smoked(whole: Whole) -> list[str]:
+def smoked(system: System) -> list[str]:
     """Run the smoke test. Gives its steps."""
     steps: list[str] = []
-    smoke.Smoke(stack_of(whole), steps.append).run()
+    smoke.Smoke(stack_of(system), steps.append).run()
     return [step[10:] for step in steps]
 
 
 @pytest.fixture(scope="module")
-def busy(emulator: Emulator) -> Iterator[Whole]:
+def busy(emulator: Emulator) -> Iterator[System]:
     """A stack on which one text was sent, one is held and one failed."""
     with StandIn(credentials={ACCOUNT_SID: SECRET}) as twilio:
-        whole = Whole(emulator, twilio, toNumbers=f"{PHONE},{STOPPED}", maxTextsPerHour="1")
-        whole.upload(HOSTILE)
-        whole.decided("failed")
-        whole.texts(1)
-        whole.upload("over the limit.log")
-        whole.decided("held")
-        yield whole
-        whole.destroy()
+        system = System(emulator, twilio, toNumbers=f"{PHONE},{STOPPED}", maxTextsPerHour="1")
+        system.upload(HOSTILE)
+        system.decided("failed")
+        system.texts(1)
+        system.upload("over the limit.log")
+        system.decided("held")
+        yield system
+        system.destroy()
 
 
-def test_status_shows_what_was_sent_what_waits_and_why(busy: Whole) -> None:
+def test_status_shows_what_was_sent_what_waits_and_why(busy: System) -> None:
     shown = said("status", busy)
     for told in (
         "s3-logs/demo",
@@ -75,7 +75,7 @@ def test_status_shows_what_was_sent_what_waits_and_why(busy: Whole) -> None:
         assert hidden not in shown
 
 
-def test_status_takes_nothing_from_the_queues(busy: Whole) -> None:
+def test_status_takes_nothing_from_the_queues(busy: System) -> None:
     before = {queue: queues.count(stack_of(busy), queue).all for queue in ("held", "failed")}
     assert all(before.values())
     for _ in range(2):
@@ -88,25 +88,25 @@ def test_status_shows_quiet_hours_in_force_and_a_text_that_did_not_arrive(deploy
     now = datetime.datetime.now(datetime.UTC)
     hours = f"{now - datetime.timedelta(hours=1):%H:%M}-{now + datetime.timedelta(hours=1):%H:%M}"
     assert f"{hours} UTC, now" in said("status", deploy(quietHours=hours))
-    whole = deploy()
-    whole.twilio.undeliverable[PHONE] = 30007
-    whole.upload("a.log")
-    whole.texts(1)
-    whole.decided("sent")
-    assert "undelivered 30007: a carrier's filter took it for spam" in said("status", whole)
+    system = deploy()
+    system.twilio.undeliverable[PHONE] = 30007
+    system.upload("a.log")
+    system.texts(1)
+    system.decided("sent")
+    assert "undelivered 30007: a carrier's filter took it for spam" in said("status", system)
 
 
 def test_smoke_follows_a_log_to_its_delivery_and_removes_it(deploy: Deploy) -> None:
-    whole = deploy(filterPrefix="app/", filterSuffix=".txt")
-    uploaded, *rest = smoked(whole)
+    system = deploy(filterPrefix="app/", filterSuffix=".txt")
+    uploaded, *rest = smoked(system)
     assert uploaded.startswith("uploaded app/smoke-")
     assert rest == [
         "notify has seen it",
-        f"Twilio accepted the text to …0100 as {whole.twilio.texts[0].sid}",
+        f"Twilio accepted the text to …0100 as {system.twilio.texts[0].sid}",
         "delivered to …0100",
         "removed the file",
     ]
-    assert "Contents" not in whole.aws["s3"].list_objects_v2(Bucket=whole.outputs["bucket"])
+    assert "Contents" not in system.aws["s3"].list_objects_v2(Bucket=system.outputs["bucket"])
 
 
 @pytest.mark.parametrize(
@@ -119,32 +119,32 @@ def test_smoke_follows_a_log_to_its_delivery_and_removes_it(deploy: Deploy) -> N
 def test_smoke_says_where_a_log_stops_and_removes_it(
     deploy: Deploy, fault: Fault | None, undeliverable: dict[str, int], why: str
 ) -> None:
-    whole = deploy()
-    whole.twilio.undeliverable |= undeliverable
+    system = deploy()
+    system.twilio.undeliverable |= undeliverable
     if fault:
-        whole.twilio.fault(fault)
+        system.twilio.fault(fault)
     with pytest.raises(smoke.Stopped, match=why):
-        smoked(whole)
-    assert "Contents" not in whole.aws["s3"].list_objects_v2(Bucket=whole.outputs["bucket"])
+        smoked(system)
+    assert "Contents" not in system.aws["s3"].list_objects_v2(Bucket=system.outputs["bucket"])
 
 
 def test_smoke_says_where_to_look_when_twilio_was_not_asked(deploy: Deploy) -> None:
-    whole = deploy()
-    whole.twilio.fault(UNAUTHORIZED)
+    system = deploy()
+    system.twilio.fault(UNAUTHORIZED)
     with pytest.raises(smoke.Stopped, match=r"account is suspended \(20003\)$"):
-        smoked(whole)
+        smoked(system)
     with pytest.raises(smoke.Stopped, match=r"Twilio refuses \(why: make status STACK=test\)$"):
-        smoked(whole)
+        smoked(system)
 
 
 def test_smoke_says_that_s3_calls_nobody(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = deploy()
-    whole.aws["s3"].put_bucket_notification_configuration(
-        Bucket=whole.outputs["bucket"], NotificationConfiguration={}
+    system = deploy()
+    system.aws["s3"].put_bucket_notification_configuration(
+        Bucket=system.outputs["bucket"], NotificationConfiguration={}
     )
     monkeypatch.setattr(smoke, "SEEN_SECONDS", (1, 1))
     with pytest.raises(smoke.Stopped, match="S3 did not call it"):
-        smoked(whole)
+        smoked(system)
 
 
 def test_smoke_is_content_with_what_is_held_by_a_setting(deploy: Deploy) -> None:
@@ -153,44 +153,44 @@ def test_smoke_is_content_with_what_is_held_by_a_setting(deploy: Deploy) -> None
 
 
 def test_what_failed_is_redriven_and_flushed_with_one_command_each(deploy: Deploy) -> None:
-    whole = deploy()
-    event = whole.event("given up.log")
+    system = deploy()
+    event = system.event("given up.log")
     envelope = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event}
     for _ in range(12):
-        whole.aws["sqs"].send_message(
-            QueueUrl=whole.outputs["failedQueue"], MessageBody=json.dumps(envelope)
+        system.aws["sqs"].send_message(
+            QueueUrl=system.outputs["failedQueue"], MessageBody=json.dumps(envelope)
         )
-    assert "Lambda gave up on it: RetriesExhausted" in said("status", whole)
-    assert said("redrive", whole).startswith("12 back on held.")
-    assert said("redrive", whole) == "Nothing has failed.\n"
-    flushed = said("flush", whole)
+    assert "Lambda gave up on it: RetriesExhausted" in said("status", system)
+    assert said("redrive", system).startswith("12 back on held.")
+    assert said("redrive", system) == "Nothing has failed.\n"
+    flushed = said("flush", system)
     assert "sent  …0100" in flushed
     assert flushed.endswith("Texted: 1 file in 1 text.\nNothing is held now.\n")
-    assert len(whole.texts(1)) == 1
+    assert len(system.texts(1)) == 1
 
 
 def test_a_flush_that_fails_says_why(deploy: Deploy) -> None:
-    whole = deploy()
-    whole.aws["lambda"].update_function_configuration(
-        FunctionName=whole.outputs["flushFunction"], Environment={"Variables": {}}
+    system = deploy()
+    system.aws["lambda"].update_function_configuration(
+        FunctionName=system.outputs["flushFunction"], Environment={"Variables": {}}
     )
     with pytest.raises(StackError, match="The flush failed: "):
-        said("flush", whole)
+        said("flush", system)
 
 
 def test_tail_gives_each_line_once_as_it_comes(deploy: Deploy) -> None:
-    whole = deploy()
-    whole.upload("first.log")
-    whole.decided("sent")
+    system = deploy()
+    system.upload("first.log")
+    system.decided("sent")
 
     def upload_more(_seconds: float) -> None:
-        if len(whole.twilio.texts) == 1:
-            whole.upload("second.log")
-            whole.texts(2)
+        if len(system.twilio.texts) == 1:
+            system.upload("second.log")
+            system.texts(2)
 
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5)
     found = []
-    for line in log_lines.follow(stack_of(whole), since=since, wait=upload_more):
+    for line in log_lines.follow(stack_of(system), since=since, wait=upload_more):
         found.append((line.outcome, line.fields.get("key")))
         if found[-1] == ("sent", "second.log"):
             break
@@ -199,12 +199,12 @@ def test_tail_gives_each_line_once_as_it_comes(deploy: Deploy) -> None:
 
 
 def test_a_stack_of_another_version_is_told_from_this_one(deploy: Deploy) -> None:
-    whole = deploy()
-    whole.aws["lambda"].update_function_configuration(
-        FunctionName=whole.outputs["notifyFunction"], Environment={"Variables": {"MODE": "x"}}
+    system = deploy()
+    system.aws["lambda"].update_function_configuration(
+        FunctionName=system.outputs["notifyFunction"], Environment={"Variables": {"MODE": "x"}}
     )
     with pytest.raises(StackError, match="is here. If yours is the older: git pull."):
-        said("status", whole)
+        said("status", system)
 
 
 # The command line
@@ -237,7 +237,7 @@ def test_what_is_missing_is_one_clear_line(
 
 
 def test_a_refusal_of_aws_is_one_clear_line(
-    busy: Whole, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    busy: System, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone = Stack("test", {**busy.outputs, "notifyFunction": "none"}, busy.aws)
     monkeypatch.setattr(Stack, "open", lambda _: gone)
@@ -248,7 +248,7 @@ def test_a_refusal_of_aws_is_one_clear_line(
 
 
 def test_without_credentials_it_is_one_clear_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], busy: Whole
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], busy: System
 ) -> None:
     outputs = {**busy.outputs, "alarmTopic": "arn:aws:sns:eu-central-1:1:alarms"}
     monkeypatch.setattr("stack.deployed._outputs", lambda _: outputs)
@@ -281,22 +281,22 @@ def test_what_a_function_measures_raises_the_alarm_and_reaches_the_topic(deploy:
 
     Its alarms know neither dimensions nor missing data; that is tests/unit/test_watch.py's.
     """
-    whole = deploy(twilioSecret="wrong")
-    sqs = whole.aws["sqs"]
-    inbox = sqs.create_queue(QueueName=f"inbox-{whole.outputs['bucket']}")["QueueUrl"]
+    system = deploy(twilioSecret="wrong")
+    sqs = system.aws["sqs"]
+    inbox = sqs.create_queue(QueueName=f"inbox-{system.outputs['bucket']}")["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])
     arn = attributes["Attributes"]["QueueArn"]
     anybody = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [anybody]})
     sqs.set_queue_attributes(QueueUrl=inbox, Attributes={"Policy": policy})
-    whole.aws["sns"].subscribe(TopicArn=whole.outputs["alarmTopic"], Protocol="sqs", Endpoint=arn)
-    whole.upload("a.log")
-    whole.decided("held")
-    for line in whole.logged("notify"):
-        _hand_over(whole, line)
+    system.aws["sns"].subscribe(TopicArn=system.outputs["alarmTopic"], Protocol="sqs", Endpoint=arn)
+    system.upload("a.log")
+    system.decided("held")
+    for line in system.logged("notify"):
+        _hand_over(system, line)
 
     def mail() -> list[dict[str, Any]]:
-        whole.aws["cloudwatch"].describe_alarms()
+        system.aws["cloudwatch"].describe_alarms()
         found = sqs.receive_message(
             QueueUrl=inbox, MaxNumberOfMessages=10, VisibilityTimeout=0
         ).get("Messages", [])
@@ -305,18 +305,18 @@ def test_what_a_function_measures_raises_the_alarm_and_reaches_the_topic(deploy:
     until(mail, "a message on the topic")
     refused = "s3-logs/demo: Twilio refuses our credentials"
     assert any(one["AlarmDescription"].startswith(refused) for one in mail())
-    shown = said("status", whole)
-    alarms = [one for one in whole.made if one.type.endswith(":MetricAlarm")]
+    shown = said("status", system)
+    alarms = [one for one in system.made if one.type.endswith(":MetricAlarm")]
     assert f"of {len(alarms)} are on" in shown, shown
     assert refused in shown
     sqs.delete_queue(QueueUrl=inbox)
 
 
-def _hand_over(whole: Whole, line: dict[str, Any]) -> None:
+def _hand_over(system: System, line: dict[str, Any]) -> None:
     """Do what CloudWatch does with a line of a log that has metrics in it."""
     for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
         for dimensions in directive["Dimensions"]:
-            whole.aws["cloudwatch"].put_metric_data(
+            system.aws["cloudwatch"].put_metric_data(
                 Namespace=directive["Namespace"],
                 MetricData=[
                     {
@@ -334,25 +334,25 @@ def _hand_over(whole: Whole, line: dict[str, Any]) -> None:
 
 
 def test_silence_is_an_alarm_but_not_before_the_first_flush(deploy: Deploy) -> None:
-    whole = deploy()
+    system = deploy()
     silent, other = "Nothing was heard from flush", "The ledger cannot be reached"
-    assert silent not in said("status", whole)
+    assert silent not in said("status", system)
     for name in ("flush-silent", "claims-failing-open"):
-        whole.aws["cloudwatch"].set_alarm_state(
-            AlarmName=whole.resource(ALARM, f"s3-logs-demo-{name}").id,
+        system.aws["cloudwatch"].set_alarm_state(
+            AlarmName=system.resource(ALARM, f"s3-logs-demo-{name}").id,
             StateValue="INSUFFICIENT_DATA",
             StateReason="Insufficient Data: 3 datapoints were unknown.",
         )
-    shown = said("status", whole)
+    shown = said("status", system)
     assert silent in shown
     assert other not in shown  # which says nothing without data
 
 
 def test_a_dashboard_is_there_with_the_alarms(deploy: Deploy) -> None:
-    whole = deploy()
-    name = whole.outputs["dashboard"].rpartition("/")[2]
-    found = whole.aws["cloudwatch"].get_dashboard(DashboardName=name)["DashboardBody"]
+    system = deploy()
+    name = system.outputs["dashboard"].rpartition("/")[2]
+    found = system.aws["cloudwatch"].get_dashboard(DashboardName=name)["DashboardBody"]
     assert "alarm" in {widget["type"] for widget in json.loads(found)["widgets"]}
-    whole.destroy()
+    system.destroy()
     with pytest.raises(ClientError, match="ResourceNotFound|not found|does not exist"):
-        whole.aws["cloudwatch"].get_dashboard(DashboardName=name)
+        system.aws["cloudwatch"].get_dashboard(DashboardName=name)

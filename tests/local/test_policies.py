@@ -12,14 +12,14 @@ from local import resources
 from local.emulator import Emulator
 from local.twilio import StandIn
 from stack import ROOT
-from tests.local.conftest import PHONE, Deploy, Whole, until
+from tests.local.conftest import PHONE, Deploy, System, until
 from tests.unit.linter import findings
 from tests.unit.recorded import record
 
 
 @pytest.fixture(scope="module")
-def whole(emulator: Emulator, shared_twilio: StandIn) -> Iterator[Whole]:
-    deployed = Whole(emulator, shared_twilio)
+def system(emulator: Emulator, shared_twilio: StandIn) -> Iterator[System]:
+    deployed = System(emulator, shared_twilio)
     yield deployed
     deployed.destroy()
 
@@ -32,9 +32,9 @@ def test_the_linter_finds_what_is_wrong() -> None:
     assert "UNKNOWN_ACTION" in findings(wrong)
 
 
-def test_no_role_may_do_what_does_not_exist_or_with_what_it_does_not_fit(whole: Whole) -> None:
+def test_no_role_may_do_what_does_not_exist_or_with_what_it_does_not_fit(system: System) -> None:
     policies = [
-        one.state["policy"] for one in whole.made if one.type.endswith("rolePolicy:RolePolicy")
+        one.state["policy"] for one in system.made if one.type.endswith("rolePolicy:RolePolicy")
     ]
     assert len(policies) == 3
     for policy in policies:
@@ -106,21 +106,21 @@ def permissions() -> list[Permission]:
 PERMISSIONS = permissions()
 
 
-def run(whole: Whole, role: str) -> None:
+def run(system: System, role: str) -> None:
     """Let a function do all that it can do: send, hold and fail, and give back what it may not."""
     if role == "notify":
         for number in range(2):
-            whole.aws["lambda"].invoke(
-                FunctionName=whole.outputs["notifyFunction"],
-                Payload=json.dumps(whole.event(f"{number}.log")),
+            system.aws["lambda"].invoke(
+                FunctionName=system.outputs["notifyFunction"],
+                Payload=json.dumps(system.event(f"{number}.log")),
             )
         return
     file = {"bucket": "b", "size": 1, "time": "2026-11-23T14:05:09+00:00", "sequencer": "0A"}
     held = {"file": {**file, "key": "a.log"}, "phone": PHONE}
     kept = held | {"phone": "+15005550177"}  # a phone that other settings may know
     for body in (json.dumps(held), json.dumps(kept), "nobody can read this"):
-        whole.aws["sqs"].send_message(QueueUrl=whole.outputs["heldQueue"], MessageBody=body)
-    whole.aws["lambda"].invoke(FunctionName=whole.outputs["flushFunction"])
+        system.aws["sqs"].send_message(QueueUrl=system.outputs["heldQueue"], MessageBody=body)
+    system.aws["lambda"].invoke(FunctionName=system.outputs["flushFunction"])
 
 
 NO_PHONE = "+15005550001"
@@ -131,33 +131,33 @@ SETTINGS = {"maxTextsPerHour": "1", "toNumbers": f"{PHONE},{NO_PHONE}"}
 
 @pytest.mark.parametrize("role", ["notify", "flush"])
 def test_with_all_permissions_nothing_is_wrong(deploy: Deploy, role: str) -> None:
-    whole = deploy(**SETTINGS)
-    run(whole, role)
+    system = deploy(**SETTINGS)
+    run(system, role)
     outcomes = {"sent", "held", "failed"} if role == "notify" else {"sent", "failed", "flushed"}
     until(
-        lambda: outcomes <= {line.get("outcome") for line in whole.logged(role)},
+        lambda: outcomes <= {line.get("outcome") for line in system.logged(role)},
         f"{outcomes} in the log",
     )
     for sign in {*SIGNS.values(), DENIED}:
-        assert sign not in json.dumps(whole.logged(role))
+        assert sign not in json.dumps(system.logged(role))
 
 
 @pytest.mark.parametrize("permission", PERMISSIONS, ids=str)
 def test_without_one_permission_something_is_wrong(deploy: Deploy, permission: Permission) -> None:
-    whole = deploy(**SETTINGS)
-    forbid(whole, permission)
-    run(whole, permission.role)
+    system = deploy(**SETTINGS)
+    forbid(system, permission)
+    run(system, permission.role)
     sign = SIGNS.get((permission.role, permission.action), DENIED)
-    until(lambda: sign in json.dumps(whole.logged(permission.role)), f"{sign} in the log")
+    until(lambda: sign in json.dumps(system.logged(permission.role)), f"{sign} in the log")
 
 
-def forbid(whole: Whole, permission: Permission) -> None:
+def forbid(system: System, permission: Permission) -> None:
     """Take a permission out of a role."""
-    made = whole.resource("aws:iam/rolePolicy:RolePolicy", permission.role)
+    made = system.resource("aws:iam/rolePolicy:RolePolicy", permission.role)
     policy = json.loads(made.state["policy"])
     statement = policy["Statement"][permission.statement]
     others = [one for one in actions(statement) if one != permission.action]
     assert len(others) == len(actions(statement)) - 1
     statement["Action"] = others or ["sqs:ListQueues"]
     changed = {**made.state, "policy": json.dumps(policy)}
-    resources.update(whole.aws, made.type, made.name, made.id, changed)
+    resources.update(system.aws, made.type, made.name, made.id, changed)
