@@ -1,0 +1,261 @@
+"""The simulated table refuses wrong expressions, and the quick one decides as it does."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from handler.aws import AwsError
+from handler.ledger import (
+    ASK_AFTER_SECONDS,
+    HOUR_SECONDS,
+    LEASE_SECONDS,
+    REPORT_INDEX,
+    Ledger,
+    State,
+)
+from handler.notice import Notice
+from handler.queues import VISIBILITY_SECONDS
+from simulation.queues import StoredQueue
+from simulation.quick_table import QuickTable
+from simulation.samples import OTHER_PHONE, PHONE, log_file, record
+from simulation.table import InvalidRequest, Table
+from simulation.world import World
+
+TABLE_WRITES = ("UpdateItem", "TransactWriteItems")
+
+UPDATE: dict[str, Any] = {
+    "TableName": "ledger",
+    "Key": {"id": {"S": "a"}},
+    "UpdateExpression": "SET #s = :sending, lease = :lease",
+    "ConditionExpression": "attribute_not_exists(id) OR (#s = :sending AND lease < :now)",
+    "ExpressionAttributeNames": {"#s": "state"},
+    "ExpressionAttributeValues": {
+        ":sending": {"S": "sending"},
+        ":lease": {"N": "20"},
+        ":now": {"N": "10"},
+    },
+}
+
+
+def updated(table: Table, **changes: Any) -> bool:
+    """Update an item. Whether the condition held."""
+    try:
+        table.call("UpdateItem", UPDATE | changes)
+    except AwsError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"UpdateExpression": "SET state = :sending, lease = :lease"},  # a reserved word
+        {"ConditionExpression": "state = :sending AND lease < :now"},
+        {"ConditionExpression": "#s = :sending AND lease < :then"},
+        {"ConditionExpression": "#s = :sending AND lease << :now"},
+        {"UpdateExpression": "SET #t = :sending, lease = :lease"},
+        {"ExpressionAttributeNames": {"#s": "state", "#unused": "x"}},
+        {"Key": {"id": {"N": "1"}}},
+    ],
+)
+@pytest.mark.parametrize("way", TABLE_WRITES)
+def test_a_wrong_request_is_refused(way: str, wrong: dict[str, Any]) -> None:
+    table = Table("ledger")
+    request: Mapping[str, Any] = UPDATE | wrong
+    if way == "TransactWriteItems":
+        request = {"TransactItems": [{"Update": request}]}
+    with pytest.raises(InvalidRequest):
+        table.call(way, request)
+    assert table.items == {}
+
+
+def test_the_handler_cannot_survive_a_wrong_expression(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the table fails, texts go out all the same: this must not hide a wrong expression."""
+    world = World()
+    counting = Ledger._counting
+
+    def misspelt(ledger: Ledger, *args: Any) -> dict[str, Any]:
+        return counting(ledger, *args) | {
+            "UpdateExpression": "SET expires = :expires ADD text :one"
+        }
+
+    monkeypatch.setattr(Ledger, "_counting", misspelt)
+    with pytest.raises(InvalidRequest, match="reserved keyword: text"):
+        world.notify(record("a.log"))
+
+
+def test_a_condition_is_evaluated() -> None:
+    table = Table("ledger")
+    assert updated(table)
+    assert not updated(table)
+    later = UPDATE["ExpressionAttributeValues"] | {":now": {"N": "21"}}
+    assert not updated(
+        table,
+        ExpressionAttributeValues=later,
+        ConditionExpression="attribute_not_exists(id) OR (#s = :sending AND lease > :now)",
+    )
+    assert updated(table, ExpressionAttributeValues=later)
+
+
+def test_a_transaction_writes_all_or_nothing() -> None:
+    table = Table("ledger")
+    updated(table)
+    other = {"Update": UPDATE | {"Key": {"id": {"S": "b"}}}}
+    with pytest.raises(AwsError, match="TransactionCanceledException") as caught:
+        table.call("TransactWriteItems", {"TransactItems": [other, {"Update": UPDATE}]})
+    codes = [reason["Code"] for reason in caught.value.details["CancellationReasons"]]
+    assert codes == ["None", "ConditionalCheckFailed"]
+    assert table.items.keys() == {"a"}
+
+
+def test_no_table_sees_another() -> None:
+    one, two = Table("ledger"), Table("ledger")
+    updated(one)
+    assert (len(one.items), len(two.items)) == (1, 0)
+
+
+def test_a_read_that_is_not_consistent_misses_what_was_written() -> None:
+    table = Table("ledger")
+    updated(table)
+    wanted = {"Keys": [{"id": {"S": "a"}}]}
+    found = [
+        table.call("BatchGetItem", {"RequestItems": {"ledger": wanted | consistent}})["Responses"]
+        for consistent in ({"ConsistentRead": True}, {})
+    ]
+    assert [len(one["ledger"]) for one in found] == [1, 0]
+
+
+def test_the_index_gives_what_it_projects_and_no_more() -> None:
+    table = Table("ledger", ["sid"])
+    item = {name: {"S": name} for name in ("id", "audit", "sid", "state")} | {"ask_at": {"N": "1"}}
+    put = {"PutRequest": {"Item": item}}
+    table.call("BatchWriteItem", {"RequestItems": {"ledger": [put]}})
+    query = {
+        "TableName": "ledger",
+        "IndexName": REPORT_INDEX,
+        "KeyConditionExpression": "audit = :audit",
+        "ExpressionAttributeValues": {":audit": {"S": "audit"}},
+    }
+    (found,) = table.call("Query", query)["Items"]
+    assert found.keys() == {"id", "audit", "ask_at", "sid"}
+
+
+# The quick table
+
+NOTICES = [
+    Notice(log_file(f"{name}.log"), phone) for name in "ab" for phone in (PHONE, OTHER_PHONE)
+]
+some = st.lists(st.sampled_from(NOTICES), min_size=1, max_size=4)
+one = st.sampled_from(NOTICES)
+phone = st.sampled_from([PHONE, OTHER_PHONE])
+
+OPERATIONS = st.one_of(
+    st.tuples(st.just("claim"), one, st.sampled_from([None, 1, 2])),
+    st.tuples(st.just("hold"), one),
+    st.tuples(st.just("release"), one),
+    st.tuples(st.just("settle"), some, st.sampled_from(State), st.sampled_from(["", "SM1"])),
+    st.tuples(st.just("look_up_sent"), some),
+    st.tuples(st.just("count"), phone),
+    st.tuples(st.just("uncount"), phone),
+    st.tuples(st.just("settle_report")),
+    st.tuples(st.just("ask_later")),
+    st.tuples(
+        st.just("wait"),
+        st.sampled_from([1, LEASE_SECONDS, LEASE_SECONDS + 1, ASK_AFTER_SECONDS, HOUR_SECONDS]),
+    ),
+)
+
+
+class Operated:
+    """A ledger on a table."""
+
+    def __init__(self, table: Any) -> None:
+        self.world = World(table=table)
+
+    def run(self, name: str, *args: Any) -> Any:
+        """Run one operation. Gives all that can be seen of it."""
+        world, ledger = self.world, self.world.ledger
+        match name:
+            case "wait":
+                world.now += args[0]
+                return None
+            case "claim":
+                return ledger.claim(args[0], limit=args[1])
+            case "uncount":
+                return ledger.uncount(args[0], world.now)
+            case "settle_report" | "ask_later":
+                return [getattr(ledger, name)(report) for report in ledger.reports_due()[:1]]
+            case _:
+                return getattr(ledger, name)(*args)
+
+
+@given(operations=st.lists(OPERATIONS, max_size=40))
+def test_the_quick_table_decides_as_the_one_that_evaluates(operations: list[Any]) -> None:
+    tables = Operated(Table), Operated(QuickTable)
+    for operation in operations:
+        evaluated, quick = (table.run(*operation) for table in tables)
+        assert evaluated == quick
+        assert tables[0].world.table.items == tables[1].world.table.items
+        due, quickly_due = (sorted(table.world.ledger.reports_due()) for table in tables)
+        assert due == quickly_due
+
+
+@pytest.mark.parametrize(
+    ("operation", "changes"),
+    [
+        ("UpdateItem", {"ConditionExpression": "#s = :other"}),
+        ("UpdateItem", {"UpdateExpression": "SET lease = :lease"}),
+        ("Query", {"KeyConditionExpression": "audit = :due", "IndexName": REPORT_INDEX}),
+    ],
+)
+def test_the_quick_table_refuses_what_it_does_not_know(
+    operation: str, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidRequest):
+        QuickTable("ledger").call(operation, UPDATE | changes)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"UpdateExpression": "SET #s = :sending lease = :lease"},  # a comma is missing
+        {"ConditionExpression": "attribute_is_missing(id) OR lease < :now"},  # no such function
+        {"ConditionExpression": "attribute_not_exists(id) AND leese < :now"},  # misspelt
+    ],
+)
+def test_a_wrong_expression_that_ministack_lets_pass_does_not_claim(wrong: dict[str, Any]) -> None:
+    """DynamoDB refuses the first two. Here they do not do their work, so other tests fail."""
+    table = Table("ledger")
+    updated(table, **wrong)
+    assert table.items.get("a", {}).keys() != {"id", "state", "lease"}
+
+
+# Queues
+
+
+def received(queue: StoredQueue, count: int = 10) -> list[tuple[str, str]]:
+    asked = {"MaxNumberOfMessages": count, "WaitTimeSeconds": 1}
+    messages = queue.call("ReceiveMessage", asked)["Messages"]
+    return [(message["Body"], message["ReceiptHandle"]) for message in messages]
+
+
+def test_a_received_message_is_hidden_until_it_is_given_back_or_its_time_is_over() -> None:
+    now = [0.0]
+    queue = StoredQueue(lambda: now[0])
+    for body in "abc":
+        queue.put(body)
+    (_, a), (_, b) = received(queue, 2)
+    assert [body for body, _ in received(queue)] == ["c"]
+    back = {"Id": "0", "ReceiptHandle": b, "VisibilityTimeout": 0}
+    queue.call("ChangeMessageVisibilityBatch", {"Entries": [back]})
+    queue.call("DeleteMessageBatch", {"Entries": [{"Id": "0", "ReceiptHandle": a}]})
+    assert [body for body, _ in received(queue)] == ["b"]
+    assert received(queue) == []
+    now[0] = VISIBILITY_SECONDS
+    assert [body for body, _ in received(queue)] == ["b", "c"]
+    assert [message.receives for message in queue] == [3, 2]
+    old = queue.call("DeleteMessageBatch", {"Entries": [{"Id": "0", "ReceiptHandle": b}]})
+    assert (old["Successful"], len(queue)) == ([], 2)
