@@ -38,16 +38,19 @@ def _remove_report(item: Item, _: Values) -> None:
     item.pop("ask_at", None)
 
 
+def _less(item: Item, name: str, than: Mapping[str, str]) -> bool:
+    """Compare an attribute. One that is missing is not less than any number."""
+    return name in item and _number(item[name]) < _number(than)
+
+
 CONDITIONS: dict[str | None, Callable[[Item, Values], bool]] = {
     None: lambda _item, _values: True,
     "attribute_not_exists(id) OR (#s = :sending AND lease < :now)": lambda item, values: (
         not item
-        or (
-            item["state"] == values[":sending"] and _number(item["lease"]) < _number(values[":now"])
-        )
+        or (item.get("state") == values[":sending"] and _less(item, "lease", values[":now"]))
     ),
     "attribute_not_exists(texts) OR texts < :limit": lambda item, values: (
-        "texts" not in item or _number(item["texts"]) < _number(values[":limit"])
+        "texts" not in item or _less(item, "texts", values[":limit"])
     ),
     "#s = :sending": lambda item, values: item.get("state") == values[":sending"],
     "texts > :zero": lambda item, values: (
