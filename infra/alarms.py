@@ -1,4 +1,4 @@
-"""What an operator is told at once: each alarm with what it means and what to do next."""
+"""The alarms of a stack, each with its meaning and the next step for an operator."""
 
 import dataclasses
 import re
@@ -34,14 +34,14 @@ class Alarm:
         namespace: The metric's namespace.
         metric: The metric's name.
         dimensions: The metric's dimensions.
-        statistic: What is made of the metric's values within the minutes.
+        statistic: How CloudWatch combines the metric's values of one period.
         minutes: The length of one period.
         above: A period is bad when the metric is above this.
         bad_periods: The alarm is on when so many periods are bad, of the last `of_periods`.
         of_periods: How many periods the alarm looks at.
         silence: After how many periods without any data it is on, instead; 0 for never.
-        means: What has happened.
-        to_do: What to do next; its commands without the stack, which the description adds.
+        means: The event that the alarm tells of.
+        to_do: The next step; the description adds the stack to its commands.
         section: The section of the runbook that says more.
     """
 
@@ -60,9 +60,9 @@ class Alarm:
     section: str
 
     def description(self, stack: str) -> str:
-        """Say what an e-mail about it is to say."""
+        """Return the text of an e-mail about it."""
         name = stack.rpartition("/")[2]
-        # Whoever reads it may work on another stack: a pasted command must act on this one.
+        # Its reader may work on another stack: a pasted command must act on this one.
         to_do = _MAKE.sub(rf"\g<0> STACK={name}", self.to_do)
         to_do = _PULUMI.sub(rf"\g<0> --stack {name}", to_do)
         return f"{stack}: {self.means} {to_do} See {RUNBOOK}#{self.section}"
@@ -77,7 +77,7 @@ def alarms(
     flush_minutes: int,
     max_segments_per_day: int,
 ) -> Sequence[Alarm]:
-    """Give the alarms of a stack.
+    """Return the alarms of a stack.
 
     Args:
         stack: The project and the stack, as in the metrics' dimension.
@@ -88,8 +88,8 @@ def alarms(
         max_segments_per_day: How many segments a day are expected at most.
     """
     dimensions: Mapping[str, pulumi.Input[str]] = {metrics.STACK: stack}
-    # What a flush measures comes as seldom as flushes do. One bad period of two keeps an alarm on
-    # from flush to flush, even if one of them is late: trouble that lasts is one e-mail.
+    # A flush measures once. One bad period of two keeps an alarm on from flush to flush, even if
+    # one of them is late: trouble that lasts is one e-mail.
     flush_period = max(5, flush_minutes)
     return (
         Alarm(
@@ -99,8 +99,8 @@ def alarms(
             metric="ApproximateNumberOfMessagesVisible",
             dimensions={"QueueName": failed},
             statistic="Maximum",
-            means="Texts have failed that no retry will mend, or AWS gave up on an event.",
-            to_do="make status shows why; mend it, then make redrive.",
+            means="Texts have failed that no retry can send, or AWS gave up on an event.",
+            to_do="make status shows why; fix it, then make redrive.",
             section="something-is-in-failed",
         ),
         Alarm(

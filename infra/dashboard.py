@@ -1,4 +1,4 @@
-"""The dashboard: the way of a log from left to right, then times, reasons, money, errors, lines."""
+"""The dashboard: the journey of a log from left to right, then times, reasons, cost and errors."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,11 +32,11 @@ def body(
     alarms: Sequence[pulumi.Input[str]],
     max_segments_per_day: int,
 ) -> dict[str, Any]:
-    """Give the dashboard of a stack.
+    """Return the dashboard of a stack.
 
     Args:
         stack: The project and the stack, as in the metrics' dimension.
-        region: Where it is.
+        region: The stack's region.
         functions: The names of the functions, by what to call them.
         log_groups: The names of their log groups.
         queues: The names of the queues, by what to call them.

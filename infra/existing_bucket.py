@@ -1,7 +1,7 @@
 """A bucket that another program owns, and `on_object_created` for it, by EventBridge.
 
 S3 keeps one notification configuration for a bucket, which this stack would overwrite. EventBridge
-is switched on once for the whole bucket, and then lets anybody listen: see docs/deploy.md.
+is switched on once for the whole bucket, and then any program may listen: see docs/deploy.md.
 """
 
 import dataclasses
@@ -17,12 +17,12 @@ from infra.function import FunctionOptions, Handler, PythonFunction
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EventSubscription:
-    """What calls a function when an object is created.
+    """The call of a function whenever an object is created.
 
     Attributes:
         rule: The rule of EventBridge.
-        func: The function that it calls.
-        permission: What lets this rule call the function.
+        func: The function.
+        permission: The permission of this rule to call the function.
     """
 
     rule: aws.cloudwatch.EventRule
@@ -70,7 +70,7 @@ class ExistingBucket(pulumi.ComponentResource):
             handler: A plain Python function.
             filter_prefix: Only objects whose key begins with this.
             filter_suffix: Only objects whose key ends with this.
-            options: What the function needs.
+            options: The function's options.
 
         Raises:
             pulumi.RunError: Lambda cannot import the handler.
@@ -112,7 +112,7 @@ class ExistingBucket(pulumi.ComponentResource):
             name,
             rule=rule.name,
             arn=function.arn,
-            # What EventBridge cannot deliver for a day, or may not, it drops otherwise.
+            # Without it EventBridge drops an event that it could not deliver for a day.
             dead_letter_config={"arn": failed.arn} if failed else None,
             opts=pulumi.ResourceOptions(parent=self, depends_on=needed),
         )
@@ -120,7 +120,7 @@ class ExistingBucket(pulumi.ComponentResource):
 
 
 def pattern(bucket: str, prefix: str, suffix: str) -> dict[str, Any]:
-    """Give the pattern of EventBridge for the objects created in a bucket.
+    """Return EventBridge's pattern for the objects created in a bucket.
 
     Of several values in a pattern one is enough, hence one wildcard for both ends of a key.
 

@@ -21,29 +21,29 @@ TIMEOUT_SECONDS = 60
 LOG_RETENTION_DAYS = 30
 
 STALE_AFTER_SECONDS = 6 * 60 * 60
-"""The longest that Lambda keeps an event that it cannot run.
+"""The longest time that Lambda keeps an event before it runs the function.
 
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html
 """
 
 
 class FunctionOptions(TypedDict):
-    """What a `PythonFunction` needs besides its name and its handler."""
+    """The options of a `PythonFunction`."""
 
     runtime: Runtime
-    """What it shares with the stack's other functions: environment, key, package, memory."""
+    """The environment, key, package and memory that it shares with the other functions."""
 
     failed: NotRequired[aws.sqs.Queue]
-    """Where Lambda sends the events that it gave up on, after two more tries. Without: no tries."""
+    """The queue for events that failed three times. Without it Lambda retries none."""
 
     timeout_seconds: NotRequired[int]
-    """How long one event may take; a minute if it is not said."""
+    """How long one event may take; a minute by default."""
 
     stale_after_seconds: NotRequired[int]
-    """How long an event may wait while AWS runs no more functions; six hours if it is not said."""
+    """How long an event may wait while AWS throttles the function; six hours by default."""
 
     allow: NotRequired[Sequence[Statement]]
-    """What it may do besides logging, reading its environment and giving up to `failed`."""
+    """Its permissions besides logging, reading its environment and sending to `failed`."""
 
 
 class PythonFunction(pulumi.ComponentResource):
@@ -70,7 +70,7 @@ class PythonFunction(pulumi.ComponentResource):
             handler: A function at the top level of a module in a package. The package becomes the
                 code, with its own requirements.txt.
             opts: Pulumi's options.
-            options: What else it needs.
+            options: Its other options.
 
         Raises:
             pulumi.RunError: Lambda could not import the handler, or has no runtime for this Python.
@@ -79,7 +79,7 @@ class PythonFunction(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         runtime, failed = options["runtime"], options.get("failed")
 
-        # Made first, so that Lambda does not make one that keeps logs for ever.
+        # Lambda would make one itself that never deletes a log.
         log_group = aws.cloudwatch.LogGroup(
             f"/aws/lambda/{name}", retention_in_days=LOG_RETENTION_DAYS, opts=child
         )
@@ -111,7 +111,7 @@ class PythonFunction(pulumi.ComponentResource):
             environment={"variables": runtime.environment},
             kms_key_arn=runtime.key.arn,
             logging_config={"log_format": "JSON", "log_group": log_group.name},
-            # It must be able to log and to decrypt before anything may call it.
+            # It must be able to log and to decrypt before its first call.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
         )
         aws.lambda_.FunctionEventInvokeConfig(
@@ -126,7 +126,7 @@ class PythonFunction(pulumi.ComponentResource):
 
 
 def handler_setting(handler: Handler) -> str:
-    """Give Lambda's `handler` setting of a function: its module and its name.
+    """Return Lambda's `handler` setting of a function: its module and its name.
 
     Raises:
         pulumi.RunError: Lambda could not import it.

@@ -12,19 +12,19 @@ from infra import policy
 from infra.function import FunctionOptions, Handler, PythonFunction
 
 Event = Literal["*", "Put", "Post", "Copy", "CompleteMultipartUpload"]
-"""The ways to create an object; `*` is any. A large upload is a CompleteMultipartUpload."""
+"""How an object is created; `*` is any. A large upload is a CompleteMultipartUpload."""
 
 ABORT_UPLOADS_AFTER_DAYS = 7
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Subscription:
-    """What calls a function when an object is created.
+    """The call of a function whenever an object is created.
 
     Attributes:
         bucket: The bucket.
-        func: The function that it calls.
-        permission: What lets this bucket, in this account, call the function.
+        func: The function.
+        permission: The permission of this bucket, in this account, to call the function.
     """
 
     bucket: aws.s3.Bucket
@@ -34,14 +34,14 @@ class Subscription:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Filter:
-    """Which objects a subscription is about."""
+    """The objects of a subscription."""
 
     event: Event
     prefix: str
     suffix: str
 
     def overlaps(self, other: "_Filter") -> bool:
-        """Whether an object could be created that is meant by both, which S3 refuses."""
+        """Whether one object could match both, which S3 refuses."""
         return (
             ("*" in {self.event, other.event} or self.event == other.event)
             and _one_of_both(str.startswith, self.prefix, other.prefix)
@@ -125,7 +125,7 @@ class LogBucket(pulumi.ComponentResource):
         )
         # S3 keeps one notification configuration for a bucket, and a second one would silently
         # overwrite it. Its rules are read when the program's body has ended: every subscription is
-        # in them, in whatever order they were written.
+        # in them, in any order.
         rules: pulumi.Output[list[aws.s3.BucketNotificationLambdaFunctionArgs]] = (
             pulumi.Output.from_input(self._rules())
         )
@@ -180,10 +180,10 @@ class LogBucket(pulumi.ComponentResource):
             name: The subscription's name, and that of the function made for it.
             handler: A plain Python function, of which a Lambda function is made, or an existing
                 Lambda function.
-            event: Which way to create an object.
+            event: How the object is created.
             filter_prefix: Only objects whose key begins with this.
             filter_suffix: Only objects whose key ends with this.
-            options: What the Lambda function made of a plain Python function needs.
+            options: The options of the Lambda function made of a plain Python function.
 
         Raises:
             pulumi.RunError: S3 or Lambda would refuse it: the name is taken, the filter overlaps

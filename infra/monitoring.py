@@ -1,4 +1,4 @@
-"""What watches over a stack: the alarms, whom they tell, and the dashboard."""
+"""The alarms of a stack, the topic that they go to, and the dashboard."""
 
 import pulumi
 import pulumi_aws as aws
@@ -16,10 +16,10 @@ class Monitoring(pulumi.ComponentResource):
     """The alarms of a stack, the topic that they go to, and its dashboard.
 
     Attributes:
-        topic: Where the alarms go; whoever is to hear of them subscribes to it.
+        topic: The topic that the alarms go to.
         alarms: The alarms, by their name.
         dashboard: The dashboard.
-        address: Where it is in AWS's console, or its name where the console is not known.
+        address: The dashboard's address in AWS's console, or its name for an unknown console.
     """
 
     topic: aws.sns.Topic
@@ -44,11 +44,11 @@ class Monitoring(pulumi.ComponentResource):
         Args:
             name: Its name; AWS's names are made of the stack's.
             stack: The project and the stack, as in the metrics' dimension.
-            notify: What calls the function that texts about each log file.
-            flush: What runs the function that texts what is held.
+            notify: The subscription of the function `notify`.
+            flush: The schedule of the function `flush`.
             queues: The queues.
             max_segments_per_day: How many segments a day are expected at most.
-            email: Who hears of alarms, once they have confirmed it; "" for nobody.
+            email: The address that gets the alarms, once its owner confirms; "" for none.
             opts: Pulumi's options.
         """
         super().__init__("s3logs:infra:Monitoring", name, None, opts)

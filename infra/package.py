@@ -31,9 +31,9 @@ LAMBDA_PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html."""
 
 NO_CODE = re.compile(r"[^/]+\.(dist-info|data)/|.+\.pyi$|.+/py\.typed$")
-"""What no wheel needs in order to run: metadata, command-line scripts, files for type checkers.
+"""The parts of a wheel that no code needs: metadata, command-line scripts, files for type checkers.
 
-The licences go with the metadata: deploying to one's own account hands the code to nobody.
+The licences go with the metadata: deploying to one's own account distributes nothing.
 Source: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
 """
 
@@ -45,7 +45,7 @@ TIMESTAMP = 946_684_800  # 2000-01-01 UTC, for every file: archivers may record 
 
 
 class PackageError(Exception):
-    """The package could not be built: what is wrong, where, and the command that mends it."""
+    """The package could not be built: the mistake, its place, and the command that fixes it."""
 
 
 def runtime() -> str:
@@ -76,8 +76,8 @@ def build(folder: Path, *, rules: Sequence[Rule] = RULES, cache: Path | None = N
 
     Args:
         folder: The package that a function's handler is in, such as `handler/`.
-        rules: What is left out of the dependencies.
-        cache: Where the results are kept; `.build` beside the folder by default.
+        rules: The rules for leaving parts of the dependencies out.
+        cache: The folder of the results; `.build` beside the package by default.
 
     Raises:
         PackageError: The package could not be built.
@@ -138,7 +138,7 @@ def split_certificates(bundle: Path, folder: Path) -> None:
 
     Args:
         bundle: Certificates in PEM.
-        folder: Where to put them: a `capath` of `ssl.create_default_context`.
+        folder: Their folder: a `capath` of `ssl.create_default_context`.
             Source of the names: https://docs.openssl.org/3.0/man1/openssl-rehash/
 
     Raises:
@@ -212,7 +212,7 @@ def _download(requirements: Path, *, into: Path) -> list[Path]:
 
 
 def _explain(output: str, requirements: Path) -> str:
-    """What pip's output means, and what to do about it."""
+    """Explain pip's output, and say what to do."""
     if "No module named pip" in output:
         return (
             f"{sys.executable} has no pip, which fetches what {requirements} locks. "
@@ -244,7 +244,7 @@ def _explain(output: str, requirements: Path) -> str:
         )
     return (
         f"pip could not fetch what {requirements} locks, as pure Python (py3-none-any) wheels. "
-        f"Mend the cause, or lock other versions: make lock\n  {said or output[-500:].strip()}"
+        f"Fix the cause, or lock other versions: make lock\n  {said or output[-500:].strip()}"
     )
 
 
@@ -285,7 +285,7 @@ def _compile(tree: Path) -> None:
     )
     if compileall.returncode:
         said = compileall.stdout.replace(f"{tree}/", "").strip()
-        raise PackageError(f"The package does not compile. Mend it, then: make package\n  {said}")
+        raise PackageError(f"The package does not compile. Fix it, then: make package\n  {said}")
 
 
 def _python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -301,7 +301,7 @@ def _python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def _normalise(tree: Path) -> None:
-    """Give all files the same time and modes, whatever the umask."""
+    """Give all files the same time and modes under any umask."""
     for path in [tree, *tree.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
         os.utime(path, (TIMESTAMP, TIMESTAMP))

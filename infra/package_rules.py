@@ -1,4 +1,4 @@
-"""What the package leaves out of its dependencies, with a check that each rule still fits them.
+"""Rules for leaving parts of the dependencies out, with a check that each rule still fits.
 
 A rule was written for one version of one dependency. If it matches more or less than in that
 version, or another text, the dependency has changed: the build fails, and somebody looks.
@@ -43,7 +43,7 @@ class Hollow(NamedTuple):
         dependency: The dependency, as its wheel's name begins.
         file: The file of the code.
         what: A pattern of the code.
-        instead: What takes its place, as for `re.sub`.
+        instead: The replacement, as for `re.sub`.
         digest: The `digest` of all code that the pattern matches, in the version that is locked.
         expected: How often the pattern matches there.
     """
@@ -160,7 +160,7 @@ RULES: Sequence[Rule] = (
         instead='_IPV6_PAT = "[0-9A-Fa-f:.]+"',
         digest="247fbc4cfbd46851",
     ),
-    Hollow(  # urllib3 speaks it only when told so
+    Hollow(  # urllib3 uses it only when told so
         name="HTTP/2",
         dependency="urllib3",
         file="urllib3/http2/__init__.py",
@@ -225,7 +225,7 @@ def hollowed(folder: Path, rules: Sequence[Rule]) -> list[str]:
     """Replace code of a dependency.
 
     Args:
-        folder: Where the dependency was unpacked.
+        folder: The folder that the dependency was unpacked into.
         rules: The rules for it.
 
     Returns:

@@ -20,12 +20,12 @@ def json(policy: Mapping[str, Any]) -> pulumi.Output[str]:
 
 
 def assumed_by(service: str) -> Statement:
-    """Let one service of AWS's take on the role."""
+    """Let one AWS service assume the role."""
     return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
 
 
 def may_log(log_group_arn: pulumi.Input[str]) -> Statement:
-    """Let write to one log group, but make no other."""
+    """Allow to write to one log group, but to make none."""
     return {
         "Effect": "Allow",
         "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -34,24 +34,24 @@ def may_log(log_group_arn: pulumi.Input[str]) -> Statement:
 
 
 def may_decrypt(key_arn: pulumi.Input[str]) -> Statement:
-    """Let decrypt with one key, as Lambda does with a function's environment when it starts it."""
+    """Allow to decrypt with one key, as Lambda does with the environment at a function's start."""
     return {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key_arn}
 
 
 def may_send(queue_arn: pulumi.Input[str]) -> Statement:
-    """Let send to one queue."""
+    """Allow to send to one queue."""
     return {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue_arn}
 
 
 def may_invoke(function_arn: pulumi.Input[str]) -> Statement:
-    """Let call one function."""
+    """Allow to call one function."""
     return {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function_arn}
 
 
 def may_publish(
     service: str, topic_arn: pulumi.Input[str], account: pulumi.Input[str]
 ) -> Statement:
-    """Let a service of AWS's publish to one topic, on behalf of one account."""
+    """Let an AWS service publish to one topic, on behalf of one account."""
     return {
         "Effect": "Allow",
         "Principal": {"Service": service},
@@ -64,7 +64,7 @@ def may_publish(
 def may_dead_letter(
     service: str, queue_arn: pulumi.Input[str], source_arn: pulumi.Input[str]
 ) -> Statement:
-    """Let a service of AWS's put to one queue what it cannot deliver, on behalf of one source."""
+    """Let an AWS service send undelivered events of one source to one queue."""
     return {
         "Effect": "Allow",
         "Principal": {"Service": service},
@@ -75,7 +75,7 @@ def may_dead_letter(
 
 
 def tls_only(bucket_arn: pulumi.Input[str]) -> Statement:
-    """Refuse whoever speaks to a bucket in plain text.
+    """Refuse all access to a bucket without TLS.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html
     """

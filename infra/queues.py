@@ -1,4 +1,4 @@
-"""Where texts wait: those that are held, and those that no retry will mend."""
+"""The queues of the texts that are held, and of those that can never be delivered."""
 
 from collections.abc import Sequence
 
@@ -37,8 +37,8 @@ class TextQueues(pulumi.ComponentResource):
     """The queues of the texts that are held and of those that failed.
 
     Attributes:
-        held: Those that are due later.
-        failed: What no retry will mend, and the events that Lambda gave up on.
+        held: The queue of texts that go later.
+        failed: The queue of texts that no retry can send, and of events that Lambda gave up on.
         may_hold: The permission to hold a text.
         may_flush: The permissions to take held texts, to delete them, to give them back, and to
             move them to `failed`.

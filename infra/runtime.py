@@ -1,4 +1,4 @@
-"""What all functions of a stack share: their environment and its key, their package, their size."""
+"""The environment, its key, the package and the memory that all functions of a stack share."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ ARCHITECTURE = "arm64"
 
 
 class Runtime(pulumi.ComponentResource):
-    """What functions run with.
+    """The environment, key, package and memory of functions.
 
     Attributes:
         environment: Their environment variables.
@@ -62,7 +62,7 @@ class Runtime(pulumi.ComponentResource):
             raise pulumi.RunError(str(error)) from None
 
     def code(self, folder: Path) -> pulumi.FileArchive:
-        """Return what goes to Lambda from a package's folder, which is built once.
+        """Return the code for Lambda of a package's folder, which is built once.
 
         Raises:
             pulumi.RunError: It cannot be built.

@@ -40,10 +40,10 @@ class Schedule(pulumi.ComponentResource):
 
         Args:
             name: Its name; AWS's names are made of it.
-            handler: What to run; see `PythonFunction`.
+            handler: The function to run; see `PythonFunction`.
             minutes: How often.
             opts: Pulumi's options.
-            options: What else the function needs.
+            options: The function's other options.
 
         Raises:
             pulumi.RunError: Lambda could not run it; see `PythonFunction`.

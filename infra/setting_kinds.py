@@ -35,7 +35,7 @@ Source: https://www.twilio.com/docs/glossary/what-alphanumeric-sender-id
 """
 
 SID_OF = {"AC": "an account", "SK": "an API key", "MG": "a Messaging Service"}
-"""What a Twilio SID names, by its first two letters: https://www.twilio.com/docs/glossary/what-is-a-sid"""
+"""The object of a Twilio SID, by its first two letters: https://www.twilio.com/docs/glossary/what-is-a-sid"""
 
 LONGEST_SECRET = 512
 """Characters: Twilio's secrets have 32, those of other services seldom more than 200."""
@@ -60,13 +60,13 @@ NOT_PLAIN = "is no plain address: a host, a port, a path"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Kind(Generic[T]):
-    """What one setting may be, and what the program makes of it.
+    """The valid values of a setting, and how the program reads them.
 
     Attributes:
         parse: Gives the value as the program uses it.
         wrong: Says what is wrong with a value, or nothing.
         meant: Gives the values that were probably meant, the likeliest first.
-        example: What to suggest if nothing fits, as it is typed; None for the default.
+        example: The suggestion if nothing fits, as it is typed; None for the default.
         show: Shows a value in a message; "" if it must not be seen.
         required: An empty value is a mistake.
         stripped: Spaces around the value are ignored.
@@ -278,7 +278,7 @@ def _meant_sender(value: str) -> Iterator[str]:
                 for one in unicodedata.normalize("NFKD", plain)
                 if not unicodedata.combining(one)
             )
-            # What lost a letter is another name.
+            # A name that lost a letter is another name.
             if not any(one.isalpha() and not one.isascii() for one in spelt):
                 yield " ".join(re.sub("[^A-Za-z0-9]", " ", spelt).split())
 

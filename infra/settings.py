@@ -53,7 +53,7 @@ ALSO_CALLED = {
     "phonenumber": "toNumbers",
     "bucketname": "existingBucket",
 }
-"""What Twilio and others call a setting, in lower case."""
+"""Other names of a setting, such as Twilio's, in lower case."""
 
 LONGEST_ENVIRONMENT = 4096
 """Bytes of all environment variables of a function together, as JSON with their names.
@@ -82,7 +82,7 @@ ORDINARY = LogFile(
     size=1234,
     time=datetime.datetime(2026, 11, 24, 14, 5, tzinfo=datetime.UTC),
 )
-"""A log file such as most stacks have, to find out what a text about it costs."""
+"""A usual log file, to find out how many segments a text about it takes."""
 
 
 def setting(kind: Kind[T]) -> T:
@@ -126,7 +126,7 @@ class Settings:
         """Read the stack's configuration; the defaults stand in Pulumi.yaml.
 
         Raises:
-            pulumi.RunError: Settings are wrong. It names every one, and the command that mends it.
+            pulumi.RunError: Settings are wrong. It names every one, and the command that fixes it.
         """
         read = _Reader(pulumi.Config())
         settings = cls(**{name: read.parsed(key) for key, name in NAMES.items()})
@@ -178,7 +178,7 @@ class Settings:
             read.mistake(key, f"{what} {LONGEST_PATTERN:,} with existingBucket")
 
     def _check_quiet_hours(self, read: "_Reader") -> None:
-        """See to it that no phone waits without an end: a flush in quiet hours texts nobody."""
+        """Ensure that each day has a flush outside quiet hours: no phone may wait without end."""
         if not self.quiet_hours:
             return
         open_minutes = 24 * 60 - QuietHours.parse(self.quiet_hours, datetime.UTC).minutes
@@ -225,7 +225,7 @@ class Settings:
         )
 
     def _warn(self, read: "_Reader") -> None:
-        """Say at preview what works, but is hardly meant."""
+        """Warn at preview of settings that work, but are probably mistakes."""
         if not read.is_secret("toNumbers"):
             pulumi.log.warn(
                 "toNumbers stands in the stack's file in clear text, and phone numbers are "
@@ -372,7 +372,7 @@ class _Reader:
             )
 
     def mistake(self, key: str, what: str, remedy: str = "") -> None:
-        """Add a mistake, with the command that mends it."""
+        """Add a mistake, with the command that fixes it."""
         if key not in self._unset:
             self._mistakes.append(f"  {key}: {what}.\n    {remedy or self._remedy(key, '')}")
 

@@ -58,7 +58,7 @@ def test_what_eventbridge_cannot_deliver_fails_and_is_not_dropped(program: Recor
     assert statement["Condition"]["ArnEquals"]["aws:SourceArn"].endswith(":notify-1a2b3c4")
 
 
-def test_an_operator_is_told_what_eventbridge_gave_up_on() -> None:
+def test_an_operator_sees_the_event_that_eventbridge_gave_up_on() -> None:
     assert describe(json.dumps(event("a.log"))) == ("EventBridge gave up on it", "a.log")
 
 
@@ -133,7 +133,7 @@ def test_one_that_nobody_can_read_fails_as_it_came(broken: dict[str, Any]) -> No
     assert item.record == event(**broken)
 
 
-def test_one_that_nobody_could_read_is_read_after_a_redrive_by_who_can() -> None:
+def test_an_event_that_failed_as_unreadable_is_texted_after_a_redrive_once_it_can_be_read() -> None:
     world = World(to_numbers=(PHONE,))
     world.failed.put(json.dumps({"unreadable": event("a.log"), "reason": "not an event"}))
     world.redrive()
@@ -141,7 +141,7 @@ def test_one_that_nobody_could_read_is_read_after_a_redrive_by_who_can() -> None
     assert ["a.log" in body for _, _, body in world.texts] == [True]
 
 
-def test_the_same_upload_told_by_both_ways_is_texted_once() -> None:
+def test_an_upload_that_s3_and_eventbridge_both_report_is_texted_once() -> None:
     world = World(to_numbers=(PHONE,))
     world.notify(record("a.log"))
     told = event("a.log", bucket={"name": "logs-1a2b3c4"})
@@ -167,6 +167,6 @@ def test_the_same_upload_told_by_both_ways_is_texted_once() -> None:
         ({"existingBucket": BUCKET, "forceDestroy": "true"}, "is not this stack's to change"),
     ],
 )
-def test_what_does_not_go_together_is_refused(settings: dict[str, str], said: str) -> None:
+def test_settings_that_exclude_each_other_are_refused(settings: dict[str, str], said: str) -> None:
     with pytest.raises(pulumi.RunError, match=said.replace("(", r"\(")):
         run({**SETTINGS, **settings})

@@ -79,12 +79,12 @@ def told(program: Recorded, found: Found) -> set[str]:
 
 
 @pytest.mark.parametrize("found", [HEALTHY, BUSY], ids=["no traffic", "traffic"])
-def test_nobody_hears_of_a_healthy_stack(program: Recorded, found: Found) -> None:
+def test_a_healthy_stack_raises_no_alarm(program: Recorded, found: Found) -> None:
     assert {state(alarm, found) for alarm in named(program).values()} == {"OK"}
     assert told(program, found) == set()
 
 
-def test_nobody_hears_of_a_stack_that_has_just_been_made(program: Recorded) -> None:
+def test_a_new_stack_raises_no_alarm(program: Recorded) -> None:
     """A new alarm begins without data; only a change of its state tells anybody."""
     states = {name: state(alarm, {}) for name, alarm in named(program).items()}
     assert states.pop("flush-silent") == "INSUFFICIENT_DATA"
@@ -107,7 +107,7 @@ def test_nobody_hears_of_a_stack_that_has_just_been_made(program: Recorded) -> N
         (ours(metrics.SEGMENTS), 1001, {"segments"}),
     ],
 )
-def test_somebody_hears_of(
+def test_an_alarm_tells_of(
     program: Recorded, metric: tuple[str, str], value: float | None, alarm: set[str]
 ) -> None:
     found = {key: one for key, one in {**HEALTHY, metric: value}.items() if one is not None}
@@ -161,7 +161,7 @@ def test_alarms_go_to_a_topic_that_only_cloudwatch_of_this_account_may_publish_t
         assert alarm.inputs["alarmActions"] == [statement["Resource"]]
 
 
-def test_the_mail_goes_to_whom_it_is_set_to_go(program: Recorded) -> None:
+def test_the_mail_goes_to_the_address_that_is_set(program: Recorded) -> None:
     subscription = program.the("TopicSubscription").inputs
     assert (subscription["protocol"], subscription["endpoint"]) == ("email", "on-call@example.com")
     assert record().of_type("TopicSubscription") == []
@@ -191,7 +191,7 @@ def offsets(alarm: Resource) -> range:
 
 
 @pytest.mark.parametrize("seconds", [0, 1, TIMEOUT_SECONDS])
-def test_an_event_that_fails_for_good_is_told_once(program: Recorded, seconds: int) -> None:
+def test_an_event_that_fails_each_time_raises_one_alarm(program: Recorded, seconds: int) -> None:
     """Lambda tries again one minute after the first failure, and two after the second.
 
     It counts a failure where the run began.
@@ -205,7 +205,7 @@ def test_an_event_that_fails_for_good_is_told_once(program: Recorded, seconds: i
             assert cloudwatch.mails(alarm.inputs, errors, minutes=60, offset=offset) == 1
 
 
-def test_an_event_whose_second_try_succeeds_is_nobodys_trouble(program: Recorded) -> None:
+def test_an_event_whose_second_try_succeeds_raises_no_alarm(program: Recorded) -> None:
     alarm = named(program)["notify-errors"]
     tries: list[cloudwatch.Sample] = [(5, 1), (6, 0), (20, 1), (21, 0)]
     for offset in offsets(alarm):
@@ -222,7 +222,7 @@ def test_any_one_sample_is_enough_wherever_it_falls(program: Recorded) -> None:
             assert cloudwatch.mails(alarm.inputs, bad, minutes=60, offset=offset) == 1, name
 
 
-def test_a_queue_that_sends_no_metrics_is_nobodys_trouble_until_it_wakes(
+def test_a_queue_that_sends_no_metrics_raises_no_alarm_until_it_does(
     program: Recorded,
 ) -> None:
     """SQS sends metrics, each minute, until a queue was idle for six hours."""
@@ -252,7 +252,7 @@ def test_silence_is_told_once_and_a_flush_that_is_late_is_no_silence(minutes: in
 
 @pytest.mark.parametrize("minutes", [1, 5, 7, 60])
 @pytest.mark.parametrize("name", ["held-too-old", "settings-refused", "flush-errors"])
-def test_trouble_that_each_flush_meets_is_told_once(minutes: int, name: str) -> None:
+def test_trouble_in_each_flush_raises_one_alarm(minutes: int, name: str) -> None:
     alarm = named(record({**SETTINGS, "flushMinutes": str(minutes)}))[name]
     bad = alarm.inputs["threshold"] + 1
     late = [number * minutes + (number % 2) * minutes * 0.9 for number in range(20)]
@@ -322,7 +322,7 @@ def test_every_metric_that_is_measured_is_shown(widgets: list[dict[str, Any]]) -
     assert {ours(metric) for metric in metrics.ALL} <= shown(widgets)
 
 
-def test_what_is_told_apart_is_searched_by_the_dimensions_it_is_measured_with(
+def test_a_metric_is_searched_by_the_dimensions_it_is_measured_with(
     widgets: list[dict[str, Any]],
 ) -> None:
     whole = json.dumps(widgets)

@@ -182,7 +182,7 @@ wrapped = functools.wraps(wrapped)(lambda *event: renamed(*event))  # type: igno
         (renamed, "is not what tests.unit.test_on_object_created.wrapped is"),
     ],
 )
-def test_what_lambda_cannot_import_is_refused(handler: Any, why: str) -> None:
+def test_a_handler_that_lambda_cannot_import_is_refused(handler: Any, why: str) -> None:
     with pytest.raises(pulumi.RunError) as caught:
         handler_setting(handler)
     assert "Lambda cannot import the handler" in str(caught.value)

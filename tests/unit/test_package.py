@@ -184,13 +184,13 @@ except NotImplementedError as error:
 """
 
 
-def test_what_was_hollowed_out_says_so(bare: Path) -> None:
+def test_a_resource_that_was_left_out_says_so(bare: Path) -> None:
     assert in_lambda(bare, CALL) == (
         "S3 Logs ships Twilio's Messages only: see infra/package_rules.py\n"
     )
 
 
-def test_whom_certifi_trusts_the_package_trusts(built: Path) -> None:
+def test_the_package_trusts_the_authorities_of_certifi(built: Path) -> None:
     bundle = package.CERTIFICATE.findall(Path(certifi.where()).read_bytes())
     shipped = [path.read_bytes() for path in (built / "certifi").glob("*.[0-9]")]
     assert len(shipped) > 100
@@ -220,7 +220,7 @@ def test_openssl_finds_each_certificate_by_its_subject(tmp_path: Path) -> None:
         assert 1 <= len(client.get_ca_certs()) <= 2
 
 
-def test_without_what_finds_certificates_it_says_what_to_install(
+def test_without_pyopenssl_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "OpenSSL", None)
@@ -418,7 +418,7 @@ def test_one_changed_character_gives_another_hash_and_undoing_it_the_first_again
     ],
     ids=["locked", "renamed", "another Python"],
 )
-def test_whatever_goes_into_it_makes_it_another(
+def test_each_input_makes_another_package(
     source: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[..., object]
 ) -> None:
     first = build(source)

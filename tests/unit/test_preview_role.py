@@ -118,7 +118,7 @@ def may(policy: str, action: str, arn: str) -> bool:
     )
 
 
-def test_it_is_known_of_every_resource_what_a_preview_needs(programs: list[Recorded]) -> None:
+def test_the_needs_of_a_preview_are_known_for_every_resource(programs: list[Recorded]) -> None:
     assert {one.type for program in programs for one in program.resources} == NEEDS.keys()
 
 

@@ -43,7 +43,7 @@ def test_the_bucket_is_private_and_encrypted(program: Recorded) -> None:
     ]
 
 
-def test_nobody_speaks_to_the_bucket_in_plain_text(program: Recorded) -> None:
+def test_the_bucket_refuses_access_without_tls(program: Recorded) -> None:
     (statement,) = program.the("BucketPolicy").policy()
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == (
         "Deny",
@@ -192,7 +192,7 @@ def test_an_event_that_aws_throttles_waits_as_long_as_lambda_keeps_it(program: R
     assert notify["maximumEventAgeInSeconds"] == 6 * 60 * 60
 
 
-def test_what_is_held_can_fail_and_come_back(program: Recorded) -> None:
+def test_a_held_text_can_fail_and_be_redriven(program: Recorded) -> None:
     """SQS redrives only from a queue that another one names as its own for failures."""
     held, failed = program.the("Queue", "texts-held"), program.the("Queue", "texts-failed")
     redrive = json.loads(held.inputs["redrivePolicy"])
@@ -200,7 +200,7 @@ def test_what_is_held_can_fail_and_come_back(program: Recorded) -> None:
     assert held.inputs["messageRetentionSeconds"] < failed.inputs["messageRetentionSeconds"]
 
 
-def test_the_memory_forgets_by_itself_and_costs_nothing_idle(program: Recorded) -> None:
+def test_the_ledger_deletes_old_items_by_itself_and_costs_nothing_idle(program: Recorded) -> None:
     table = program.the("Table").inputs
     assert table["ttl"] == {"attributeName": "expires", "enabled": True}
     assert table["billingMode"] == "PAY_PER_REQUEST"
@@ -302,7 +302,7 @@ def test_every_resource_belongs_to_a_component(program: Recorded) -> None:
     assert alone == []
 
 
-def test_the_outputs_are_what_a_person_types_next(program: Recorded) -> None:
+def test_the_outputs_are_what_a_user_needs_next(program: Recorded) -> None:
     assert program.outputs == {
         "bucket": "logs-1a2b3c4",
         "uploadCommand": "aws s3 cp example.log 's3://logs-1a2b3c4/example.log'",
@@ -324,7 +324,7 @@ def test_the_upload_command_names_a_file_that_the_filter_lets_through() -> None:
     assert program.outputs["uploadCommand"].endswith("/app/example.txt'")
 
 
-def test_two_runs_ask_for_the_same() -> None:
+def test_two_runs_declare_the_same() -> None:
     def asked(program: Recorded) -> list[tuple[str, str, str]]:
         return sorted((one.type, one.name, str(_without_code(one))) for one in program.resources)
 

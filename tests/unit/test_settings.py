@@ -672,7 +672,7 @@ def test_keys_of_other_namespaces_are_ignored(load: Load) -> None:
     load(**{"aws:regoin": "eu-central-1"})
 
 
-# What works, but is hardly meant
+# Warnings of settings that work, but are probably mistakes
 
 
 def test_phones_in_clear_text_are_warned_of_with_the_command_that_encrypts_them(
@@ -768,7 +768,7 @@ def variables_of(**changes: str) -> dict[str, str]:
     return variables
 
 
-def test_spaces_around_numbers_are_forgiven() -> None:
+def test_spaces_around_numbers_are_ignored() -> None:
     variables = variables_of(toNumbers=" +15005550100 , +15005550101,")
     assert variables["TO_NUMBERS"] == "+15005550100,+15005550101"
 
