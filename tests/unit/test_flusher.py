@@ -319,6 +319,52 @@ def test_an_accepted_text_is_not_repeated_whatever_its_record_meets(
     assert [line["code"] for line in logged(capsys, "unexpected")] == ["RuntimeError"] * 2
 
 
+def test_an_unforeseen_error_when_one_phone_fails_stops_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.refuses = lambda phone: STOPPED if phone == PHONE else None
+    monkeypatch.setattr(world.outcomes, "fail", lambda *_, **__: unforeseen())
+    world.flush()
+    assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
+    assert {notice.phone for notice in world.notices_on(world.held)} == {PHONE}
+    assert len(logged(capsys, "unexpected")) == 1
+
+
+def test_a_folder_in_an_event_that_is_redriven_texts_nobody(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    event = {"Records": [record("app/", size=0)]}
+    world.held.put(json.dumps({"requestContext": {}, "requestPayload": event}))
+    world.flush()
+    assert (world.texts, len(world.held), len(world.failed)) == ([], 0, 0)
+    assert len(logged(capsys, "ignored")) == 2
+
+
+def test_what_the_table_did_not_count_is_not_taken_off_its_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another text of this hour counts still."""
+    world = World(to_numbers=(PHONE,), max_texts_per_hour=1)
+    world.notify(record("a.log"))
+    held_by_hand(world, "b.log")
+    update = world.operations["UpdateItem"]
+
+    def does_not_count(payload: Any) -> Any:
+        if "texts :one" in payload["UpdateExpression"]:
+            raise AwsError("UpdateItem", "InternalServerError", {})
+        return update(payload)
+
+    with monkeypatch.context() as patched:
+        patched.setitem(world.operations, "UpdateItem", does_not_count)
+        world.refuses = lambda _: NO_CONNECTION
+        world.flush()
+    world.all_is_well()
+    world.restart()
+    world.notify(record("c.log"))
+    assert len(world.texts) == 1
+
+
 def test_a_flush_that_nobody_foresaw_to_fail_keeps_no_report_waiting(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
