@@ -170,7 +170,8 @@ def test_notify_claims_what_it_is_told_of(environment: Server) -> None:
         400,
         (
             b'{"__type": "TransactionCanceledException",'
-            b' "CancellationReasons": [{"Code": "ConditionalCheckFailed"}, {"Code": "None"}]}'
+            b' "CancellationReasons": [{"Code": "ConditionalCheckFailed",'
+            b' "Item": {"state": {"S": "sent"}}}, {"Code": "None"}]}'
         ),
     )
     handler.notify({"Records": [record("a.log")]}, Context())
