@@ -84,14 +84,17 @@ class _Process:
         from handler.outcomes import Outcomes
         from handler.queues import Queue
         from handler.sender import TwilioSender
+        from handler.table import Table
 
         self._log = Log(settings.stack)
-        ledger = Ledger(aws, settings.ledger_table)
+        table = Table(aws, settings.ledger_table)
+        ledger = Ledger(table)
+        sender = TwilioSender(settings, session)
         held = Queue(aws, settings.held_queue)
         failed = Queue(aws, settings.failed_queue)
         parts: dict[str, Any] = {
             "settings": settings,
-            "sender": TwilioSender(settings, session),
+            "sender": sender,
             "ledger": ledger,
             "outcomes": Outcomes(ledger=ledger, held=held, failed=failed, log=self._log),
             "log": self._log,
@@ -102,9 +105,12 @@ class _Process:
 
             self._work = Notifier(**parts).notify
         else:
+            from handler.delivery_reports import DeliveryReports
             from handler.flusher import Flusher
+            from handler.report_index import ReportIndex
 
-            flusher = Flusher(**parts, held=held)
+            reports = DeliveryReports(index=ReportIndex(table), sender=sender, log=self._log)
+            flusher = Flusher(**parts, held=held, reports=reports)
             self._work = lambda _event, seconds_left: flusher.flush(seconds_left)
 
     def run(self, event: object, context: Context) -> None:

@@ -8,9 +8,9 @@ from handler import metrics
 from handler.aws import AwsError
 from handler.breaker import Breaker
 from handler.errors import described, log_unexpected, unexpected_errors_logged
-from handler.ledger import Accepted, Ledger
 from handler.log import Log
 from handler.refusals import NOT_FOUND
+from handler.report_index import PendingReport, ReportIndex
 from handler.sender import SECONDS_TO_SEND, Delivery, Refused, Sender
 
 UNKNOWN_SECONDS = 12 * 60 * 60
@@ -70,21 +70,26 @@ class DeliveryReports:
     """Asks Twilio what became of each accepted text, until it knows, and reports that once."""
 
     def __init__(
-        self, *, ledger: Ledger, sender: Sender, log: Log, clock: Callable[[], float] = time.time
+        self,
+        *,
+        index: ReportIndex,
+        sender: Sender,
+        log: Log,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._ledger = ledger
+        self._index = index
         self._sender = sender
         self._log = log
         self._clock = clock
 
     def run(self, seconds_left: Callable[[], float]) -> None:
-        """Ask after the texts of the last while; what there is no time for, the next run does."""
+        """Ask about all texts that are due, as far as time allows."""
         asked: set[str] = set()
         breaker = Breaker(math.inf)
         try:
-            # The index lags behind the table: it may give again what has just been asked after.
-            while notice := [one for one in self._ledger.reports_due() if one.id not in asked]:
-                for one in notice:
+            # The index lags behind the table: it may give a text again that was just asked about.
+            while due := [one for one in self._index.due() if one.id not in asked]:
+                for one in due:
                     if seconds_left() < SECONDS_TO_SEND:
                         return
                     asked.add(one.id)
@@ -92,7 +97,7 @@ class DeliveryReports:
         except (AwsError, Refused) as error:
             self._log.decision("delivery reports stopped", level="WARN", meaning=str(error))
 
-    def _ask(self, one: Accepted, breaker: Breaker) -> None:
+    def _ask(self, one: PendingReport, breaker: Breaker) -> None:
         """Ask what became of one text. One that Twilio does not tell of stops no other.
 
         Raises:
@@ -101,14 +106,14 @@ class DeliveryReports:
         """
         delivery = self._delivery(one, breaker)
         known = delivery.status in ARRIVED | LOST
-        too_old = self._clock() - one.at > UNKNOWN_SECONDS
+        too_old = self._clock() - one.sent_at > UNKNOWN_SECONDS
         if not (known or too_old or delivery.status == GONE):
-            self._ledger.ask_later(one)
-        elif self._ledger.settle_report(one):
+            self._index.postpone(one)
+        elif self._index.settle(one):
             with unexpected_errors_logged(self._log, sid=one.sid):
                 self._report(one, delivery)
 
-    def _delivery(self, one: Accepted, breaker: Breaker) -> Delivery:
+    def _delivery(self, one: PendingReport, breaker: Breaker) -> Delivery:
         """Give what became of one text; where Twilio does not tell, why not as its status.
 
         Raises:
@@ -129,7 +134,7 @@ class DeliveryReports:
         breaker.accepted(one.sid, self._clock())
         return delivery
 
-    def _report(self, one: Accepted, delivery: Delivery) -> None:
+    def _report(self, one: PendingReport, delivery: Delivery) -> None:
         phone = delivery.phone or None
         if delivery.status in ARRIVED:
             self._log.decision(

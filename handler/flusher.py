@@ -62,6 +62,7 @@ class Flusher:
         ledger: Ledger,
         held: Queue,
         outcomes: Outcomes,
+        reports: DeliveryReports,
         log: Log,
         clock: Callable[[], float] = time.time,
         shuffle: Callable[[list[str]], None] = random.shuffle,
@@ -74,6 +75,7 @@ class Flusher:
             ledger: Knows which texts were sent, and counts the texts of each phone.
             held: The queue of the texts that are held.
             outcomes: Gives each text its outcome.
+            reports: Asks for the delivery reports of texts.
             log: The log.
             clock: The time, in seconds since the epoch.
             shuffle: Puts the phones of a flush into another order, in place.
@@ -88,7 +90,7 @@ class Flusher:
         self._outcomes = outcomes
         self._log = log
         self._clock = clock
-        self._reports = DeliveryReports(ledger=ledger, sender=sender, log=log, clock=clock)
+        self._reports = reports
 
     def flush(self, seconds_left: Callable[[], float]) -> None:
         """Drain the queue, text each phone, and delete what has an outcome, then ask for reports.

@@ -1,4 +1,4 @@
-"""Who was told of which file, and how often this hour: one DynamoDB table.
+"""The claims and outcomes of texts, and the texts of each phone in each hour: a DynamoDB table.
 
 An item is either a text, by its hash, with its state; or a phone's hour, with the number of texts
 in it. Both expire by themselves.
@@ -8,12 +8,13 @@ import enum
 import hashlib
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from handler.aws import Aws, AwsError, batches, entries, part
+from handler.aws import AwsError, batches, entries, part
 from handler.notice import Notice
 from handler.retries import TryAgain
+from handler.table import PAUSE_SECONDS, Table
 
 LEASE_SECONDS = 45
 """How long a claim is its sender's alone. Longer than sending takes; shorter than the minute after
@@ -21,13 +22,10 @@ which Lambda tries again what crashed: https://docs.aws.amazon.com/lambda/latest
 """
 
 ASK_AFTER_SECONDS = 60
-"""When Twilio is first asked what became of a text that it accepted."""
-
-REPORTS = 200
-"""How many texts are given at once that Twilio is to be asked about."""
+"""When Twilio is first asked whether a text that it accepted was delivered."""
 
 KEPT_SECONDS = 30 * 24 * 60 * 60
-"""How long it is remembered that a text was sent: longer than any queue here keeps a message."""
+"""How long the ledger keeps an outcome: longer than any queue here keeps a message."""
 
 HOUR_SECONDS = 60 * 60
 
@@ -36,15 +34,6 @@ REPORT_INDEX, REPORT_DUE = "reports", "due"
 
 TRIES = 3
 """How often a claim is tried that conflicts with another transaction."""
-
-BATCH_TRIES = 6
-"""How often the rest of a batch is tried that the table was too busy for: within 3 seconds."""
-
-PAUSE_SECONDS = 0.02
-
-
-_DIGITS = 20
-"""No time in seconds has as many."""
 
 
 class Claim(enum.Enum):
@@ -78,26 +67,12 @@ class State(enum.StrEnum):
     FAILED = "failed"
 
 
-class Accepted(NamedTuple):
-    """A text that Twilio accepted, and of which it is not known yet what became of it.
-
-    Attributes:
-        id: Its item in the table.
-        sid: Twilio's record of it.
-        at: When it was accepted, in seconds since the epoch.
-    """
-
-    id: str
-    sid: str
-    at: int
-
-
 class LookUp(NamedTuple):
-    """What the table says of texts.
+    """The sent ones among some texts.
 
     Attributes:
         sent: The ids of those that were sent.
-        unknown: The ids of those that the table could not be asked about.
+        unknown: The ids of those that could not be looked up.
         error: Why not.
     """
 
@@ -107,7 +82,7 @@ class LookUp(NamedTuple):
 
 
 class NotRecorded(Exception):
-    """The table could not be told of some texts.
+    """The table could not record some texts.
 
     Attributes:
         count: How many.
@@ -118,25 +93,10 @@ class NotRecorded(Exception):
         self.count = count
 
 
-class _Batch(NamedTuple):
-    """What became of a batch.
-
-    Attributes:
-        answers: The table's answers to its parts.
-        left: What of it was not done.
-        error: Why not.
-    """
-
-    answers: list[dict[str, Any]]
-    left: Any
-    error: AwsError | None
-
-
 class Ledger:
     """Remembers texts, so that none goes twice and no phone gets too many."""
 
-    def __init__(self, aws: Aws, table: str, clock: Callable[[], float] = time.time) -> None:
-        self._aws = aws
+    def __init__(self, table: Table, clock: Callable[[], float] = time.time) -> None:
         self._table = table
         self._clock = clock
 
@@ -158,7 +118,7 @@ class Ledger:
 
         def attempt() -> Claim:
             try:
-                self._aws.call("dynamodb", "TransactWriteItems", request)
+                self._table.call("TransactWriteItems", request)
             except AwsError as error:
                 claim = _refused_claim(error)
                 if claim is Claim.CONTENDED and not error.busy:  # that has been tried again
@@ -167,7 +127,7 @@ class Ledger:
             return Claim.YOURS
 
         try:
-            return self._aws.retries["dynamodb"].run(attempt, tries=TRIES, seconds=PAUSE_SECONDS)
+            return self._table.retries.run(attempt, tries=TRIES, seconds=PAUSE_SECONDS)
         except AwsError:
             return Claim.CONTENDED
 
@@ -177,7 +137,7 @@ class Ledger:
         Raises:
             AwsError: The table cannot be reached.
         """
-        self._if_sending(notice, "SET #s = :value", {"S": State.HELD})
+        self._update_if_sending(notice, "SET #s = :value", {"S": State.HELD})
 
     def release(self, notice: Notice) -> None:
         """Give up a claim, so that the next try of the event may claim the text at once.
@@ -185,18 +145,18 @@ class Ledger:
         Raises:
             AwsError: The table cannot be reached.
         """
-        self._if_sending(notice, "SET lease = :value", {"N": "0"})
+        self._update_if_sending(notice, "SET lease = :value", {"N": "0"})
 
     def settle(self, notices: Sequence[Notice], state: State, sid: str = "") -> None:
         """Record that texts were sent, or failed.
 
         Args:
-            notices: The texts; all that one summary told of.
-            state: Their end.
-            sid: Twilio's record of the text, which is to be asked after once, whatever it told of.
+            notices: The texts; all of one summary.
+            state: Their outcome.
+            sid: Twilio's SID of the text. Its delivery report is asked for once.
 
         Raises:
-            NotRecorded: The table could not be told of some of them; of the others it was.
+            NotRecorded: The table could not record some of them. It recorded the others.
         """
         now = int(self._clock())
         expires = {"N": str(now + KEPT_SECONDS)}
@@ -222,29 +182,31 @@ class Ledger:
                 }
                 for id_ in dict.fromkeys(notice.id for notice in some)
             ]
-            batch = self._all("BatchWriteItem", {self._table: puts}, "UnprocessedItems")
+            batch = self._table.batch(
+                "BatchWriteItem", {self._table.name: puts}, "UnprocessedItems"
+            )
             if batch.error:
-                count += len(entries(part(batch.left, self._table))) or len(puts)
+                count += len(entries(part(batch.left, self._table.name))) or len(puts)
                 why = batch.error
         if why:
             raise NotRecorded(count, why)
 
     def look_up_sent(self, notices: Sequence[Notice]) -> LookUp:
-        """Ask which texts were sent. A batch that fails spoils no other one."""
+        """Look up which texts were sent. A batch that fails affects no other one."""
         sent: set[str] = set()
         unknown: set[str] = set()
         why = None
         for some in batches(notices, 100):
             ids = list(dict.fromkeys(notice.id for notice in some))
             wanted = {"Keys": [{"id": {"S": id_}} for id_ in ids], "ConsistentRead": True}
-            batch = self._all("BatchGetItem", {self._table: wanted}, "UnprocessedKeys")
+            batch = self._table.batch("BatchGetItem", {self._table.name: wanted}, "UnprocessedKeys")
             for answer in batch.answers:
-                for item in entries(part(answer, "Responses", self._table)):
+                for item in entries(part(answer, "Responses", self._table.name)):
                     id_ = part(item, "id", "S")
                     if id_ in ids and part(item, "state", "S") == State.SENT:
                         sent.add(id_)
             if batch.error:
-                left = entries(part(batch.left, self._table, "Keys"))
+                left = entries(part(batch.left, self._table.name, "Keys"))
                 named = [part(key, "id", "S") for key in left]
                 unknown.update([id_ for id_ in ids if id_ in named] or ids)
                 why = batch.error
@@ -256,7 +218,7 @@ class Ledger:
         Raises:
             AwsError: The table cannot be reached.
         """
-        self._aws.call("dynamodb", "UpdateItem", self._counting(phone, int(self._clock()), None))
+        self._table.call("UpdateItem", self._counting(phone, int(self._clock()), None))
 
     def uncount(self, phone: str, at: float) -> None:
         """Take back the count of a text that Twilio certainly did not accept.
@@ -268,7 +230,7 @@ class Ledger:
         Raises:
             AwsError: The table cannot be reached.
         """
-        self._if(
+        self._table.update_if(
             _hour_id(phone, int(at) // HOUR_SECONDS),
             "texts > :zero",
             {
@@ -277,58 +239,9 @@ class Ledger:
             },
         )
 
-    def reports_due(self) -> list[Accepted]:
-        """Give accepted texts that Twilio is to be asked about now, the longest due first.
-
-        Raises:
-            AwsError: The table cannot be reached.
-        """
-        answer = self._aws.call(
-            "dynamodb",
-            "Query",
-            {
-                "TableName": self._table,
-                "IndexName": REPORT_INDEX,
-                "KeyConditionExpression": "report = :due AND ask_at <= :now",
-                "ExpressionAttributeValues": {
-                    ":due": {"S": REPORT_DUE},
-                    ":now": {"N": str(int(self._clock()))},
-                },
-                "Limit": REPORTS,
-            },
-        )
-        found = [_accepted(item) for item in entries(answer.get("Items"))]
-        return [one for one in found if one]
-
-    def settle_report(self, one: Accepted) -> bool:
-        """Record that it is known what became of a text. False if that was known before.
-
-        Raises:
-            AwsError: The table cannot be reached.
-        """
-        return self._if(
-            one.id, "attribute_exists(report)", {"UpdateExpression": "REMOVE report, ask_at"}
-        )
-
-    def ask_later(self, one: Accepted) -> None:
-        """Ask about a text again when it is twice as old.
-
-        Raises:
-            AwsError: The table cannot be reached.
-        """
-        now = int(self._clock())
-        self._if(
-            one.id,
-            "attribute_exists(report)",
-            {
-                "UpdateExpression": "SET ask_at = :value",
-                "ExpressionAttributeValues": {":value": {"N": str(now + now - one.at)}},
-            },
-        )
-
-    def _if_sending(self, notice: Notice, change: str, value: dict[str, str]) -> None:
+    def _update_if_sending(self, notice: Notice, change: str, value: dict[str, str]) -> None:
         """Change the claim on a text, if it is one still."""
-        self._if(
+        self._table.update_if(
             notice.id,
             "#s = :sending",
             {
@@ -338,28 +251,9 @@ class Ledger:
             },
         )
 
-    def _if(self, id_: str, condition: str, change: Mapping[str, Any]) -> bool:
-        """Change an item on a condition. Whether that held."""
-        try:
-            self._aws.call(
-                "dynamodb",
-                "UpdateItem",
-                {
-                    "TableName": self._table,
-                    "Key": {"id": {"S": id_}},
-                    "ConditionExpression": condition,
-                    **change,
-                },
-            )
-        except AwsError as error:
-            if error.code != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
-
     def _claiming(self, notice: Notice, now: int) -> dict[str, Any]:
         return {
-            "TableName": self._table,
+            "TableName": self._table.name,
             "Key": {"id": {"S": notice.id}},
             "ConditionExpression": "attribute_not_exists(id) OR (#s = :sending AND lease < :now)",
             "UpdateExpression": "SET #s = :sending, lease = :lease, expires = :expires",
@@ -377,7 +271,7 @@ class Ledger:
         hour = now // HOUR_SECONDS
         values = {":one": {"N": "1"}, ":expires": {"N": str((hour + 2) * HOUR_SECONDS)}}
         update: dict[str, Any] = {
-            "TableName": self._table,
+            "TableName": self._table.name,
             "Key": {"id": {"S": _hour_id(phone, hour)}},
             "UpdateExpression": "SET expires = :expires ADD texts :one",
             "ExpressionAttributeValues": values,
@@ -386,37 +280,6 @@ class Ledger:
             update["ConditionExpression"] = "attribute_not_exists(texts) OR texts < :limit"
             values[":limit"] = {"N": str(limit)}
         return update
-
-    def _all(self, operation: str, wanted: dict[str, Any], name_of_rest: str) -> _Batch:
-        """Repeat a batch until the table has left nothing of it over, or all tries are used."""
-        answers: list[dict[str, Any]] = []
-        left: Any = wanted
-
-        def attempt() -> None:
-            nonlocal left
-            answer = self._aws.call("dynamodb", operation, {"RequestItems": left})
-            rest = answer.get(name_of_rest)
-            if not isinstance(rest, dict):  # the table always says what it left over
-                raise AwsError(operation, "NoAnswerOfAws", {})
-            answers.append(answer)
-            if rest:
-                left = rest
-                raise TryAgain(AwsError(operation, "Throttled", {}), is_busy=True)
-
-        try:
-            self._aws.retries["dynamodb"].run(attempt, tries=BATCH_TRIES, seconds=PAUSE_SECONDS)
-        except AwsError as error:
-            return _Batch(answers, left, error)
-        return _Batch(answers, {}, None)
-
-
-def _accepted(item: object) -> Accepted | None:
-    """Read a text that is to be asked after; None if the item is none."""
-    id_, sid, at = part(item, "id", "S"), part(item, "sid", "S"), part(item, "sent_at", "N")
-    if not (isinstance(id_, str) and isinstance(sid, str) and isinstance(at, str)):
-        return None
-    is_time = at.isdecimal() and at.isascii() and len(at) < _DIGITS
-    return Accepted(id=id_, sid=sid, at=int(at)) if is_time else None
 
 
 def _is_throttled(error: AwsError) -> bool:
@@ -430,7 +293,7 @@ def _is_throttled(error: AwsError) -> bool:
 
 
 def _hour_id(phone: str, hour: int) -> str:
-    """Give the id of a phone's hour: a hash, since a phone number is nobody's business there."""
+    """Give the id of a phone's hour: a hash, since the table must not show phone numbers."""
     return hashlib.sha256(f"{phone} {hour}".encode()).hexdigest()
 
 

@@ -21,7 +21,7 @@ class Metric(NamedTuple):
     Attributes:
         name: Its name in CloudWatch, and that of its value in the log.
         unit: One of CloudWatch's units.
-        by: A field of the log's line that it is told apart by as well, as a second dimension.
+        by: A field of the log's line that is its second dimension.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Metric(NamedTuple):
 
 
 LOG_FILES = Metric("LogFiles")
-"""Log files that S3 told of; a duplicate of an event counts again."""
+"""Log files that S3 announced; a duplicate of an event counts again."""
 
 DUPLICATES = Metric("Duplicates")
 """Texts that were suppressed, since they had been sent, held or failed before."""
@@ -48,10 +48,10 @@ HELD = Metric("TextsHeld", by="reason")
 """Texts that were held."""
 
 SECONDS_HELD = Metric("SecondsHeld", "Seconds")
-"""From the upload to Twilio's acceptance, of the oldest file that a flush told of."""
+"""From the upload to Twilio's acceptance, of the oldest file of a summary."""
 
 FLUSHES = Metric("Flushes")
-"""Flushes that ran to their end, those in quiet hours included."""
+"""Flushes that were completed, those in quiet hours included."""
 
 BACKLOG = Metric("Backlog")
 """Messages that a flush took and had to leave on the queue."""
@@ -61,13 +61,13 @@ BACKLOG_AGE = Metric("BacklogAge", "Seconds")
 oldest that it took, where it could not take all."""
 
 FAILED = Metric("TextsFailed", by="code")
-"""Texts that no retry will mend, and events that nobody can read."""
+"""Texts that no retry will help, and events that nobody can read."""
 
 SETTINGS_REFUSED = Metric("SettingsRefused")
 """Refusals by Twilio that last until somebody fixes a setting, here or at Twilio."""
 
 FAILED_OPEN = Metric("ClaimsFailedOpen")
-"""Texts that the table could not be asked about, or told of: they may go out twice."""
+"""Texts that the table could not look up or record: they may go out twice."""
 
 UNEXPECTED = Metric("UnexpectedErrors")
 """Exceptions that this program did not foresee: each stopped one text, message or report only."""
@@ -88,7 +88,7 @@ ALL = (
 def embedded(values: Mapping[Metric, float], stack: str) -> dict[str, Any]:
     """Give the fields that make CloudWatch take metrics from a line of the log.
 
-    The field that a metric is told apart by must be in the line already, as a string.
+    The second dimension of a metric must be in the line already, as a string.
 
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """

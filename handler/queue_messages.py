@@ -27,7 +27,7 @@ def read(body: str, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
 
     Args:
         body: The message.
-        phones: Who is to be told of the files in an event.
+        phones: The phones that are texted about the files in an event.
     """
     try:
         message = json.loads(body)

@@ -28,7 +28,7 @@ class QuietHours:
         """Read `22:00-07:00`.
 
         Raises:
-            ValueError: It is not of that form, or starts when it outcomes.
+            ValueError: It is not of that form, or starts when it ends.
         """
         match = FORMAT.fullmatch(hours)
         if not match or match[1] + match[2] == match[3] + match[4]:

@@ -169,7 +169,7 @@ def refusal(status: int, code: object = None) -> Refusal:
     if known:
         kind, meaning = known
     elif status >= 500:
-        kind, meaning = Kind.IN_DOUBT, "an error at Twilio or on the way"
+        kind, meaning = Kind.IN_DOUBT, "an error at Twilio or between here and there"
     elif found in {0, status}:
         kind, meaning = Kind.UNKNOWN, "the answer is not Twilio's: is twilioApiUrl right?"
     else:

@@ -25,7 +25,7 @@ class Settings(NamedTuple):
         timezone: The IANA name of the zone of the quiet hours, and that times are told in.
         ledger_table: The name of the DynamoDB table.
         held_queue: The URL of the queue of texts that are due later.
-        failed_queue: The URL of the queue of what no retry will mend.
+        failed_queue: The URL of the queue of texts that no retry will help.
         stack: The project and the stack, such as `s3-logs/dev`: whose metrics they are.
         twilio_api_key_sid: SK…, or "" to authenticate with the account's auth token.
         from_number: The sender, a number, a short code or a name; "" with a Messaging Service.

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import requests
 
 from handler.aws import Aws, AwsError
+from handler.delivery_reports import DeliveryReports
 from handler.events import Unreadable
 from handler.flusher import Flusher
 from handler.ledger import Ledger
@@ -21,8 +22,10 @@ from handler.outcomes import Outcomes
 from handler.queue_messages import read
 from handler.queues import Queue
 from handler.refusals import Kind, Refusal
+from handler.report_index import ReportIndex
 from handler.sender import Delivery, Refused
 from handler.settings import Settings
+from handler.table import Table as CalledTable
 from simulation.queues import StoredQueue
 from simulation.samples import TIME, settings
 from simulation.table import Table
@@ -101,7 +104,8 @@ class World(Aws):
     def restart(self) -> None:
         """Start new processes, as Lambda does after a crash."""
         self.log = Log(self.settings.stack)
-        self.ledger = Ledger(self, self.settings.ledger_table, clock=self.clock)
+        table = CalledTable(self, self.settings.ledger_table)
+        self.ledger = Ledger(table, clock=self.clock)
         held = Queue(self, self.settings.held_queue)
         failed = Queue(self, self.settings.failed_queue)
         self.outcomes = Outcomes(ledger=self.ledger, held=held, failed=failed, log=self.log)
@@ -113,7 +117,14 @@ class World(Aws):
             "clock": self.clock,
         }
         self.notifier = Notifier(self.settings, **parts)
-        self.flusher = Flusher(self.settings, held=held, shuffle=self._in_order, **parts)
+        self.index = ReportIndex(table, clock=self.clock)
+        parts |= {
+            "held": held,
+            "reports": DeliveryReports(
+                index=self.index, sender=self, log=self.log, clock=self.clock
+            ),
+        }
+        self.flusher = Flusher(self.settings, shuffle=self._in_order, **parts)
 
     def _in_order(self, phones: list[str]) -> None:
         self.shuffle(phones)

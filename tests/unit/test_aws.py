@@ -16,6 +16,7 @@ from handler.ledger import Claim, Ledger, NotRecorded, State
 from handler.notice import Notice
 from handler.queues import UNKNOWN_AGE, Message, NotQueued, Queue
 from handler.retries import BUSY_SECONDS
+from handler.table import Table
 from simulation.http_server import Server
 from simulation.samples import PHONE, log_file
 from tests.unit.conftest import until
@@ -219,7 +220,7 @@ def test_every_region_that_botocore_knows_has_its_address() -> None:
 
 
 def remembering(server: Server, clock: Clock | None = None) -> Ledger:
-    return Ledger(calling(server, clock), "ledger")
+    return Ledger(Table(calling(server, clock), "ledger"))
 
 
 def test_a_batch_is_repeated_until_nothing_of_it_is_left(server: Server) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from handler.ledger import Accepted, Claim, NotRecorded, State
+from handler.ledger import Claim, NotRecorded, State
 from handler.notice import Notice
+from handler.report_index import PendingReport, ReportIndex
+from handler.table import Table
 from simulation.http_server import Server
 from simulation.samples import PHONE, log_file
-from tests.unit.test_aws import remembering
+from tests.unit.test_aws import calling, remembering
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"UnprocessedKeys": 7, "UnprocessedItems": 7}'])
@@ -39,7 +41,8 @@ def test_a_time_that_is_none_keeps_no_other_report_waiting(server: Server, at: o
         for id_, sent_at in (("strange", at), ("fine", "5"))
     ]
     server.body = json.dumps({"Items": items}).encode()
-    assert remembering(server).reports_due() == [Accepted(id="fine", sid="SM1", at=5)]
+    index = ReportIndex(Table(calling(server), "ledger"))
+    assert index.due() == [PendingReport(id="fine", sid="SM1", sent_at=5)]
 
 
 @pytest.mark.parametrize("hour", ["None", "ConditionalCheckFailed"])

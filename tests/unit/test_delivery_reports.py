@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from handler.delivery_reports import LOST, MEANINGS, UNKNOWN_SECONDS, explained
-from handler.ledger import ASK_AFTER_SECONDS, REPORTS
+from handler.ledger import ASK_AFTER_SECONDS
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
+from handler.report_index import LIMIT
 from handler.sender import Delivery
 from simulation.samples import PHONE, record
 from simulation.world import World
@@ -237,12 +238,12 @@ def test_quiet_hours_hold_texts_but_not_the_delivery_reports(
 
 def test_a_flush_asks_after_all_that_it_has_time_for() -> None:
     world = World(to_numbers=(PHONE,), max_texts_per_hour=1000)
-    world.notify(*(record(f"{number}.log") for number in range(REPORTS + 5)))
+    world.notify(*(record(f"{number}.log") for number in range(LIMIT + 5)))
     world.now += ASK_AFTER_SECONDS
     world.flush(seconds_left=29)
     assert world.asked == []
     world.flush()
-    assert len(set(world.asked)) == len(world.asked) == REPORTS + 5
+    assert len(set(world.asked)) == len(world.asked) == LIMIT + 5
 
 
 def test_an_index_that_lags_behind_makes_nobody_ask_twice() -> None:

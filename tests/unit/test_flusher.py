@@ -838,6 +838,7 @@ def test_a_flush_puts_the_phones_into_another_order_by_itself() -> None:
         "sender": world,
         "ledger": world.ledger,
         "held": world.flusher._held,
+        "reports": world.flusher._reports,
         "outcomes": world.outcomes,
         "log": world.log,
         "clock": world.clock,

@@ -22,8 +22,10 @@ from handler.ledger import Claim, Ledger, NotRecorded, State
 from handler.notice import Notice
 from handler.queues import Message, NotQueued, Queue
 from handler.refusals import Kind
+from handler.report_index import ReportIndex
 from handler.segments import segments
 from handler.sender import Refused, TwilioSender
+from handler.table import Table
 from local.twilio import StandIn
 from local.twilio_api import API, CREATE_PARAMETERS
 from simulation.http_server import Server
@@ -322,7 +324,8 @@ def test_no_answer_of_any_shape_raises_anything_but_what_is_foreseen(
     status: int, answer: Any
 ) -> None:
     answering = Answering(status, answer)
-    ledger, queue = Ledger(answering, "ledger"), Queue(answering, "https://sqs/held")
+    table, queue = Table(answering, "ledger"), Queue(answering, "https://sqs/held")
+    ledger, index = Ledger(table), ReportIndex(table)
     wanted = Notice(log_file(), PHONE)
     assert isinstance(ledger.claim(wanted, limit=1), Claim)
     assert ledger.look_up_sent([wanted]).sent <= {wanted.id}
@@ -330,7 +333,7 @@ def test_no_answer_of_any_shape_raises_anything_but_what_is_foreseen(
         lambda: ledger.settle([wanted], State.SENT, "SM1"),
         lambda: ledger.hold(wanted),
         lambda: ledger.count(PHONE),
-        lambda: [len(one.id + one.sid) + one.at for one in ledger.reports_due()],
+        lambda: [len(one.id + one.sid) + one.sent_at for one in index.due()],
         lambda: [len(one.body + one.receipt) + one.sent_at for one in queue.receive()],
         lambda: queue.send(["a"]),
         lambda: queue.delete([Message("a", "r", 0)]),

@@ -159,7 +159,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("count"), phone),
     st.tuples(st.just("uncount"), phone),
     st.tuples(st.just("settle_report")),
-    st.tuples(st.just("ask_later")),
+    st.tuples(st.just("postpone_report")),
     st.tuples(
         st.just("wait"),
         st.sampled_from([1, LEASE_SECONDS, LEASE_SECONDS + 1, ASK_AFTER_SECONDS, HOUR_SECONDS]),
@@ -184,8 +184,10 @@ class Operated:
                 return ledger.claim(args[0], limit=args[1])
             case "uncount":
                 return ledger.uncount(args[0], world.now)
-            case "settle_report" | "ask_later":
-                return [getattr(ledger, name)(report) for report in ledger.reports_due()[:1]]
+            case "settle_report":
+                return [world.index.settle(report) for report in world.index.due()[:1]]
+            case "postpone_report":
+                return [world.index.postpone(report) for report in world.index.due()[:1]]
             case _:
                 return getattr(ledger, name)(*args)
 
@@ -198,7 +200,7 @@ def test_the_quick_table_decides_as_the_one_that_evaluates(operations: list[Any]
         evaluated, quick = (table.run(*operation) for table in tables)
         assert evaluated == quick
         assert tables[0].world.table.items == tables[1].world.table.items
-        due, quickly_due = (sorted(table.world.ledger.reports_due()) for table in tables)
+        due, quickly_due = (sorted(table.world.index.due()) for table in tables)
         assert due == quickly_due
 
 
