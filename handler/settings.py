@@ -7,9 +7,6 @@ from handler.quiet_hours import QuietHours
 
 Mode = Literal["instant", "digest"]
 
-TWILIO_API_URL = "https://api.twilio.com"
-"""Twilio's own address: the default of the program's `twilioApiUrl`."""
-
 
 class Settings(NamedTuple):
     """The handler's settings; see `handler.environment` for how they get here.
