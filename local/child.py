@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def _end_with_parent() -> None:
-    os.read(0, 1)  # returns at the end of the input: nobody ever writes
+    os.read(0, 1)  # returns at the end of the input: nothing is ever written
     shutil.rmtree(Path.cwd(), ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 

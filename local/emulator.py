@@ -75,7 +75,7 @@ class Emulator:
                     "AUTH": "true",
                     "BIND_HOST": "127.0.0.1",
                     "GATEWAY_PORT": str(port),
-                    # It would listen on all interfaces, whatever BIND_HOST says.
+                    # It ignores BIND_HOST and would listen on all interfaces.
                     "IOT_MTLS_ENABLED": "0",
                     "MINISTACK_HOST": "127.0.0.1",
                     "MINISTACK_REGION": REGION,

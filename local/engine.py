@@ -37,7 +37,7 @@ def stack(
     Args:
         url: The emulator's address.
         settings: As `pulumi config set` would set them.
-        body: What to run instead of the program.
+        body: Runs instead of the program.
 
     Raises:
         stack.pulumi_cli.CliError: There is no CLI.
@@ -90,7 +90,7 @@ def state_of(made: automation.Stack) -> str:
 
 
 def run_program() -> dict[str, Any]:
-    """Run the actual program. Gives what it defines."""
+    """Run the actual program. Return its globals."""
     return runpy.run_path(str(program.PROGRAM), run_name="__main__")
 
 

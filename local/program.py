@@ -94,7 +94,7 @@ def run(
                 callbacks=None,
             )
         )
-        # What a run that failed has left waiting belongs to an event loop that is closed.
+        # A failed run leaves tasks of an event loop that is closed.
         SETTINGS.rpc_manager.clear()
         SETTINGS.outputs.clear()
         with _event_loops() as executor, asyncio.Runner() as runner:

@@ -54,13 +54,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
-        with _explained(context):
+        with _report_errors(context):
             answer = resources.invoke(self._aws, request.tok)
             return provider_pb2.InvokeResponse(**{"return": _struct(answer)})
 
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802  # gRPC's name
         """Name the resource, or keep its name."""
-        with _explained(context):
+        with _report_errors(context):
             named = resources.named(
                 request.type, request.name, _wire(request.news), _wire(request.olds)
             )
@@ -68,10 +68,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802  # gRPC's name
         """Say which inputs differ, and whether AWS replaces the resource for that."""
-        with _explained(context):
+        with _report_errors(context):
             before, after = _wire(request.old_inputs), _wire(request.news)
             keys = sorted(before.keys() | after.keys())
-            changed = [key for key in keys if _seen(before.get(key)) != _seen(after.get(key))]
+            changed = [
+                key for key in keys if _comparable(before.get(key)) != _comparable(after.get(key))
+            ]
             replaces = [
                 key for key in changed if key in resources.kind_of(request.type).replaced_by
             ]
@@ -83,13 +85,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             )
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
-        with _explained(context):
+        with _report_errors(context):
             inputs = _wire(request.properties)
             id_, state = resources.create(self._aws, request.type, request.name, plain(inputs))
             return provider_pb2.CreateResponse(id=id_, properties=_outputs(inputs, state))
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
-        with _explained(context):
+        with _report_errors(context):
             inputs = _wire(request.news)
             state = resources.update(
                 self._aws, request.type, request.name, request.id, plain(inputs)
@@ -97,13 +99,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.UpdateResponse(properties=_outputs(inputs, state))
 
     def Read(self, request: Any, _: Any) -> Any:  # noqa: N802  # gRPC's name
-        """Give what the engine knows already: nothing but Pulumi changes this emulator."""
+        """Return the known state: only Pulumi changes this emulator."""
         return provider_pb2.ReadResponse(
             id=request.id, properties=request.properties, inputs=request.inputs
         )
 
     def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
-        with _explained(context):
+        with _report_errors(context):
             state = plain(_wire(request.properties))
             resources.delete(self._aws, request.type, request.name, request.id, state)
             return empty_pb2.Empty()
@@ -147,27 +149,27 @@ def _struct(properties: Wire) -> struct_pb2.Struct:
 
 
 def _outputs(inputs: Wire, state: resources.Properties) -> struct_pb2.Struct:
-    """Add to the inputs what AWS added to them. What is secret in them stays so."""
+    """Add to the inputs what AWS added to them. Secrets stay secret."""
     return _struct({**state, **inputs})
 
 
-def _seen(value: Any) -> Any:
-    """Give what two states are compared by: an archive's content, not where it is."""
+def _comparable(value: Any) -> Any:
+    """Return the value for a comparison: of an archive its content, not its path."""
     match value:
         case {"hash": hash_, **_rest} if MARK in value:
             return hash_
         case {"value": inner} if MARK in value:
-            return _seen(inner)
+            return _comparable(inner)
         case dict():
-            return {key: _seen(inner) for key, inner in value.items() if inner is not None}
+            return {key: _comparable(inner) for key, inner in value.items() if inner is not None}
         case list():
-            return [_seen(inner) for inner in value]
+            return [_comparable(inner) for inner in value]
         case _:
             return value
 
 
 @contextlib.contextmanager
-def _explained(context: Any) -> Iterator[None]:
+def _report_errors(context: Any) -> Iterator[None]:
     try:
         yield
     except resources.ResourceError as error:

@@ -1,4 +1,4 @@
-"""What each resource of the program is in the emulator: from Pulumi's types to boto3's calls.
+"""The resources of the program in the emulator: from Pulumi's types to boto3's calls.
 
 Inputs and outputs are in Pulumi's own form, camelCase; archives are their folders. To add a type,
 add a `Kind` to `KINDS`, below, with the functions that make, change and delete it.
@@ -30,12 +30,12 @@ class Kind:
     """One type of resource.
 
     Attributes:
-        create: Makes it of its inputs. Gives its id, and what AWS adds to the inputs.
-        update: Changes the one of that id to these inputs. Gives what AWS adds to them. By default
-            it is made again, which changes what there can be only one of.
-        delete: Deletes the one of that id and with that state.
-        named: The input that gets a name of its own where the program gives none; "" if none does.
-        replaced_by: The inputs whose change makes AWS replace it.
+        create: Creates it from its inputs. Returns its id, and the properties that AWS adds.
+        update: Changes the one with that id to these inputs. Returns the properties that AWS adds.
+            By default `create` runs again: it overwrites a resource of which there is only one.
+        delete: Deletes the one with that id and state.
+        named: The input that Pulumi names where the program does not; "" if there is none.
+        replaced_by: The inputs of which a change replaces the resource.
     """
 
     create: Callable[[Clients, Properties], tuple[str, Properties]]
@@ -46,7 +46,7 @@ class Kind:
 
 
 def kind_of(type_: str) -> Kind:
-    """Give what is known of a type.
+    """Return the kind of a type.
 
     Raises:
         ResourceError: It is not known. The message names the file to extend.
@@ -74,25 +74,25 @@ def named(
 
 
 def create(aws: Clients, type_: str, name: str, inputs: Properties) -> tuple[str, Properties]:
-    """Make a resource. Give its id and its state.
+    """Create a resource. Return its id and its state.
 
     Raises:
         ResourceError: AWS refused it.
     """
-    with_numbers = _whole(inputs)
-    with _explained(type_, name):
+    with_numbers = _with_integers(inputs)
+    with _naming(type_, name):
         id_, outputs = kind_of(type_).create(aws, with_numbers)
     return id_, {**with_numbers, **outputs}
 
 
 def update(aws: Clients, type_: str, name: str, id_: str, inputs: Properties) -> Properties:
-    """Change a resource. Give its state.
+    """Change a resource. Return its state.
 
     Raises:
         ResourceError: AWS refused it.
     """
-    kind, with_numbers = kind_of(type_), _whole(inputs)
-    with _explained(type_, name):
+    kind, with_numbers = kind_of(type_), _with_integers(inputs)
+    with _naming(type_, name):
         if kind.update:
             outputs = kind.update(aws, id_, with_numbers)
         else:
@@ -101,12 +101,12 @@ def update(aws: Clients, type_: str, name: str, id_: str, inputs: Properties) ->
 
 
 def delete(aws: Clients, type_: str, name: str, id_: str, state: Properties) -> None:
-    """Delete a resource; one that is gone already is fine.
+    """Delete a resource, or do nothing if it is gone already.
 
     Raises:
         ResourceError: AWS refused it.
     """
-    with _explained(type_, name):
+    with _naming(type_, name):
         try:
             kind_of(type_).delete(aws, id_, state)
         except ClientError as error:
@@ -115,7 +115,7 @@ def delete(aws: Clients, type_: str, name: str, id_: str, state: Properties) -> 
 
 
 def invoke(aws: Clients, function: str) -> Properties:
-    """Answer what the program asks of AWS itself.
+    """Answer a function that the program calls.
 
     Raises:
         ResourceError: It is not known.
@@ -129,8 +129,8 @@ def invoke(aws: Clients, function: str) -> Properties:
 _GONE = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist")
 
 
-class _explained:  # noqa: N801  # a context manager
-    """Says which resource it was that AWS refused. Never with its inputs: they may be secret."""
+class _naming:  # noqa: N801  # a context manager
+    """Adds the name of the resource to errors. Never its inputs: they may be secret."""
 
     def __init__(self, type_: str, name: str) -> None:
         self._what = f"{type_} {name}"
@@ -146,15 +146,15 @@ class _explained:  # noqa: N801  # a context manager
             raise ResourceError(f"{self._what}: {type(error).__name__}: {error}") from None
 
 
-def _whole(value: Any) -> Any:
-    """Give the numbers back that became floats on Pulumi's wire."""
+def _with_integers(value: Any) -> Any:
+    """Turn floats that were integers before Pulumi's wire into integers again."""
     match value:
         case float() if value.is_integer():
             return int(value)
         case dict():
-            return {key: _whole(inner) for key, inner in value.items()}
+            return {key: _with_integers(inner) for key, inner in value.items()}
         case list():
-            return [_whole(inner) for inner in value]
+            return [_with_integers(inner) for inner in value]
         case _:
             return value
 
@@ -199,7 +199,7 @@ def _delete_bucket(aws: Clients, name: str, state: Properties) -> None:
 
 
 def _part_of_bucket(put: Callable[[Clients, Properties], object], delete: str = "") -> Kind:
-    """Give the kind of what there is one of in each bucket."""
+    """Return the kind of a resource that each bucket has once."""
 
     def create(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
         put(aws, inputs)

@@ -101,7 +101,7 @@ class Smoke:
         bucket = self._stack.outputs["bucket"]
         self._keys.append(key)
         answer = self._stack.aws["s3"].put_object(Bucket=bucket, Key=key, Body=b"make smoke\n")
-        # S3's clock, not this machine's; a minute before, since CloudWatch has one of its own.
+        # By S3's clock, not this machine's. A minute earlier, since CloudWatch's clock may differ.
         uploaded = clock(answer) - datetime.timedelta(minutes=1)
         self._since = min(self._since, uploaded)
         self._report(f"uploaded {key} to s3://{bucket}")

@@ -200,7 +200,7 @@ def _show_held(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
     refusals = [line for line in found if line.is_refusal]
     if count.all and refusals:
         last = refusals[-1]
-        terminal.say(f"The last flush that could not text said, {ago(last.time)}: {last.reason}")
+        terminal.say(f"The last flush that could not text, {ago(last.time)}: {last.reason}")
 
 
 def _show_failed(stack: Stack, terminal: Terminal) -> None:

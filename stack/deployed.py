@@ -24,7 +24,7 @@ class StackError(Exception):
 
 
 def make(command: str, stack: str) -> str:
-    """Return a command of make that acts on this stack, whatever stack the reader works on."""
+    """Return a command of make that acts on this stack."""
     return f"make {command} STACK={shlex.quote(stack)}"
 
 

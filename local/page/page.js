@@ -1,5 +1,4 @@
-// What happens, as it happens: the server tells it, this shows it. Whatever a file's name holds
-// is only ever set as text.
+// Shows the events that the server sends. The name of a file is only ever set as text.
 
 const EDGES = [
   ["bucket", "notify"],
@@ -14,7 +13,7 @@ const EDGES = [
 ];
 const MOST_DOTS = 60;
 const STEP_MILLISECONDS = 450;
-const QUIET_MILLISECONDS = 1500; // how often a screen reader is told of texts
+const QUIET_MILLISECONDS = 1500; // how often a screen reader announces texts
 
 const find = (selector) => document.querySelector(selector);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -152,13 +151,13 @@ function addText(text) {
 }
 
 function speak(first) {
-  const said = unspoken === 1 ? `A text to ${first.to}: ${first.body}` : `${unspoken} new texts`;
+  const message = unspoken === 1 ? `A text to ${first.to}: ${first.body}` : `${unspoken} new texts`;
   unspoken = 0;
-  say(said);
+  say(message);
 }
 
 function say(message) {
-  find("#said").textContent = message;
+  find("#message").textContent = message;
 }
 
 find(".tabs").onkeydown = (event) => {
@@ -168,7 +167,7 @@ find(".tabs").onkeydown = (event) => {
   if (step) showPhone(tabs[(at + step + tabs.length) % tabs.length].textContent);
 };
 
-// What one can do
+// Controls
 
 function showControls(controls) {
   for (const name of ["outage", "quiet", "bad"]) {
@@ -194,7 +193,7 @@ for (const button of document.querySelectorAll("[data-action]")) {
     say(`${button.textContent} …`);
     say(await ask(`/${button.dataset.action}`));
     if (button.dataset.action === "flush") {
-      // The answer tells of the texts already, and of what is held still.
+      // The answer already reports the texts, and those that are still held.
       clearTimeout(speaking);
       unspoken = 0;
     }
@@ -224,9 +223,9 @@ document.ondrop = (event) => {
   upload([...event.dataTransfer.files]);
 };
 
-// What happens
+// Events
 
-const happens = {
+const show = {
   before(event) {
     ({ texts, price } = event);
     showCounts(event.counts);
@@ -246,7 +245,7 @@ const happens = {
 const events = new EventSource("/events");
 events.onmessage = ({ data }) => {
   const event = JSON.parse(data);
-  happens[event.kind](event);
+  show[event.kind](event);
 };
 events.onerror = () => {
   delete document.body.dataset.live;

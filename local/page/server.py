@@ -105,7 +105,7 @@ class Page:
             thread.join()
             self._server.stop()
 
-    # What happens
+    # Events
 
     def _follow(self) -> None:
         since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5)
@@ -127,7 +127,7 @@ class Page:
             "phones": list(self._settings.to_numbers),
         }
 
-    # What the buttons do; each blocks
+    # The buttons; each blocks
 
     def _storm(self) -> str:
         self._storms += 1
@@ -171,10 +171,10 @@ class Page:
     def _next_flush(self) -> str:
         """Return what the next flush does, now that one of the two buttons is off."""
         if self._twilio.is_failing:
-            return "Twilio is down still: what is held stays held."
+            return "Twilio is still down: held texts stay held."
         if self._settings.quiet_hours:
-            return "Quiet hours go on: what is held stays held."
-        return "The next flush texts what is held."
+            return "Quiet hours go on: held texts stay held."
+        return "The next flush sends the held texts."
 
     def _bad(self) -> str:
         phones = [phone for phone in self._settings.to_numbers if phone != BAD_NUMBER]

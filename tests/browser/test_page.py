@@ -53,26 +53,26 @@ def test_dropped_files_become_texts_on_the_phone(page: Page) -> None:
         expect(page.locator(".texts p", has_text=name)).to_have_count(1)
 
 
-def test_a_file_that_is_no_log_is_told_to_be_none(page: Page) -> None:
+def test_a_file_that_is_no_log_is_reported(page: Page) -> None:
     upload(page, "picture.png")
-    expect(page.locator("#said")).to_contain_text("does not end with .log")
+    expect(page.locator("#message")).to_contain_text("does not end with .log")
 
 
-def test_a_hostile_name_stays_text(page: Page) -> None:
+def test_a_hostile_file_name_is_shown_as_text(page: Page) -> None:
     upload(page, HOSTILE)
     expect(page.locator(".texts p", has_text="onerror=alert(1)")).to_have_count(1)
     assert page.locator("img").count() == 0
 
 
-def test_a_switch_does_not_promise_what_the_other_one_prevents(page: Page) -> None:
-    said = page.locator("#said")
+def test_a_button_does_not_promise_what_the_other_one_prevents(page: Page) -> None:
+    said = page.locator("#message")
     press(page, "quiet")
     press(page, "outage")
     press(page, "outage")
-    expect(said).to_have_text("Twilio is back. Quiet hours go on: what is held stays held.")
+    expect(said).to_have_text("Twilio is back. Quiet hours go on: held texts stay held.")
     press(page, "outage")
     press(page, "quiet")
-    expect(said).to_contain_text("Twilio is down still: what is held stays held.")
+    expect(said).to_contain_text("Twilio is still down: held texts stay held.")
     press(page, "outage")
 
 
@@ -80,7 +80,7 @@ def test_a_storm_ends_with_the_right_counts(page: Page) -> None:
     landed, told = count(page, "bucket"), sum(map(files_in, bodies(page)))
     press(page, "storm")
     counts(page, "bucket", landed + STORM)
-    expect(page.locator("#said")).to_contain_text(f"{STORM} files")
+    expect(page.locator("#message")).to_contain_text(f"{STORM} files")
     press(page, "flush")
     counts(page, "held", 0)
     expect(page.locator(".texts p", has_text="more logs since")).not_to_have_count(0)
@@ -102,10 +102,10 @@ def test_an_outage_holds_and_ends_with_one_summary(page: Page) -> None:
     counts(page, "held", 0)
 
 
-def test_after_flushes_in_vain_the_next_one_texts_what_is_held(page: Page) -> None:
+def test_after_flushes_that_could_not_text_the_next_one_does(page: Page) -> None:
     """It says each time what was texted, what is held still, and why."""
     texts = len(bodies(page))
-    said = page.locator("#said")
+    said = page.locator("#message")
     press(page, "outage")
     upload(page, "vain.log")
     counts(page, "held", 1)
@@ -113,7 +113,7 @@ def test_after_flushes_in_vain_the_next_one_texts_what_is_held(page: Page) -> No
         press(page, "flush")
         expect(said).to_contain_text("Nothing was texted. Still held: 1. Why: busy (")
     press(page, "outage")
-    expect(said).to_have_text("Twilio is back. The next flush texts what is held.")
+    expect(said).to_have_text("Twilio is back. The next flush sends the held texts.")
     press(page, "flush")
     expect(page.locator(".texts p")).to_have_count(texts + 1)
     expect(said).to_have_text("Texted: 1 file in 1 text. Nothing is held now.")
@@ -152,7 +152,7 @@ def test_a_bad_number_has_a_tab_without_texts_and_stops_no_other(page: Page) -> 
     expect(tab).to_have_count(0)
 
 
-def test_who_comes_later_sees_what_was_before(page: Page) -> None:
+def test_a_page_opened_later_shows_the_earlier_texts(page: Page) -> None:
     before = bodies(page)
     assert before
     page.reload()
@@ -175,7 +175,7 @@ def test_axe_finds_no_violation_and_nothing_is_cut_off(
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_all_of_it_is_done_by_keys_alone(page: Page) -> None:
+def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
     reached = []
     for _ in range(10):
         page.keyboard.press("Tab")
@@ -189,7 +189,7 @@ def test_all_of_it_is_done_by_keys_alone(page: Page) -> None:
         expect(button).to_have_attribute("aria-busy", "false")
 
 
-def test_who_wants_no_motion_sees_none(browser: Browser, url: str) -> None:
+def test_nothing_moves_for_a_reader_who_prefers_no_motion(browser: Browser, url: str) -> None:
     for motion, dots in (("reduce", False), ("no-preference", True)):
         with browser.new_context(
             reduced_motion="reduce" if motion == "reduce" else "no-preference"
@@ -219,7 +219,7 @@ def test_no_other_page_may_press_a_button(url: str) -> None:
     assert requests.get(f"{url}/outage", timeout=60).status_code == 405
 
 
-def test_no_other_name_leads_to_the_page(url: str) -> None:
+def test_the_page_refuses_other_host_names(url: str) -> None:
     """A page elsewhere may let its own name lead to 127.0.0.1."""
     answer = requests.get(url, headers={"Host": "example.com"}, timeout=60)
     assert answer.status_code == 403
@@ -235,7 +235,7 @@ def test_the_page_may_load_and_reach_nothing_but_itself(url: str) -> None:
         )
 
 
-def test_what_the_page_is_told_holds_no_secret(url: str) -> None:
+def test_the_events_of_the_page_hold_no_secret(url: str) -> None:
     with requests.get(f"{url}/events", stream=True, timeout=60) as answer:
         first = next(answer.iter_lines()).decode()
     assert '"kind": "before"' in first

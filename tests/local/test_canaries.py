@@ -17,7 +17,7 @@ def bytes_of(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
-def test_neither_logs_nor_outputs_nor_errors_nor_the_package_tell_of_them(
+def test_logs_outputs_errors_and_the_package_hold_no_secret_and_no_number(
     emulator: Emulator, twilio: StandIn
 ) -> None:
     system = System(emulator, twilio, twilioSecret=CANARY, alarmEmail="on-call@example.com")
@@ -57,7 +57,7 @@ def test_neither_logs_nor_outputs_nor_errors_nor_the_package_tell_of_them(
     system.destroy()
 
 
-def test_the_page_tells_numbers_but_no_secret() -> None:
+def test_the_page_shows_numbers_but_no_secret() -> None:
     """It shows the phones, as it must, and listens on the loopback address only."""
     page = bytes_of(ROOT / "local" / "page").decode(errors="replace")
     assert "twilioSecret" not in page

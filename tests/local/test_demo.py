@@ -165,7 +165,7 @@ def test_what_s3_does_not_take_is_refused(emulator: Emulator) -> None:
         deployed.upload("a.log")
 
 
-def test_two_demos_know_their_own(tmp_path: Path) -> None:
+def test_of_two_demos_the_commands_act_on_the_newest(tmp_path: Path) -> None:
     log = tmp_path / "one.log"
     log.write_text("a line\n")
     folder = tmp_path / "folder"
@@ -200,7 +200,7 @@ def test_a_demo_that_is_killed_takes_everything_with_it(tmp_path: Path) -> None:
 
 
 @LINUX
-def test_the_emulator_of_things_listens_nowhere() -> None:
+def test_the_emulators_mqtt_port_is_closed() -> None:
     """Its port may be taken by another emulator: so ask for a free one."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
@@ -284,14 +284,14 @@ def test_ctrl_c_in_the_first_second_prints_no_traceback(command: str) -> None:
     assert ("Stopped; nothing is left behind." in said) == command.startswith("local")
 
 
-def test_a_wrong_secret_is_told_at_once(tmp_path: Path) -> None:
+def test_a_wrong_secret_is_reported_at_once(tmp_path: Path) -> None:
     with nothing_left(tmp_path):
         said = says("--once", "--set", "twilioSecret=x", folder=tmp_path, code=1)
         assert re.search(r"Held for …0100: wrong credentials.* \(Twilio's code 20003\)\.", said)
         assert "No text comes." in said
 
 
-def test_a_text_that_waits_for_the_flush_is_told_and_comes(tmp_path: Path) -> None:
+def test_a_held_text_is_reported_and_arrives_with_the_flush(tmp_path: Path) -> None:
     with nothing_left(tmp_path):
         said = says("--once", "--set", "mode=digest", folder=tmp_path)
     assert "Held for …0100: digest. Flush runs every 1 min.\n" in said
@@ -373,7 +373,7 @@ def test_a_mistake_is_one_clear_message(tmp_path: Path, arguments: list[str], sa
     assert "Traceback" not in output
 
 
-def test_another_twilio_that_is_not_there_is_told_with_the_functions_log(tmp_path: Path) -> None:
+def test_an_unreachable_twilio_is_reported_with_the_functions_log(tmp_path: Path) -> None:
     with nothing_left(tmp_path):
         process = demo("--once", "--set", "twilioApiUrl=http://127.0.0.1:9", folder=tmp_path)
         output, _ = process.communicate(timeout=3 * SECONDS)

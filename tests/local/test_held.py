@@ -100,7 +100,7 @@ def test_in_digest_mode_one_file_is_texted_as_itself_by_the_flush(deploy: Deploy
     assert system.texts(1)[0].body.startswith("New log app/web.log, ")
 
 
-def test_in_quiet_hours_nobody_is_woken(deploy: Deploy) -> None:
+def test_in_quiet_hours_every_text_is_held(deploy: Deploy) -> None:
     now = datetime.datetime.now(datetime.UTC)
     start, end = now - datetime.timedelta(hours=1), now + datetime.timedelta(hours=1)
     system = deploy(quietHours=f"{start:%H:%M}-{end:%H:%M}")
@@ -183,7 +183,7 @@ def test_a_function_that_is_killed_is_tried_again_after_its_lease() -> None:
         assert system.on("held") == []
 
 
-def test_a_flush_tells_once_what_became_of_the_texts(deploy: Deploy) -> None:
+def test_a_flush_logs_each_delivery_once(deploy: Deploy) -> None:
     system = deploy(toNumbers=f"{PHONE},{OTHER_PHONE}")
     system.twilio.undeliverable[OTHER_PHONE] = 30003
     system.upload("app/web.log")

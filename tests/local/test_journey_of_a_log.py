@@ -42,7 +42,7 @@ def system(emulator: Emulator, shared_twilio: StandIn) -> Iterator[System]:
         ("a" * 1020 + ".log", "a" * 62 + "..." + "a" * 91 + ".log"),
     ],
 )
-def test_whatever_its_key_a_log_is_texted_as_it_is_called(
+def test_a_text_names_the_key_whatever_characters_it_has(
     system: System, key: str, said: str
 ) -> None:
     before = len(system.twilio.texts)
@@ -92,7 +92,7 @@ def test_a_duplicate_of_an_event_texts_nobody(system: System) -> None:
     assert [text.body for text in system.texts(before + 2)[before:]] == ["duplicate.log"] * 2
 
 
-def test_one_bad_phone_of_two_stops_nobody(deploy: Deploy) -> None:
+def test_a_phone_that_fails_stops_no_other(deploy: Deploy) -> None:
     system = deploy(toNumbers=f"{STOPPED},{PHONE}")
     system.upload("app/web.log")
     (text,) = system.texts(1)
@@ -103,7 +103,7 @@ def test_one_bad_phone_of_two_stops_nobody(deploy: Deploy) -> None:
     assert (kept["phone"], kept["file"]["key"]) == (STOPPED, "app/web.log")
 
 
-def test_a_refused_secret_loses_nothing_and_tells_nothing(deploy: Deploy) -> None:
+def test_refused_credentials_lose_no_text_and_are_not_logged(deploy: Deploy) -> None:
     system = deploy(twilioSecret="wrong-canary", toNumbers=f"{PHONE},{OTHER_PHONE}")
     system.upload("app/web.log")
     lines = system.decided("held", count=2)
@@ -166,7 +166,7 @@ def test_nothing_is_left_when_everything_is_deleted(emulator: Emulator, twilio: 
     until(lambda: there() == before, "everything deleted")
 
 
-def test_a_secret_is_unwrapped_on_its_way_to_the_emulator_only(system: System) -> None:
+def test_only_the_emulator_gets_secrets_in_plain_text(system: System) -> None:
     marked = {MARK: "1b47061264138c4ac30d75fd1eb44270", "value": "x"}
     assert plain({"a": [marked]}) == {"a": ["x"]}
     assert SECRET not in json.dumps(system.outputs)

@@ -137,7 +137,9 @@ def test_smoke_says_where_to_look_when_twilio_was_not_asked(deploy: Deploy) -> N
         smoked(system)
 
 
-def test_smoke_says_that_s3_calls_nobody(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_smoke_says_that_s3_does_not_call_notify(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     system = deploy()
     system.aws["s3"].put_bucket_notification_configuration(
         Bucket=system.outputs["bucket"], NotificationConfiguration={}
@@ -147,7 +149,7 @@ def test_smoke_says_that_s3_calls_nobody(deploy: Deploy, monkeypatch: pytest.Mon
         smoked(system)
 
 
-def test_smoke_is_content_with_what_is_held_by_a_setting(deploy: Deploy) -> None:
+def test_smoke_succeeds_where_a_setting_holds_the_text(deploy: Deploy) -> None:
     steps = smoked(deploy(mode="digest"))
     assert "held for …0100, as set: digest; Twilio was not asked" in steps
 
@@ -198,7 +200,7 @@ def test_tail_gives_each_line_once_as_it_comes(deploy: Deploy) -> None:
     assert decisions == [("sent", "first.log"), ("sent", "second.log")]
 
 
-def test_a_stack_of_another_version_is_told_from_this_one(deploy: Deploy) -> None:
+def test_a_stack_of_another_version_is_reported(deploy: Deploy) -> None:
     system = deploy()
     system.aws["lambda"].update_function_configuration(
         FunctionName=system.outputs["notifyFunction"], Environment={"Variables": {"MODE": "x"}}
@@ -333,7 +335,7 @@ def _hand_over(system: System, line: dict[str, Any]) -> None:
             )
 
 
-def test_silence_is_an_alarm_but_not_before_the_first_flush(deploy: Deploy) -> None:
+def test_missing_data_is_an_alarm_but_not_before_the_first_flush(deploy: Deploy) -> None:
     system = deploy()
     silent, other = "Nothing was heard from flush", "The ledger cannot be reached"
     assert silent not in said("status", system)

@@ -32,7 +32,7 @@ def test_the_linter_finds_what_is_wrong() -> None:
     assert "UNKNOWN_ACTION" in findings(wrong)
 
 
-def test_no_role_may_do_what_does_not_exist_or_with_what_it_does_not_fit(system: System) -> None:
+def test_each_permission_exists_and_fits_its_resource(system: System) -> None:
     policies = [
         one.state["policy"] for one in system.made if one.type.endswith("rolePolicy:RolePolicy")
     ]

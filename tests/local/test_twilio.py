@@ -146,7 +146,7 @@ def test_each_text_is_reported_once_as_it_is_accepted() -> None:
 # Who is let in
 
 
-def test_an_api_key_is_let_in(stand_in: StandIn) -> None:
+def test_an_api_key_is_accepted(stand_in: StandIn) -> None:
     for client in connected(stand_in, KEY, KEY_SECRET):
         assert text(client).account_sid == ACCOUNT
 
@@ -161,7 +161,9 @@ def test_an_api_key_is_let_in(stand_in: StandIn) -> None:
         ("ü", "ü", ACCOUNT),
     ],
 )
-def test_nobody_else_is_let_in(stand_in: StandIn, user: str, password: str, account: str) -> None:
+def test_other_credentials_are_refused(
+    stand_in: StandIn, user: str, password: str, account: str
+) -> None:
     for client in connected(stand_in, user, password, account=account):
         error = refused(client)
         assert (error.status, error.code) == (401, 20003)
@@ -170,7 +172,7 @@ def test_nobody_else_is_let_in(stand_in: StandIn, user: str, password: str, acco
 
 
 @pytest.mark.parametrize("header", ["", "Basic", "Basic !", "Bearer abc", "Basic YWJj"])
-def test_no_sensible_authorization_is_no_authorization(stand_in: StandIn, header: str) -> None:
+def test_a_malformed_authorization_is_refused(stand_in: StandIn, header: str) -> None:
     answer = raw(stand_in, data=FORM, auth=None, headers={"Authorization": header})
     assert (answer.status_code, answer.json()["code"]) == (401, 20003)
     assert "WWW-Authenticate" in answer.headers
@@ -255,7 +257,7 @@ def test_an_error_has_twilios_shape_and_holds_the_whole_number(stand_in: StandIn
         ("GET", "/SM1/Media.json", 404, 20404),
     ],
 )
-def test_elsewhere_there_is_nothing(
+def test_an_unknown_path_is_not_found(
     stand_in: StandIn, method: str, path: str, status: int, code: int
 ) -> None:
     answer = raw(stand_in, method, path)
@@ -281,7 +283,7 @@ def test_a_text_that_arrives_between_two_pages_shifts_nothing(client: Client) ->
     assert second.next_page() is None
 
 
-def test_a_page_says_where_it_is(stand_in: StandIn) -> None:
+def test_a_page_names_its_place_and_its_neighbours(stand_in: StandIn) -> None:
     for _ in range(3):
         raw(stand_in, data=FORM)
     page = raw(stand_in, "GET", params={"PageSize": 2, "Page": 1, "To": PHONE}).json()
@@ -351,7 +353,7 @@ def test_a_queued_text_has_no_date_sent_and_is_hidden_by_every_filter_of_it(
     "query",
     [{"DateSent": "today"}, {"DateSent>": "1"}, {"PageSize": "x"}, {"PageToken": "PASM1"}],
 )
-def test_a_list_of_nonsense_is_refused(stand_in: StandIn, query: dict[str, str]) -> None:
+def test_a_list_with_wrong_parameters_is_refused(stand_in: StandIn, query: dict[str, str]) -> None:
     assert raw(stand_in, "GET", params=query).status_code == 400
 
 
@@ -367,7 +369,7 @@ def test_a_list_of_nonsense_is_refused(stand_in: StandIn, query: dict[str, str])
         (UNAUTHORIZED, 401, 20003),
     ],
 )
-def test_a_fault_accepts_nothing_and_passes(
+def test_a_fault_accepts_no_text_and_ends_after_its_times(
     stand_in: StandIn, client: Client, fault: Fault, status: int, code: int
 ) -> None:
     stand_in.fault(fault, times=2)
@@ -404,7 +406,9 @@ def test_a_slow_twilio_leaves_the_client_in_doubt(stand_in: StandIn) -> None:
 
 
 @pytest.mark.parametrize("accepts", [False, True])
-def test_a_reset_is_a_reset(stand_in: StandIn, *, accepts: bool) -> None:
+def test_a_reset_closes_the_connection_with_or_without_the_text(
+    stand_in: StandIn, *, accepts: bool
+) -> None:
     stand_in.fault(Fault(reset=True, accepts=accepts), times=1)
     with pytest.raises(requests.ConnectionError) as raised:
         raw(stand_in, data=FORM)
@@ -427,7 +431,7 @@ def test_waiting_ends_with_the_last_text(stand_in: StandIn) -> None:
     sender.join()
 
 
-def test_waiting_in_vain_says_how_many_came(stand_in: StandIn) -> None:
+def test_a_wait_that_ends_says_how_many_texts_came(stand_in: StandIn) -> None:
     raw(stand_in, data=FORM)
     with pytest.raises(TimeoutError, match=r"1 of 2 texts came within 0\.05 s"):
         stand_in.wait_for(2, seconds=0.05)
@@ -515,5 +519,5 @@ def test_segments_are_counted_as_networks_do(body: str, count: int) -> None:
 
 
 @given(st.text(max_size=400), st.text(max_size=20))
-def test_more_words_never_take_fewer_segments(body: str, more: str) -> None:
+def test_a_longer_text_never_takes_fewer_segments(body: str, more: str) -> None:
     assert 1 <= segments(body) <= segments(body + more)

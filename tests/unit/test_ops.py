@@ -239,7 +239,9 @@ def test_each_printed_command_names_its_stack(run: Run) -> None:
 
 
 @pytest.mark.parametrize("command", commands.COMMANDS)
-def test_whose_the_credentials_are_is_asked_after_a_refusal_only(run: Run, command: str) -> None:
+def test_the_account_of_the_credentials_is_asked_only_after_a_refusal(
+    run: Run, command: str
+) -> None:
     operated = Operated()
     operated.s3.on_put = operated.sends
     run(operated, command)
@@ -252,7 +254,7 @@ def test_whose_the_credentials_are_is_asked_after_a_refusal_only(run: Run, comma
 # Redrive
 
 
-def test_a_redrive_finds_what_short_polling_misses(run: Run) -> None:
+def test_a_redrive_finds_messages_that_short_polling_misses(run: Run) -> None:
     operated = Operated()
     for number in range(25):
         operated.failed.put(held_message(f"{number}.log"), sent=EARLIER)
@@ -370,7 +372,7 @@ def test_a_redrive_that_is_refused_gives_back_what_it_has(
 # Status
 
 
-def test_status_sees_what_short_polling_misses(run: Run) -> None:
+def test_status_finds_messages_that_short_polling_misses(run: Run) -> None:
     operated = Operated()
     for number in range(12):
         operated.held.put(held_message(f"{number}.log", code="503", meaning="unavailable"))
@@ -381,7 +383,9 @@ def test_status_sees_what_short_polling_misses(run: Run) -> None:
     assert len(operated.held.visible) == 12
 
 
-def test_status_shows_what_a_flush_has_in_hand_and_why_the_last_one_left_it(run: Run) -> None:
+def test_status_shows_the_messages_that_a_flush_received_and_why_the_last_one_kept_them(
+    run: Run,
+) -> None:
     operated = Operated()
     operated.held.put(held_message(), hidden=60)
     why: dict[str, Any] = {"reason": "busy", "code": "503", "meaning": "Twilio is unavailable"}
@@ -394,7 +398,7 @@ def test_status_shows_what_a_flush_has_in_hand_and_why_the_last_one_left_it(run:
     assert "busy (503: Twilio is unavailable) for …0100" in shown
 
 
-def test_status_says_who_has_not_confirmed_to_hear_of_alarms(run: Run) -> None:
+def test_status_shows_unconfirmed_subscriptions_to_the_alarms(run: Run) -> None:
     operated = Operated()
     assert "Alarms go to nobody\n" in run(operated, "status")
     operated.sns.subscribe("on-call@example.com", "PendingConfirmation")
@@ -423,7 +427,7 @@ def test_status_goes_on_where_subscriptions_may_not_be_listed(
     assert "On failed: nothing." in shown
 
 
-def test_status_says_how_to_be_told_of_alarms(run: Run) -> None:
+def test_status_shows_how_to_get_the_alarms_by_email(run: Run) -> None:
     assert ("pulumi config set alarmEmail ADDRESS --stack prod && pulumi up --stack prod\n") in run(
         Operated(), "status"
     )
@@ -457,7 +461,7 @@ def test_status_does_not_wait_for_a_silent_twilio_again_and_again(
     assert len(sids) == asked
 
 
-def test_status_breaks_no_address_and_pads_no_line(run: Run) -> None:
+def test_status_breaks_no_address_and_ends_no_line_with_spaces(run: Run) -> None:
     operated = Operated()
     operated.sends("app/web.log")
     operated.held.put(held_message())
@@ -466,7 +470,7 @@ def test_status_breaks_no_address_and_pads_no_line(run: Run) -> None:
     assert [line for line in shown.splitlines() if line != line.rstrip()] == []
 
 
-def test_a_long_key_does_not_push_the_rest_of_status_away(run: Run) -> None:
+def test_a_long_key_is_cut_in_status(run: Run) -> None:
     operated = Operated()
     operated.sends("\x1b" * 500 + "x" * 500 + ".log")
     shown = run(operated, "status")
@@ -490,7 +494,7 @@ def test_each_command_says_which_of_several_demos_it_is_about(run: Run) -> None:
     assert run(operated, "redrive") == "2 demos are running.\nNothing has failed.\n"
 
 
-def test_status_of_the_demo_leads_to_no_console(run: Run) -> None:
+def test_status_of_the_demo_names_no_console(run: Run) -> None:
     shown = run(Operated("demo"), "status")
     assert "aws.amazon.com" not in shown
     assert "pulumi" not in shown
@@ -551,10 +555,10 @@ def test_status_and_flush_show_the_reason_in_the_last_line_of_a_flush(run: Run) 
         "Still held: 1. Why: busy (0: no connection to Twilio); "
         "2 texts for phones that its settings do not name\n"
     )
-    assert "said, 0 s ago: busy (0: no connection to Twilio)\n" in run(operated, "status")
+    assert "could not text, 0 s ago: busy (0: no connection to Twilio)\n" in run(operated, "status")
 
 
-def test_a_flush_says_that_another_one_has_the_texts_in_hand(run: Run) -> None:
+def test_a_flush_reports_the_messages_that_another_flush_received(run: Run) -> None:
     operated = Operated()
     operated.held.put(held_message(), hidden=60)
     operated.functions.on_invoke = lambda: operated.logs.add("flush", outcome="flushed", messages=0)
@@ -571,7 +575,7 @@ def test_a_flush_in_quiet_hours_says_so(run: Run) -> None:
     assert shown.endswith("it is quiet hours.\nStill held: 1. Why: quiet hours\n")
 
 
-def test_a_flush_waits_until_its_log_is_to_be_read(
+def test_a_flush_waits_until_cloudwatch_shows_its_log(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operated = Operated()

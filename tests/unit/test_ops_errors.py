@@ -36,7 +36,7 @@ LOG_IN = "aws sso login"
         UnauthorizedSSOTokenError(),
     ],
 )
-def test_a_session_that_has_expired_is_told_with_the_command_that_renews_it(
+def test_an_expired_session_is_reported_with_the_command_that_renews_it(
     error: BotoCoreError,
 ) -> None:
     said = explain(error, None)
@@ -58,9 +58,7 @@ def test_a_session_that_has_expired_is_told_with_the_command_that_renews_it(
         ("InvalidGrantException", "CreateToken"),
     ],
 )
-def test_credentials_that_aws_does_not_know_are_told_with_what_to_do(
-    code: str, operation: str
-) -> None:
+def test_unknown_credentials_are_reported_with_the_remedy(code: str, operation: str) -> None:
     said = explain(refusal(code, operation), Operated().stack)
     assert said.startswith(f"AWS does not know who you are ({code}: ")
     assert LOG_IN in said
@@ -88,7 +86,7 @@ def test_a_refusal_in_the_right_account_names_the_account_and_the_region() -> No
     assert gone.endswith("pulumi preview --refresh --stack prod")
 
 
-def test_an_aws_that_does_not_say_whose_the_credentials_are_hides_no_refusal(
+def test_a_refusal_is_reported_even_if_the_account_is_not_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     operated = Operated()
@@ -111,12 +109,12 @@ def test_a_wrong_clock_is_named() -> None:
         assert "clock of this machine is wrong" in explain(error, Operated().stack)
 
 
-def test_an_aws_that_does_not_answer_is_named_with_its_region() -> None:
+def test_a_timeout_of_aws_is_reported_with_its_region() -> None:
     silent = ReadTimeoutError(endpoint_url="https://logs")
     assert explain(silent, Operated().stack).startswith(f"AWS does not answer in {REGION}: ")
 
 
-def test_a_demo_that_has_ended_is_told_with_the_command_that_starts_one() -> None:
+def test_an_ended_demo_is_reported_with_the_command_that_starts_one() -> None:
     gone = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
     assert explain(gone, Operated("demo").stack).endswith("make demo")
 
@@ -135,7 +133,7 @@ def test_a_demo_that_has_ended_is_told_with_the_command_that_starts_one() -> Non
         ("error: could not decrypt", "Pulumi gives no outputs of stack nonsense: could not"),
     ],
 )
-def test_a_stack_that_pulumi_does_not_give_is_told_with_what_to_do(
+def test_a_stack_that_pulumi_does_not_find_is_reported_with_the_remedy(
     said: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     command = tmp_path / "pulumi"
@@ -166,7 +164,7 @@ def test_a_stack_that_pulumi_does_not_give_is_told_with_what_to_do(
         (["bench"], "make bench"),
     ],
 )
-def test_what_is_not_installed_is_one_line_that_says_what_to_run(
+def test_a_missing_requirement_is_one_line_with_the_command_to_run(
     arguments: list[str], command: str
 ) -> None:
     done = subprocess.run(

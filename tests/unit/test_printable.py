@@ -22,7 +22,7 @@ from stack.printable import JOINERS, printable
         (30007, "30007"),
     ],
 )
-def test_what_controls_a_terminal_becomes_its_escape(said: object, shown: str) -> None:
+def test_a_character_that_controls_a_terminal_becomes_its_escape(said: object, shown: str) -> None:
     assert printable(said) == shown
 
 
