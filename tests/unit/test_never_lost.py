@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import json
 import random
-import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +36,7 @@ Told = tuple[str, str]  # a file's key and a phone
 @functools.lru_cache(maxsize=4096)
 def poison_in(body: str) -> frozenset[str]:
     """Find the names of poisoned messages in a message. Some are long, and looked at often."""
-    return frozenset(re.findall("poison-[0-9]+-", body))
+    return frozenset(f"poison-{rest.partition('-')[0]}-" for rest in body.split("poison-")[1:])
 
 
 @dataclasses.dataclass
@@ -160,7 +159,7 @@ class Machine(RuleBasedStateMachine):
             case "a text":
                 body = json.dumps({"file": {"key": name, "size": "1 kB"}, "phone": PHONE})
             case "deep":
-                body = "[" * 100_000 + name
+                body = "[" * 20_000 + name
             case _:
                 self.files += 1
                 key = f"f{self.files}"
