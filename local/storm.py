@@ -20,7 +20,7 @@ from stack.waiting import NotInTime, wait_until
 
 PHONES = ("+15005550100", "+15005550101")
 IN_FLIGHT = 16  # files at once: the emulator starts a process for each event
-PATIENCE = 60  # seconds without any progress
+PATIENCE = 180  # seconds without any progress
 
 
 class StormError(Exception):

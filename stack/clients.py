@@ -35,12 +35,13 @@ class Boto3Clients:
             credentials: boto3's arguments for credentials. Without them boto3 finds the operator's.
         """
         session = _isolated_session() if emulator else boto3.session.Session()
-        config = _emulator_config() if emulator else Config(retries={"mode": "standard"})
+        config = _emulator_config() if emulator else Config()
         self._session = session
         self._arguments: dict[str, Any] = {
             "region_name": region,
             "endpoint_url": emulator or None,
-            "config": config.merge(Config(read_timeout=READ_SECONDS)),
+            # An emulator on a busy machine drops a connection now and then, as AWS does.
+            "config": config.merge(Config(read_timeout=READ_SECONDS, retries={"mode": "standard"})),
             **(credentials or {}),
         }
         self._lock = threading.Lock()  # making a client is not safe in threads; using one is
@@ -73,6 +74,5 @@ def _emulator_config() -> Config:
     return Config(
         proxies={},
         s3={"addressing_style": "path"},
-        retries={"total_max_attempts": 1},
         max_pool_connections=50,
     )

@@ -1,10 +1,11 @@
 """The deployed program: the emulator, a stand-in for Twilio, and waiting."""
 
 import contextlib
+import datetime
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -18,6 +19,8 @@ SECRET = "canary-secret-of-the-tests"
 PHONE = "+15005550100"
 OTHER_PHONE = "+15005550101"
 SECONDS = 180  # to wait for anything: a busy machine passes, a broken one fails
+
+Seen = TypeVar("Seen")
 
 PATIENT = {"PYTHONPATH": str(Path(__file__).with_name("patient"))}
 """Options of an emulator whose functions wait for it, however busy this machine is."""
@@ -46,11 +49,15 @@ class System(Deployment):
     def decided(self, *outcomes: str, count: int = 1, function: str = "notify") -> Any:
         """Wait until so many decisions with one of these outcomes are in the log."""
 
-        def found() -> list[dict[str, Any]]:
-            return [line for line in self.logged(function) if line.get("outcome") in outcomes]
+        def wanted(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            return [line for line in lines if line.get("outcome") in outcomes]
 
-        until(lambda: len(found()) >= count, f"{count} of {outcomes}")
-        return found()
+        lines = until(
+            lambda: self.logged(function),
+            f"{count} of {outcomes}",
+            lambda lines: len(wanted(lines)) >= count,
+        )
+        return wanted(lines)
 
     def flush(self) -> None:
         """Run the flush now."""
@@ -62,7 +69,7 @@ class System(Deployment):
         url, found = self.outputs[f"{queue}Queue"], []
         while (
             messages := self.aws["sqs"]
-            .receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=2)
+            .receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=SECONDS)
             .get("Messages")
         ):
             found += messages
@@ -95,10 +102,15 @@ class System(Deployment):
         assert "FunctionError" not in answer, answer["Payload"].read()
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
+def leave_time_in_this_hour() -> None:
+    """Wait for the next clock hour, if this one ends soon: a limit begins anew with it."""
+    until(lambda: datetime.datetime.now(datetime.UTC).minute < 58, "the next hour")
+
+
+def until(look: Callable[[], Seen], what: str, is_done: Callable[[Seen], object] = bool) -> Seen:
     """Wait for a condition. Fail with what was awaited and what was seen."""
     try:
-        wait_until(condition, seconds=seconds, poll_seconds=0.05)
+        return wait_until(look, is_done, seconds=SECONDS, poll_seconds=0.05)
     except NotInTime as error:
         pytest.fail(f"{what}: {error}")
 

@@ -5,11 +5,11 @@ import datetime
 import json
 import re
 import subprocess
+import time
 from typing import Any
 
 import pytest
 
-from handler.ledger import LEASE_SECONDS
 from local.emulator import Emulator
 from local.storm import files_in, storm
 from local.twilio import ACCOUNT_SID, StandIn
@@ -17,13 +17,17 @@ from local.twilio_api import Text
 from local.twilio_faults import BROKEN, BUSY, RESET, UNAUTHORIZED, UNAVAILABLE, Fault
 from tests.local.conftest import (
     OTHER_PHONE,
+    PATIENT,
     PHONE,
-    SECONDS,
     SECRET,
     Deploy,
     System,
+    leave_time_in_this_hour,
     until,
 )
+
+SCHEDULE = "aws:scheduler/schedule:Schedule"
+STORM = 500  # files; `make storm` has ten thousand
 
 
 def told(texts: list[Text]) -> dict[str, int]:
@@ -78,6 +82,7 @@ def test_a_flush_during_an_outage_keeps_everything(deploy: Deploy) -> None:
 
 
 def test_over_the_limit_the_rest_comes_in_one_summary(deploy: Deploy) -> None:
+    leave_time_in_this_hour()
     system = deploy(maxTextsPerHour="2")
     for number in range(7):
         system.upload(f"app/{number}.log")
@@ -113,9 +118,22 @@ def test_in_quiet_hours_every_text_is_held(deploy: Deploy) -> None:
 
 
 def test_the_schedule_runs_the_flush(deploy: Deploy) -> None:
-    system = deploy(mode="digest", flushMinutes="1")
+    """Its times are those of another schedule, which does not let the test wait for a minute."""
+    system = deploy(mode="digest")
     system.upload("app/web.log")
-    assert system.twilio.wait_for(1, seconds=90)
+    system.decided("held")
+    scheduler = system.aws["scheduler"]
+    found = scheduler.get_schedule(Name=system.the(SCHEDULE, "flush").state["name"])
+    assert (found["State"], found["ScheduleExpression"]) == ("ENABLED", "rate(5 minutes)")
+    at_once = f"{found['Name']}-at-once"
+    scheduler.create_schedule(
+        Name=at_once,
+        ScheduleExpression=f"at({datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow=found["FlexibleTimeWindow"],
+        Target=found["Target"],
+    )
+    system.texts(1)
+    scheduler.delete_schedule(Name=at_once)
 
 
 def test_what_failed_is_texted_after_a_redrive(deploy: Deploy) -> None:
@@ -159,17 +177,17 @@ def test_an_event_that_lambda_gives_up_on_fails_in_its_envelope(deploy: Deploy) 
 
 
 def test_a_storm_costs_each_phone_its_limit_and_one_summary(emulator: Emulator) -> None:
-    result = storm(emulator, 2000, maxTextsPerHour="5")
+    result = storm(emulator, STORM, maxTextsPerHour="5")
     for phone in result["phones"].values():
-        assert phone["files"] == 2000
+        assert phone["files"] == STORM
         assert phone["texts"] <= 2 * 5 + 1  # an hour may end meanwhile
 
 
 def test_a_function_that_is_killed_is_tried_again_after_its_lease() -> None:
     """Lambda tries again after one and two minutes; here too early at first, and then not."""
-    options = {"LAMBDA_ASYNC_RETRY_BASE_SECONDS": "16", "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "60"}
+    options = {"LAMBDA_ASYNC_RETRY_BASE_SECONDS": "10", "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "20"}
     with (
-        Emulator(options=options) as emulator,
+        Emulator(options=PATIENT | options) as emulator,
         StandIn(credentials={ACCOUNT_SID: SECRET}) as twilio,
     ):
         system = System(emulator, twilio)
@@ -178,7 +196,10 @@ def test_a_function_that_is_killed_is_tried_again_after_its_lease() -> None:
         until(lambda: twilio.requests, "the function asks Twilio")
         process = f"ministack-lambda-{system.outputs['notifyFunction']}-"
         subprocess.run(["pkill", "-KILL", "-f", process], check=True)
-        (text,) = twilio.wait_for(1, seconds=LEASE_SECONDS + SECONDS)
+        until(lambda: "is being sent" in json.dumps(system.logged("notify")), "the first retry")
+        assert twilio.texts == []
+        _set_in_the_ledger(system, "lease", 1, items=1)
+        (text,) = system.texts(1)
         assert "app/web.log" in text.body
         assert system.on("held") == []
 
@@ -189,9 +210,11 @@ def test_a_flush_logs_each_delivery_once(deploy: Deploy) -> None:
     system.upload("app/web.log")
     system.texts(2)
     system.decided("sent", count=2)
+    in_an_hour = int(time.time()) + 3600
+    _set_in_the_ledger(system, "ask_at", in_an_hour, items=2)
     system.flush()
     assert not [one for one in system.logged("flush") if "delivered" in one.get("outcome", "")]
-    _let_a_minute_pass(system, texts=2)
+    _set_in_the_ledger(system, "ask_at", 1, items=2)
     for _ in range(2):
         system.flush()
     lines = [one for one in system.logged("flush") if "delivered" in one.get("outcome", "")]
@@ -202,19 +225,20 @@ def test_a_flush_logs_each_delivery_once(deploy: Deploy) -> None:
     assert len(lines) == 2
 
 
-def _let_a_minute_pass(system: System, *, texts: int) -> None:
-    """Make it time to ask after accepted texts."""
-    table = system.resource("aws:dynamodb/table:Table", "ledger").id
+def _set_in_the_ledger(system: System, field: str, value: int, *, items: int) -> None:
+    """Change a time in all items of the ledger that have it, once there are so many."""
+    table = system.the("aws:dynamodb/table:Table", "ledger").id
 
-    def open_ones() -> list[dict[str, Any]]:
-        found = system.aws["dynamodb"].scan(TableName=table)["Items"]
-        return [item for item in found if "ask_at" in item]
+    def found() -> list[dict[str, Any]]:
+        all_items = system.aws["dynamodb"].scan(TableName=table)["Items"]
+        return [item for item in all_items if field in item]
 
-    until(lambda: len(open_ones()) == texts, f"{texts} texts to ask after")
-    for item in open_ones():
+    until(lambda: len(found()) == items, f"{items} items with {field}")
+    for item in found():
         system.aws["dynamodb"].update_item(
             TableName=table,
             Key={"id": item["id"]},
-            UpdateExpression="SET ask_at = :then",
-            ExpressionAttributeValues={":then": {"N": "1"}},
+            UpdateExpression="SET #field = :value",
+            ExpressionAttributeNames={"#field": field},
+            ExpressionAttributeValues={":value": {"N": str(value)}},
         )
