@@ -123,7 +123,7 @@ def test_the_schedule_runs_the_flush(deploy: Deploy) -> None:
     system.upload("app/web.log")
     system.decided("held")
     scheduler = system.aws["scheduler"]
-    found = scheduler.get_schedule(Name=system.the(SCHEDULE, "flush").state["name"])
+    found = scheduler.get_schedule(Name=system.resource(SCHEDULE, "flush").state["name"])
     assert (found["State"], found["ScheduleExpression"]) == ("ENABLED", "rate(5 minutes)")
     at_once = f"{found['Name']}-at-once"
     scheduler.create_schedule(
@@ -227,7 +227,7 @@ def test_a_flush_logs_each_delivery_once(deploy: Deploy) -> None:
 
 def _set_in_the_ledger(system: System, field: str, value: int, *, items: int) -> None:
     """Change a time in all items of the ledger that have it, once there are so many."""
-    table = system.the("aws:dynamodb/table:Table", "ledger").id
+    table = system.resource("aws:dynamodb/table:Table", "ledger").id
 
     def found() -> list[dict[str, Any]]:
         all_items = system.aws["dynamodb"].scan(TableName=table)["Items"]
