@@ -151,7 +151,7 @@ def read(event: object) -> Iterator[LogFile | Unreadable]:
             for record in records:
                 yield from _read_one(record, _read_record)
         case {"source": "aws.s3", "detail": dict()}:
-            yield from _read_one(event, _read_bridged)
+            yield from _read_one(event, _read_eventbridge)
         case {"Event": "s3:TestEvent"}:
             pass
         case _:
@@ -170,7 +170,7 @@ def _read_one(
             yield file
 
 
-def _read_bridged(event: Mapping[str, Any]) -> LogFile | None:
+def _read_eventbridge(event: Mapping[str, Any]) -> LogFile | None:
     """Read what EventBridge makes of an event of S3; None if no object was created.
 
     The key is as it is, not encoded.

@@ -109,9 +109,9 @@ class Ledger:
                 it without counting, in order to hold it.
         """
         now = int(self._clock())
-        items = [{"Update": self._claiming(notice, now)}]
+        items = [{"Update": self._claim_update(notice, now)}]
         if limit is not None:
-            items.append({"Update": self._counting(notice.phone, now, limit)})
+            items.append({"Update": self._count_update(notice.phone, now, limit)})
         # The token makes a repetition by the client harmless: its second answer is the first one's.
         token = f"{random.getrandbits(128):032x}"  # no secret; uuid takes 2 ms to import
         request = {"TransactItems": items, "ClientRequestToken": token}
@@ -218,7 +218,7 @@ class Ledger:
         Raises:
             AwsError: The table cannot be reached.
         """
-        self._table.call("UpdateItem", self._counting(phone, int(self._clock()), None))
+        self._table.call("UpdateItem", self._count_update(phone, int(self._clock()), None))
 
     def uncount(self, phone: str, at: float) -> None:
         """Take back the count of a text that Twilio certainly did not accept.
@@ -251,7 +251,7 @@ class Ledger:
             },
         )
 
-    def _claiming(self, notice: Notice, now: int) -> dict[str, Any]:
+    def _claim_update(self, notice: Notice, now: int) -> dict[str, Any]:
         return {
             "TableName": self._table.name,
             "Key": {"id": {"S": notice.id}},
@@ -267,7 +267,7 @@ class Ledger:
             },
         }
 
-    def _counting(self, phone: str, now: int, limit: int | None) -> dict[str, Any]:
+    def _count_update(self, phone: str, now: int, limit: int | None) -> dict[str, Any]:
         hour = now // HOUR_SECONDS
         values = {":one": {"N": "1"}, ":expires": {"N": str((hour + 2) * HOUR_SECONDS)}}
         update: dict[str, Any] = {

@@ -30,7 +30,7 @@ BREAKER_SECONDS = 60
 
 
 class Notifier:
-    """Tells every phone of every log file in an event."""
+    """Sends, holds or fails the text to every phone about every log file in an event."""
 
     def __init__(
         self,
@@ -79,24 +79,24 @@ class Notifier:
             # Those that Twilio refused come last: another one may show that it takes texts again.
             for phone in sorted(self._settings.to_numbers, key=self._last_refused):
                 with missing_outcomes_logged(self._log, unfinished):
-                    self._tell_or_fail(Notice(item, phone), seconds_left)
+                    self._text_or_fail(Notice(item, phone), seconds_left)
         if unfinished:
             raise unfinished[0]
         # Once and last: an event that Lambda tries again would put it there each time.
         if unreadable:
             self._outcomes.fail_unreadable(*unreadable)
 
-    def _tell_or_fail(self, notice: Notice, seconds_left: Callable[[], float]) -> None:
+    def _text_or_fail(self, notice: Notice, seconds_left: Callable[[], float]) -> None:
         """Text one phone about one file. An exception that nobody foresaw fails that text only."""
         try:
-            self._tell(notice, seconds_left)
+            self._text(notice, seconds_left)
         except (AwsError, NotQueued, LeaseHeld):
             raise
         except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
             self._outcomes.fail_unexpected([notice], error)
 
-    def _tell(self, notice: Notice, seconds_left: Callable[[], float]) -> None:
-        reason = self._why_not_now(notice.phone, seconds_left)
+    def _text(self, notice: Notice, seconds_left: Callable[[], float]) -> None:
+        reason = self._reason_to_hold(notice.phone, seconds_left)
         began = self._clock()
         claim = self._claim(notice, counted=not reason)
         if claim in {Claim.OVER_LIMIT, Claim.CONTENDED}:
@@ -140,7 +140,7 @@ class Notifier:
             self._texts[notice.phone, self._hour()] = self._settings.max_texts_per_hour
         return claim
 
-    def _why_not_now(self, phone: str, seconds_left: Callable[[], float]) -> str:
+    def _reason_to_hold(self, phone: str, seconds_left: Callable[[], float]) -> str:
         """Say why a text must be held; "" if it may go."""
         now = self._clock()
         if self._settings.mode == "digest":
@@ -179,7 +179,7 @@ class Notifier:
             refusal = error.refusal
         else:
             self._breaker.accepted(notice.phone, self._clock())
-            # Accepted: whatever happens now, it must not be sent again.
+            # Twilio accepted it: no error may lead to sending it again.
             with unexpected_errors_logged(self._log, notice.phone, sid=sid):
                 self._log.decision(
                     "sent",

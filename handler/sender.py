@@ -14,7 +14,7 @@ from urllib3.exceptions import MaxRetryError
 from handler.refusals import (
     NO_ANSWER,
     NO_CONNECTION,
-    NO_SENSE,
+    NOT_TWILIO,
     Refusal,
     read_code,
     read_word,
@@ -138,7 +138,7 @@ class TwilioSender:
         created = self._ask(lambda: self._messages.create(to=phone, body=body, **self._sender))
         sid = created.get("sid")
         if not _is_sid(sid):
-            raise Refused(NO_SENSE)
+            raise Refused(NOT_TWILIO)
         return sid
 
     def delivery(self, sid: str) -> Delivery:
@@ -146,7 +146,7 @@ class TwilioSender:
         found = self._ask(lambda: self._messages(sid).fetch())
         status = read_word(found.get("status"))
         if found.get("sid") != sid or not status:
-            raise Refused(NO_SENSE)
+            raise Refused(NOT_TWILIO)
         phone = found.get("to")
         return Delivery(
             status=status,
@@ -165,7 +165,7 @@ class TwilioSender:
             Refused: It is refused, or that is in doubt.
         """
         self._http.answer = None
-        refused = NO_SENSE
+        refused = NOT_TWILIO
         try:
             request()
         except TwilioRestException as error:
@@ -181,7 +181,7 @@ class TwilioSender:
             refused = NO_CONNECTION if unsent else NO_ANSWER
         except Exception:  # noqa: BLE001, S110  # what Twilio's client makes of a strange answer
             pass
-        if refused is NO_SENSE and (answer := self._http.read()) is not None:
+        if refused is NOT_TWILIO and (answer := self._http.read()) is not None:
             return answer
         # Raised outside of the handlers: their exceptions hold whole numbers, and Lambda logs
         # what an exception was raised from.

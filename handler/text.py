@@ -50,17 +50,17 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
     """
     template = string.Template(message)
     parts = {
-        "key": _Part(_words(file.key)),
-        "name": _Part(_words(file.name)),
-        "bucket": _Part(_words(file.bucket)),
+        "key": _Part(_printable(file.key)),
+        "name": _Part(_printable(file.name)),
+        "bucket": _Part(_printable(file.bucket)),
     }
     values = {"size": _size(file.size), "time": f"{file.time.astimezone(zone):%d %b %H:%M %Z}"}
 
     def body(longest: int) -> str:
         values.update((name, part.cut(longest)) for name, part in parts.items())
         # After the names were replaced: an accent behind `$name` would be composed with its `e`.
-        worded = _words(template.substitute(values), lines=True, unknown="")
-        return _Part(_cheapest(worded)).head(LONGEST)
+        worded = _printable(template.substitute(values), lines=True, unknown="")
+        return _Part(_to_gsm(worded)).head(LONGEST)
 
     whole = max(part.width for part in parts.values())
     longest = body(whole)
@@ -91,13 +91,13 @@ def summarize(files: Sequence[LogFile], zone: datetime.tzinfo) -> str:
         zone: The time zone of the time in the text.
     """
     since = f"{min(file.time for file in files).astimezone(zone):%d %b %H:%M %Z}"
-    last = _Part(_words(max(files, key=lambda file: file.time).key))
-    counted = Counter(_folder(_words(file.key)) for file in files).most_common()
+    last = _Part(_printable(max(files, key=lambda file: file.time).key))
+    counted = Counter(_folder(_printable(file.key)) for file in files).most_common()
     for count, longest in itertools.product((5, 3, 1), (80, 40, 20, SHORTEST)):
         places = [f"{_Part(folder).cut(longest)} {number}" for folder, number in counted[:count]]
         if others := sum(number for _, number in counted[count:]):
             places.append(f"elsewhere {others}")
-        body = _cheapest(
+        body = _to_gsm(
             f"{len(files)} more logs since {since}: {', '.join(places)}. Last: {last.cut(longest)}"
         )
         if segments(body) <= SUMMARY_SEGMENTS:
@@ -121,14 +121,14 @@ class _Part:
         """Give as much of the beginning as fits into so much room."""
         if self.width <= width:
             return self.text
-        starts, widths = self._places
+        starts, widths = self._cuts
         return self.text[: starts[bisect.bisect_right(widths, width) - 1]]
 
     def cut(self, width: int) -> str:
         """Cut in the middle, since both ends of a key tell more; the end, the file's name, most."""
         if self.width <= width:
             return self.text
-        starts, widths = self._places
+        starts, widths = self._cuts
         head = (width - len(CUT)) * 2 // 5
         tail = width - len(CUT) - head
         head_end = starts[bisect.bisect_right(widths, head) - 1]
@@ -136,13 +136,13 @@ class _Part:
         return self.text[:head_end] + CUT + self.text[tail_start:]
 
     @functools.cached_property
-    def _places(self) -> tuple[list[int], list[int]]:
+    def _cuts(self) -> tuple[list[int], list[int]]:
         """Where it may be cut, both ends included, and the room that it takes up to there."""
         starts, widths, width, before, flags = [], [], 0, "", 0
         for index, character in enumerate(self.text):
             flags = flags + 1 if "\U0001f1e6" <= character <= "\U0001f1ff" else 0
             second = flags > 0 and flags % 2 == 0  # two letters make one flag
-            if not index or not (second or _goes_on(before) or _continues(character)):
+            if not index or not (second or _joins_next(before) or _joins_previous(character)):
                 starts.append(index)
                 widths.append(width)
             width += 2 if character > "\uffff" or character in GSM_EXTENSION else 1
@@ -150,7 +150,7 @@ class _Part:
         return [*starts, len(self.text)], [*widths, width]
 
 
-def _continues(character: str) -> bool:
+def _joins_previous(character: str) -> bool:
     """Whether a character is a part of the one before it: an accent, a joiner, a skin colour."""
     return character >= "\u0300" and (
         unicodedata.category(character).startswith("M")
@@ -161,7 +161,7 @@ def _continues(character: str) -> bool:
     )
 
 
-def _goes_on(character: str) -> bool:
+def _joins_next(character: str) -> bool:
     """Whether a character joins the next one to it: a joiner, or the virama of an Indian script."""
     return character >= "\u0300" and (
         character in _JOINERS or unicodedata.combining(character) == _VIRAMA
@@ -178,7 +178,7 @@ def _folder(key: str) -> str:
     return first + slash if slash else "/"
 
 
-def _words(part: str, *, lines: bool = False, unknown: str = "?") -> str:
+def _printable(part: str, *, lines: bool = False, unknown: str = "?") -> str:
     """Make a part fit to be read: composed, on one line, without control characters.
 
     macOS uploads names decomposed, an accent after its letter, which GSM-7 has not.
@@ -205,14 +205,14 @@ def _words(part: str, *, lines: bool = False, unknown: str = "?") -> str:
     return words
 
 
-def _cheapest(body: str) -> str:
+def _to_gsm(body: str) -> str:
     """Write a body in GSM-7 if it can be: with lookalikes, and letters without their accents."""
     foreign = set(body) - GSM_7
-    plain = body.translate({ord(character): _closest(character) for character in foreign})
+    plain = body.translate({ord(character): _lookalike(character) for character in foreign})
     return plain if is_gsm(plain) else body
 
 
-def _closest(character: str) -> str:
+def _lookalike(character: str) -> str:
     if character in _LOOKALIKES:
         return _LOOKALIKES[character]
     decomposed = unicodedata.normalize("NFKD", character)

@@ -167,7 +167,7 @@ def _peek(stack: Stack, queue: str) -> Iterator[Queued]:
 
 
 def describe(body: str) -> Content:
-    """Describe the content of a message for people; see `handler.notice.read`."""
+    """Describe the content of a message for people; see `handler.queue_messages.read`."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError):

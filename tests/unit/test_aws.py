@@ -94,12 +94,12 @@ def test_calls_share_one_connection(server: Server) -> None:
         *((200, b"[]"), (200, b"null"), (200, b'"fine"'), (200, b"[" * 100_000)),
     ],
 )
-def test_what_passes_is_tried_again(server: Server, passing: tuple[int, bytes]) -> None:
+def test_a_temporary_error_is_retried(server: Server, passing: tuple[int, bytes]) -> None:
     server.answers = [passing, passing, FINE]
     assert calling(server).call("sqs", "SendMessage", {}) == {"fine": 1}
 
 
-def test_what_does_not_pass_is_raised_after_three_tries(server: Server) -> None:
+def test_an_error_that_lasts_is_raised_after_three_tries(server: Server) -> None:
     server.answers = [THROTTLED] * 4
     with pytest.raises(AwsError, match="SendMessage: ThrottlingException"):
         calling(server).call("sqs", "SendMessage", {})
@@ -127,7 +127,7 @@ def test_a_refusal_is_raised_at_once_with_its_details(server: Server) -> None:
         (400, b'{"__type": "com.amazonaws#ValidationException"}', "ValidationException"),
     ],
 )
-def test_what_is_refused_is_not_tried_again_whatever_the_body_and_silences_nobody(
+def test_a_refusal_is_not_retried_for_any_body_and_does_not_block_the_service(
     server: Server, status: int, body: bytes, code: str
 ) -> None:
     calls = calling(server)
@@ -157,7 +157,7 @@ def test_no_answer_is_raised(server: Server, monkeypatch: pytest.MonkeyPatch, cl
 
 
 @pytest.mark.parametrize("busy", [THROTTLED, (503, b"")])
-def test_a_service_that_was_too_busy_gets_one_try_for_each_request_for_a_while(
+def test_a_request_to_a_busy_service_gets_one_try_for_a_while(
     server: Server, clock: Clock, busy: tuple[int, bytes]
 ) -> None:
     calls = calling(server, clock)
@@ -272,7 +272,7 @@ def test_a_batch_of_which_always_something_is_left_is_not_known(
 DUES = [Notice(log_file(f"{number}.log"), PHONE) for number in range(300)]
 
 
-def test_a_batch_that_is_refused_spoils_no_other_answer(server: Server) -> None:
+def test_a_refused_batch_affects_no_other_batch(server: Server) -> None:
     """Of 300 texts, all sent, only the third hundred is not known."""
 
     def answered(notices: Sequence[Notice]) -> tuple[int, bytes]:
@@ -285,7 +285,7 @@ def test_a_batch_that_is_refused_spoils_no_other_answer(server: Server) -> None:
     assert recalled.unknown == {notice.id for notice in DUES[100:200]}
 
 
-def test_a_batch_that_is_not_remembered_leaves_the_others_to_be(server: Server) -> None:
+def test_a_batch_that_is_not_recorded_affects_no_other_batch(server: Server) -> None:
     """The second of twelve batches is throttled, and of the third one text is left over."""
     left = [{"PutRequest": {"Item": {"id": {"S": DUES[60].id}}}}]
     over = (200, json.dumps({"UnprocessedItems": {"ledger": left}}).encode())
@@ -327,7 +327,7 @@ def test_a_repeated_claim_is_the_same_transaction(server: Server) -> None:
     assert len(tokens) == 1
 
 
-def test_another_error_than_a_quick_flush_is_told_when_holding(server: Server) -> None:
+def test_holding_raises_every_error_but_that_of_a_quick_flush(server: Server) -> None:
     server.answers = [(400, b'{"__type": "ConditionalCheckFailedException"}')]
     remembering(server).hold(Notice(log_file(), PHONE))
     server.answers = [(400, b'{"__type": "AccessDeniedException"}')]

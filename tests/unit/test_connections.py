@@ -105,23 +105,23 @@ def test_the_certificates_are_read_once_for_all_connections(
     assert read == [os.environ["REQUESTS_CA_BUNDLE"]]
 
 
-@pytest.mark.parametrize("opened_ahead", [False, True])
-@pytest.mark.parametrize("vouched_for", ["by nobody", "as somebody else"])
-def test_whoever_is_not_vouched_for_is_told_nothing(
+@pytest.mark.parametrize("preconnected", [False, True])
+@pytest.mark.parametrize("certificate", ["by nobody", "as somebody else"])
+def test_a_server_without_a_trusted_certificate_receives_no_request(
     server: Server,
     authority: trustme.CA,
     *,
-    vouched_for: str,
-    opened_ahead: bool,
+    certificate: str,
+    preconnected: bool,
     monkeypatch: pytest.MonkeyPatch,
     session: requests.Session,
     preconnector: Preconnector,
 ) -> None:
-    if vouched_for == "by nobody":
+    if certificate == "by nobody":
         url = secured(server, trustme.CA())
     else:
         url = secured(server, authority, "api.twilio.com")
-    if opened_ahead:
+    if preconnected:
         preconnector.open(url)
     with pytest.raises(Refused) as caught:
         TwilioSender(settings(twilio_api_url=url), session).send(PHONE, "a text")
@@ -131,7 +131,7 @@ def test_whoever_is_not_vouched_for_is_told_nothing(
     assert server.requests == []
 
 
-def test_a_request_takes_the_connection_that_was_opened_ahead(
+def test_a_request_takes_the_connection_that_was_preconnected(
     server: Server, authority: trustme.CA, session: requests.Session, preconnector: Preconnector
 ) -> None:
     calls = aws(secured(server, authority), session)
@@ -176,7 +176,7 @@ def test_a_request_does_not_wait_for_the_answer_to_its_first_half(
         assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_to_an_emulator_nothing_is_opened_ahead(server: Server, preconnector: Preconnector) -> None:
+def test_to_an_emulator_nothing_is_preconnected(server: Server, preconnector: Preconnector) -> None:
     preconnector.open(server.url)
     preconnector.wait()
     assert server.connections == set()
@@ -209,7 +209,7 @@ def test_a_connection_that_has_waited_for_long_is_not_used(
     assert len(server.connections) == 2
 
 
-def test_an_answer_is_not_awaited_for_longer_on_a_connection_opened_ahead(
+def test_an_answer_is_not_awaited_for_longer_on_a_connection_preconnected(
     server: Server,
     authority: trustme.CA,
     monkeypatch: pytest.MonkeyPatch,
@@ -226,7 +226,7 @@ def test_an_answer_is_not_awaited_for_longer_on_a_connection_opened_ahead(
     assert len(server.connections) == 1
 
 
-def test_nobody_there_to_connect_to_is_for_the_request_to_find(
+def test_a_failed_preconnection_is_reported_by_the_request_only(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     session: requests.Session,
@@ -251,7 +251,7 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_again(
     assert len(server.connections) == 3
 
 
-def test_after_some_seconds_of_silence_a_text_goes_over_a_new_connection(
+def test_a_text_goes_over_a_new_connection_after_some_idle_seconds(
     server: Server,
     authority: trustme.CA,
     monkeypatch: pytest.MonkeyPatch,
@@ -269,7 +269,7 @@ def test_after_some_seconds_of_silence_a_text_goes_over_a_new_connection(
     assert len(server.connections) == 2
 
 
-def test_who_does_not_take_connections_is_asked_once(
+def test_a_refused_connection_to_twilio_is_not_retried(
     monkeypatch: pytest.MonkeyPatch, session: requests.Session
 ) -> None:
     """Twilio may have many addresses, and the function must live to hold the text."""

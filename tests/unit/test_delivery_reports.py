@@ -7,7 +7,7 @@ import pytest
 
 from handler.delivery_reports import LOST, MEANINGS, UNKNOWN_SECONDS, explained
 from handler.ledger import ASK_AFTER_SECONDS
-from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
+from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Refusal, refusal
 from handler.report_index import LIMIT
 from handler.sender import Delivery
 from simulation.samples import PHONE, record
@@ -31,7 +31,9 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [line for line in lines if line["outcome"] != "flushed"]
 
 
-def test_a_delivered_text_is_told_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_delivered_text_is_reported_once(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     world.deliveries[SID] = Delivery(status="delivered", phone=PHONE)
     for _ in range(3):
         world.flush()
@@ -43,7 +45,7 @@ def test_a_delivered_text_is_told_once(world: World, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("status", sorted(LOST))
 @pytest.mark.parametrize("code", [*MEANINGS, 30999])
-def test_one_that_did_not_arrive_is_told_with_its_code_and_what_it_means(
+def test_an_undelivered_text_is_reported_with_its_code_and_meaning(
     world: World, capsys: pytest.CaptureFixture[str], status: str, code: int
 ) -> None:
     world.deliveries[SID] = Delivery(status=status, code=code, phone=PHONE)
@@ -95,7 +97,7 @@ def another(world: World) -> str:
     return f"SM{len(world.texts):032x}"
 
 
-@pytest.mark.parametrize("why", [NO_SENSE, refusal(500), refusal(400, "not_routable")])
+@pytest.mark.parametrize("why", [NOT_TWILIO, refusal(500), refusal(400, "not_routable")])
 def test_a_text_that_twilio_does_not_tell_of_keeps_no_other_waiting(
     world: World, capsys: pytest.CaptureFixture[str], why: Refusal
 ) -> None:
@@ -119,7 +121,7 @@ def test_a_text_that_twilio_does_not_tell_of_keeps_no_other_waiting(
 
 
 @pytest.mark.parametrize("why", [refusal(500), refusal(503), NO_ANSWER])
-def test_once_twilio_tells_of_two_texts_nothing_it_is_asked_no_more(
+def test_two_refused_delivery_requests_end_the_run(
     world: World, capsys: pytest.CaptureFixture[str], why: Refusal
 ) -> None:
     for name in "bcd":

@@ -18,7 +18,7 @@ from handler.aws import AwsError
 from handler.ledger import ASK_AFTER_SECONDS
 from handler.notice import Notice
 from handler.queues import VISIBILITY_SECONDS, NotQueued
-from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
+from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Refusal, refusal
 from handler.segments import segments
 from handler.text import SUMMARY_SEGMENTS, summarize
 from infra.queues import FLUSH_SECONDS, HELD_SECONDS, MAX_RECEIVES
@@ -83,7 +83,7 @@ def test_a_duplicate_after_the_flush_texts_nobody(world: World) -> None:
     assert world.held == []
 
 
-def test_what_sqs_delivers_twice_is_told_once(world: World) -> None:
+def test_a_message_that_sqs_delivers_twice_is_texted_once(world: World) -> None:
     copies = [one.body for one in world.held]
     put_all(world, copies)
     world.flush()
@@ -94,7 +94,7 @@ def test_what_sqs_delivers_twice_is_told_once(world: World) -> None:
     assert world.held == []
 
 
-def test_one_file_of_which_s3_and_eventbridge_told_is_one_text_about_that_file() -> None:
+def test_one_file_announced_by_s3_and_eventbridge_is_one_text() -> None:
     """Both have its bucket, key and sequencer; only one of them has a fraction of a second."""
     world = World(to_numbers=(PHONE,))
     for time in (TIME, TIME.replace(microsecond=120_000)):
@@ -115,7 +115,7 @@ def test_two_events_of_one_file_count_once_in_a_summary(world: World) -> None:
     assert world.held == []
 
 
-def test_what_twilio_does_not_take_stays_and_is_told_once_it_does(world: World) -> None:
+def test_a_refused_text_stays_held_until_twilio_accepts_it(world: World) -> None:
     world.refuses = lambda _: NO_CONNECTION
     for _ in range(5):
         world.flush()
@@ -149,7 +149,7 @@ def test_a_phone_that_can_never_be_texted_fails_and_stops_no_other(world: World)
     assert world.held == []
 
 
-def test_what_failed_is_told_after_a_redrive(world: World) -> None:
+def test_a_failed_text_is_sent_after_a_redrive(world: World) -> None:
     world.refuses = lambda phone: STOPPED if phone == PHONE else None
     world.flush()
     world.refuses = lambda _: None
@@ -159,7 +159,7 @@ def test_what_failed_is_told_after_a_redrive(world: World) -> None:
     assert world.held == world.failed == []
 
 
-def test_an_event_that_lambda_gave_up_on_is_told_after_a_redrive() -> None:
+def test_an_event_that_lambda_gave_up_on_is_texted_after_a_redrive() -> None:
     world = World()
     world.notify(record("a.log"))
     event = {"Records": [record("a.log"), record("b.log")]}
@@ -173,7 +173,7 @@ def test_an_event_that_lambda_gave_up_on_is_told_after_a_redrive() -> None:
 
 
 @pytest.mark.parametrize("body", ["nonsense", '{"a": 1}', '{"file": {}, "phone": "+1"}', "[]"])
-def test_what_nobody_can_read_fails_and_stops_no_other(world: World, body: str) -> None:
+def test_an_unreadable_message_fails_and_stops_no_other(world: World, body: str) -> None:
     world.held.put(body, first=True)
     world.flush()
     assert len(world.texts) == 2
@@ -194,7 +194,7 @@ def test_an_unreadable_record_that_is_redriven_is_the_same_again() -> None:
     assert json.loads(world.failed[0].body) == before
 
 
-def test_who_left_the_settings_is_not_texted(
+def test_a_phone_that_left_the_settings_is_not_texted(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     held_by_hand(world, "a.log", phone="+15005550177")
@@ -501,7 +501,7 @@ def test_texts_that_were_sent_go_out_once_where_the_table_tells_of_some_only(
 # What a flush could not send
 
 
-def test_what_was_in_vain_is_there_for_the_next_flush_at_once(
+def test_a_refused_text_is_given_back_for_the_next_flush(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.refuses = lambda _: NO_CONNECTION
@@ -729,7 +729,7 @@ def test_a_phone_that_we_may_not_text_keeps_its_own_texts_only(
     assert '"SettingsRefused": 1' in capsys.readouterr().out
 
 
-def test_what_was_tried_in_vain_for_nine_days_fails_before_sqs_deletes_it(world: World) -> None:
+def test_an_expired_text_fails_before_sqs_deletes_it(world: World) -> None:
     world.refuses = lambda _: NO_CONNECTION
     for _ in range(9):
         world.flush()
@@ -798,9 +798,9 @@ BUSY, BROKEN = refusal(503), refusal(500, 20500)
 
 @pytest.mark.parametrize(
     "why",
-    [BUSY, BROKEN, NO_ANSWER, NO_SENSE, *(refusal(400, one) for one in (21606, 21703, 29999))],
+    [BUSY, BROKEN, NO_ANSWER, NOT_TWILIO, *(refusal(400, one) for one in (21606, 21703, 29999))],
 )
-def test_one_phone_that_twilio_refuses_silences_no_other(world: World, why: Refusal) -> None:
+def test_one_refused_phone_stops_no_other(world: World, why: Refusal) -> None:
     world.refuses = lambda phone: why if phone == PHONE else None
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
@@ -821,7 +821,7 @@ def test_the_rest_is_not_asked_once_everybody_is_refused(why: Refusal, asked: in
     assert len(world.held) == 3
 
 
-def test_two_phones_that_twilio_always_refuses_silence_no_third() -> None:
+def test_two_phones_that_twilio_always_refuses_stop_no_third() -> None:
     world = World(to_numbers=(PHONE, OTHER_PHONE, THIRD_PHONE), mode="digest")
     world.shuffle = random.Random(0).shuffle
     world.refuses = lambda phone: None if phone == THIRD_PHONE else BROKEN
@@ -854,9 +854,7 @@ def test_a_flush_puts_the_phones_into_another_order_by_itself() -> None:
 
 
 @pytest.mark.parametrize("why", [NO_CONNECTION, refusal(401), BUSY])
-def test_a_text_whose_phone_was_never_asked_does_not_fail_in_vain(
-    world: World, why: Refusal
-) -> None:
+def test_a_text_that_was_never_tried_does_not_expire(world: World, why: Refusal) -> None:
     world.now += 9 * DAY + 1
     world.refuses = lambda phone: why if phone == PHONE else None
     world.flush()
@@ -1026,7 +1024,7 @@ def test_the_counts_of_a_summary_add_up(keys: list[str]) -> None:
     assert sum(int(place.rsplit(" ", 1)[1]) for place in places) == len(keys)
 
 
-def test_many_folders_are_told_with_the_rest_in_one_number() -> None:
+def test_a_summary_names_some_folders_and_counts_the_rest() -> None:
     files = [log_file(f"folder{number}/a.log") for number in range(9) for _ in range(9 - number)]
     assert summarize(files, datetime.UTC) == (
         "45 more logs since 23 Nov 14:05 UTC: folder0/ 9, folder1/ 8, folder2/ 7, folder3/ 6, "

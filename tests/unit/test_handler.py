@@ -68,7 +68,7 @@ def test_in_lambda_everything_is_ready_before_the_first_event(function: str) -> 
         ("handler.flush", "instant", set()),
     ],
 )
-def test_in_lambda_connections_to_whom_an_event_needs_are_opened_ahead(
+def test_in_lambda_connections_to_whom_an_event_needs_are_preconnected(
     function: str, mode: str, opened: set[str]
 ) -> None:
     done = imported(
@@ -165,7 +165,7 @@ def environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     return server
 
 
-def test_notify_claims_what_it_is_told_of(environment: Server) -> None:
+def test_notify_claims_a_text_for_each_phone(environment: Server) -> None:
     environment.status, environment.body = (
         400,
         (

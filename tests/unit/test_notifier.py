@@ -15,7 +15,7 @@ from handler.ledger import LEASE_SECONDS, Claim
 from handler.notice import Notice
 from handler.notifier import BREAKER_SECONDS
 from handler.queues import NotQueued
-from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal, refusal
+from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Refusal, refusal
 from handler.retries import BUSY_SECONDS
 from handler.sender import SECONDS_TO_SEND
 from simulation.samples import OTHER_PHONE, PHONE, TIME, record
@@ -129,7 +129,7 @@ def test_a_phone_that_we_may_not_text_holds_back_no_other_and_is_not_tried_again
 
 THIRD_PHONE = "+15005550102"
 BUSY, BROKEN = refusal(503), refusal(500, 20500)
-OF_ONE_PHONE = [BUSY, BROKEN, NO_ANSWER, NO_SENSE, *(refusal(400, one) for one in (21606, 29999))]
+OF_ONE_PHONE = [BUSY, BROKEN, NO_ANSWER, NOT_TWILIO, *(refusal(400, one) for one in (21606, 29999))]
 
 
 class Tried(list[str]):
@@ -146,7 +146,7 @@ class Tried(list[str]):
 
 
 @pytest.mark.parametrize("why", OF_ONE_PHONE)
-def test_one_phone_that_twilio_refuses_silences_no_other(why: Refusal) -> None:
+def test_one_refused_phone_stops_no_other(why: Refusal) -> None:
     world = World()
     tried = Tried(world, {PHONE: why})
     for name in ("a.log", "b.log", "c.log"):
@@ -173,7 +173,7 @@ def test_wrong_credentials_and_a_refused_connection_need_no_second_phone(why: Re
     assert len(world.held) == 4
 
 
-def test_two_phones_that_twilio_always_refuses_silence_no_third() -> None:
+def test_two_phones_that_twilio_always_refuses_stop_no_third() -> None:
     world = World(to_numbers=(PHONE, OTHER_PHONE, THIRD_PHONE))
     Tried(world, {PHONE: BROKEN, OTHER_PHONE: BROKEN})
     for name in ("a.log", "b.log", "c.log"):
@@ -462,7 +462,7 @@ def test_a_text_that_cannot_even_be_held_is_left_to_lambdas_retry() -> None:
     assert len(world.held) == 1
 
 
-def test_a_text_that_somebody_else_is_sending_is_left_to_lambdas_retry() -> None:
+def test_a_text_that_another_invocation_sends_is_left_to_lambdas_retry() -> None:
     world = World(to_numbers=(PHONE,))
     world.crash_at = world.steps + 2  # it has claimed, and dies before it sends
     with pytest.raises(Crash):
@@ -611,7 +611,7 @@ def test_a_folder_texts_nobody_and_is_logged(capsys: pytest.CaptureFixture[str])
     assert outcomes(capsys) == [("ignored", None, "a folder, not a log"), ("sent", "…0100", None)]
 
 
-def test_an_empty_log_is_told_as_empty_and_its_content_as_a_second_log() -> None:
+def test_an_empty_log_is_texted_as_empty_and_its_content_as_a_second_log() -> None:
     """Tools that mount a bucket, such as s3fs, write nothing first and the content then."""
     world = World(to_numbers=(PHONE,))
     world.notify(record("a.log", size=0, sequencer="1"))
@@ -656,7 +656,7 @@ def test_a_masked_number_shows_four_digits() -> None:
     assert log.masked("+4915112345678") == "…5678"
 
 
-def test_the_memory_knows_nobodys_number_and_forgets(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_ledger_holds_no_phone_number_and_expires(capsys: pytest.CaptureFixture[str]) -> None:
     world = World()
     world.notify(record("a.log"))
     assert PHONE not in str(world.table.items)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Refusal
+from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Refusal
 from handler.sender import Delivery, Refused
 from ops import commands, smoke
 from stack import log_lines, queues
@@ -443,7 +443,7 @@ def test_status_says_how_many_it_looked_at_of_many(run: Run) -> None:
     assert "On held: 1\n" in shown
 
 
-@pytest.mark.parametrize(("why", "asked"), [(NO_ANSWER, 1), (NO_CONNECTION, 1), (NO_SENSE, 3)])
+@pytest.mark.parametrize(("why", "asked"), [(NO_ANSWER, 1), (NO_CONNECTION, 1), (NOT_TWILIO, 3)])
 def test_status_does_not_wait_for_a_silent_twilio_again_and_again(
     run: Run, monkeypatch: pytest.MonkeyPatch, why: Refusal, asked: int
 ) -> None:

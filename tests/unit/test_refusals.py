@@ -4,7 +4,7 @@ import pytest
 
 from handler.breaker import Breaker
 from handler.delivery_reports import MEANINGS
-from handler.refusals import NO_ANSWER, NO_CONNECTION, NO_SENSE, Kind, Refusal, refusal
+from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Kind, Refusal, refusal
 from stack import ROOT
 
 BUSY, IN_DOUBT, ACCOUNT, SENDER, DESTINATION, UNKNOWN, PHONE, TEXT, IN_VAIN = Kind
@@ -93,7 +93,7 @@ def test_a_code_is_a_number_or_a_word_and_nothing_that_tells_more(
 
 
 def test_without_an_answer_it_is_as_if_twilio_were_busy_or_in_doubt() -> None:
-    assert [no.kind for no in (NO_CONNECTION, NO_ANSWER, NO_SENSE)] == [BUSY, IN_DOUBT, IN_DOUBT]
+    assert [no.kind for no in (NO_CONNECTION, NO_ANSWER, NOT_TWILIO)] == [BUSY, IN_DOUBT, IN_DOUBT]
 
 
 def test_only_a_phone_and_a_text_are_refused_for_good() -> None:
@@ -130,7 +130,7 @@ def test_a_refusal_names_the_code_to_look_up() -> None:
 
 
 BAD_SERVER, UNAVAILABLE = refusal(500), refusal(503)
-TROUBLES = [BAD_SERVER, UNAVAILABLE, NO_ANSWER, NO_SENSE]
+TROUBLES = [BAD_SERVER, UNAVAILABLE, NO_ANSWER, NOT_TWILIO]
 
 
 @pytest.mark.parametrize("why", [NO_CONNECTION, refusal(401), refusal(403), refusal(400, 20008)])

@@ -10,7 +10,7 @@ import pytest
 
 from handler import sender
 from handler.connections import new_session
-from handler.refusals import NO_ANSWER, NO_SENSE, Kind
+from handler.refusals import NO_ANSWER, NOT_TWILIO, Kind
 from handler.sender import Delivery, Refused, TwilioSender
 from simulation.http_server import Server
 from simulation.samples import PHONE, settings
@@ -105,7 +105,7 @@ def test_an_answer_is_classed(
     assert len(twilio.requests) == 1  # nothing is retried that Twilio may have processed
 
 
-def test_nobody_at_the_address_is_no_connection() -> None:
+def test_an_address_without_a_server_is_no_connection() -> None:
     error = refused(TwilioSender(settings(twilio_api_url="http://127.0.0.1:9"), new_session()))
     assert error.refusal.kind is Kind.BUSY
 
@@ -126,7 +126,7 @@ def test_a_connection_that_breaks_before_the_answer_is_in_doubt(twilio: Server) 
     assert len(twilio.requests) == 1
 
 
-def test_a_refusal_tells_neither_secret_nor_number_nor_text(
+def test_a_refusal_shows_neither_secret_nor_number_nor_text(
     twilio: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     twilio.status = 400
@@ -138,7 +138,7 @@ def test_a_refusal_tells_neither_secret_nor_number_nor_text(
         assert hidden not in told
 
 
-def test_a_connection_that_breaks_tells_nothing_either(
+def test_a_broken_connection_shows_nothing_either(
     twilio: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     texting = TwilioSender(settings(twilio_api_url="http://127.0.0.1:9"), new_session())
@@ -184,13 +184,13 @@ NO_TEXT = [
 def test_a_success_without_a_sid_is_in_doubt(twilio: Server, body: bytes, status: int) -> None:
     twilio.status, twilio.body = status, body
     error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
-    assert error.refusal is NO_SENSE
+    assert error.refusal is NOT_TWILIO
 
 
 def test_a_success_without_a_body_is_in_doubt(twilio: Server) -> None:
     twilio.status, twilio.body = 204, b""
     error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
-    assert error.refusal is NO_SENSE
+    assert error.refusal is NOT_TWILIO
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_the_sid_of_an_answer_is_never_that_of_the_next_text(
     texting = TwilioSender(settings(twilio_api_url=twilio.url), new_session())
     texting.send(PHONE, "a text")
     monkeypatch.setattr("twilio.http.http_client.TwilioHttpClient.request", lambda *_, **__: 1 / 0)
-    assert refused(texting).refusal is NO_SENSE
+    assert refused(texting).refusal is NOT_TWILIO
 
 
 @pytest.mark.parametrize("form", ["SM", "MM"])
@@ -259,7 +259,7 @@ def test_a_code_may_be_a_number_a_text_a_word_or_nonsense(
         {"sid": "SM" + "9" * 32},
     ],
 )
-def test_a_delivery_is_told_only_by_an_answer_that_makes_sense(
+def test_a_delivery_is_read_only_from_an_answer_of_twilios_form(
     twilio: Server, changes: dict[str, object]
 ) -> None:
     told = {"sid": TEXT_SID, "status": "delivered", "error_code": None, "to": PHONE}
@@ -269,7 +269,7 @@ def test_a_delivery_is_told_only_by_an_answer_that_makes_sense(
     twilio.body = json.dumps(told | changes).encode()
     with pytest.raises(Refused) as caught:
         asking.delivery(TEXT_SID)
-    assert caught.value.refusal is NO_SENSE
+    assert caught.value.refusal is NOT_TWILIO
 
 
 @pytest.mark.parametrize(

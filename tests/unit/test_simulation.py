@@ -75,14 +75,14 @@ def test_a_wrong_request_is_refused(way: str, wrong: dict[str, Any]) -> None:
 def test_the_handler_cannot_survive_a_wrong_expression(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the table fails, texts go out all the same: this must not hide a wrong expression."""
     world = World()
-    counting = Ledger._counting
+    counting = Ledger._count_update
 
     def misspelt(ledger: Ledger, *args: Any) -> dict[str, Any]:
         return counting(ledger, *args) | {
             "UpdateExpression": "SET expires = :expires ADD text :one"
         }
 
-    monkeypatch.setattr(Ledger, "_counting", misspelt)
+    monkeypatch.setattr(Ledger, "_count_update", misspelt)
     with pytest.raises(InvalidRequest, match="reserved keyword: text"):
         world.notify(record("a.log"))
 

@@ -292,7 +292,7 @@ def test_a_text_that_is_too_long_for_twilio_ends_with_a_whole_character(
     assert body.endswith(character)
 
 
-def test_a_key_is_not_cut_below_what_tells_files_apart() -> None:
+def test_a_cut_key_still_distinguishes_files() -> None:
     message = "x" * 150 + " $key"
     body = written("a" * 100 + ".log", message)
     assert segments(body) == 2
@@ -398,7 +398,7 @@ def test_a_key_is_never_cut_below_a_date() -> None:
     assert "2026-11-23.log" in written("2026-11-23.log", "x" * 155 + "$key")
 
 
-def test_a_summary_tells_the_time_of_the_reader() -> None:
+def test_a_summary_shows_the_time_of_the_reader() -> None:
     files = [log_file(key) for key in ("a.log", "b.log")]
     body = summarize(files, zoneinfo.ZoneInfo("Asia/Kathmandu"))
     assert body == "2 more logs since 23 Nov 19:50 +0545: / 2. Last: a.log"

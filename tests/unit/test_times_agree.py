@@ -164,7 +164,7 @@ def test_as_many_messages_fit_the_memory(program: Recorded) -> None:
 # Nine days
 
 
-def test_what_is_tried_in_vain_fails_before_sqs_deletes_it(program: Recorded) -> None:
+def test_an_expired_text_fails_before_sqs_deletes_it(program: Recorded) -> None:
     """A flush ends it. Two come before the deletion: one may be late, or run out of time."""
     assert kept(program, "held") >= EXPIRES_AFTER_SECONDS + 2 * FLUSHES_AT_LEAST_EVERY
 
