@@ -24,6 +24,13 @@ PROJECTED = ("sent_at", "sid")
 
 _accounts = itertools.count(1)
 
+_unused: list[tuple[str, str, dict[str, str]]] = []
+"""The requests that delete the tables of simulations that have ended.
+
+Python may end a simulation in the middle of a request of another one. MiniStack sets context
+variables for each request, and to set them there ends the process with a segmentation fault.
+"""
+
 
 class InvalidRequest(BaseException):
     """DynamoDB refuses the request itself: the code that made it is wrong.
@@ -42,6 +49,8 @@ class Table:
             name: Its name.
             projected: What the index holds besides the keys.
         """
+        while _unused:
+            _request(*_unused.pop())
         self.name = name
         self._account = f"{next(_accounts):012}"
         _request(
@@ -71,7 +80,8 @@ class Table:
                 ],
             },
         )
-        weakref.finalize(self, _request, self._account, "DeleteTable", {"TableName": name})
+        delete = (self._account, "DeleteTable", {"TableName": name})
+        weakref.finalize(self, _unused.append, delete)
 
     def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one operation.

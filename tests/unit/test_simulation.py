@@ -1,5 +1,6 @@
 """The simulated table refuses wrong expressions, and the quick one decides as it does."""
 
+import gc
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+import simulation.table
 from handler.aws import AwsError
 from handler.ledger import (
     ASK_AFTER_SECONDS,
@@ -262,3 +264,23 @@ def test_a_received_message_is_hidden_until_it_is_given_back_or_its_time_is_over
     assert [message.receives for message in queue] == [3, 2]
     old = queue.call("DeleteMessageBatch", {"Entries": [{"Id": "0", "ReceiptHandle": b}]})
     assert (old["Successful"], len(queue)) == ([], 2)
+
+
+def test_a_table_is_not_deleted_in_the_middle_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python may end a simulation at any moment; the next one deletes what it left."""
+    Table("ledger")  # and no more of the earlier ones
+    asked: list[str] = []
+    request = simulation.table._request
+
+    def recorded(account: str, operation: str, payload: Any) -> Any:
+        asked.append(operation)
+        return request(account, operation, payload)
+
+    monkeypatch.setattr("simulation.table._request", recorded)
+    ended = Table("ledger")
+    asked.clear()
+    del ended
+    gc.collect()
+    assert asked == []
+    Table("ledger")
+    assert asked[0] == "DeleteTable"
