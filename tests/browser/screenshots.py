@@ -6,18 +6,21 @@ from stack import ROOT
 from tests.browser.chromium import chromium, demo, opened, press, upload
 
 SIZE = {"width": 1240, "height": 860}
+MILLISECONDS = 180_000  # for a storm on a busy machine
 
 
 def main() -> None:
     """Take them."""
     with demo() as url, chromium() as browser:
-        page = opened(browser.new_page(), url)
+        page = browser.new_page()
+        page.set_default_timeout(MILLISECONDS)
+        opened(page, url)
         press(page, "storm")
         press(page, "flush")
-        expect(page.locator("#held .count")).to_have_text("0")
+        expect(page.locator("#held .count")).to_have_text("0", timeout=MILLISECONDS)
         press(page, "outage")
         upload(page, "checkout.log", "web.log", "worker.log")
-        expect(page.locator("#held .count")).to_have_text("3")
+        expect(page.locator("#held .count")).to_have_text("3", timeout=MILLISECONDS)
         for scheme in ("light", "dark"):
             with browser.new_context(
                 color_scheme="dark" if scheme == "dark" else "light",

@@ -281,7 +281,7 @@ def test_help_tells_of_every_command() -> None:
 def test_what_a_function_measures_raises_the_alarm_and_reaches_the_topic(deploy: Deploy) -> None:
     """The emulator takes no metrics from logs, as CloudWatch does; this test hands them over.
 
-    Its alarms know neither dimensions nor missing data; that is tests/unit/test_watch.py's.
+    Its alarms know neither dimensions nor missing data; that is tests/unit/test_monitoring.py's.
     """
     system = deploy(twilioSecret="wrong")
     sqs = system.aws["sqs"]
