@@ -19,9 +19,9 @@ from simulation.http_server import Server
 from simulation.samples import PHONE
 from simulation.world import World
 from stack import ROOT
-from tests.unit.conftest import server
+from tests.unit.conftest import patience, server
 
-__all__ = ["server"]
+__all__ = ["patience", "server"]
 
 RECORDED = (
     "tests/unit/test_delivery_reports.py",

@@ -19,9 +19,9 @@ from simulation.http_server import Server
 from stack import ROOT
 from tests.judges.lambda_runtime import Function, complaints
 from tests.local.conftest import SECONDS, System
-from tests.unit.conftest import server
+from tests.unit.conftest import patience, server
 
-__all__ = ["server"]
+__all__ = ["patience", "server"]
 
 Start = Callable[..., Function]
 
