@@ -98,11 +98,11 @@ class DeliveryReports:
             self._log.decision("delivery reports stopped", level="WARN", meaning=str(error))
 
     def _ask(self, one: PendingReport, breaker: Breaker) -> None:
-        """Ask what became of one text. One that Twilio does not tell of stops no other.
+        """Ask what became of one text. An error of Twilio's for one text stops no other.
 
         Raises:
             AwsError: The table cannot be reached.
-            Refused: Twilio tells of no text.
+            Refused: Twilio refuses every such request.
         """
         delivery = self._delivery(one, breaker)
         known = delivery.status in ARRIVED | LOST
@@ -114,10 +114,10 @@ class DeliveryReports:
                 self._report(one, delivery)
 
     def _delivery(self, one: PendingReport, breaker: Breaker) -> Delivery:
-        """Give what became of one text; where Twilio does not tell, why not as its status.
+        """Give what became of one text; where Twilio does not say, the reason is its status.
 
         Raises:
-            Refused: Twilio tells of no text.
+            Refused: Twilio refuses every such request.
         """
         try:
             delivery = self._sender.delivery(one.sid)

@@ -94,7 +94,7 @@ class NotRecorded(Exception):
 
 
 class Ledger:
-    """Remembers texts, so that none goes twice and no phone gets too many."""
+    """Records claims, outcomes and counts: no text goes twice, and no phone gets too many."""
 
     def __init__(self, table: Table, clock: Callable[[], float] = time.time) -> None:
         self._table = table
@@ -140,7 +140,7 @@ class Ledger:
         self._update_if_sending(notice, "SET #s = :value", {"S": State.HELD})
 
     def release(self, notice: Notice) -> None:
-        """Give up a claim, so that the next try of the event may claim the text at once.
+        """Give up a claim. The next try of the event may claim the text at once.
 
         Raises:
             AwsError: The table cannot be reached.

@@ -202,3 +202,20 @@ def test_flush_takes_from_the_held(environment: Server) -> None:
     assert received.headers["X-Amz-Target"] == "AmazonSQS.ReceiveMessage"
     assert b"https://sqs/held" in received.body
     assert queried.headers["X-Amz-Target"] == "DynamoDB_20120810.Query"  # what is to be asked after
+
+
+def test_each_module_of_the_handler_keeps_no_state_but_the_process() -> None:
+    """All else belongs to the one object that the entry point makes."""
+    done = imported(
+        """
+import functools, importlib, pathlib, handler
+kinds = (dict, list, set, functools._lru_cache_wrapper)
+for path in pathlib.Path(handler.__file__).parent.glob('*.py'):
+    name = 'handler' if path.stem == '__init__' else f'handler.{path.stem}'
+    module = importlib.import_module(name)
+    for key, value in vars(module).items():
+        if key[:2] != '__' and not key.strip('_').isupper() and isinstance(value, kinds):
+            print(f'{name}.{key}')
+""",
+    )
+    assert done.stdout.split() == ["handler._process"], done.stderr
