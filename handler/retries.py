@@ -47,8 +47,8 @@ class Retries:
         Args:
             request: The request.
             tries: How often to make it at most.
-            seconds: Half of the shortest first pause. Each pause is twice as long as the one before,
-                and up to twice as long again by chance: processes must not all retry at once.
+            seconds: Half of the shortest first pause. Each pause is twice as long as the last one,
+                and up to twice that by chance: processes must not all retry at once.
 
         Raises:
             Exception: The error of the last try, or what else the request raises.
