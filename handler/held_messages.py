@@ -22,11 +22,12 @@ DRAIN_SHARE = 0.4
 EXPIRES_AFTER_SECONDS = 9 * 24 * 60 * 60
 """How long a held text is tried. SQS keeps it for two days longer: see `infra.queues`."""
 
-OTHER_SETTINGS_SECONDS = 6 * 60 * 60
+OTHER_SETTINGS_SECONDS = 24 * 60 * 60
 """How long a function with other settings may still run, and so know phones that this one does not.
 
-Lambda keeps an asynchronous event, such as the schedule's, for six hours at most:
-https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+Lambda keeps an asynchronous event for six hours at most. After an update that failed half-way, an
+operator has a day to run it again.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
 RECEIVES_TO_GIVE_BACK = 100

@@ -14,12 +14,14 @@ from handler.held_messages import (
     EXPIRES_AFTER_SECONDS,
     MESSAGES,
     OTHER_SETTINGS_SECONDS,
+    RECEIVES_TO_GIVE_BACK,
     SECONDS_TO_GIVE_BACK,
 )
 from handler.ledger import ASK_AFTER_SECONDS, HOUR_SECONDS, KEPT_SECONDS, LEASE_SECONDS
 from handler.notifier import BREAKER_SECONDS
-from handler.queues import BATCH
+from handler.queues import BATCH, VISIBILITY_SECONDS
 from handler.sender import SECONDS_TO_SEND
+from infra.queues import MAX_RECEIVES
 from local.program import PROJECT
 from simulation.samples import PHONE, record
 from simulation.table import Table
@@ -127,6 +129,12 @@ def test_a_flush_gives_back_for_as_long_as_one_more_request_has_time() -> None:
 
 def test_a_phone_not_known_is_kept_while_functions_with_other_settings_may_run() -> None:
     assert LAMBDA_KEEPS <= OTHER_SETTINGS_SECONDS < EXPIRES_AFTER_SECONDS
+
+
+def test_a_phone_not_known_is_dropped_before_sqs_fails_its_texts() -> None:
+    """Each flush receives them: first they are given back at once, later they stay hidden."""
+    receives = RECEIVES_TO_GIVE_BACK + OTHER_SETTINGS_SECONDS / VISIBILITY_SECONDS
+    assert receives < MAX_RECEIVES
 
 
 def test_what_a_flush_took_is_its_own_while_it_runs(program: Recorded) -> None:
