@@ -207,7 +207,7 @@ def _cost(world: Measured, files: int, counted: Counted, factor: float) -> dict[
     held = files - sent
     seconds = sent * SENT_SECONDS + held * HELD_SECONDS
     seconds += flushes * FLUSH_SECONDS + held * FLUSH_SECONDS_PER_MESSAGE
-    seconds += len(world.asked) * ASKED_SECONDS
+    seconds += len(world.queried_sids) * ASKED_SECONDS
     queued = sum(
         count for name, count in world.requests.items() if name.endswith(("Batch", "Message"))
     )

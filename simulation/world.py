@@ -90,15 +90,15 @@ class World(Aws):
         self.refuses: Callable[[str], Refusal | None] = lambda _phone: None
         self.shuffle: Callable[[list[str]], None] = lambda _phones: None  # in a flush
         self.deliveries: dict[str, Delivery] = {}  # what became of a text, where it is known
-        self.asked: list[str] = []  # the SIDs that Twilio was asked about
-        self.doubtful = False  # Twilio accepts, and its answer is lost
+        self.queried_sids: list[str] = []  # the SIDs that Twilio was asked about
+        self.loses_answers = False  # Twilio accepts, and its answer is lost
         self.down: set[str] = set()  # the services that do not answer
         self.throttled = ""  # the code by which the table refuses whatever it is asked
-        self.contended = 0  # how many transactions are cancelled by others
+        self.conflicts = 0  # how many transactions are cancelled by others
         self.refused_entries = 0  # how many messages SQS refuses
         self.crash_at: int | None = None  # the step at which the process ends
         self.steps = 0
-        self.waited: list[int] = []  # how long each receive was ready to wait
+        self.receive_waits: list[int] = []  # how long each receive was ready to wait
         self.restart()
 
     def restart(self) -> None:
@@ -129,10 +129,10 @@ class World(Aws):
     def _in_order(self, phones: list[str]) -> None:
         self.shuffle(phones)
 
-    def all_is_well(self) -> None:
+    def end_outages(self) -> None:
         """Let Twilio and AWS answer as they should."""
-        self.refuses, self.doubtful = (lambda _phone: None), False
-        self.down, self.throttled, self.contended, self.refused_entries = set(), "", 0, 0
+        self.refuses, self.loses_answers = (lambda _phone: None), False
+        self.down, self.throttled, self.conflicts, self.refused_entries = set(), "", 0, 0
 
     def clock(self) -> float:
         return self.now
@@ -171,13 +171,13 @@ class World(Aws):
             raise Refused(refusal)
         self.texts.append((self.now, phone, body))
         self._step()
-        if self.doubtful:
+        if self.loses_answers:
             raise Refused(Refusal(kind=Kind.IN_DOUBT, code=500, meaning="in doubt"))
         return f"SM{len(self.texts):032x}"
 
     def delivery(self, sid: str) -> Delivery:
         self._step()
-        self.asked.append(sid)
+        self.queried_sids.append(sid)
         refusal = self.refuses(sid)
         if refusal:
             raise Refused(refusal)
@@ -201,8 +201,8 @@ class World(Aws):
             raise Crash
 
     def _ask_table(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        if operation == "TransactWriteItems" and self.contended:
-            self.contended -= 1
+        if operation == "TransactWriteItems" and self.conflicts:
+            self.conflicts -= 1
             reasons = [{"Code": "None"} for _ in payload["TransactItems"]]
             reasons[-1] = {"Code": "TransactionConflict"}
             details = {"CancellationReasons": reasons}
@@ -212,7 +212,7 @@ class World(Aws):
     def _ask_queue(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         queue = self._queues[payload["QueueUrl"]]
         if operation == "ReceiveMessage":
-            self.waited.append(payload["WaitTimeSeconds"])
+            self.receive_waits.append(payload["WaitTimeSeconds"])
         if operation != "SendMessageBatch" or not self.refused_entries:
             return queue.call(operation, payload)
         entries = payload["Entries"]

@@ -40,7 +40,7 @@ def test_a_delivered_text_is_reported_once(
     (line,) = told(capsys)
     assert (line["outcome"], line["sid"], line["phone"]) == ("delivered", SID, "…0100")
     assert line["TextsDelivered"] == 1
-    assert world.asked == [SID]
+    assert world.queried_sids == [SID]
 
 
 @pytest.mark.parametrize("status", sorted(LOST))
@@ -60,9 +60,9 @@ def test_an_undelivered_text_is_reported_with_its_code_and_meaning(
 def test_a_text_on_its_way_is_asked_after_again_ever_more_rarely(world: World) -> None:
     times: list[float] = []
     for _ in range(200):  # minutes, of which the eighth question needs 128
-        before = len(world.asked)
+        before = len(world.queried_sids)
         world.flush()
-        if len(world.asked) > before:
+        if len(world.queried_sids) > before:
             times.append(world.now)
         world.now += 60
     ages = [round(time - times[0] + ASK_AFTER_SECONDS) for time in times]
@@ -87,7 +87,7 @@ def test_a_record_that_is_gone_is_asked_for_once(
         world.flush()
     (line,) = told(capsys)
     assert (line["outcome"], line["meaning"]) == ("unconfirmed", "not found")
-    assert world.asked == [SID]
+    assert world.queried_sids == [SID]
 
 
 def another(world: World) -> str:
@@ -105,13 +105,13 @@ def test_a_text_that_twilio_does_not_tell_of_keeps_no_other_waiting(
     world.deliveries[other] = Delivery(status="delivered", phone=PHONE)
     world.refuses = lambda sid: why if sid == SID else None
     world.flush()
-    assert world.asked == [SID, other]
+    assert world.queried_sids == [SID, other]
     assert [line["outcome"] for line in told(capsys)][-1] == "delivered"
     world.flush()
-    assert world.asked == [SID, other]  # it is asked about later
+    assert world.queried_sids == [SID, other]  # it is asked about later
     world.now += ASK_AFTER_SECONDS * 2
     world.flush()
-    assert world.asked == [SID, other, SID]
+    assert world.queried_sids == [SID, other, SID]
     world.now += UNKNOWN_SECONDS
     capsys.readouterr()
     for _ in range(2):
@@ -130,7 +130,7 @@ def test_two_refused_delivery_requests_end_the_run(
     capsys.readouterr()
     world.refuses = lambda _: why
     world.flush()
-    assert len(world.asked) == 2
+    assert len(world.queried_sids) == 2
     assert [line["outcome"] for line in told(capsys)] == ["delivery reports stopped"]
 
 
@@ -153,7 +153,7 @@ def test_an_exception_that_nobody_foresaw_keeps_no_other_report_waiting(
     assert PHONE not in json.dumps(first)
     assert second["outcome"] == "delivered"
     world.flush()
-    assert world.asked == [SID, other]  # it is asked about later
+    assert world.queried_sids == [SID, other]  # it is asked about later
 
 
 def test_a_report_that_cannot_be_written_keeps_no_other_waiting(
@@ -207,10 +207,10 @@ def test_an_outage_only_postpones_it(world: World, capsys: pytest.CaptureFixture
     world.deliveries[SID] = Delivery(status="delivered", phone=PHONE)
     world.refuses = lambda _: NO_CONNECTION
     world.flush()
-    world.all_is_well()
+    world.end_outages()
     world.down.add("dynamodb")
     world.flush()
-    world.all_is_well()
+    world.end_outages()
     assert [line["outcome"] for line in told(capsys)] == [
         "delivery reports stopped",
         "delivery reports stopped",
@@ -225,7 +225,7 @@ def test_a_summary_is_one_text_to_ask_after() -> None:
     world.flush()
     world.now += ASK_AFTER_SECONDS
     world.flush()
-    assert world.asked == [SID]
+    assert world.queried_sids == [SID]
 
 
 def test_quiet_hours_hold_texts_but_not_the_delivery_reports(
@@ -235,7 +235,7 @@ def test_quiet_hours_hold_texts_but_not_the_delivery_reports(
     quiet.notify(record("a.log"))
     quiet.now += ASK_AFTER_SECONDS
     quiet.flush()
-    assert quiet.asked == [SID]
+    assert quiet.queried_sids == [SID]
 
 
 def test_a_flush_asks_after_all_that_it_has_time_for() -> None:
@@ -243,9 +243,9 @@ def test_a_flush_asks_after_all_that_it_has_time_for() -> None:
     world.notify(*(record(f"{number}.log") for number in range(LIMIT + 5)))
     world.now += ASK_AFTER_SECONDS
     world.flush(seconds_left=29)
-    assert world.asked == []
+    assert world.queried_sids == []
     world.flush()
-    assert len(set(world.asked)) == len(world.asked) == LIMIT + 5
+    assert len(set(world.queried_sids)) == len(world.queried_sids) == LIMIT + 5
 
 
 def test_an_index_that_lags_behind_makes_nobody_ask_twice() -> None:
@@ -256,4 +256,4 @@ def test_an_index_that_lags_behind_makes_nobody_ask_twice() -> None:
     first: dict[str, Any] = {}
     world.operations["Query"] = lambda asked: first.setdefault("answer", query(asked))
     world.flush()
-    assert len(world.asked) == 2
+    assert len(world.queried_sids) == 2

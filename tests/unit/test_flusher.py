@@ -259,7 +259,7 @@ def test_a_poisoned_message_fails_and_stops_neither_texts_nor_reports(body: str)
     world.held.put(body)
     world.flush()
     assert [phone for _, phone, _ in world.texts[2:]] == [PHONE, OTHER_PHONE]
-    assert len(world.asked) == 2
+    assert len(world.queried_sids) == 2
     assert (len(world.failed), len(world.held)) == (2, 0)
 
 
@@ -359,7 +359,7 @@ def test_what_the_table_did_not_count_is_not_taken_off_its_count(
         patched.setitem(world.operations, "UpdateItem", does_not_count)
         world.refuses = lambda _: NO_CONNECTION
         world.flush()
-    world.all_is_well()
+    world.end_outages()
     world.restart()
     world.notify(record("c.log"))
     assert len(world.texts) == 1
@@ -374,7 +374,7 @@ def test_a_flush_that_nobody_foresaw_to_fail_keeps_no_report_waiting(
     monkeypatch.setitem(world.operations, "BatchGetItem", unforeseen)
     with pytest.raises(RuntimeError):
         world.flush()
-    assert len(world.asked) == 2
+    assert len(world.queried_sids) == 2
 
 
 def test_what_cannot_even_be_written_fails_as_it_came(
@@ -467,7 +467,7 @@ def test_an_unreadable_record_fails_once_when_the_rest_of_its_message_has_an_end
         world.flush()
         world.now += VISIBILITY_SECONDS + 1
     assert (len(world.failed), len(world.held)) == (0, 1)
-    world.all_is_well()
+    world.end_outages()
     world.flush()
     assert ["a.log" in body for _, _, body in world.texts] == [True]
     assert [json.loads(one.body)["unreadable"] for one in world.failed] == [broken]
@@ -510,7 +510,7 @@ def test_a_refused_text_is_given_back_for_the_next_flush(
     (line,) = logged(capsys, "flushed")
     told = [line[key] for key in ("messages", "given_back", "Backlog", "reason", "code", "meaning")]
     assert told == [6, 6, 6, "busy", "0", "no connection to Twilio"]
-    world.all_is_well()
+    world.end_outages()
     world.flush()
     assert len(world.texts) == 2
     assert world.held == []
@@ -568,7 +568,7 @@ def test_what_cannot_be_given_back_comes_back_later(
     world.refuses = lambda _: NO_CONNECTION
     world.flush()
     assert "AccessDenied" in logged(capsys, "not given back")[0]["meaning"]
-    world.all_is_well()
+    world.end_outages()
     world.flush()
     assert world.texts == []
     world.now += VISIBILITY_SECONDS + 1
@@ -604,7 +604,7 @@ def test_a_flush_counts_toward_the_limit_but_is_not_held_back_by_it() -> None:
 def test_a_summary_that_may_have_gone_out_counts_toward_the_limit() -> None:
     world = World(mode="digest", to_numbers=(PHONE,))
     world.notify(record("a.log"))
-    world.doubtful = True
+    world.loses_answers = True
     world.flush()
     assert len(world.texts) == 1
     (count,) = (item for item in world.table.items.values() if "texts" in item)
@@ -742,7 +742,7 @@ def test_an_expired_text_fails_before_sqs_deletes_it(world: World) -> None:
     assert len(world.notices_on(world.failed)) == 6
     failed = json.loads(world.failed[0].body)
     assert (failed["reason"], failed["meaning"]) == ("expired", "no connection to Twilio")
-    world.all_is_well()
+    world.end_outages()
     world.redrive()
     world.now += VISIBILITY_SECONDS + 1
     world.flush()

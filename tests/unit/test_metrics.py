@@ -77,14 +77,14 @@ def whatever_happens() -> None:
     world.now += VISIBILITY_SECONDS + 1
     world.refuses = lambda _: refusal(400, 21610)
     world.flush()
-    world.all_is_well()
+    world.end_outages()
     world.down.add("dynamodb")
     world.notify(record("d.log"))
-    world.all_is_well()
+    world.end_outages()
     world.now += 3600
     world.refuses = what_nobody_foresaw
     world.notify(record("e.log"))
-    world.all_is_well()
+    world.end_outages()
     world.now += 3 * 3600  # Twilio is asked later again about a text that it did not tell of
     first, second = (f"SM{number:032x}" for number in (1, 2))
     world.deliveries[first] = Delivery(status="delivered")
@@ -130,7 +130,7 @@ def test_a_backlog_is_as_old_as_the_oldest_file_in_it(capsys: pytest.CaptureFixt
     world.notify(record("a.log", eventTime="2026-11-23T13:05:09Z"), record("b.log"))
     world.refuses = lambda _: NO_CONNECTION
     world.flush()
-    world.all_is_well()
+    world.end_outages()
     world.now += VISIBILITY_SECONDS + 1
     world.flush()
     flushed = [json.loads(one) for one in capsys.readouterr().out.splitlines() if "flushed" in one]

@@ -91,7 +91,7 @@ class Machine(RuleBasedStateMachine):
             return False
         finally:
             world.crash_at = None
-            if world.doubtful or world.down or world.throttled:
+            if world.loses_answers or world.down or world.throttled:
                 self.excuse(before)
             if "dynamodb" in world.down:
                 self.open_hours.add(self.hour)
@@ -183,7 +183,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def twilio_answers_too_late(self) -> None:
-        self.world.doubtful = True
+        self.world.loses_answers = True
 
     @rule(why=st.sampled_from(OF_ONE_PHONE), phone=st.sampled_from(PHONES))
     def a_phone_may_not_be_texted(self, why: Refusal, phone: str) -> None:
@@ -207,15 +207,15 @@ class Machine(RuleBasedStateMachine):
 
     @rule(times=st.integers(1, 4))
     def others_claim_at_the_same_time(self, times: int) -> None:
-        self.world.contended = times
+        self.world.conflicts = times
 
     @rule(times=st.integers(1, 4))
     def sqs_refuses_messages(self, times: int) -> None:
         self.world.refused_entries = times
 
     @rule()
-    def all_is_well(self) -> None:
-        self.world.all_is_well()
+    def outages_end(self) -> None:
+        self.world.end_outages()
 
     @invariant()
     def nothing_is_lost(self) -> None:
@@ -247,7 +247,7 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Once things are quiet, every file was told to every phone."""
-        self.all_is_well()
+        self.outages_end()
         world = self.world
         for _ in range(100):
             while self.pending:

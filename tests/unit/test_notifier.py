@@ -190,7 +190,7 @@ def test_a_text_that_twilio_certainly_refused_does_not_count(
         world.refuses = lambda _, why=why: why  # type: ignore[misc]  # mypy infers no default
         world.notify(record(f"{number}.log"))
         world.now += BREAKER_SECONDS + 1
-    world.all_is_well()
+    world.end_outages()
     capsys.readouterr()
     for name in "abc":
         world.notify(record(name))
@@ -323,7 +323,7 @@ def test_a_claim_of_another_invocation_is_not_given_up(
             patched.setitem(world.operations, "TransactWriteItems", no_claim)
             with pytest.raises(AwsError):
                 world.notify(record("a.log"))
-        world.all_is_well()
+        world.end_outages()
         with pytest.raises(LeaseHeld):
             world.notify(record("a.log"))
 
@@ -347,7 +347,7 @@ def test_a_claim_whose_lease_ran_out_is_not_given_up() -> None:
     world.refuses = slowly
     with pytest.raises(AwsError):
         world.notify(record("a.log"))
-    world.all_is_well()
+    world.end_outages()
     with pytest.raises(LeaseHeld):
         world.notify(record("a.log"))
     assert world.texts == []
@@ -366,7 +366,7 @@ def test_without_the_table_each_copy_of_the_function_keeps_the_limit_by_itself()
 
 def test_a_text_that_may_have_gone_out_counts_too() -> None:
     world = World(to_numbers=(PHONE,), max_texts_per_hour=3)
-    world.down, world.doubtful = {"dynamodb", "sqs"}, True
+    world.down, world.loses_answers = {"dynamodb", "sqs"}, True
     for number in range(6):
         with pytest.raises(AwsError):
             world.notify(record(f"{number}.log", sequencer=str(number)))
@@ -437,7 +437,7 @@ def test_without_the_table_the_text_goes_out(capsys: pytest.CaptureFixture[str])
 
 def test_claims_in_each_others_way_are_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
     world = World(to_numbers=(PHONE,))
-    world.contended = 2
+    world.conflicts = 2
     world.notify(record("a.log"))
     assert outcomes(capsys) == [("sent", "…0100", None)]
 
@@ -446,7 +446,7 @@ def test_claims_in_each_others_way_for_too_long_are_held(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     world = World(to_numbers=(PHONE,))
-    world.contended = 3
+    world.conflicts = 3
     world.notify(record("a.log"))
     assert outcomes(capsys) == [("held", "…0100", "too much at once")]
 
@@ -484,7 +484,7 @@ def test_a_text_without_an_end_stops_no_other() -> None:
     with pytest.raises(AwsError):
         world.notify(record("a.log"), record("b.log"))
     assert phones(world) == [OTHER_PHONE] * 2
-    world.all_is_well()
+    world.end_outages()
     world.notify(record("a.log"), record("b.log"))  # at once: the claims were given up
     assert sorted(phones(world)) == [PHONE] * 2 + [OTHER_PHONE] * 2
 
@@ -534,7 +534,7 @@ def test_an_exception_that_nobody_foresaw_fails_one_text_and_stops_no_other(
     assert PHONE not in json.dumps(failed)
     assert [one.phone for one in world.notices_on(world.failed)] == [PHONE]
     assert "RuntimeError" in world.failed[0].body
-    world.all_is_well()
+    world.end_outages()
     world.redrive()
     world.flush()
     assert phones(world) == [OTHER_PHONE, PHONE]
@@ -578,7 +578,7 @@ def test_an_unreadable_record_fails_once_however_often_its_event_is_tried() -> N
     world.refuses = crash
     with pytest.raises(Crash):
         world.notify(*event)
-    world.all_is_well()
+    world.end_outages()
     with pytest.raises(LeaseHeld):
         world.notify(*event)
     assert world.failed == []

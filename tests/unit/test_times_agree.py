@@ -110,7 +110,7 @@ def test_a_receive_waits_but_not_for_longer_than_its_connection() -> None:
     """Without waiting SQS asks some of its servers only, and finds nothing where there is much."""
     world = World()
     world.flush()
-    assert 1 <= min(world.waited) <= max(world.waited) < aws.SECONDS[1]
+    assert 1 <= min(world.receive_waits) <= max(world.receive_waits) < aws.SECONDS[1]
 
 
 # One flush
@@ -159,8 +159,8 @@ def test_a_flush_takes_messages_for_its_share_of_the_time(program: Recorded) -> 
     whole = timeout(program, "flush")
     for number in range(whole * BATCH):
         held_by_hand(world, f"{number}.log")
-    world.flusher.flush(lambda: whole - len(world.waited))
-    assert len(world.waited) == whole * DRAIN_SHARE
+    world.flusher.flush(lambda: whole - len(world.receive_waits))
+    assert len(world.receive_waits) == whole * DRAIN_SHARE
 
 
 def test_as_many_messages_fit_the_memory(program: Recorded) -> None:
@@ -221,4 +221,4 @@ def test_the_index_gives_what_is_read_from_it(program: Recorded) -> None:
     world.notify(record("a.log"))
     world.now += ASK_AFTER_SECONDS
     world.flush()
-    assert world.asked == [f"SM{1:032x}"]
+    assert world.queried_sids == [f"SM{1:032x}"]
