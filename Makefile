@@ -62,19 +62,20 @@ pulumi: ## Find Pulumi's CLI, or build one for test-engine and --engine only: it
 		     "https://www.pulumi.com/docs/install/" >&2; exit 1; \
 	fi
 
-test: .venv/tests ## Run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+# A worker for each core. Each starts an emulator of its own, so four are enough for any memory.
+WORKERS := -n auto --maxprocesses 4 --dist loadgroup
+test: .venv/tests ## Run the tests but for the engine and the judges (ARGS=tests/unit: in a minute)
+	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 judges: .venv/judges ## Ask what others wrote: AWS's runtime, cfn-lint, botocore, Twilio's OpenAPI
 	@$(BIN)/python -m pytest tests/judges $(ARGS)
 
-check: .venv/tests .venv/judges ## Format, lint, types, tests, coverage: all that CI runs
+check: .venv/tests .venv/judges ## Format, lint, types, all tests, coverage: what CI runs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(MAKE) --no-print-directory workflows
-	@$(BIN)/coverage run -m pytest
-	@$(BIN)/coverage report
+	@$(BIN)/python -m pytest $(WORKERS) --cov --cov-report=term-missing:skip-covered
 	@$(MAKE) --no-print-directory test-engine
 	@$(MAKE) --no-print-directory judges
 
@@ -88,7 +89,7 @@ workflows: .venv/tests ## Read the workflows of GitHub Actions with zizmor and a
 	else echo "actionlint is skipped: there is neither it nor Go here."; test -z "$(CI)"; fi
 
 fuzz: .venv/tests ## Feed the readers whatever may come, for some minutes
-	@$(BIN)/python -m pytest tests/unit/test_whatever_comes.py --hypothesis-profile=fuzz $(ARGS)
+	@$(BIN)/python -m pytest tests/unit/test_fuzz.py --hypothesis-profile=fuzz $(ARGS)
 
 audit: .venv/tests ## Look for known vulnerabilities in all that is locked
 	@for lock in requirements.txt */requirements.txt tests/judges/requirements.txt; do \

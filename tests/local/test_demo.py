@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from stack import ROOT
 from stack.running_demos import NOTES
 from tests.local.conftest import SECONDS, until
 
+pytestmark = pytest.mark.xdist_group("demos")  # `make upload` finds all demos of this checkout
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="it reads Linux's /proc")
 
 
@@ -55,11 +57,16 @@ def read_until(process: subprocess.Popen[str], awaited: str) -> str:
     """Read what a process says up to a line that holds this. Gives all of it."""
     assert process.stdout
     said = ""
-    for line in process.stdout:
-        said += line
-        if awaited in line:
-            return said
-    raise AssertionError(f"It ended without {awaited!r}:\n{said}")
+    limit = threading.Timer(SECONDS, process.kill)
+    limit.start()
+    try:
+        for line in process.stdout:
+            said += line
+            if awaited in line:
+                return said
+    finally:
+        limit.cancel()
+    raise AssertionError(f"It ended, or took {SECONDS} s, without {awaited!r}:\n{said}")
 
 
 def operated(command: str) -> subprocess.CompletedProcess[str]:
