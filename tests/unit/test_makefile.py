@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from stack import ROOT
+from stack import ROOT, deployed
 
 # Takes the place of Python, and says each time what it was called for.
 PYTHON = """#!/bin/sh
@@ -65,15 +65,17 @@ def test_the_emulator_of_the_readme_is_ours(tmp_path: Path) -> None:
     assert "-m ministack" not in readme
 
 
-def test_each_command_that_the_demo_prints_names_its_stack() -> None:
-    printed = [
-        line
-        for file in (ROOT / "local").rglob("*.[pj][ys]")
+def test_each_command_that_is_printed_names_its_stack() -> None:
+    """`stack.deployed.make` writes them: without a stack they would act on `dev`."""
+    assert deployed.make("status", "demo") == "make status STACK=demo"
+    unnamed = [
+        f"{file.relative_to(ROOT)}: {line}"
+        for room in ("local", "ops", "stack")
+        for file in (ROOT / room).rglob("*.[pj][ys]")
         for line in file.read_text().splitlines()
-        if re.search(r"make (status|smoke|redrive|flush|tail)\b", line)
+        if re.search(r"""(?<!b)["' ]make (status|smoke|redrive|flush|tail)\b(?! STACK=)""", line)
     ]
-    assert printed
-    assert [line for line in printed if "STACK={DEMO}" not in line] == []
+    assert unnamed == []
 
 
 def test_the_cli_built_from_source_is_said_to_deploy_nothing(tmp_path: Path) -> None:
