@@ -100,7 +100,7 @@ sbom: .venv/tests ## Write what ships to Lambda into .build/sbom.json (CycloneDX
 	@$(BIN)/cyclonedx-py requirements handler/requirements.txt -o .build/sbom.json
 	@echo "Wrote .build/sbom.json"
 
-format: .venv/tests ## Format the code and mend what the linter can
+format: .venv/tests ## Format the code and fix what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench import prices
 from bench.world import Measured
-from handler.held_messages import MESSAGES
+from handler.held_messages import MAX_MESSAGES
 from handler.refusals import NO_CONNECTION
 from handler.segments import segments
 from infra.alarms import alarms
@@ -247,6 +247,6 @@ def beyond() -> dict[str, float]:
     """Say how far one flush keeps up: the next bottleneck."""
     flushes = HOURS * HOUR / FLUSH_EVERY
     return {
-        "most_logs_a_month": round(MESSAGES * flushes),
-        "share_of_a_billion": round(MESSAGES * flushes / BILLION, 3),
+        "most_logs_a_month": round(MAX_MESSAGES * flushes),
+        "share_of_a_billion": round(MAX_MESSAGES * flushes / BILLION, 3),
     }

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 
 from bench import cold, month, prices
-from handler.held_messages import MESSAGES
+from handler.held_messages import MAX_MESSAGES
 from stack import ROOT
 
 FOLDER = ROOT / "docs"
@@ -73,7 +73,7 @@ def _cost(simulated: list[Mapping[str, Any]]) -> Path:
 def _delay(simulated: list[Mapping[str, Any]]) -> Path:
     figure, axes = plt.subplots(figsize=(8, 4.2))
     # What a queue that grows has delivered already says nothing of what it will.
-    kept_up = [run for run in simulated if run.get("held_at_the_end", 0) < MESSAGES]
+    kept_up = [run for run in simulated if run.get("held_at_the_end", 0) < MAX_MESSAGES]
     for number, (scenario, volumes, runs) in enumerate(_by_scenario(kept_up)):
         for share, line in (("p50", "-"), ("p99", ":")):
             axes.plot(

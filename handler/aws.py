@@ -18,7 +18,7 @@ T = TypeVar("T")
 Service = Literal["dynamodb", "sqs"]
 
 # Source: the `targetPrefix` and `jsonVersion` of each service's model in botocore.
-_TARGETS: dict[Service, str] = {"dynamodb": "DynamoDB_20120810", "sqs": "AmazonSQS"}
+_TARGET_PREFIXES: dict[Service, str] = {"dynamodb": "DynamoDB_20120810", "sqs": "AmazonSQS"}
 
 # By the beginning of a region's name. Source: `partitions.json` in botocore.
 _SUFFIXES = {
@@ -32,7 +32,7 @@ _SUFFIXES = {
 
 # Parts of the codes of what was not processed, and may be a moment later.
 # Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
-_BUSY = (
+_THROTTLED = (
     "Throttl",
     "ThroughputExceeded",
     "RequestLimitExceeded",
@@ -40,9 +40,9 @@ _BUSY = (
     "TransactionConflictException",
 )
 
-_OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
+_OK, _TOO_MANY_REQUESTS, _SERVER_ERROR = 200, 429, 500
 
-SECONDS = (1.0, 3.0)
+TIMEOUT_SECONDS = (1.0, 3.0)
 """How long to wait for AWS to connect, and then for its answer."""
 
 TRIES = 3
@@ -50,7 +50,7 @@ TRIES = 3
 
 PAUSE_SECONDS = 0.05
 
-SILENT_SECONDS = 30
+UNREACHABLE_SECONDS = 30
 """How long a service is not asked again after it did not answer: each wait delays every text."""
 
 
@@ -81,7 +81,7 @@ class AwsError(Exception):
     Attributes:
         code: The error's name, such as `TransactionCanceledException`; `HTTP503` where the answer
             names none; "" without an answer.
-        busy: Whether it was asked too much: the request was not processed.
+        is_throttled: Whether it was asked too much: the request was not processed.
         is_temporary: Whether the same request may succeed a moment later.
         details: What else the answer said.
     """
@@ -92,8 +92,8 @@ class AwsError(Exception):
         super().__init__(f"{operation}: {code or 'no answer'}")
         self.code = code
         self.details = details
-        self.busy = status == _TOO_MANY or any(part in code for part in _BUSY)
-        self.is_temporary = not code or self.busy or status >= _SERVER_ERROR
+        self.is_throttled = status == _TOO_MANY_REQUESTS or any(part in code for part in _THROTTLED)
+        self.is_temporary = not code or self.is_throttled or status >= _SERVER_ERROR
 
 
 class Aws:
@@ -115,9 +115,9 @@ class Aws:
         self._session = session
         self._clock = clock
         self._signers: dict[Service, AWS4Auth] = {}
-        self._silent_until: dict[Service, float] = {}
+        self._unreachable_until: dict[Service, float] = {}
         self.retries: dict[Service, Retries] = {
-            service: Retries(clock, sleep) for service in _TARGETS
+            service: Retries(clock, sleep) for service in _TARGET_PREFIXES
         }
 
     def call(self, service: Service, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class Aws:
         Raises:
             AwsError: It was refused, or is in doubt.
         """
-        if self._clock() < self._silent_until.get(service, 0):
+        if self._clock() < self._unreachable_until.get(service, 0):
             raise AwsError(operation, "", {})
 
         def attempt() -> dict[str, Any]:
@@ -143,7 +143,7 @@ class Aws:
             return self.retries[service].run(attempt, tries=TRIES, seconds=PAUSE_SECONDS)
         except AwsError as error:
             if not error.code:
-                self._silent_until[service] = self._clock() + SILENT_SECONDS
+                self._unreachable_until[service] = self._clock() + UNREACHABLE_SECONDS
             raise
 
     def _call(self, service: Service, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,10 +153,10 @@ class Aws:
                 data=json.dumps(payload),
                 headers={
                     "Content-Type": "application/x-amz-json-1.0",
-                    "X-Amz-Target": f"{_TARGETS[service]}.{operation}",
+                    "X-Amz-Target": f"{_TARGET_PREFIXES[service]}.{operation}",
                 },
                 auth=self._signer(service),
-                timeout=SECONDS,
+                timeout=TIMEOUT_SECONDS,
             )
         except requests.RequestException:
             raise AwsError(operation, "", {}) from None
@@ -165,7 +165,7 @@ class Aws:
         if status == _OK:
             if answer is None:
                 # Not AWS's answer, whoever gave it: in doubt, as an error at AWS is.
-                raise AwsError(operation, "NoAnswerOfAws", {}, _SERVER_ERROR)
+                raise AwsError(operation, "NotAnAnswerOfAws", {}, _SERVER_ERROR)
             return answer
         kind = answer.get("__type") if answer else None
         code = kind.rpartition("#")[2] if isinstance(kind, str) else ""
@@ -175,8 +175,8 @@ class Aws:
         """Return the address of a service in the function's region."""
         region = self._environment["AWS_REGION"]
         suffix = "amazonaws.com"
-        for beginning, other in _SUFFIXES.items():
-            if region.startswith(beginning):
+        for prefix, other in _SUFFIXES.items():
+            if region.startswith(prefix):
                 suffix = other
         # The variable by which every SDK of AWS's is pointed at an emulator.
         return self._environment.get("AWS_ENDPOINT_URL") or f"https://{service}.{region}.{suffix}"

@@ -39,12 +39,12 @@ class Breaker:
         A trouble of Twilio's with one phone may be that phone's. It is everybody's when a second
         phone met the same, while no phone was accepted.
         """
-        met = [refusal for at, refusal in self._refused.values() if self._is_recent(at, now)]
-        if any(one.affects_everyone for one in met):
+        recent = [refusal for at, refusal in self._refused.values() if self._is_recent(at, now)]
+        if any(one.affects_everyone for one in recent):
             return True
-        twilios = [one for one in met if one.kind in {Kind.BUSY, Kind.IN_DOUBT}]
-        met_twice = len(set(twilios)) < len(twilios)
-        return met_twice and not self._is_recent(self._accepted_at, now)
+        of_twilio = [one for one in recent if one.kind in {Kind.BUSY, Kind.IN_DOUBT}]
+        is_repeated = len(set(of_twilio)) < len(of_twilio)
+        return is_repeated and not self._is_recent(self._accepted_at, now)
 
     def refused_at(self, phone: str) -> float | None:
         """When Twilio refused a phone last; None if it did not."""

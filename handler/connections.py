@@ -11,7 +11,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.response import HTTPResponse
 
-from handler.preconnect import FRESH_SECONDS, Preconnector
+from handler.preconnect import MAX_IDLE_SECONDS, Preconnector
 
 
 def new_session(preconnector: Preconnector | None = None) -> requests.Session:
@@ -45,7 +45,7 @@ class _Connection(HTTPSConnection):
     @property
     def is_connected(self) -> bool:
         """Whether it may be used once more."""
-        return super().is_connected and time.time() < self._used_at + FRESH_SECONDS
+        return super().is_connected and time.time() < self._used_at + MAX_IDLE_SECONDS
 
     def connect(self) -> None:
         """Take the connection that was opened early, or connect."""

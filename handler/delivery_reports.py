@@ -7,21 +7,21 @@ from collections.abc import Callable
 from handler import metrics
 from handler.aws import AwsError
 from handler.breaker import Breaker
-from handler.errors import described, log_unexpected, unexpected_errors_logged
+from handler.errors import error_details, log_unexpected, unexpected_errors_logged
 from handler.log import Log
 from handler.refusals import NOT_FOUND
 from handler.report_index import PendingReport, ReportIndex
 from handler.sender import SECONDS_TO_SEND, Delivery, Refused, Sender
 
-UNKNOWN_SECONDS = 12 * 60 * 60
+GIVE_UP_SECONDS = 12 * 60 * 60
 """When Twilio is asked no more: it tries to deliver a text for ten hours at most.
 
 Source: `ValidityPeriod` in https://www.twilio.com/docs/messaging/api/message-resource
 """
 
-ARRIVED = frozenset({"delivered", "read"})
-GONE = "not found"
-LOST = frozenset({"undelivered", "failed", "canceled"})
+DELIVERED_STATUSES = frozenset({"delivered", "read"})
+NO_SUCH_TEXT = "not found"
+UNDELIVERED_STATUSES = frozenset({"undelivered", "failed", "canceled"})
 
 # Source: https://www.twilio.com/docs/api/errors, one page for each code.
 MEANINGS = {
@@ -61,7 +61,7 @@ def meaning(code: int | str) -> str:
     return MEANINGS.get(code, f"see https://www.twilio.com/docs/api/errors/{code}")
 
 
-def explained(code: int | str) -> str:
+def code_with_meaning(code: int | str) -> str:
     """Return a code with its meaning; the meaning alone if Twilio gives no code."""
     return f"{code}: {meaning(code)}" if code else meaning(code)
 
@@ -88,69 +88,69 @@ class DeliveryReports:
         breaker = Breaker(math.inf)
         try:
             # The index lags behind the table: it may give a text again that was just asked about.
-            while due := [one for one in self._index.due() if one.id not in asked]:
-                for one in due:
+            while due := [text for text in self._index.due() if text.id not in asked]:
+                for pending in due:
                     if seconds_left() < SECONDS_TO_SEND:
                         return
-                    asked.add(one.id)
-                    self._ask(one, breaker)
+                    asked.add(pending.id)
+                    self._ask(pending, breaker)
         except (AwsError, Refused) as error:
             self._log.decision("delivery reports stopped", level="WARN", meaning=str(error))
 
-    def _ask(self, one: PendingReport, breaker: Breaker) -> None:
+    def _ask(self, pending: PendingReport, breaker: Breaker) -> None:
         """Ask what became of one text. An error of Twilio's for one text stops no other.
 
         Raises:
             AwsError: The table cannot be reached.
             Refused: Twilio refuses every such request.
         """
-        delivery = self._delivery(one, breaker)
-        known = delivery.status in ARRIVED | LOST
-        too_old = self._clock() - one.sent_at > UNKNOWN_SECONDS
-        if not (known or too_old or delivery.status == GONE):
-            self._index.postpone(one)
-        elif self._index.settle(one):
-            with unexpected_errors_logged(self._log, sid=one.sid):
-                self._report(one, delivery)
+        delivery = self._delivery(pending, breaker)
+        known = delivery.status in DELIVERED_STATUSES | UNDELIVERED_STATUSES
+        too_old = self._clock() - pending.sent_at > GIVE_UP_SECONDS
+        if not (known or too_old or delivery.status == NO_SUCH_TEXT):
+            self._index.postpone(pending)
+        elif self._index.settle(pending):
+            with unexpected_errors_logged(self._log, sid=pending.sid):
+                self._report(pending, delivery)
 
-    def _delivery(self, one: PendingReport, breaker: Breaker) -> Delivery:
+    def _delivery(self, pending: PendingReport, breaker: Breaker) -> Delivery:
         """Give what became of one text; where Twilio does not say, the reason is its status.
 
         Raises:
             Refused: Twilio refuses every such request.
         """
         try:
-            delivery = self._sender.delivery(one.sid)
+            delivery = self._sender.delivery(pending.sid)
         except Refused as error:
             if error.refusal.code in NOT_FOUND:
-                return Delivery(status=GONE)
-            breaker.refused(one.sid, error.refusal, self._clock())
+                return Delivery(status=NO_SUCH_TEXT)
+            breaker.refused(pending.sid, error.refusal, self._clock())
             if breaker.refuses_everybody(self._clock()):
                 raise
             return Delivery(status=error.refusal.meaning)
         except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
-            log_unexpected(self._log, error, sid=one.sid)
-            return Delivery(status=described(error)["meaning"])
-        breaker.accepted(one.sid, self._clock())
+            log_unexpected(self._log, error, sid=pending.sid)
+            return Delivery(status=error_details(error)["meaning"])
+        breaker.accepted(pending.sid, self._clock())
         return delivery
 
-    def _report(self, one: PendingReport, delivery: Delivery) -> None:
+    def _report(self, pending: PendingReport, delivery: Delivery) -> None:
         phone = delivery.phone or None
-        if delivery.status in ARRIVED:
+        if delivery.status in DELIVERED_STATUSES:
             self._log.decision(
-                "delivered", phone=phone, sid=one.sid, measured={metrics.DELIVERED: 1}
+                "delivered", phone=phone, sid=pending.sid, measured={metrics.DELIVERED: 1}
             )
-        elif delivery.status in LOST:
+        elif delivery.status in UNDELIVERED_STATUSES:
             self._log.decision(
                 "undelivered",
                 level="ERROR",
                 phone=phone,
                 measured={metrics.UNDELIVERED: 1},
-                sid=one.sid,
+                sid=pending.sid,
                 code=str(delivery.code or "none"),
                 meaning=meaning(delivery.code),
             )
         else:
             self._log.decision(
-                "unconfirmed", level="WARN", phone=phone, sid=one.sid, meaning=delivery.status
+                "unconfirmed", level="WARN", phone=phone, sid=pending.sid, meaning=delivery.status
             )

@@ -15,7 +15,7 @@ class LeaseHeld(Exception):
     """Another invocation holds the lease on a text: its outcome is not known yet."""
 
 
-def described(error: Exception) -> dict[str, Any]:
+def error_details(error: Exception) -> dict[str, Any]:
     """Describe an unforeseen exception by its class alone: its message may hold a phone number."""
     return {
         "reason": "unexpected",
@@ -31,7 +31,7 @@ def log_unexpected(log: Log, error: Exception, phone: str | None = None, **detai
         level="ERROR",
         phone=phone,
         measured={metrics.UNEXPECTED: 1},
-        **(described(error) | details),
+        **(error_details(error) | details),
     )
 
 

@@ -5,7 +5,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-# Everything else that S3 tells of, which is no new log. Any name beyond these is unreadable, since
+# Everything else that S3 reports, none of it a new log. Any name beyond these is unreadable, since
 # it might mean one. Sources, in this order:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
 # (here without what follows the colon) and
@@ -40,10 +40,10 @@ _IGNORED_DETAIL_TYPES = frozenset(
     }
 )
 
-_SIZES = 2**63
+_SIZE_LIMIT = 2**63
 """A size beyond is no object's, and too much to calculate with."""
 
-_LONGEST = 1024
+_MAX_BYTES = 1024
 """No key is longer, in bytes of UTF-8, and no other name of S3's:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
@@ -91,7 +91,7 @@ class LogFile(NamedTuple):
         return self.key.endswith("/") and self.size == 0
 
 
-def checked(file: LogFile) -> LogFile:
+def validated(file: LogFile) -> LogFile:
     """Return a log file whose every field has its type and is within its range.
 
     Raises:
@@ -112,13 +112,13 @@ def _is_name(value: object) -> bool:
     # A lone surrogate can stand in JSON, but not in UTF-8, and so neither in a key nor in a text.
     return (
         isinstance(value, str)
-        and len(value) <= _LONGEST
+        and len(value) <= _MAX_BYTES
         and (value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value))
     )
 
 
 def _is_size(value: object) -> bool:
-    return type(value) is int and 0 <= value < _SIZES  # a bool is an int to Python, not to S3
+    return type(value) is int and 0 <= value < _SIZE_LIMIT  # a bool is an int to Python, not to S3
 
 
 class Unreadable(NamedTuple):
@@ -136,10 +136,10 @@ class Unreadable(NamedTuple):
 def read(event: object) -> Iterator[LogFile | Unreadable]:
     """Read every record of an event.
 
-    The shapes: S3's notification; S3's `s3:TestEvent`, which tells nothing and yields nothing; what
-    EventBridge makes of S3's events; and the envelope in which Lambda sends an event that it gave
-    up on to the on-failure destination (`requestPayload`), so that redriving one works. Events that
-    S3 sends when no object was created yield nothing.
+    The shapes are S3's notification, S3's `s3:TestEvent`, EventBridge's event about an object, and
+    an envelope (`requestPayload`). Lambda sends an event that it gave up on to the on-failure
+    destination in such an envelope: so redriving one works. A test event yields nothing, and
+    neither does an event that S3 sends when no object was created.
     Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
     and https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
     """
@@ -179,15 +179,15 @@ def _read_eventbridge(event: Mapping[str, Any]) -> LogFile | None:
         return None
     if event["detail-type"] != "Object Created":
         raise ValueError("its detail-type is not known here")
-    described = event["detail"]["object"]
+    object_ = event["detail"]["object"]
     return _log_file(
         bucket=event["detail"]["bucket"]["name"],
-        key=described["key"],
-        size=described.get("size"),
+        key=object_["key"],
+        size=object_.get("size"),
         time=event["time"],
-        version=described.get("version-id"),
-        sequencer=described.get("sequencer"),
-        tag=described.get("etag"),
+        version=object_.get("version-id"),
+        sequencer=object_.get("sequencer"),
+        tag=object_.get("etag"),
     )
 
 
@@ -204,16 +204,16 @@ def _read_record(record: Mapping[str, Any]) -> LogFile | None:
         return None
     if family + colon != "ObjectCreated:":
         raise ValueError("its eventName is not known here")
-    described = record["s3"]["object"]
+    object_ = record["s3"]["object"]
     return _log_file(
         bucket=record["s3"]["bucket"]["name"],
         # S3 form-encodes the key in its notifications: `a b+c` arrives as `a+b%2Bc`. Decoded once.
-        key=urllib.parse.unquote_plus(described["key"]),
-        size=described.get("size"),
+        key=urllib.parse.unquote_plus(object_["key"]),
+        size=object_.get("size"),
         time=record["eventTime"],
-        version=described.get("versionId"),
-        sequencer=described.get("sequencer"),
-        tag=described.get("eTag"),
+        version=object_.get("versionId"),
+        sequencer=object_.get("sequencer"),
+        tag=object_.get("eTag"),
     )
 
 
@@ -244,7 +244,7 @@ def _log_file(
         version="" if version == "null" else version,
         sequencer=sequencer or f"{tag} {time}",
     )
-    return checked(file)
+    return validated(file)
 
 
 def _optional(value: object) -> str:

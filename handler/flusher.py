@@ -21,7 +21,7 @@ from handler.held_messages import HeldMessages
 from handler.ledger import Ledger
 from handler.log import Log
 from handler.notice import Notice
-from handler.outcomes import Outcomes, refused
+from handler.outcomes import Outcomes, refusal_metrics
 from handler.queues import BATCH, NotQueued, Queue
 from handler.quiet_hours import is_quiet
 from handler.refusals import Kind, Refusal
@@ -83,7 +83,7 @@ class Flusher:
         self._shuffle = shuffle
         self._settings = settings
         self._zone = settings.zone
-        self._quiet = settings.quiet
+        self._quiet_hours = settings.quiet
         self._sender = sender
         self._ledger = ledger
         self._held = held
@@ -106,7 +106,7 @@ class Flusher:
         """
         unfinished: list[Exception] = []
         try:
-            if is_quiet(self._quiet, self._clock()):
+            if is_quiet(self._quiet_hours, self._clock()):
                 self._log.decision("quiet hours", measured={metrics.FLUSHES: 1})
             else:
                 messages = HeldMessages(
@@ -129,7 +129,7 @@ class Flusher:
         phones = list(by_phone)
         self._shuffle(phones)  # else the same two, if Twilio always refuses them, silence the rest
         for phone in phones:
-            if run.seconds_left() < SECONDS_TO_SEND or is_quiet(self._quiet, self._clock()):
+            if run.seconds_left() < SECONDS_TO_SEND or is_quiet(self._quiet_hours, self._clock()):
                 break
             notices = by_phone[phone]
             # SQS soon deletes expired texts: Twilio is asked about them once more, then they fail.
@@ -207,7 +207,7 @@ class Flusher:
             "not sent",
             level="WARN",
             phone=phone,
-            measured=refused(refusal),
+            measured=refusal_metrics(refusal),
             files=len(notices),
             reason=refusal.kind,
             **refusal.details,

@@ -10,10 +10,10 @@ from handler.log import Log
 from handler.notice import Notice
 from handler.queues import BATCH, Message, Queue
 
-MESSAGES = 20_000
+MAX_MESSAGES = 20_000
 """How many messages one flush receives at most: some 40 MB. The next flush receives the rest."""
 
-CHARACTERS = 30_000_000
+MAX_CHARACTERS = 30_000_000
 """How many characters one flush receives at most, where messages are long: they stay in memory."""
 
 DRAIN_SHARE = 0.4
@@ -30,7 +30,7 @@ operator has a day to run it again.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
-RECEIVES_TO_GIVE_BACK = 100
+MAX_RECEIVES_TO_GIVE_BACK = 100
 """How often a message is given back at once. Then it comes back by itself, after four minutes.
 
 SQS counts each receive, and moves a message to `failed` after a thousand. With a flush every minute
@@ -152,7 +152,7 @@ class HeldMessages:
                     self._add(message, self._read(message))
                 except Exception as error:  # noqa: BLE001  # one message stops no other
                     self._add(message, _Content(defect=Defect(error)))
-            is_full = self.received >= MESSAGES or self._characters >= CHARACTERS
+            is_full = self.received >= MAX_MESSAGES or self._characters >= MAX_CHARACTERS
             if is_full or seconds_left() <= until:
                 return
         self.is_complete = True
@@ -205,7 +205,7 @@ class HeldMessages:
         left = [
             one.message
             for one in self._messages
-            if not one.is_deleted and one.message.receives <= RECEIVES_TO_GIVE_BACK
+            if not one.is_deleted and one.message.receive_count <= MAX_RECEIVES_TO_GIVE_BACK
         ]
         for some in batches(left, BATCH):
             if seconds_left() < SECONDS_TO_GIVE_BACK:

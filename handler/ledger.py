@@ -39,7 +39,7 @@ TRIES = 3
 class Claim(enum.Enum):
     """Whether this text may go to this phone now."""
 
-    YOURS = enum.auto()
+    CLAIMED = enum.auto()
     """Yes, and to nobody else for 45 seconds."""
 
     DUPLICATE = enum.auto()
@@ -120,11 +120,11 @@ class Ledger:
             try:
                 self._table.call("TransactWriteItems", request)
             except AwsError as error:
-                claim = _refused_claim(error)
-                if claim is Claim.CONTENDED and not error.busy:  # that has been tried again
+                claim = _claim_of_error(error)
+                if claim is Claim.CONTENDED and not error.is_throttled:  # that has been tried again
                     raise TryAgain(error, is_busy=_is_throttled(error)) from None
                 return claim
-            return Claim.YOURS
+            return Claim.CLAIMED
 
         try:
             return self._table.retries.run(attempt, tries=TRIES, seconds=PAUSE_SECONDS)
@@ -198,8 +198,10 @@ class Ledger:
         why = None
         for some in batches(notices, 100):
             ids = list(dict.fromkeys(notice.id for notice in some))
-            wanted = {"Keys": [{"id": {"S": id_}} for id_ in ids], "ConsistentRead": True}
-            batch = self._table.batch("BatchGetItem", {self._table.name: wanted}, "UnprocessedKeys")
+            request = {"Keys": [{"id": {"S": id_}} for id_ in ids], "ConsistentRead": True}
+            batch = self._table.batch(
+                "BatchGetItem", {self._table.name: request}, "UnprocessedKeys"
+            )
             for answer in batch.answers:
                 for item in entries(part(answer, "Responses", self._table.name)):
                     id_ = part(item, "id", "S")
@@ -297,9 +299,9 @@ def _hour_id(phone: str, hour: int) -> str:
     return hashlib.sha256(f"{phone} {hour}".encode()).hexdigest()
 
 
-def _refused_claim(error: AwsError) -> Claim:
+def _claim_of_error(error: AwsError) -> Claim:
     """Say why a transaction was refused."""
-    if error.code == "TransactionInProgressException" or error.busy:
+    if error.code == "TransactionInProgressException" or error.is_throttled:
         return Claim.CONTENDED
     if error.code != "TransactionCanceledException":
         return Claim.UNKNOWN

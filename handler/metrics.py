@@ -21,12 +21,12 @@ class Metric(NamedTuple):
     Attributes:
         name: Its name in CloudWatch, and that of its value in the log.
         unit: One of CloudWatch's units.
-        by: A field of the log's line that is its second dimension.
+        dimension: A field of the log's line that is its second dimension.
     """
 
     name: str
     unit: str = "Count"
-    by: str = ""
+    dimension: str = ""
 
 
 LOG_FILES = Metric("LogFiles")
@@ -44,7 +44,7 @@ SEGMENTS = Metric("Segments")
 SECONDS_TO_TEXT = Metric("SecondsToText", "Seconds")
 """From the upload to Twilio's acceptance, of a text that was not held."""
 
-HELD = Metric("TextsHeld", by="reason")
+HELD = Metric("TextsHeld", dimension="reason")
 """Texts that were held."""
 
 SECONDS_HELD = Metric("SecondsHeld", "Seconds")
@@ -60,7 +60,7 @@ BACKLOG_AGE = Metric("BacklogAge", "Seconds")
 """From the upload to now, of the oldest file that a flush had to leave; 0 if it left none. Of the
 oldest that it took, where it could not take all."""
 
-FAILED = Metric("TextsFailed", by="code")
+FAILED = Metric("TextsFailed", dimension="code")
 """Texts that no retry will help, and events that nobody can read."""
 
 SETTINGS_REFUSED = Metric("SettingsRefused")
@@ -75,7 +75,7 @@ UNEXPECTED = Metric("UnexpectedErrors")
 DELIVERED = Metric("TextsDelivered")
 """Texts that arrived, as Twilio said later."""
 
-UNDELIVERED = Metric("TextsUndelivered", by="code")
+UNDELIVERED = Metric("TextsUndelivered", dimension="code")
 """Texts that Twilio accepted and that did not arrive, as it said later."""
 
 ALL = (
@@ -94,16 +94,18 @@ def embedded(values: Mapping[Metric, float], stack: str) -> dict[str, Any]:
     """
     if not values:
         return {}
-    by_dimension = dict.fromkeys(metric.by for metric in values)
+    dimensions = dict.fromkeys(metric.dimension for metric in values)
     directives = [
         {
             "Namespace": NAMESPACE,
-            "Dimensions": [[STACK], [STACK, by]] if by else [[STACK]],
+            "Dimensions": [[STACK], [STACK, second]] if second else [[STACK]],
             "Metrics": [
-                {"Name": metric.name, "Unit": metric.unit} for metric in values if metric.by == by
+                {"Name": metric.name, "Unit": metric.unit}
+                for metric in values
+                if metric.dimension == second
             ],
         }
-        for by in by_dimension
+        for second in dimensions
     ]
     return {
         STACK: stack,

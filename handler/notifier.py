@@ -44,14 +44,14 @@ class Notifier:
     ) -> None:
         self._settings = settings
         self._zone = settings.zone
-        self._quiet = settings.quiet
+        self._quiet_hours = settings.quiet
         self._sender = sender
         self._ledger = ledger
         self._outcomes = outcomes
         self._log = log
         self._clock = clock
         self._breaker = Breaker(BREAKER_SECONDS)
-        self._texts: Counter[tuple[str, int]] = Counter()
+        self._texts_by_hour: Counter[tuple[str, int]] = Counter()
 
     def notify(self, event: object, seconds_left: Callable[[], float]) -> None:
         """Text every phone about every log file of an event; one that fails stops no other.
@@ -97,11 +97,11 @@ class Notifier:
 
     def _text(self, notice: Notice, seconds_left: Callable[[], float]) -> None:
         reason = self._reason_to_hold(notice.phone, seconds_left)
-        began = self._clock()
-        claim = self._claim(notice, counted=not reason)
+        claimed_at = self._clock()
+        claim = self._claim(notice, is_counted=not reason)
         if claim in {Claim.OVER_LIMIT, Claim.CONTENDED}:
             reason = "over the limit" if claim is Claim.OVER_LIMIT else "too much at once"
-            claim = self._claim(notice, counted=False)
+            claim = self._claim(notice, is_counted=False)
         if claim is Claim.DUPLICATE:
             self._log.decision(
                 "duplicate",
@@ -125,19 +125,19 @@ class Notifier:
             if reason:
                 self._outcomes.hold(notice, reason)
             else:
-                self._send(notice, claimed=claim is Claim.YOURS)
+                self._send(notice, is_claimed=claim is Claim.CLAIMED)
         except (AwsError, NotQueued):
             # Without an answer, or after its lease, the claim may be another invocation's, which is
             # sending the text.
-            if claim is Claim.YOURS and self._clock() < began + LEASE_SECONDS:
+            if claim is Claim.CLAIMED and self._clock() < claimed_at + LEASE_SECONDS:
                 self._outcomes.release(notice)
             raise
 
-    def _claim(self, notice: Notice, *, counted: bool) -> Claim:
-        limit = self._settings.max_texts_per_hour if counted else None
+    def _claim(self, notice: Notice, *, is_counted: bool) -> Claim:
+        limit = self._settings.max_texts_per_hour if is_counted else None
         claim = self._ledger.claim(notice, limit=limit)
         if claim is Claim.OVER_LIMIT:
-            self._texts[notice.phone, self._hour()] = self._settings.max_texts_per_hour
+            self._texts_by_hour[notice.phone, self._hour()] = self._settings.max_texts_per_hour
         return claim
 
     def _reason_to_hold(self, phone: str, seconds_left: Callable[[], float]) -> str:
@@ -145,12 +145,12 @@ class Notifier:
         now = self._clock()
         if self._settings.mode == "digest":
             return "digest"
-        if is_quiet(self._quiet, now):
+        if is_quiet(self._quiet_hours, now):
             return "quiet hours"
         if self._breaker.refuses(phone, now):
             return "Twilio refuses"
         # Counted here as well, so that each copy of the function keeps it without the table, too.
-        if self._texts[phone, self._hour()] >= self._settings.max_texts_per_hour:
+        if self._texts_by_hour[phone, self._hour()] >= self._settings.max_texts_per_hour:
             return "over the limit"
         if seconds_left() < SECONDS_TO_SEND:
             return "out of time"
@@ -162,17 +162,17 @@ class Notifier:
     def _hour(self) -> int:
         return int(self._clock()) // HOUR_SECONDS
 
-    def _send(self, notice: Notice, *, claimed: bool) -> None:
+    def _send(self, notice: Notice, *, is_claimed: bool) -> None:
         """Text one phone about one file.
 
         Args:
             notice: The text.
-            claimed: Whether the table has counted it.
+            is_claimed: Whether the table has counted it.
         """
         body = text.write(notice.file, self._settings.message, self._zone)
         # Before it is sent, as the table counts: an answer in doubt may be to a text that went out.
         at = self._clock()
-        self._texts[notice.phone, int(at) // HOUR_SECONDS] += 1
+        self._texts_by_hour[notice.phone, int(at) // HOUR_SECONDS] += 1
         try:
             sid = self._sender.send(notice.phone, body)
         except Refused as error:
@@ -196,8 +196,8 @@ class Notifier:
                 self._outcomes.record_sent([notice], sid)
             return
         if refusal.kind is not Kind.IN_DOUBT:
-            self._texts[notice.phone, int(at) // HOUR_SECONDS] -= 1
-            if claimed:
+            self._texts_by_hour[notice.phone, int(at) // HOUR_SECONDS] -= 1
+            if is_claimed:
                 with ledger_errors_logged(self._log, 1):
                     self._ledger.uncount(notice.phone, at)
         if refusal.kind.is_temporary:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from handler import metrics, queue_messages
-from handler.errors import described, ledger_errors_logged, unexpected_errors_logged
+from handler.errors import error_details, ledger_errors_logged, unexpected_errors_logged
 from handler.events import Unreadable
 from handler.ledger import Ledger, State
 from handler.log import Log
@@ -57,7 +57,7 @@ class Outcomes:
                 level="WARN" if refusal else "INFO",
                 file=notice.file,
                 phone=notice.phone,
-                measured={metrics.HELD: 1, **refused(refusal)},
+                measured={metrics.HELD: 1, **refusal_metrics(refusal)},
                 reason=reason,
                 **details,
             )
@@ -71,7 +71,7 @@ class Outcomes:
     def fail_unexpected(self, notices: Sequence[Notice], error: Exception) -> None:
         """Fail texts that met an exception which this program did not foresee."""
         measured = {metrics.FAILED: 1, metrics.UNEXPECTED: 1}
-        self._fail(notices, measured, **described(error))
+        self._fail(notices, measured, **error_details(error))
 
     def _fail(
         self, notices: Sequence[Notice], measured: Mapping[Metric, float], **details: str
@@ -117,13 +117,13 @@ class Outcomes:
 
     def fail_message(self, body: str, error: Exception) -> None:
         """Fail a held message that met an exception which this program did not foresee."""
-        details = described(error)
+        details = error_details(error)
         self._failed.send([json.dumps({"unreadable": body, **details})])
         measured = {metrics.FAILED: 1, metrics.UNEXPECTED: 1}
         self._log.decision("failed", level="ERROR", measured=measured, **details)
 
 
-def refused(refusal: Refusal | None) -> dict[Metric, float]:
-    """Count a refusal that lasts until an operator fixes its cause."""
-    lasts = refusal and refusal.kind.needs_operator
-    return {metrics.SETTINGS_REFUSED: 1} if lasts else {}
+def refusal_metrics(refusal: Refusal | None) -> dict[Metric, float]:
+    """Count a refusal that needs_operator until an operator fixes its cause."""
+    needs_operator = refusal and refusal.kind.needs_operator
+    return {metrics.SETTINGS_REFUSED: 1} if needs_operator else {}

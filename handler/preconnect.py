@@ -13,10 +13,10 @@ import time
 import urllib.parse
 from collections.abc import Callable
 
-SECONDS = 1.0
+STEP_TIMEOUT_SECONDS = 1.0
 """How long each step to a connection may take."""
 
-FRESH_SECONDS = 5.0
+MAX_IDLE_SECONDS = 5.0
 """How long a connection is used for, since it was begun or last used: servers close an idle one,
 and Lambda may freeze the function before the next event."""
 
@@ -27,7 +27,7 @@ class Preconnector:
     def __init__(self) -> None:
         self._openings: dict[tuple[str, int], _Opening] = {}
         self._context: ssl.SSLContext | None = None
-        self._reading = threading.Lock()
+        self._context_lock = threading.Lock()
 
     def open(self, url: str) -> None:
         """Begin to open a connection, in a thread of its own, and send nothing over it.
@@ -44,7 +44,7 @@ class Preconnector:
     def wait(self) -> None:
         """Wait until each connection is open, or has failed."""
         for opening in self._openings.values():
-            opening.join(2 * SECONDS)
+            opening.join(2 * STEP_TIMEOUT_SECONDS)
 
     def take(self, host: str, port: int) -> ssl.SSLSocket | None:
         """Give the connection that was opened to a host, once; None if there is none.
@@ -52,7 +52,7 @@ class Preconnector:
         Waits for one that is still being opened.
         """
         opening = self._openings.pop((host, port), None)
-        return opening.taken() if opening else None
+        return opening.result() if opening else None
 
     def tls_context(self) -> ssl.SSLContext:
         """Give the context of all connections, with the certificates of the trusted authorities.
@@ -61,7 +61,7 @@ class Preconnector:
         once: it takes 14 ms of a whole CPU, and requests does it for each connection.
         See https://github.com/urllib3/urllib3/issues/3623.
         """
-        with self._reading:
+        with self._context_lock:
             if not self._context:
                 self._context = _tls_context()
             return self._context
@@ -84,18 +84,18 @@ class _Opening(threading.Thread):
         super().__init__(daemon=True)
         self._address = address
         self._tls_context = tls_context
-        self._opened: ssl.SSLSocket | None = None
-        self._begun = time.time()
+        self._socket: ssl.SSLSocket | None = None
+        self._started_at = time.time()
 
     def run(self) -> None:
         with contextlib.suppress(OSError):  # the request that needs it tries again, and tells
-            plain = socket.create_connection(self._address, SECONDS)
+            plain = socket.create_connection(self._address, STEP_TIMEOUT_SECONDS)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._opened = self._tls_context().wrap_socket(plain, server_hostname=self._address[0])
+            self._socket = self._tls_context().wrap_socket(plain, server_hostname=self._address[0])
 
-    def taken(self) -> ssl.SSLSocket | None:
-        self.join(2 * SECONDS)
-        if self._opened and time.time() > self._begun + FRESH_SECONDS:
-            self._opened.close()
+    def result(self) -> ssl.SSLSocket | None:
+        self.join(2 * STEP_TIMEOUT_SECONDS)
+        if self._socket and time.time() > self._started_at + MAX_IDLE_SECONDS:
+            self._socket.close()
             return None
-        return self._opened
+        return self._socket

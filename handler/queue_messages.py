@@ -16,7 +16,7 @@ def to_message(notice: Notice, reason: str, **details: Any) -> str:
     Args:
         notice: The text.
         reason: Why it was held, or failed.
-        details: Whatever else an operator wants to know.
+        details: More fields for an operator.
     """
     file = notice.file._asdict() | {"time": notice.file.time.isoformat()}
     return json.dumps({"file": file, "phone": notice.phone, "reason": reason, **details})
@@ -37,7 +37,7 @@ def read(body: str, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
     match message:
         case {"file": dict(file), "phone": str(phone)}:
             try:
-                notice = Notice(_file(file), _phone(phone))
+                notice = Notice(_read_file(file), _validated_phone(phone))
             except (KeyError, TypeError, ValueError, OverflowError):
                 yield Unreadable(reason="not a text that is due", record=message)
             else:
@@ -45,14 +45,14 @@ def read(body: str, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
         case {"unreadable": str(whole)}:  # a message that was no JSON, or met an unknown error
             yield from read(whole, phones)
         case {"unreadable": {"eventSource": _} | {"s3": _} as record}:  # one of an event's records
-            yield from _of_event({"Records": [record]}, phones)
+            yield from _read_event({"Records": [record]}, phones)
         case {"unreadable": event}:
-            yield from _of_event(event, phones)
+            yield from _read_event(event, phones)
         case _:
-            yield from _of_event(message, phones)
+            yield from _read_event(message, phones)
 
 
-def _of_event(event: object, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
+def _read_event(event: object, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
     for item in events.read(event):
         if isinstance(item, Unreadable):
             yield item
@@ -60,23 +60,23 @@ def _of_event(event: object, phones: Sequence[str]) -> Iterator[Notice | Unreada
             yield from (Notice(item, phone) for phone in phones)
 
 
-def _file(described: dict[str, Any]) -> LogFile:
-    time = datetime.datetime.fromisoformat(described["time"])
+def _read_file(fields: dict[str, Any]) -> LogFile:
+    time = datetime.datetime.fromisoformat(fields["time"])
     if time.tzinfo is None:
         raise ValueError("its time has no zone")
-    return events.checked(
+    return events.validated(
         LogFile(
-            bucket=described["bucket"],
-            key=described["key"],
-            size=described["size"],
+            bucket=fields["bucket"],
+            key=fields["key"],
+            size=fields["size"],
             time=time.astimezone(datetime.UTC),
-            version=described.get("version", ""),
-            sequencer=described.get("sequencer", ""),
+            version=fields.get("version", ""),
+            sequencer=fields.get("sequencer", ""),
         )
     )
 
 
-def _phone(number: str) -> str:
+def _validated_phone(number: str) -> str:
     """Check a number by E.164: a plus and at most 15 digits."""
     digits = number.removeprefix("+")
     if digits == number or not (digits.isascii() and digits.isdigit() and len(digits) <= 15):

@@ -19,7 +19,7 @@ flush, which comes after five minutes.
 SEND_TRIES, PAUSE_SECONDS = 2, 0.02
 """How often messages are sent that SQS refuses within a success."""
 
-_DIGITS = 20
+_MAX_DIGITS = 20
 """No time in milliseconds has as many."""
 
 UNKNOWN_AGE = float("inf")
@@ -38,13 +38,13 @@ class Message(NamedTuple):
         receipt: What it is deleted by.
         sent_at: When it was put on the queue, in seconds since the epoch; `UNKNOWN_AGE` where SQS
             does not say.
-        receives: How often it was received, this time included; 1 where SQS does not say.
+        receive_count: How often it was received, this time included; 1 where SQS does not say.
     """
 
     body: str
     receipt: str
     sent_at: float
-    receives: int = 1
+    receive_count: int = 1
 
 
 class Queue:
@@ -63,10 +63,10 @@ class Queue:
         """
         for some in batches(bodies, BATCH):
             self._aws.retries["sqs"].run(
-                self._sending(some), tries=SEND_TRIES, seconds=PAUSE_SECONDS
+                self._send_rest(some), tries=SEND_TRIES, seconds=PAUSE_SECONDS
             )
 
-    def _sending(self, bodies: Sequence[str]) -> Callable[[], None]:
+    def _send_rest(self, bodies: Sequence[str]) -> Callable[[], None]:
         """Return what sends messages, ten at most; each time those that SQS has not taken yet."""
         left = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
 
@@ -130,19 +130,21 @@ class Queue:
         Raises:
             handler.aws.AwsError: SQS could not be reached.
         """
-        wanted = [entry | {"VisibilityTimeout": 0} for entry in _receipts(messages)]
-        return len(self._batch("ChangeMessageVisibilityBatch", wanted)[0])
+        requested = [entry | {"VisibilityTimeout": 0} for entry in _receipts(messages)]
+        return len(self._batch("ChangeMessageVisibilityBatch", requested)[0])
 
-    def _batch(self, operation: str, wanted: Sequence[Mapping[str, Any]]) -> tuple[set[str], str]:
+    def _batch(
+        self, operation: str, requested: Sequence[Mapping[str, Any]]
+    ) -> tuple[set[str], str]:
         """Do something to ten messages at most.
 
         Returns:
             The ids of the entries that SQS says it has done, and its codes for the others.
         """
-        answer = self._aws.call("sqs", operation, {"QueueUrl": self._url, "Entries": wanted})
-        named = [part(entry, "Id") for entry in entries(answer.get("Successful"))]
+        answer = self._aws.call("sqs", operation, {"QueueUrl": self._url, "Entries": requested})
+        done = [part(entry, "Id") for entry in entries(answer.get("Successful"))]
         codes = {str(part(entry, "Code")) for entry in entries(answer.get("Failed"))}
-        return {entry["Id"] for entry in wanted if entry["Id"] in named}, ", ".join(sorted(codes))
+        return {entry["Id"] for entry in requested if entry["Id"] in done}, ", ".join(sorted(codes))
 
 
 def _receipts(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -160,11 +162,11 @@ def _message(received: object) -> Message:
         body=body if isinstance(body, str) else "",
         receipt=receipt if isinstance(receipt, str) else "",
         sent_at=UNKNOWN_AGE if sent_at is None else sent_at / 1000,
-        receives=_number(part(received, "Attributes", "ApproximateReceiveCount")) or 1,
+        receive_count=_number(part(received, "Attributes", "ApproximateReceiveCount")) or 1,
     )
 
 
 def _number(value: object) -> int | None:
     """Read a number, which SQS sends as text; None if it is none."""
     is_number = isinstance(value, str) and value.isascii() and value.isdecimal()
-    return int(value) if is_number and len(value) < _DIGITS else None  # type: ignore[call-overload,arg-type]  # is_number says so
+    return int(value) if is_number and len(value) < _MAX_DIGITS else None  # type: ignore[call-overload,arg-type]  # is_number says so

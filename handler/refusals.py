@@ -185,25 +185,25 @@ def read_code(code: object) -> int | str:
         which might be something that must not be logged.
     """
     if isinstance(code, str):
-        if code.isascii() and code.isdigit() and len(code) <= _LONGEST_CODE:
+        if code.isascii() and code.isdigit() and len(code) <= _MAX_CODE_DIGITS:
             return int(code)
         return read_word(code) or 0
     is_number = isinstance(code, int | float) and not isinstance(code, bool)
-    return int(code) if is_number and 0 < code < 10**_LONGEST_CODE else 0  # type: ignore[operator,call-overload]  # is_number says so
+    return int(code) if is_number and 0 < code < 10**_MAX_CODE_DIGITS else 0  # type: ignore[operator,call-overload]  # is_number says so
 
 
 def read_word(value: object) -> str:
     """Read a word of an answer, such as a status. Give "" for what may be more than a word."""
-    if not isinstance(value, str) or len(value) > _LONGEST_WORD:
+    if not isinstance(value, str) or len(value) > _MAX_WORD_LENGTH:
         return ""
     letters = value.replace("_", "").replace("-", "")
     return value if letters.isascii() and letters.isalpha() else ""
 
 
-_LONGEST_CODE = 6
+_MAX_CODE_DIGITS = 6
 """The digits of Twilio's longest codes. A phone number has more."""
 
-_LONGEST_WORD = 40
+_MAX_WORD_LENGTH = 40
 
 NOT_FOUND = frozenset({404, 20404})
 """The codes of what is not there."""

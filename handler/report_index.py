@@ -8,10 +8,10 @@ from handler.aws import entries, part
 from handler.ledger import REPORT_DUE, REPORT_INDEX
 from handler.table import Table
 
-LIMIT = 200
+MAX_TEXTS = 200
 """How many texts the index gives at once."""
 
-_DIGITS = 20
+_MAX_DIGITS = 20
 """No time in seconds has as many."""
 
 
@@ -52,13 +52,13 @@ class ReportIndex:
                     ":due": {"S": REPORT_DUE},
                     ":now": {"N": str(int(self._clock()))},
                 },
-                "Limit": LIMIT,
+                "Limit": MAX_TEXTS,
             },
         )
         found = [_pending(item) for item in entries(answer.get("Items"))]
         return [one for one in found if one]
 
-    def settle(self, one: PendingReport) -> bool:
+    def settle(self, pending: PendingReport) -> bool:
         """Record that the report of a text has come.
 
         Returns:
@@ -68,12 +68,12 @@ class ReportIndex:
             AwsError: The table cannot be reached.
         """
         return self._table.update_if(
-            one.id,
+            pending.id,
             "attribute_exists(report)",
             {"UpdateExpression": "REMOVE report, ask_at"},
         )
 
-    def postpone(self, one: PendingReport) -> None:
+    def postpone(self, pending: PendingReport) -> None:
         """Ask about a text again when it is twice as old.
 
         Raises:
@@ -81,11 +81,11 @@ class ReportIndex:
         """
         now = int(self._clock())
         self._table.update_if(
-            one.id,
+            pending.id,
             "attribute_exists(report)",
             {
                 "UpdateExpression": "SET ask_at = :value",
-                "ExpressionAttributeValues": {":value": {"N": str(now + now - one.sent_at)}},
+                "ExpressionAttributeValues": {":value": {"N": str(now + now - pending.sent_at)}},
             },
         )
 
@@ -95,5 +95,5 @@ def _pending(item: object) -> PendingReport | None:
     id_, sid, at = part(item, "id", "S"), part(item, "sid", "S"), part(item, "sent_at", "N")
     if not (isinstance(id_, str) and isinstance(sid, str) and isinstance(at, str)):
         return None
-    is_time = at.isdecimal() and at.isascii() and len(at) < _DIGITS
+    is_time = at.isdecimal() and at.isascii() and len(at) < _MAX_DIGITS
     return PendingReport(id=id_, sid=sid, sent_at=int(at)) if is_time else None

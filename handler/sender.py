@@ -25,7 +25,7 @@ from handler.settings import Settings
 if TYPE_CHECKING:
     from twilio.http.response import Response
 
-SECONDS = (2.0, 10.0)
+TIMEOUT_SECONDS = (2.0, 10.0)
 """How long to wait for each of Twilio's addresses to connect, and then for the answer.
 twilio-python has no default."""
 
@@ -42,9 +42,9 @@ _NO_ENVIRONMENT = {"TWILIO_EDGE": "", "TWILIO_REGION": ""}
 class Refused(Exception):
     """Twilio did not accept a text."""
 
-    def __init__(self, refused: Refusal) -> None:
-        super().__init__(f"{refused.code}: {refused.meaning}")
-        self.refusal = refused
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"{refusal.code}: {refusal.meaning}")
+        self.refusal = refusal
 
 
 class Delivery(NamedTuple):
@@ -116,7 +116,7 @@ class TwilioSender:
         # At INFO it prints the account's SID and all headers.
         logging.getLogger("twilio.http_client").setLevel(logging.WARNING)
         http = self._http = _HttpClient()
-        http.timeout = SECONDS  # its constructor takes one number only
+        http.timeout = TIMEOUT_SECONDS  # its constructor takes one number only
         http.session = session
         client = Client(
             settings.twilio_api_key_sid or settings.twilio_account_sid,

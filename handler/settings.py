@@ -16,10 +16,10 @@ class Settings(NamedTuple):
         twilio_secret: The API key's secret or the auth token.
         twilio_api_url: Where Twilio's API is, without a slash at the end.
         to_numbers: The phones, in E.164.
-        message: The `string.Template` of a text; see `handler.text.NAMES`.
+        message: The `string.Template` of a text; see `handler.text.PLACEHOLDERS`.
         mode: `instant`, or `digest` to hold every text until the next flush.
         max_texts_per_hour: For each phone; what is over it is held.
-        timezone: The IANA name of the zone of the quiet hours, and that times are told in.
+        timezone: The IANA name of the zone of the quiet hours, and of the times in a text.
         ledger_table: The name of the DynamoDB table.
         held_queue: The URL of the queue of texts that are due later.
         failed_queue: The URL of the queue of texts that no retry will help.

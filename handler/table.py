@@ -83,7 +83,7 @@ class Table:
             answer = self.call(operation, {"RequestItems": left})
             rest = answer.get(name_of_rest)
             if not isinstance(rest, dict):  # the table always says what it left over
-                raise AwsError(operation, "NoAnswerOfAws", {})
+                raise AwsError(operation, "NotAnAnswerOfAws", {})
             answers.append(answer)
             if rest:
                 left = rest

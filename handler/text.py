@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from handler.events import LogFile
 from handler.segments import GSM_7, GSM_EXTENSION, is_gsm, segments
 
-LONGEST = 1600
+MAX_CHARACTERS = 1600
 """Characters that Twilio accepts in one body (error 21617 beyond)."""
 
-NAMES = ("name", "key", "bucket", "size", "time")
+PLACEHOLDERS = ("name", "key", "bucket", "size", "time")
 """What the `message` setting may use, as `$name` or `${name}`."""
 
 SUMMARY_SEGMENTS = 2
 """What one text about many log files may cost."""
 
-CUT = "..."  # in GSM-7, unlike the character for an ellipsis
-SHORTEST = 14  # a date and `.log`
+ELLIPSIS = "..."  # in GSM-7, unlike the character for an ellipsis
+MIN_WIDTH = 14  # a date and `.log`
 
 _JOINERS = ("\u200c", "\u200d")  # invisible; Persian words and emoji are written with them
 
@@ -33,7 +33,7 @@ _LOOKALIKES = {
     "`": "'", "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u2032": "'",
     "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u2033": '"', "\u00ab": '"', "\u00bb": '"',
     "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-",
-    "\u2044": "/", "\u2026": CUT, "\u2022": "*", **dict.fromkeys(_JOINERS, ""),
+    "\u2044": "/", "\u2026": ELLIPSIS, "\u2022": "*", **dict.fromkeys(_JOINERS, ""),
 }  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
 
     Args:
         file: The log file.
-        message: A `string.Template` over the names in `NAMES`.
+        message: A `string.Template` over the names in `PLACEHOLDERS`.
         zone: The time zone of the time in the text.
     """
     template = string.Template(message)
@@ -56,21 +56,21 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
     }
     values = {"size": _size(file.size), "time": f"{file.time.astimezone(zone):%d %b %H:%M %Z}"}
 
-    def body(longest: int) -> str:
-        values.update((name, part.cut(longest)) for name, part in parts.items())
+    def body(width: int) -> str:
+        values.update((name, part.cut(width)) for name, part in parts.items())
         # After the names were replaced: an accent behind `$name` would be composed with its `e`.
-        worded = _printable(template.substitute(values), lines=True, unknown="")
-        return _Part(_to_gsm(worded)).head(LONGEST)
+        written = _printable(template.substitute(values), lines=True, unknown="")
+        return _Part(_to_gsm(written)).head(MAX_CHARACTERS)
 
     whole = max(part.width for part in parts.values())
     longest = body(whole)
-    if whole <= SHORTEST or segments(longest) == 1:
+    if whole <= MIN_WIDTH or segments(longest) == 1:
         return longest
-    shortest = body(SHORTEST)
+    shortest = body(MIN_WIDTH)
     fewest = segments(shortest)
     if segments(longest) <= fewest:
         return longest
-    best, fits, too_long = shortest, SHORTEST, whole
+    best, fits, too_long = shortest, MIN_WIDTH, whole
     while too_long - fits > 1:
         middle = (fits + too_long) // 2
         candidate = body(middle)
@@ -93,7 +93,7 @@ def summarize(files: Sequence[LogFile], zone: datetime.tzinfo) -> str:
     since = f"{min(file.time for file in files).astimezone(zone):%d %b %H:%M %Z}"
     last = _Part(_printable(max(files, key=lambda file: file.time).key))
     counted = Counter(_folder(_printable(file.key)) for file in files).most_common()
-    for count, longest in itertools.product((5, 3, 1), (80, 40, 20, SHORTEST)):
+    for count, longest in itertools.product((5, 3, 1), (80, 40, 20, MIN_WIDTH)):
         places = [f"{_Part(folder).cut(longest)} {number}" for folder, number in counted[:count]]
         if others := sum(number for _, number in counted[count:]):
             places.append(f"elsewhere {others}")
@@ -129,11 +129,11 @@ class _Part:
         if self.width <= width:
             return self.text
         starts, widths = self._cuts
-        head = (width - len(CUT)) * 2 // 5
-        tail = width - len(CUT) - head
+        head = (width - len(ELLIPSIS)) * 2 // 5
+        tail = width - len(ELLIPSIS) - head
         head_end = starts[bisect.bisect_right(widths, head) - 1]
         tail_start = starts[bisect.bisect_left(widths, self.width - tail)]
-        return self.text[:head_end] + CUT + self.text[tail_start:]
+        return self.text[:head_end] + ELLIPSIS + self.text[tail_start:]
 
     @functools.cached_property
     def _cuts(self) -> tuple[list[int], list[int]]:

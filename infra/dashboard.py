@@ -52,10 +52,12 @@ def body(
 
     def by_dimension(metric: Metric) -> list[Any]:
         search = (
-            f"SEARCH('{{{metrics.NAMESPACE},{metrics.STACK},{metric.by}}} "
+            f"SEARCH('{{{metrics.NAMESPACE},{metrics.STACK},{metric.dimension}}} "
             f'MetricName="{metric.name}" {metrics.STACK}="{stack}"\', \'Sum\', 300)'
         )
-        return [{"expression": search, "label": f"{metric.name} ${{PROP('Dim.{metric.by}')}}"}]
+        return [
+            {"expression": search, "label": f"{metric.name} ${{PROP('Dim.{metric.dimension}')}}"}
+        ]
 
     def graph(title: str, *lines: list[Any], **options: Any) -> Widget:
         return {

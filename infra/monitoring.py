@@ -124,13 +124,15 @@ class Monitoring(pulumi.ComponentResource):
             metric_name=alarm.metric,
             dimensions=alarm.dimensions,
             statistic=alarm.statistic,
-            period=alarm.minutes * 60,
-            evaluation_periods=alarm.silence or alarm.of_periods,
-            datapoints_to_alarm=alarm.silence or alarm.bad_periods,
-            comparison_operator="LessThanThreshold" if alarm.silence else "GreaterThanThreshold",
-            threshold=1 if alarm.silence else alarm.above,
-            treat_missing_data="missing" if alarm.silence else "notBreaching",
+            period=alarm.period_minutes * 60,
+            evaluation_periods=alarm.missing_periods or alarm.evaluation_periods,
+            datapoints_to_alarm=alarm.missing_periods or alarm.datapoints_to_alarm,
+            comparison_operator="LessThanThreshold"
+            if alarm.missing_periods
+            else "GreaterThanThreshold",
+            threshold=1 if alarm.missing_periods else alarm.threshold,
+            treat_missing_data="missing" if alarm.missing_periods else "notBreaching",
             alarm_actions=on,
-            insufficient_data_actions=on if alarm.silence else [],
+            insufficient_data_actions=on if alarm.missing_periods else [],
             opts=pulumi.ResourceOptions(parent=self),
         )

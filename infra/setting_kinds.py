@@ -494,10 +494,10 @@ SUFFIX = Kind(
 
 def _wrong_message(value: str) -> str:
     template = string.Template(value)
-    known = ", ".join(f"${name}" for name in text.NAMES)
+    known = ", ".join(f"${name}" for name in text.PLACEHOLDERS)
     if not template.is_valid():
         return f"has a $ without a name: write $$, or one of {known}"
-    if unknown := sorted(set(template.get_identifiers()) - set(text.NAMES)):
+    if unknown := sorted(set(template.get_identifiers()) - set(text.PLACEHOLDERS)):
         return f"uses {', '.join(f'${name}' for name in unknown)}, but there are only {known}"
     if not value.strip():
         return "is empty"
@@ -509,7 +509,7 @@ def _wrong_message(value: str) -> str:
 def _meant_message(value: str) -> Iterator[str]:
     def named_so(match: re.Match[str]) -> str:
         name = match[1] or match[2]
-        near = difflib.get_close_matches(name.lower(), text.NAMES, 1)
+        near = difflib.get_close_matches(name.lower(), text.PLACEHOLDERS, 1)
         if not near:
             return match[0]
         return f"${{{near[0]}}}" if match[1] else f"${near[0]}"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from handler import log
-from handler.delivery_reports import ARRIVED, LOST, explained
+from handler.delivery_reports import DELIVERED_STATUSES, UNDELIVERED_STATUSES, code_with_meaning
 from handler.refusals import NOT_FOUND
 from handler.sender import Refused
 from stack import log_lines
@@ -157,13 +157,13 @@ class Smoke:
                 if error.refusal.code in NOT_FOUND:
                     raise Stopped(f"Twilio has no record of {sid}") from None
                 return str(error)
-            if delivery.status in LOST:
-                why = explained(delivery.code)
+            if delivery.status in UNDELIVERED_STATUSES:
+                why = code_with_meaning(delivery.code)
                 raise Stopped(f"the text to {phone} was not delivered: {delivery.status}, {why}")
             return delivery.status
 
         try:
-            _wait_until(status, ARRIVED.__contains__, seconds=DELIVERED_SECONDS)
+            _wait_until(status, DELIVERED_STATUSES.__contains__, seconds=DELIVERED_SECONDS)
         except NotInTime as error:
             raise Stopped(
                 f"Twilio does not know after {DELIVERED_SECONDS} s whether the text to {phone} was "

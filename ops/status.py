@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from handler.delivery_reports import ARRIVED, LOST, explained
+from handler.delivery_reports import DELIVERED_STATUSES, UNDELIVERED_STATUSES, code_with_meaning
 from handler.log import masked
 from handler.refusals import NO_ANSWER
 from handler.sender import Refused
@@ -26,7 +26,10 @@ _PERMISSION = "sns:ListSubscriptionsByTopic"
 
 _DELIVERIES = ("delivered", "undelivered", "unconfirmed")
 
-_COLOURS = {**dict.fromkeys(ARRIVED, "green"), **dict.fromkeys(LOST, "red")}
+_COLOURS = {
+    **dict.fromkeys(DELIVERED_STATUSES, "green"),
+    **dict.fromkeys(UNDELIVERED_STATUSES, "red"),
+}
 
 
 def status(stack: Stack, terminal: Terminal) -> None:
@@ -186,7 +189,7 @@ class _Deliveries:
             if error.refusal.affects_everyone or error.refusal == NO_ANSWER:
                 self._no_answer = cell
             return cell
-        why = f" {explained(delivery.code)}" if delivery.code else ""
+        why = f" {code_with_meaning(delivery.code)}" if delivery.code else ""
         return f"{delivery.status}{why}", _COLOURS.get(delivery.status, "yellow")
 
 

@@ -21,14 +21,14 @@ class StoredMessage:
         sent_at: When, in seconds since the epoch.
         visible_at: When a receive may give it.
         receipt: The receipt handle of its last receive; empty before the first.
-        receives: How often it was received.
+        receive_count: How often it was received.
     """
 
     body: str
     sent_at: float
     visible_at: float
     receipt: str = ""
-    receives: int = 0
+    receive_count: int = 0
 
     def as_received(self) -> dict[str, Any]:
         """Return what SQS answers about it."""
@@ -37,13 +37,13 @@ class StoredMessage:
             "ReceiptHandle": self.receipt,
             "Attributes": {
                 "SentTimestamp": str(int(self.sent_at * 1000)),
-                "ApproximateReceiveCount": str(self.receives),
+                "ApproximateReceiveCount": str(self.receive_count),
             },
         }
 
 
 class StoredQueue(Sequence[StoredMessage]):
-    """All messages of a queue, the visible and the hidden ones, in the order of receives."""
+    """All messages of a queue, the visible and the hidden ones, in the order of receive_count."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -128,7 +128,7 @@ class StoredQueue(Sequence[StoredMessage]):
                 continue  # deleted, or hidden since
             self._by_receipt.pop(message.receipt, None)
             message.receipt = f"r{next(self._receipts)}"
-            message.receives += 1
+            message.receive_count += 1
             self._by_receipt[message.receipt] = place
             self._change_visibility(place, now + VISIBILITY_SECONDS)
             yield message

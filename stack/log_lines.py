@@ -69,9 +69,9 @@ class Line:
         """The reason, with the code and its meaning, and the phone."""
         reason, code, meaning, phone = map(self.text, ("reason", "code", "meaning", "phone"))
         details = ": ".join(one for one in (code, meaning) if one)
-        explained = reason or self.outcome
-        explained += f" ({details})" if details else ""
-        return f"{explained} for {phone}" if phone else explained
+        explanation = reason or self.outcome
+        explanation += f" ({details})" if details else ""
+        return f"{explanation} for {phone}" if phone else explanation
 
     def text(self, key: str) -> str:
         """Return a field as text; "" if it is missing or empty."""

@@ -174,7 +174,7 @@ class TestTheLifeOfAStack:
                 {
                     "aws:scheduler/schedule:Schedule flush",
                     f"{ALARM} s3-logs-engine-flush-errors",
-                    f"{ALARM} s3-logs-engine-flush-silent",
+                    f"{ALARM} s3-logs-engine-flush-missing",
                     f"{ALARM} s3-logs-engine-held-too-old",
                     f"{ALARM} s3-logs-engine-settings-refused",
                 },

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handler.segments import GSM, GSM_EXTENSION, segments
-from handler.text import LONGEST, SUMMARY_SEGMENTS, summarize, write
+from handler.text import MAX_CHARACTERS, SUMMARY_SEGMENTS, summarize, write
 from local import segments as networks
 from simulation.samples import MESSAGE, log_file
 
@@ -39,7 +39,7 @@ bodies = alphabets.flatmap(
         lambda part, more, length: (part * length)[:length] + more,
         st.text(alphabet, min_size=1, max_size=12),
         st.text(alphabet, max_size=5),
-        st.integers(1, LONGEST),
+        st.integers(1, MAX_CHARACTERS),
     )
 )
 keys = alphabets.flatmap(lambda alphabet: st.text(alphabet, min_size=1, max_size=1024))

@@ -339,7 +339,7 @@ def test_missing_data_is_an_alarm_but_not_before_the_first_flush(deploy: Deploy)
     system = deploy()
     silent, other = "Nothing was heard from flush", "The ledger cannot be reached"
     assert silent not in said("status", system)
-    for name in ("flush-silent", "claims-failing-open"):
+    for name in ("flush-missing", "claims-failing-open"):
         system.aws["cloudwatch"].set_alarm_state(
             AlarmName=system.resource(ALARM, f"s3-logs-demo-{name}").id,
             StateValue="INSUFFICIENT_DATA",

@@ -25,9 +25,9 @@ def until(condition: Callable[[], bool], what: str) -> None:
 def patience() -> Iterator[None]:
     """Let the handler wait for longer than it does in Lambda."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(aws, "SECONDS", (PATIENCE, PATIENCE))
-        patched.setattr(sender, "SECONDS", (PATIENCE, PATIENCE))
-        patched.setattr(preconnect, "SECONDS", PATIENCE)
+        patched.setattr(aws, "TIMEOUT_SECONDS", (PATIENCE, PATIENCE))
+        patched.setattr(sender, "TIMEOUT_SECONDS", (PATIENCE, PATIENCE))
+        patched.setattr(preconnect, "STEP_TIMEOUT_SECONDS", PATIENCE)
         yield
 
 

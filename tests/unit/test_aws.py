@@ -10,7 +10,7 @@ from requests import ConnectionError as NoConnection
 from requests import Session
 
 from handler import aws
-from handler.aws import SILENT_SECONDS, Aws, AwsError
+from handler.aws import UNREACHABLE_SECONDS, Aws, AwsError
 from handler.connections import new_session
 from handler.ledger import Claim, Ledger, NotRecorded, State
 from handler.notice import Notice
@@ -142,7 +142,7 @@ def test_a_refusal_is_not_retried_for_any_body_and_does_not_block_the_service(
 
 
 def test_no_answer_is_raised(server: Server, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    monkeypatch.setattr(aws, "SECONDS", (0.1, 0.1))
+    monkeypatch.setattr(aws, "TIMEOUT_SECONDS", (0.1, 0.1))
     server.status = 0
     calls = calling(server, clock)
     for _ in range(2):
@@ -152,7 +152,7 @@ def test_no_answer_is_raised(server: Server, monkeypatch: pytest.MonkeyPatch, cl
     until(lambda: len(server.requests) == 3, f"three requests: {server.requests}")
     server.status = 200
     assert calls.call("dynamodb", "GetItem", {}) == {}
-    clock.wait(SILENT_SECONDS)
+    clock.wait(UNREACHABLE_SECONDS)
     assert calls.call("sqs", "SendMessage", {}) == {}
 
 
@@ -321,7 +321,7 @@ def test_a_refused_transaction_says_why(
 def test_a_repeated_claim_is_the_same_transaction(server: Server) -> None:
     """An answer may be lost: the second request must not find the first one's claim."""
     server.answers = [(500, b""), (200, b"{}")]
-    assert remembering(server).claim(Notice(log_file(), PHONE), limit=30) is Claim.YOURS
+    assert remembering(server).claim(Notice(log_file(), PHONE), limit=30) is Claim.CLAIMED
     tokens = {json.loads(one.body)["ClientRequestToken"] for one in server.requests}
     assert len(server.requests) == 2
     assert len(tokens) == 1

@@ -16,7 +16,7 @@ import trustme
 from handler import sender
 from handler.aws import Aws, AwsError
 from handler.connections import new_session
-from handler.preconnect import FRESH_SECONDS, Preconnector
+from handler.preconnect import MAX_IDLE_SECONDS, Preconnector
 from handler.refusals import NO_ANSWER, NO_CONNECTION, Kind
 from handler.sender import Refused, TwilioSender
 from infra.package import split_certificates
@@ -203,7 +203,7 @@ def test_a_connection_that_has_waited_for_long_is_not_used(
     calls = aws(secured(server, authority), session)
     preconnector.open(calls.endpoint("dynamodb"))
     preconnector.wait()
-    later = time.time() + FRESH_SECONDS + 1
+    later = time.time() + MAX_IDLE_SECONDS + 1
     monkeypatch.setattr("time.time", lambda: later)
     calls.call("dynamodb", "GetItem", {})
     assert len(server.connections) == 2
@@ -216,7 +216,7 @@ def test_an_answer_is_not_awaited_for_longer_on_a_connection_preconnected(
     session: requests.Session,
     preconnector: Preconnector,
 ) -> None:
-    monkeypatch.setattr(sender, "SECONDS", (0.2, 0.2))
+    monkeypatch.setattr(sender, "TIMEOUT_SECONDS", (0.2, 0.2))
     url = secured(server, authority)
     preconnector.open(url)
     server.status = 0
@@ -264,7 +264,7 @@ def test_a_text_goes_over_a_new_connection_after_some_idle_seconds(
         texting.send(PHONE, "a text")
     assert len(server.connections) == 1
     now = time.time()
-    monkeypatch.setattr("time.time", lambda: now + FRESH_SECONDS)
+    monkeypatch.setattr("time.time", lambda: now + MAX_IDLE_SECONDS)
     texting.send(PHONE, "a text")
     assert len(server.connections) == 2
 
@@ -283,4 +283,4 @@ def test_a_refused_connection_to_twilio_is_not_retried(
     with pytest.raises(Refused) as caught:
         TwilioSender(settings(twilio_api_url="https://127.0.0.1:9"), session).send(PHONE, "a text")
     assert caught.value.refusal is NO_CONNECTION
-    assert asked == [sender.SECONDS[0]]
+    assert asked == [sender.TIMEOUT_SECONDS[0]]

@@ -5,10 +5,15 @@ from typing import Any
 
 import pytest
 
-from handler.delivery_reports import LOST, MEANINGS, UNKNOWN_SECONDS, explained
+from handler.delivery_reports import (
+    GIVE_UP_SECONDS,
+    MEANINGS,
+    UNDELIVERED_STATUSES,
+    code_with_meaning,
+)
 from handler.ledger import ASK_AFTER_SECONDS
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Refusal, refusal
-from handler.report_index import LIMIT
+from handler.report_index import MAX_TEXTS
 from handler.sender import Delivery
 from simulation.samples import PHONE, record
 from simulation.world import World
@@ -43,7 +48,7 @@ def test_a_delivered_text_is_reported_once(
     assert world.queried_sids == [SID]
 
 
-@pytest.mark.parametrize("status", sorted(LOST))
+@pytest.mark.parametrize("status", sorted(UNDELIVERED_STATUSES))
 @pytest.mark.parametrize("code", [*MEANINGS, 30999])
 def test_an_undelivered_text_is_reported_with_its_code_and_meaning(
     world: World, capsys: pytest.CaptureFixture[str], status: str, code: int
@@ -72,7 +77,7 @@ def test_a_text_on_its_way_is_asked_after_again_ever_more_rarely(world: World) -
 def test_what_twilio_never_says_is_given_up_after_half_a_day(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world.now += UNKNOWN_SECONDS + 1
+    world.now += GIVE_UP_SECONDS + 1
     for _ in range(2):
         world.flush()
     (line,) = told(capsys)
@@ -112,7 +117,7 @@ def test_a_text_that_twilio_does_not_tell_of_keeps_no_other_waiting(
     world.now += ASK_AFTER_SECONDS * 2
     world.flush()
     assert world.queried_sids == [SID, other, SID]
-    world.now += UNKNOWN_SECONDS
+    world.now += GIVE_UP_SECONDS
     capsys.readouterr()
     for _ in range(2):
         world.flush()
@@ -190,7 +195,7 @@ def test_without_a_code_of_twilios_there_is_no_page_to_read(
     ],
 )
 def test_a_code_is_explained_to_the_operator(code: int | str, told: str) -> None:
-    assert explained(code) == told
+    assert code_with_meaning(code) == told
 
 
 def test_each_code_that_a_text_may_get_later_has_a_meaning() -> None:
@@ -240,12 +245,12 @@ def test_quiet_hours_hold_texts_but_not_the_delivery_reports(
 
 def test_a_flush_asks_after_all_that_it_has_time_for() -> None:
     world = World(to_numbers=(PHONE,), max_texts_per_hour=1000)
-    world.notify(*(record(f"{number}.log") for number in range(LIMIT + 5)))
+    world.notify(*(record(f"{number}.log") for number in range(MAX_TEXTS + 5)))
     world.now += ASK_AFTER_SECONDS
     world.flush(seconds_left=29)
     assert world.queried_sids == []
     world.flush()
-    assert len(set(world.queried_sids)) == len(world.queried_sids) == LIMIT + 5
+    assert len(set(world.queried_sids)) == len(world.queried_sids) == MAX_TEXTS + 5
 
 
 def test_an_index_that_lags_behind_makes_nobody_ask_twice() -> None:

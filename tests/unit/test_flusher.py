@@ -265,7 +265,7 @@ def test_a_poisoned_message_fails_and_stops_neither_texts_nor_reports(body: str)
 
 def test_messages_of_any_size_and_shape_fit_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
     """JSON takes far more memory than its text: what nobody can read is kept as it came."""
-    monkeypatch.setattr(held_messages, "CHARACTERS", 600_000)  # a fiftieth
+    monkeypatch.setattr(held_messages, "MAX_CHARACTERS", 600_000)  # a fiftieth
     heap = with_long_receipts()
     body = "[" + "[]," * 10_000 + "0]"  # 30 kB, and twenty times that when it is read
     put_all(heap, [body] * 50)
@@ -299,7 +299,7 @@ def test_an_exception_that_nobody_foresaw_fails_its_message_with_its_kind(
     printed = capsys.readouterr().out
     assert '"UnexpectedErrors": 1' in printed
     assert PHONE not in printed
-    monkeypatch.setattr(queue_messages, "read", read)  # the program was mended
+    monkeypatch.setattr(queue_messages, "read", read)  # the program was fixed
     world.redrive()
     world.flush()
     assert "broken.log" in world.texts[-1][2]
@@ -550,12 +550,12 @@ def test_what_was_taken_very_often_is_not_given_back_but_comes_back_later() -> N
     held_by_hand(world, "a.log")
     world.refuses = lambda _: NO_CONNECTION
     flushes = 0
-    while world.held[0].receives < MAX_RECEIVES:
+    while world.held[0].receive_count < MAX_RECEIVES:
         world.flush()
         world.now += MINUTE
         flushes += 1
     assert flushes * MINUTE >= 2.5 * DAY
-    assert {one.receives for one in world.held} == {MAX_RECEIVES}
+    assert {one.receive_count for one in world.held} == {MAX_RECEIVES}
 
 
 def test_what_cannot_be_given_back_comes_back_later(
@@ -582,7 +582,7 @@ def test_quiet_hours_let_everything_lie() -> None:
     world.notify(record("a.log"), record("b.log"))
     world.flush()
     assert world.texts == []
-    assert all(one.receives == 0 for one in world.held)
+    assert all(one.receive_count == 0 for one in world.held)
     world.now += 3600
     world.flush()
     assert len(world.texts) == 2
@@ -621,7 +621,7 @@ def test_without_the_table_the_summary_goes_out(world: World) -> None:
 def test_a_run_takes_no_more_than_it_has_room_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(held_messages, "MESSAGES", 2)
+    monkeypatch.setattr(held_messages, "MAX_MESSAGES", 2)
     for number in range(30):
         held_by_hand(world, f"{number}.log")
     world.flush()
@@ -661,7 +661,7 @@ def with_long_receipts() -> World:
 
 def test_as_many_texts_as_a_run_takes_fit_the_function() -> None:
     """A run leaves what is over its limit to the next. Its memory is that of test_times_agree."""
-    heap, count = with_long_receipts(), 2 * held_messages.MESSAGES + 1
+    heap, count = with_long_receipts(), 2 * held_messages.MAX_MESSAGES + 1
     for number in range(count):
         held_by_hand(heap, f"application-{number % 50}/2026-11-23/host-{number}/web.log")
     peak, runs = 0, 0
@@ -674,7 +674,7 @@ def test_as_many_texts_as_a_run_takes_fit_the_function() -> None:
         if tracemalloc.is_tracing():
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-        assert before - len(heap.held) <= held_messages.MESSAGES
+        assert before - len(heap.held) <= held_messages.MAX_MESSAGES
     told = [int(body.split()[0]) for _, _, body in heap.texts[:-1]]
     assert sum(told) + 1 == count  # the last run texts one file as itself
     assert (len(heap.texts), runs) == (3, 3)
@@ -765,7 +765,7 @@ def test_sqs_deletes_nothing_although_a_flush_is_rare_and_runs_out_of_time() -> 
     world.now += DAY - 60
     while world.held:
         tries.clear()
-        world.flusher.flush(lambda: FLUSH_SECONDS - len(tries) * sum(sender.SECONDS))
+        world.flusher.flush(lambda: FLUSH_SECONDS - len(tries) * sum(sender.TIMEOUT_SECONDS))
         world.now += DAY + 20
         assert all(world.now - one.sent_at < HELD_SECONDS for one in world.held)
     assert len(world.failed) == 20
@@ -960,7 +960,7 @@ def test_quiet_hours_that_begin_during_a_flush_leave_the_rest_for_later() -> Non
 def test_what_a_run_could_not_even_take_is_a_backlog_as_old_as_what_it_took(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(held_messages, "MESSAGES", 2)
+    monkeypatch.setattr(held_messages, "MAX_MESSAGES", 2)
     for number in range(30):
         held_by_hand(world, f"{number}.log")
     world.now += 3600

@@ -109,7 +109,7 @@ def test_every_metric_is_measured_with_its_unit_and_dimensions(lines: list[dict[
     assert found == {
         metric.name: (
             metric.unit,
-            [["stack"], ["stack", metric.by]] if metric.by else [["stack"]],
+            [["stack"], ["stack", metric.dimension]] if metric.dimension else [["stack"]],
         )
         for metric in metrics.ALL
     }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from handler import metrics
-from infra.alarms import OLDEST_SECONDS, SILENT_FLUSHES
+from infra.alarms import MAX_HELD_SECONDS, MISSING_FLUSHES
 from infra.dashboard import COLUMNS
 from infra.function import TIMEOUT_SECONDS
 from stack import ROOT
@@ -38,7 +38,7 @@ BUSY: Found = {
     ours(metrics.SEGMENTS): 900,
     ours(metrics.HELD): 1000,
     ours(metrics.DUPLICATES): 3,
-    ours(metrics.BACKLOG_AGE): OLDEST_SECONDS,
+    ours(metrics.BACKLOG_AGE): MAX_HELD_SECONDS,
     ("AWS/Lambda", "Errors"): 0,
     ("AWS/Lambda", "Throttles"): 0,
 }
@@ -87,7 +87,7 @@ def test_a_healthy_stack_raises_no_alarm(program: Recorded, found: Found) -> Non
 def test_a_new_stack_raises_no_alarm(program: Recorded) -> None:
     """A new alarm begins without data; only a change of its state tells anybody."""
     states = {name: state(alarm, {}) for name, alarm in named(program).items()}
-    assert states.pop("flush-silent") == "INSUFFICIENT_DATA"
+    assert states.pop("flush-missing") == "INSUFFICIENT_DATA"
     assert set(states.values()) == {"OK"}
 
 
@@ -95,13 +95,13 @@ def test_a_new_stack_raises_no_alarm(program: Recorded) -> None:
     ("metric", "value", "alarm"),
     [
         (FAILED, 1, {"failed"}),
-        (ours(metrics.BACKLOG_AGE), OLDEST_SECONDS + 1, {"held-too-old"}),
+        (ours(metrics.BACKLOG_AGE), MAX_HELD_SECONDS + 1, {"held-too-old"}),
         (ours(metrics.SETTINGS_REFUSED), 1, {"settings-refused"}),
         (ours(metrics.UNDELIVERED), 1, {"undelivered"}),
         (("AWS/Lambda", "Errors"), 1, {"notify-errors", "flush-errors"}),
         (("AWS/Lambda", "DestinationDeliveryFailures"), 1, {"notify-lost"}),
         (("AWS/Lambda", "Throttles"), 1, {"notify-throttled"}),
-        (ours(metrics.FLUSHES), None, {"flush-silent"}),
+        (ours(metrics.FLUSHES), None, {"flush-missing"}),
         (ours(metrics.FAILED_OPEN), 1, {"claims-failing-open"}),
         (ours(metrics.UNEXPECTED), 1, {"unexpected"}),
         (ours(metrics.SEGMENTS), 1001, {"segments"}),
@@ -117,7 +117,7 @@ def test_an_alarm_tells_of(
 def test_every_alarm_is_among_those_above(program: Recorded) -> None:
     assert named(program).keys() == {
         "failed", "held-too-old", "settings-refused", "undelivered", "notify-errors",
-        "notify-lost", "notify-throttled", "flush-errors", "flush-silent", "claims-failing-open",
+        "notify-lost", "notify-throttled", "flush-errors", "flush-missing", "claims-failing-open",
         "unexpected", "segments",
     }  # fmt: skip
 
@@ -176,9 +176,9 @@ def test_cloudwatch_takes_the_periods(minutes: int) -> None:
         whole = period * alarm.inputs["evaluationPeriods"]
         assert period % 60 == 0
         assert whole <= (7 * 86400 if period >= 3600 else 86400)
-    silent = named(asked)["flush-silent"].inputs
+    silent = named(asked)["flush-missing"].inputs
     assert silent["period"] >= minutes * 60
-    assert silent["evaluationPeriods"] == SILENT_FLUSHES
+    assert silent["evaluationPeriods"] == MISSING_FLUSHES
     assert named(asked)["segments"].inputs["threshold"] == 7
 
 
@@ -215,7 +215,7 @@ def test_an_event_whose_second_try_succeeds_raises_no_alarm(program: Recorded) -
 def test_any_one_sample_is_enough_wherever_it_falls(program: Recorded) -> None:
     """All other alarms but the sum of a day are about one bad sample, which nothing can split."""
     for name, alarm in named(program).items():
-        if name in {"notify-errors", "flush-silent", "segments"}:
+        if name in {"notify-errors", "flush-missing", "segments"}:
             continue
         bad = [(30.0, alarm.inputs["threshold"] + 1)]
         for offset in offsets(alarm):
@@ -240,13 +240,13 @@ def test_a_queue_that_sends_no_metrics_raises_no_alarm_until_it_does(
 
 @pytest.mark.parametrize("minutes", [1, 5, 7, 60])
 def test_silence_is_told_once_and_a_flush_that_is_late_is_no_silence(minutes: int) -> None:
-    alarm = named(record({**SETTINGS, "flushMinutes": str(minutes)}))["flush-silent"]
+    alarm = named(record({**SETTINGS, "flushMinutes": str(minutes)}))["flush-missing"]
     late = [number * minutes + (number % 2) * minutes * 0.9 for number in range(-20, 20)]
     flushes: list[cloudwatch.Sample] = [(at, 1) for at in late]
     for offset in offsets(alarm):
         outcomes = int(late[-1])
         assert cloudwatch.mails(alarm.inputs, flushes, minutes=outcomes, offset=offset) == 0
-        silent = outcomes + int(alarm.inputs["period"]) // 60 * (SILENT_FLUSHES + 2)
+        silent = outcomes + int(alarm.inputs["period"]) // 60 * (MISSING_FLUSHES + 2)
         assert cloudwatch.mails(alarm.inputs, flushes, minutes=silent, offset=offset) == 1
 
 
@@ -327,8 +327,8 @@ def test_a_metric_is_searched_by_the_dimensions_it_is_measured_with(
 ) -> None:
     whole = json.dumps(widgets)
     for metric in metrics.ALL:
-        if metric.by:
-            assert f"{{{metrics.NAMESPACE},{metrics.STACK},{metric.by}}}" in whole
+        if metric.dimension:
+            assert f"{{{metrics.NAMESPACE},{metrics.STACK},{metric.dimension}}}" in whole
 
 
 def test_the_dashboard_shows_all_alarms_and_the_lines_of_both_functions(

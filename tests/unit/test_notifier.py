@@ -340,7 +340,7 @@ def test_a_claim_whose_lease_ran_out_is_not_given_up() -> None:
         world.now += LEASE_SECONDS + 1
         (file,) = events.read({"Records": [record("a.log")]})
         assert isinstance(file, LogFile)
-        assert world.ledger.claim(Notice(file, PHONE), limit=None) is Claim.YOURS
+        assert world.ledger.claim(Notice(file, PHONE), limit=None) is Claim.CLAIMED
         world.down = {"sqs"}
         return NO_CONNECTION
 

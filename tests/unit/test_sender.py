@@ -111,7 +111,7 @@ def test_an_address_without_a_server_is_no_connection() -> None:
 
 
 def test_no_answer_in_time_is_in_doubt(twilio: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender, "SECONDS", (0.2, 0.2))
+    monkeypatch.setattr(sender, "TIMEOUT_SECONDS", (0.2, 0.2))
     twilio.status = 0
     error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
     assert error.refusal.kind is Kind.IN_DOUBT

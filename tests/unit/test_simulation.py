@@ -261,7 +261,7 @@ def test_a_received_message_is_hidden_until_it_is_given_back_or_its_time_is_over
     assert received(queue) == []
     now[0] = VISIBILITY_SECONDS
     assert [body for body, _ in received(queue)] == ["b", "c"]
-    assert [message.receives for message in queue] == [3, 2]
+    assert [message.receive_count for message in queue] == [3, 2]
     old = queue.call("DeleteMessageBatch", {"Entries": [{"Id": "0", "ReceiptHandle": b}]})
     assert (old["Successful"], len(queue)) == ([], 2)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.segments import GSM, GSM_EXTENSION, segments
-from handler.text import LONGEST, summarize, write
+from handler.text import MAX_CHARACTERS, summarize, write
 from local import segments as networks
 from simulation.samples import MESSAGE, log_file
 
@@ -81,7 +81,7 @@ def test_a_key_in_gsm_7_keeps_the_text_in_gsm_7(key: str) -> None:
 @given(keys, st.text(max_size=3000), st.text(st.characters(categories=["Ll"]), max_size=63))
 def test_no_text_is_longer_than_twilio_takes(key: str, words: str, bucket: str) -> None:
     message = words.replace("$", "$$") + "$key $name"
-    assert len(written(key, message, bucket=bucket)) <= LONGEST
+    assert len(written(key, message, bucket=bucket)) <= MAX_CHARACTERS
 
 
 @given(keys)
@@ -286,9 +286,9 @@ def test_a_cut_key_fills_its_segment_and_keeps_more_of_its_end() -> None:
 def test_a_text_that_is_too_long_for_twilio_ends_with_a_whole_character(
     character: str, message: str
 ) -> None:
-    body = written("a.log", message + character * LONGEST)
+    body = written("a.log", message + character * MAX_CHARACTERS)
     units = len(body.encode("utf-16-le")) // 2
-    assert LONGEST - 7 < units <= LONGEST
+    assert MAX_CHARACTERS - 7 < units <= MAX_CHARACTERS
     assert body.endswith(character)
 
 

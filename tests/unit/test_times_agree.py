@@ -8,13 +8,13 @@ import json
 import pytest
 
 from handler import aws, preconnect, sender
-from handler.delivery_reports import UNKNOWN_SECONDS
+from handler.delivery_reports import GIVE_UP_SECONDS
 from handler.held_messages import (
     DRAIN_SHARE,
     EXPIRES_AFTER_SECONDS,
-    MESSAGES,
+    MAX_MESSAGES,
+    MAX_RECEIVES_TO_GIVE_BACK,
     OTHER_SETTINGS_SECONDS,
-    RECEIVES_TO_GIVE_BACK,
     SECONDS_TO_GIVE_BACK,
 )
 from handler.ledger import ASK_AFTER_SECONDS, HOUR_SECONDS, KEPT_SECONDS, LEASE_SECONDS
@@ -42,7 +42,7 @@ LAMBDA_KEEPS = 6 * 60 * MINUTE
 """How long it keeps an event at most, by the same source."""
 
 SQS_KEEPS, SQS_COUNTS = 14 * DAY, 1000
-"""How long a queue keeps a message at most, and how many receives it counts.
+"""How long a queue keeps a message at most, and how many receive_count it counts.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 """
@@ -78,8 +78,8 @@ def kept(program: Recorded, queue: str) -> int:
 
 def test_one_text_takes_no_longer_than_is_kept_for_it() -> None:
     """Twilio may not connect at its first address, and answer late; then SQS takes the text."""
-    connect, answer = sender.SECONDS
-    assert 2 * connect + answer + aws.TRIES * sum(aws.SECONDS) <= SECONDS_TO_SEND
+    connect, answer = sender.TIMEOUT_SECONDS
+    assert 2 * connect + answer + aws.TRIES * sum(aws.TIMEOUT_SECONDS) <= SECONDS_TO_SEND
 
 
 def test_nobody_else_may_send_a_text_while_it_is_being_sent() -> None:
@@ -98,19 +98,19 @@ def test_notify_has_time_to_send_when_it_has_started(program: Recorded) -> None:
 
 def test_after_a_refusal_twilio_is_tried_again_before_the_next_flush() -> None:
     """Long enough to spare the other texts of a storm, short enough to hold no more than needed."""
-    assert sum(sender.SECONDS) < BREAKER_SECONDS < FLUSHES_EVERY
+    assert sum(sender.TIMEOUT_SECONDS) < BREAKER_SECONDS < FLUSHES_EVERY
 
 
 def test_a_connection_is_given_up_before_the_server_hangs_up() -> None:
     """A text that goes over a dead connection is in doubt, and waits for a flush."""
-    assert 1 <= preconnect.FRESH_SECONDS <= SERVERS_HANG_UP_AFTER
+    assert 1 <= preconnect.MAX_IDLE_SECONDS <= SERVERS_HANG_UP_AFTER
 
 
 def test_a_receive_waits_but_not_for_longer_than_its_connection() -> None:
     """Without waiting SQS asks some of its servers only, and finds nothing where there is much."""
     world = World()
     world.flush()
-    assert 1 <= min(world.receive_waits) <= max(world.receive_waits) < aws.SECONDS[1]
+    assert 1 <= min(world.receive_waits) <= max(world.receive_waits) < aws.TIMEOUT_SECONDS[1]
 
 
 # One flush
@@ -123,7 +123,7 @@ def test_a_flush_ends_before_the_next_begins(program: Recorded) -> None:
 def test_a_flush_gives_back_for_as_long_as_one_more_request_has_time() -> None:
     """A request may meet three connections that break. Delivery reports end before."""
     longest_pauses = 2 * aws.PAUSE_SECONDS * sum(2**attempt for attempt in range(1, aws.TRIES))
-    one_request = aws.TRIES * sum(aws.SECONDS) + longest_pauses
+    one_request = aws.TRIES * sum(aws.TIMEOUT_SECONDS) + longest_pauses
     assert one_request <= SECONDS_TO_GIVE_BACK <= SECONDS_TO_SEND
 
 
@@ -132,9 +132,9 @@ def test_a_phone_not_known_is_kept_while_functions_with_other_settings_may_run()
 
 
 def test_a_phone_not_known_is_dropped_before_sqs_fails_its_texts() -> None:
-    """Each flush receives them: first they are given back at once, later they stay hidden."""
-    receives = RECEIVES_TO_GIVE_BACK + OTHER_SETTINGS_SECONDS / VISIBILITY_SECONDS
-    assert receives < MAX_RECEIVES
+    """Each flush receive_count them: first they are given back at once, later they stay hidden."""
+    receive_count = MAX_RECEIVES_TO_GIVE_BACK + OTHER_SETTINGS_SECONDS / VISIBILITY_SECONDS
+    assert receive_count < MAX_RECEIVES
 
 
 def test_what_a_flush_took_is_its_own_while_it_runs(program: Recorded) -> None:
@@ -146,7 +146,7 @@ def test_what_a_flush_took_is_its_own_while_it_runs(program: Recorded) -> None:
 def test_a_flush_has_time_to_take_and_to_tell_and_delete_as_many_messages(
     program: Recorded,
 ) -> None:
-    batches = MESSAGES / BATCH
+    batches = MAX_MESSAGES / BATCH
     drain = timeout(program, "flush") * DRAIN_SHARE
     rest = timeout(program, "flush") - drain
     assert batches * A_CALL <= drain
@@ -195,7 +195,7 @@ def test_a_text_is_remembered_for_longer_than_it_can_come_again(program: Recorde
 
 
 def test_a_text_is_remembered_for_longer_than_twilio_is_asked_about_it() -> None:
-    assert ASK_AFTER_SECONDS < 2 * UNKNOWN_SECONDS <= KEPT_SECONDS
+    assert ASK_AFTER_SECONDS < 2 * GIVE_UP_SECONDS <= KEPT_SECONDS
 
 
 def test_an_hours_count_outlives_its_hour() -> None:
