@@ -88,7 +88,7 @@ workflows: .venv/tests ## Read the workflows of GitHub Actions with zizmor and a
 		github.com/rhysd/actionlint/cmd/actionlint && cd ../.. && .bin/actionlint; \
 	else echo "actionlint is skipped: there is neither it nor Go here."; test -z "$(CI)"; fi
 
-fuzz: .venv/tests ## Feed the readers whatever may come, for some minutes
+fuzz: .venv/tests ## Feed the readers random input for some minutes
 	@$(BIN)/python -m pytest tests/unit/test_fuzz.py --hypothesis-profile=fuzz $(ARGS)
 
 audit: .venv/tests ## Look for known vulnerabilities in all that is locked

@@ -1,4 +1,4 @@
-"""What make says and runs, where its commands install something first."""
+"""The commands of make: their output, their order, and the tests that they and the guides name."""
 
 import os
 import re
@@ -76,6 +76,20 @@ def test_each_command_that_is_printed_names_its_stack() -> None:
         if re.search(r"""(?<!b)["' ]make (status|smoke|redrive|flush|tail)\b(?! STACK=)""", line)
     ]
     assert unnamed == []
+
+
+def test_every_test_that_the_makefile_and_the_guides_name_exists() -> None:
+    guides = (ROOT / name for name in ("Makefile", "README.md", "CONTRIBUTING.md", "SECURITY.md"))
+    modules = list((ROOT / "tests").rglob("test_*.py"))
+    functions = re.findall(r"def (test_\w+)", "".join(file.read_text() for file in modules))
+    tests = {*functions, *(file.stem for file in modules)}
+    missing = [
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in (*guides, *(ROOT / "docs").rglob("*.md"))
+        for name in re.findall(r"\btests/[\w./-]*\w|(?<![\w/.])test_\w+", file.read_text())
+        if not (name in tests or (name.startswith("tests/") and (ROOT / name).exists()))
+    ]
+    assert missing == []
 
 
 def test_the_cli_built_from_source_is_said_to_deploy_nothing(tmp_path: Path) -> None:
