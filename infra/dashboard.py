@@ -16,7 +16,7 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWa
 
 Widget = dict[str, Any]
 
-LINES = (
+DECISIONS_QUERY = (
     "fields @timestamp, outcome, key, phone, reason, code, meaning "
     "| filter ispresent(outcome) and outcome != 'seen' | sort @timestamp desc | limit 50"
 )
@@ -37,14 +37,14 @@ def body(
     Args:
         stack: The project and the stack, as in the metrics' dimension.
         region: The stack's region.
-        functions: The names of the functions, by what to call them.
+        functions: The names of the functions, by their labels.
         log_groups: The names of their log groups.
-        queues: The names of the queues, by what to call them.
+        queues: The names of the queues, by their labels.
         alarms: The ARNs of the alarms.
         max_segments_per_day: The line that the segments should stay below.
     """
 
-    def ours(metric: Metric, statistic: str = "Sum", **options: Any) -> list[Any]:
+    def own(metric: Metric, statistic: str = "Sum", **options: Any) -> list[Any]:
         return [
             *(metrics.NAMESPACE, metric.name, metrics.STACK, stack),
             {"stat": statistic, **options},
@@ -71,19 +71,19 @@ def body(
             },
         }
 
-    def number(title: str, line: list[Any]) -> Widget:
+    def single_value(title: str, line: list[Any]) -> Widget:
         return graph(title, line, view="singleValue", setPeriodToTimeRange=True, sparkline=True)
 
     def of_functions(metric: str, statistic: str = "Sum") -> list[list[Any]]:
         return [
-            ["AWS/Lambda", metric, "FunctionName", name, {"stat": statistic, "label": called}]
-            for called, name in functions.items()
+            ["AWS/Lambda", metric, "FunctionName", name, {"stat": statistic, "label": label}]
+            for label, name in functions.items()
         ]
 
     def of_queues(metric: str) -> list[list[Any]]:
         return [
-            ["AWS/SQS", metric, "QueueName", name, {"stat": "Maximum", "label": called}]
-            for called, name in queues.items()
+            ["AWS/SQS", metric, "QueueName", name, {"stat": "Maximum", "label": label}]
+            for label, name in queues.items()
         ]
 
     sources = pulumi.Output.all(*log_groups).apply(
@@ -93,14 +93,14 @@ def body(
         (
             4,
             [
-                number("1. Log files", ours(metrics.LOG_FILES)),
-                number("2. Duplicates", ours(metrics.DUPLICATES)),
-                number("3. Held", ours(metrics.HELD)),
-                number("4. Accepted", ours(metrics.ACCEPTED)),
-                number("5. Delivered", ours(metrics.DELIVERED)),
-                number("Undelivered", ours(metrics.UNDELIVERED)),
-                number("Failed", ours(metrics.FAILED)),
-                number("Segments", ours(metrics.SEGMENTS)),
+                single_value("1. Log files", own(metrics.LOG_FILES)),
+                single_value("2. Duplicates", own(metrics.DUPLICATES)),
+                single_value("3. Held", own(metrics.HELD)),
+                single_value("4. Accepted", own(metrics.ACCEPTED)),
+                single_value("5. Delivered", own(metrics.DELIVERED)),
+                single_value("Undelivered", own(metrics.UNDELIVERED)),
+                single_value("Failed", own(metrics.FAILED)),
+                single_value("Segments", own(metrics.SEGMENTS)),
             ],
         ),
         (
@@ -109,19 +109,19 @@ def body(
                 graph(
                     "Seconds from upload to text",
                     *(
-                        ours(metrics.SECONDS_TO_TEXT, percentile, label=percentile)
+                        own(metrics.SECONDS_TO_TEXT, percentile, label=percentile)
                         for percentile in ("p50", "p90", "p99")
                     ),
                 ),
                 graph(
                     "Seconds that texts were held",
-                    ours(metrics.SECONDS_HELD, "Maximum"),
-                    ours(metrics.BACKLOG_AGE, "Maximum"),
+                    own(metrics.SECONDS_HELD, "Maximum"),
+                    own(metrics.BACKLOG_AGE, "Maximum"),
                 ),
                 graph(
                     "On the queues",
                     *of_queues("ApproximateNumberOfMessagesVisible"),
-                    ours(metrics.BACKLOG, "Maximum"),
+                    own(metrics.BACKLOG, "Maximum"),
                 ),
             ],
         ),
@@ -137,7 +137,7 @@ def body(
                 ),
                 graph(
                     "Segments a day: the money",
-                    ours(metrics.SEGMENTS),
+                    own(metrics.SEGMENTS),
                     period=24 * 60 * 60,
                     view="timeSeries",
                     annotations={
@@ -154,10 +154,10 @@ def body(
                 graph("Errors", *of_functions("Errors"), *of_functions("Throttles")),
                 graph(
                     "Trouble",
-                    ours(metrics.SETTINGS_REFUSED),
-                    ours(metrics.FAILED_OPEN),
-                    ours(metrics.UNEXPECTED),
-                    ours(metrics.FLUSHES),
+                    own(metrics.SETTINGS_REFUSED),
+                    own(metrics.FAILED_OPEN),
+                    own(metrics.UNEXPECTED),
+                    own(metrics.FLUSHES),
                 ),
                 graph("Milliseconds of the functions", *of_functions("Duration", "p99")),
             ],
@@ -174,7 +174,7 @@ def body(
                     "properties": {
                         "title": "The last decisions",
                         "region": region,
-                        "query": pulumi.Output.concat(sources, " | ", LINES),
+                        "query": pulumi.Output.concat(sources, " | ", DECISIONS_QUERY),
                         "view": "table",
                     },
                 }

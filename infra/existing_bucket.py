@@ -96,9 +96,9 @@ class ExistingBucket(pulumi.ComponentResource):
             opts=child,
         )
         failed = options.get("failed")
-        needed: list[pulumi.Resource] = [permission]
+        dependencies: list[pulumi.Resource] = [permission]
         if failed:
-            needed.append(
+            dependencies.append(
                 aws.sqs.QueuePolicy(
                     name,
                     queue_url=failed.url,
@@ -114,7 +114,7 @@ class ExistingBucket(pulumi.ComponentResource):
             arn=function.arn,
             # Without it EventBridge drops an event that it could not deliver for a day.
             dead_letter_config={"arn": failed.arn} if failed else None,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=needed),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=dependencies),
         )
         return EventSubscription(rule=rule, func=function, permission=permission)
 

@@ -20,7 +20,7 @@ Handler = Callable[[Any, Any], Any]
 TIMEOUT_SECONDS = 60
 LOG_RETENTION_DAYS = 30
 
-STALE_AFTER_SECONDS = 6 * 60 * 60
+MAX_EVENT_AGE_SECONDS = 6 * 60 * 60
 """The longest time that Lambda keeps an event before it runs the function.
 
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html
@@ -39,7 +39,7 @@ class FunctionOptions(TypedDict):
     timeout_seconds: NotRequired[int]
     """How long one event may take; a minute by default."""
 
-    stale_after_seconds: NotRequired[int]
+    max_event_age_seconds: NotRequired[int]
     """How long an event may wait while AWS throttles the function; six hours by default."""
 
     allow: NotRequired[Sequence[Statement]]
@@ -117,7 +117,9 @@ class PythonFunction(pulumi.ComponentResource):
         aws.lambda_.FunctionEventInvokeConfig(
             name,
             function_name=self.function.name,
-            maximum_event_age_in_seconds=options.get("stale_after_seconds", STALE_AFTER_SECONDS),
+            maximum_event_age_in_seconds=options.get(
+                "max_event_age_seconds", MAX_EVENT_AGE_SECONDS
+            ),
             maximum_retry_attempts=2 if failed else 0,
             destination_config={"on_failure": {"destination": failed.arn}} if failed else None,
             opts=child,
@@ -132,24 +134,24 @@ def handler_setting(handler: Handler) -> str:
         pulumi.RunError: Lambda could not import it.
     """
     name = getattr(handler, "__qualname__", type(handler).__qualname__)
-    wrong = None
+    problem = None
     if not inspect.isfunction(handler):
-        wrong = "is not a function"
+        problem = "is not a function"
     elif handler.__name__ == "<lambda>":
-        wrong = "is a lambda expression, which has no name to import it by"
+        problem = "is a lambda expression, which has no name to import it by"
     elif "<locals>" in name:
-        wrong = "is defined inside another function"
+        problem = "is defined inside another function"
     elif "." in name:
-        wrong = "is defined inside a class"
+        problem = "is defined inside a class"
     elif handler.__module__ == "__main__":
-        wrong = "is defined in the program itself, which does not go to Lambda"
+        problem = "is defined in the program itself, which does not go to Lambda"
     elif getattr(sys.modules[handler.__module__], name, None) is not handler:
-        wrong = f"is not what {handler.__module__}.{name} is"
+        problem = f"is not what {handler.__module__}.{name} is"
     elif not hasattr(sys.modules[handler.__module__.partition(".")[0]], "__path__"):
-        wrong = "is not in a package (a folder with __init__.py and requirements.txt)"
-    if wrong:
+        problem = "is not in a package (a folder with __init__.py and requirements.txt)"
+    if problem:
         raise pulumi.RunError(
-            f"Lambda cannot import the handler {name}: it {wrong}.\n"
+            f"Lambda cannot import the handler {name}: it {problem}.\n"
             "  Define it at the top level of a module in a package, such as handler/__init__.py."
         )
     return f"{handler.__module__}.{name}"

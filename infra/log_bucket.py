@@ -44,8 +44,8 @@ class _Filter:
         """Whether one object could match both, which S3 refuses."""
         return (
             ("*" in {self.event, other.event} or self.event == other.event)
-            and _one_of_both(str.startswith, self.prefix, other.prefix)
-            and _one_of_both(str.endswith, self.suffix, other.suffix)
+            and _in_either_order(str.startswith, self.prefix, other.prefix)
+            and _in_either_order(str.endswith, self.suffix, other.suffix)
         )
 
 
@@ -216,22 +216,22 @@ class LogBucket(pulumi.ComponentResource):
         self._subscriptions[name] = subscription
         return subscription
 
-    def _check(self, name: str, wanted: _Filter) -> None:
-        here = f"{self._name}.on_object_created({name!r})"
+    def _check(self, name: str, new: _Filter) -> None:
+        call = f"{self._name}.on_object_created({name!r})"
         if self._configured:
             raise pulumi.RunError(
-                f"{here}: too late. Subscribe in the program's body, not inside apply()."
+                f"{call}: too late. Subscribe in the program's body, not inside apply()."
             )
         if name in self._filters:
-            raise pulumi.RunError(f"{here}: there is one of this name already. Name it otherwise.")
-        for other, theirs in self._filters.items():
-            if wanted.overlaps(theirs):
+            raise pulumi.RunError(f"{call}: there is one of this name already. Name it otherwise.")
+        for other, other_filter in self._filters.items():
+            if new.overlaps(other_filter):
                 raise pulumi.RunError(
-                    f"{here}: its filter overlaps that of {other!r}, and S3 would refuse both "
-                    f"({_described(wanted)}; {other!r}: {_described(theirs)}). "
+                    f"{call}: its filter overlaps that of {other!r}, and S3 would refuse both "
+                    f"({_describe(new)}; {other!r}: {_describe(other_filter)}). "
                     "Make the prefixes or the suffixes exclude each other."
                 )
-        self._filters[name] = wanted
+        self._filters[name] = new
 
     async def _rules(self) -> list[aws.s3.BucketNotificationLambdaFunctionArgs]:
         self._configured = True
@@ -278,7 +278,7 @@ def _lifecycle(expire_after_days: int) -> list[aws.s3.BucketLifecycleConfigurati
     return rules
 
 
-def _one_of_both(test: Callable[[str, str], bool], one: str, other: str) -> bool:
+def _in_either_order(test: Callable[[str, str], bool], one: str, other: str) -> bool:
     return test(one, other) or test(other, one)
 
 
@@ -290,5 +290,5 @@ def _encoded(value: str) -> str:
     return urllib.parse.quote_plus(value, safe="/!-_.*'()")
 
 
-def _described(wanted: _Filter) -> str:
-    return f"{wanted.event}, prefix {wanted.prefix!r}, suffix {wanted.suffix!r}"
+def _describe(new: _Filter) -> str:
+    return f"{new.event}, prefix {new.prefix!r}, suffix {new.suffix!r}"

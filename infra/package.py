@@ -30,7 +30,7 @@ LAMBDA_PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 """The versions that Lambda runs and our lock files cover, from its page on runtimes:
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html."""
 
-NO_CODE = re.compile(r"[^/]+\.(dist-info|data)/|.+\.pyi$|.+/py\.typed$")
+NOT_IMPORTED = re.compile(r"[^/]+\.(dist-info|data)/|.+\.pyi$|.+/py\.typed$")
 """The parts of a wheel that no code needs: metadata, command-line scripts, files for type checkers.
 
 The licences go with the metadata: deploying to one's own account distributes nothing.
@@ -117,10 +117,10 @@ def build(folder: Path, *, rules: Sequence[Rule] = RULES, cache: Path | None = N
             _normalise(tree)
             try:
                 tree.rename(built)
-            except OSError:  # somebody else built the same at the same time
+            except OSError:  # another program built the same at the same time
                 if not built.is_dir():
                     raise
-        _sweep(cache, folder.name)
+        _remove_old_builds(cache, folder.name)
     return built
 
 
@@ -207,11 +207,11 @@ def _download(requirements: Path, *, into: Path) -> list[Path]:
         *("-vv", "--progress-bar", "off", "--no-input", "--disable-pip-version-check"),
     )
     if pip.returncode:
-        raise PackageError(_explain(pip.stdout, requirements))
+        raise PackageError(_explain_pip(pip.stdout, requirements))
     return sorted(into.glob("*.whl"))
 
 
-def _explain(output: str, requirements: Path) -> str:
+def _explain_pip(output: str, requirements: Path) -> str:
     """Explain pip's output, and say what to do."""
     if "No module named pip" in output:
         return (
@@ -222,15 +222,16 @@ def _explain(output: str, requirements: Path) -> str:
     # (over a hundred for some) and without addresses, which are the user's own business.
     errors = output.partition("\nERROR: ")[2].partition("\nException information:")[0]
     lines = [line for line in errors.splitlines() if not line.strip().startswith("Expected")]
-    said = re.sub(r"\w+://\S+/|\(from -r .*\)|host='[^']*'", "", "\n  ".join(lines[:6])).rstrip()
+    message = re.sub(r"\w+://\S+/|\(from -r .*\)|host='[^']*'", "", "\n  ".join(lines[:6])).rstrip()
 
-    if "DO NOT MATCH THE HASHES" in said:
+    if "DO NOT MATCH THE HASHES" in message:
         return (
             f"A download is not what {requirements} locks, and was refused. Behind a proxy or "
-            f"mirror, ask who runs it. If the versions changed, lock them anew: make lock\n  {said}"
+            "mirror, ask who runs it. If the versions changed, lock them anew: make lock"
+            f"\n  {message}"
         )
-    if "Hashes are required" in said:
-        return f"{requirements} lacks hashes. Lock it anew: make lock\n  {said}"
+    if "Hashes are required" in message:
+        return f"{requirements} lacks hashes. Lock it anew: make lock\n  {message}"
     if re.search(r"Could not fetch URL|ConnectionPool|network-connection", output):
         cause = re.search(
             r"\[(Errno|SSL)[^]]*\] [\w ]+|[\w ]*timed out|\d{3} \w+ Error"
@@ -244,7 +245,7 @@ def _explain(output: str, requirements: Path) -> str:
         )
     return (
         f"pip could not fetch what {requirements} locks, as pure Python (py3-none-any) wheels. "
-        f"Fix the cause, or lock other versions: make lock\n  {said or output[-500:].strip()}"
+        f"Fix the cause, or lock other versions: make lock\n  {message or output[-500:].strip()}"
     )
 
 
@@ -254,22 +255,22 @@ def _unpack(wheels: Sequence[Path], rules: Sequence[Rule], *, into: Path) -> Non
     Raises:
         PackageError: Rules do not fit the wheels. It names every one.
     """
-    wrong = []
+    problems = []
     for wheel in wheels:
         dependency, version, *_ = wheel.name.split("-")
         its_rules = [rule for rule in rules if rule.dependency == dependency]
         with zipfile.ZipFile(wheel) as archive:
-            files = [name for name in archive.namelist() if not NO_CODE.match(name)]
-            kept, wrong_here = package_rules.pruned(files, its_rules)
+            files = [name for name in archive.namelist() if not NOT_IMPORTED.match(name)]
+            kept, its_problems = package_rules.prune(files, its_rules)
             archive.extractall(into, kept)
-        wrong_here += package_rules.hollowed(into, its_rules)
-        wrong += [f"{dependency} {version}: {what}" for what in wrong_here]
-    wrong += package_rules.useless(rules, {wheel.name.split("-")[0] for wheel in wheels})
-    if wrong:
+        its_problems += package_rules.hollow(into, its_rules)
+        problems += [f"{dependency} {version}: {what}" for what in its_problems]
+    problems += package_rules.unused(rules, {wheel.name.split("-")[0] for wheel in wheels})
+    if problems:
         raise PackageError(
             "Rules of infra/package_rules.py do not fit what is locked. Look whether a text needs "
             "what is new there, and correct them; or lock the former version: make lock\n  "
-            + "\n  ".join(wrong)
+            + "\n  ".join(problems)
         )
 
 
@@ -284,8 +285,8 @@ def _compile(tree: Path) -> None:
         *("--invalidation-mode", "unchecked-hash", tree),
     )
     if compileall.returncode:
-        said = compileall.stdout.replace(f"{tree}/", "").strip()
-        raise PackageError(f"The package does not compile. Fix it, then: make package\n  {said}")
+        message = compileall.stdout.replace(f"{tree}/", "").strip()
+        raise PackageError(f"The package does not compile. Fix it, then: make package\n  {message}")
 
 
 def _python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -307,13 +308,13 @@ def _normalise(tree: Path) -> None:
         os.utime(path, (TIMESTAMP, TIMESTAMP))
 
 
-def _sweep(cache: Path, name: str) -> None:
+def _remove_old_builds(cache: Path, name: str) -> None:
     """Remove old packages, and what killed builds left behind."""
 
     def changed(path: Path) -> float:
         return path.stat().st_ctime
 
-    with contextlib.suppress(OSError):  # somebody else sweeps at the same time: leave it to them
+    with contextlib.suppress(OSError):  # another program may remove them at the same time
         for old in sorted(cache.glob(f"{name}-*"), key=changed)[:-KEPT_BUILDS]:
             # Renamed first: killed half-way, this must leave no half package under a good name.
             shutil.rmtree(old.rename(cache / f".{old.name}"))

@@ -42,8 +42,8 @@ class Hollow(NamedTuple):
         name: How an error calls the rule.
         dependency: The dependency, as its wheel's name begins.
         file: The file of the code.
-        what: A pattern of the code.
-        instead: The replacement, as for `re.sub`.
+        pattern: A pattern of the code.
+        replacement: The replacement, as for `re.sub`.
         digest: The `digest` of all code that the pattern matches, in the version that is locked.
         expected: How often the pattern matches there.
     """
@@ -51,8 +51,8 @@ class Hollow(NamedTuple):
     name: str
     dependency: str
     file: str
-    what: str
-    instead: str
+    pattern: str
+    replacement: str
     digest: str
     expected: int = 1
 
@@ -120,8 +120,8 @@ RULES: Sequence[Rule] = (
         name="imports of the other resources of Twilio's API",
         dependency="twilio",
         file="twilio/rest/api/__init__.py",
-        what=OTHER_RESOURCES,
-        instead=r"from twilio import LeftOut as \1\n",
+        pattern=OTHER_RESOURCES,
+        replacement=r"from twilio import LeftOut as \1\n",
         digest="997736e233149201",
         expected=23,
     ),
@@ -129,8 +129,8 @@ RULES: Sequence[Rule] = (
         name="imports of the other resources of an account",
         dependency="twilio",
         file="twilio/rest/api/v2010/account/__init__.py",
-        what=OTHER_RESOURCES,
-        instead=r"from twilio import LeftOut as \1\n",
+        pattern=OTHER_RESOURCES,
+        replacement=r"from twilio import LeftOut as \1\n",
         digest="997736e233149201",
         expected=23,
     ),
@@ -138,8 +138,8 @@ RULES: Sequence[Rule] = (
         name="the class that says what is left out",
         dependency="twilio",
         file="twilio/__init__.py",
-        what=r"__version__ = .*\n\Z",
-        instead=r"\g<0>class LeftOut:"
+        pattern=r"__version__ = .*\n\Z",
+        replacement=r"\g<0>class LeftOut:"
         "\n    def __init__(self, *_, **__):\n        raise NotImplementedError("
         '"S3 Logs ships Twilio\'s Messages only: see infra/package_rules.py")\n',
         digest="14d24048c579a584",
@@ -148,40 +148,40 @@ RULES: Sequence[Rule] = (
         name="the guess of an encoding",
         dependency="charset_normalizer",
         file="charset_normalizer/__init__.py",
-        what=EVERYTHING,
-        instead='__version__ = "3.0.0"\ndef detect(_):\n    return {"encoding": "utf-8"}\n',
+        pattern=EVERYTHING,
+        replacement='__version__ = "3.0.0"\ndef detect(_):\n    return {"encoding": "utf-8"}\n',
         digest="997c6fda6b13aee4",
     ),
     Hollow(  # to compile this pattern takes 3 ms
         name="the exact pattern of an IPv6 address",
         dependency="urllib3",
         file="urllib3/util/url.py",
-        what=r"(?m)^_IPV6_PAT = .*",
-        instead='_IPV6_PAT = "[0-9A-Fa-f:.]+"',
+        pattern=r"(?m)^_IPV6_PAT = .*",
+        replacement='_IPV6_PAT = "[0-9A-Fa-f:.]+"',
         digest="247fbc4cfbd46851",
     ),
     Hollow(  # urllib3 uses it only when told so
         name="HTTP/2",
         dependency="urllib3",
         file="urllib3/http2/__init__.py",
-        what=EVERYTHING,
-        instead="",
+        pattern=EVERYTHING,
+        replacement="",
         digest="c73ac0487ed1e403",
     ),
     Hollow(  # they import idna, whose tables only a host beyond ASCII needs
         name="old names of urllib3 and idna",
         dependency="requests",
         file="requests/packages.py",
-        what=EVERYTHING,
-        instead="",
+        pattern=EVERYTHING,
+        replacement="",
         digest="fe0d2067af355320",
     ),
     Hollow(  # see `infra.package.split_certificates`: a folder has no contents to give
         name="the place of the certificates",
         dependency="certifi",
         file="certifi/core.py",
-        what=EVERYTHING,
-        instead="import os\n\n\ndef where():\n    return os.path.dirname(__file__)\n\n\n"
+        pattern=EVERYTHING,
+        replacement="import os\n\n\ndef where():\n    return os.path.dirname(__file__)\n\n\n"
         'def contents():\n    raise NotImplementedError("S3 Logs ships no bundle")\n',
         digest="5c55f2727746e697",
     ),
@@ -193,7 +193,7 @@ def digest(code: str) -> str:
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
-def pruned(files: Sequence[str], rules: Sequence[Rule]) -> tuple[list[str], list[str]]:
+def prune(files: Sequence[str], rules: Sequence[Rule]) -> tuple[list[str], list[str]]:
     """Leave files of a dependency out.
 
     Args:
@@ -203,7 +203,7 @@ def pruned(files: Sequence[str], rules: Sequence[Rule]) -> tuple[list[str], list
     Returns:
         The names of those that stay, and what is wrong with the rules.
     """
-    wrong = []
+    problems = []
     counts = Counter(files)
     matched = Counter[str]()
     for rule in rules:
@@ -211,17 +211,21 @@ def pruned(files: Sequence[str], rules: Sequence[Rule]) -> tuple[list[str], list
             found = [file for file in files if rule.matches(file)]
             matched.update(set(found))
             if len(found) != rule.expected:
-                wrong.append(
-                    _wrong(rule, rule.folder, f"matches {len(found)} files, not {rule.expected}")
+                problems.append(
+                    _problem(rule, rule.folder, f"matches {len(found)} files, not {rule.expected}")
                 )
             if twice := [file for file in found if matched[file] > 1]:
-                wrong.append(_wrong(rule, twice[0], "matches a file that another rule matches"))
+                problems.append(
+                    _problem(rule, twice[0], "matches a file that another rule matches")
+                )
         elif counts[rule.file] != 1:
-            wrong.append(_wrong(rule, rule.file, f"finds {counts[rule.file]} such files, not one"))
-    return [file for file in files if file not in matched], wrong
+            problems.append(
+                _problem(rule, rule.file, f"finds {counts[rule.file]} such files, not one")
+            )
+    return [file for file in files if file not in matched], problems
 
 
-def hollowed(folder: Path, rules: Sequence[Rule]) -> list[str]:
+def hollow(folder: Path, rules: Sequence[Rule]) -> list[str]:
     """Replace code of a dependency.
 
     Args:
@@ -231,30 +235,30 @@ def hollowed(folder: Path, rules: Sequence[Rule]) -> list[str]:
     Returns:
         What is wrong with the rules.
     """
-    wrong = []
+    problems = []
     for rule in rules:
         if not isinstance(rule, Hollow) or not (path := folder / rule.file).is_file():
-            continue  # `pruned` has found that it is missing
+            continue  # `prune` has found that it is missing
         code = path.read_text("utf-8")
-        found = [match[0] for match in re.finditer(rule.what, code)]
+        found = [match[0] for match in re.finditer(rule.pattern, code)]
         if len(found) != rule.expected:
-            wrong.append(
-                _wrong(rule, rule.file, f"matches {len(found)} times, not {rule.expected}")
+            problems.append(
+                _problem(rule, rule.file, f"matches {len(found)} times, not {rule.expected}")
             )
         elif (seen := digest("".join(found))) != rule.digest:
-            wrong.append(_wrong(rule, rule.file, f"meets another text, with digest {seen}"))
-        path.write_text(re.sub(rule.what, rule.instead, code), "utf-8")
-    return wrong
+            problems.append(_problem(rule, rule.file, f"meets another text, with digest {seen}"))
+        path.write_text(re.sub(rule.pattern, rule.replacement, code), "utf-8")
+    return problems
 
 
-def useless(rules: Sequence[Rule], dependencies: Collection[str]) -> list[str]:
+def unused(rules: Sequence[Rule], dependencies: Collection[str]) -> list[str]:
     """Say which rules are for none of these dependencies."""
     return [
-        _wrong(rule, "handler/requirements.txt", f"matches nothing without {rule.dependency}")
+        _problem(rule, "handler/requirements.txt", f"matches nothing without {rule.dependency}")
         for rule in rules
         if rule.dependency not in dependencies
     ]
 
 
-def _wrong(rule: Rule, where: str, what: str) -> str:
+def _problem(rule: Rule, where: str, what: str) -> str:
     return f'the rule "{rule.name}" {what}: look at {where}'

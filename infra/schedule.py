@@ -8,7 +8,7 @@ import pulumi_aws as aws
 from infra import policy
 from infra.function import FunctionOptions, Handler, PythonFunction
 
-STALE_AFTER_SECONDS = 60
+MAX_EVENT_AGE_SECONDS = 60
 """How long a run may wait for AWS to start it: the least that Lambda and the scheduler take.
 
 Otherwise the runs that AWS throttles queue up for six hours, and then all run at once.
@@ -51,7 +51,7 @@ class Schedule(pulumi.ComponentResource):
         super().__init__("s3logs:infra:Schedule", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.minutes = minutes
-        options.setdefault("stale_after_seconds", STALE_AFTER_SECONDS)
+        options.setdefault("max_event_age_seconds", MAX_EVENT_AGE_SECONDS)
         self.function = PythonFunction(name, handler, opts=child, **options).function
         role = aws.iam.Role(
             f"{name}-schedule",
@@ -73,7 +73,7 @@ class Schedule(pulumi.ComponentResource):
                 "role_arn": role.arn,
                 # The next run does what this one did not.
                 "retry_policy": {
-                    "maximum_event_age_in_seconds": STALE_AFTER_SECONDS,
+                    "maximum_event_age_in_seconds": MAX_EVENT_AGE_SECONDS,
                     "maximum_retry_attempts": 0,
                 },
             },

@@ -37,25 +37,25 @@ Source: https://www.twilio.com/docs/glossary/what-alphanumeric-sender-id
 SID_OF = {"AC": "an account", "SK": "an API key", "MG": "a Messaging Service"}
 """The object of a Twilio SID, by its first two letters: https://www.twilio.com/docs/glossary/what-is-a-sid"""
 
-LONGEST_SECRET = 512
+MAX_SECRET_CHARACTERS = 512
 """Characters: Twilio's secrets have 32, those of other services seldom more than 200."""
 
-LONGEST_MESSAGE = 500
+MAX_MESSAGE_BYTES = 500
 """Bytes: three segments and more are no text that people read."""
 
-LONGEST_KEY = 1024
+MAX_KEY_BYTES = 1024
 """Bytes of a key in S3. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
-LONGEST_HOST, LONGEST_LABEL = 253, 63
+MAX_HOST_CHARACTERS, MAX_LABEL_CHARACTERS = 253, 63
 """Characters of a host's name, and between its periods. Source: RFC 1035, 2.3.4."""
 
-LONGEST_SHOWN = 60
+MAX_QUOTED_CHARACTERS = 60
 
 _QUOTED = "([\"'`]).*\\1"
 
-THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
-NOT_PLAIN = "is no plain address: a host, a port, a path"
+NOT_AN_ADDRESS = "is no plain address: a host, a port, a path"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,32 +64,32 @@ class Kind(Generic[T]):
 
     Attributes:
         parse: Gives the value as the program uses it.
-        wrong: Says what is wrong with a value, or nothing.
-        meant: Gives the values that were probably meant, the likeliest first.
+        problem: Says what is wrong with a value, or nothing.
+        suggestions: Gives the values that were probably meant, the likeliest first.
         example: The suggestion if nothing fits, as it is typed; None for the default.
         show: Shows a value in a message; "" if it must not be seen.
         required: An empty value is a mistake.
         stripped: Spaces around the value are ignored.
         private: The value is never shown or suggested, as it is secret or personal.
-        has_stand_in: The default takes the place of a wrong value, since that cannot be parsed,
+        falls_back: The default takes the place of a wrong value, since that cannot be parsed,
             until all mistakes are reported.
     """
 
     parse: Callable[[str], T]
-    wrong: Callable[[str], str]
-    meant: Callable[[str], Iterable[str]]
+    problem: Callable[[str], str]
+    suggestions: Callable[[str], Iterable[str]]
     example: str | None = None
     show: Callable[[str], str]
     required: bool = False
     stripped: bool = True
     private: bool = False
-    has_stand_in: bool = False
+    falls_back: bool = False
 
-    def better(self, value: str) -> str | None:
+    def suggestion(self, value: str) -> str | None:
         """Return what was probably meant by a value, if that is right."""
         if self.private or not value:
             return None
-        return next((meant for meant in self.meant(value) if not self.wrong(meant)), None)
+        return next((one for one in self.suggestions(value) if not self.problem(one)), None)
 
 
 def may_be_secret(value: str) -> bool:
@@ -97,23 +97,23 @@ def may_be_secret(value: str) -> bool:
     return re.fullmatch("[A-Za-z0-9]{32}", value) is not None
 
 
-def shown(value: str) -> str:
+def quoted(value: str) -> str:
     """Show a value in quotes: what cannot be seen is escaped, a long one is cut."""
     if may_be_secret(value):
         return f"a value of {len(value)} letters and digits"
-    if len(value) > LONGEST_SHOWN:
-        value = value[: LONGEST_SHOWN * 2 // 3] + "…" + value[-LONGEST_SHOWN // 3 :]
+    if len(value) > MAX_QUOTED_CHARACTERS:
+        value = value[: MAX_QUOTED_CHARACTERS * 2 // 3] + "…" + value[-MAX_QUOTED_CHARACTERS // 3 :]
     return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value) + '"'
 
 
-def named(character: str) -> str:
+def describe_character(character: str) -> str:
     """Name a character that looks like another one or like none."""
     seen = f"{character} is " if character.isprintable() else ""
     name = unicodedata.name(character, "a control character")
     return f"{seen}U+{ord(character):04X} {name}"
 
 
-def tidied(value: str) -> Iterator[str]:
+def normalized(value: str) -> Iterator[str]:
     """Give a value as it is typed: digits and hyphens of ASCII, nothing invisible, no quotes."""
     typed = "".join(_typed(character) for character in unicodedata.normalize("NFKC", value))
     if plain := typed.strip("\"'`\u2018\u2019\u201c\u201d "):
@@ -131,10 +131,10 @@ def _typed(character: str) -> str:
     return "" if category in {"Cc", "Cf"} else character
 
 
-def _odd(value: str) -> str:
+def _non_ascii(value: str) -> str:
     """Name the first character beyond printable ASCII, where no other can be right."""
     odd = next((character for character in value if not " " <= character <= "~"), "")
-    return f": {named(odd)}" if odd else ""
+    return f": {describe_character(odd)}" if odd else ""
 
 
 # Twilio
@@ -143,30 +143,30 @@ def _odd(value: str) -> str:
 def sid(letters: str, *, required: bool = False) -> Kind[str]:
     """Return the kind of a SID that begins with these letters."""
 
-    def wrong(value: str) -> str:
+    def problem(value: str) -> str:
         if not value or re.fullmatch(letters + "[0-9a-fA-F]{32}", value):
             return ""
         what = f"is not the SID of {SID_OF[letters]}, {letters} and 32 hexadecimal digits"
         other = SID_OF.get(value[:2], "")
         if other and value[:2] != letters:
             return f"{what}, but that of {other}"
-        return f"{what}: it has {len(value)} characters{_odd(value)}"
+        return f"{what}: it has {len(value)} characters{_non_ascii(value)}"
 
     # Somebody may have pasted the secret here, hence the value is not shown.
     return Kind(
         parse=str,
-        wrong=wrong,
-        meant=tidied,
+        problem=problem,
+        suggestions=normalized,
         example=f"{letters}...",
         show=lambda _: "",
         required=required,
     )
 
 
-def _wrong_secret(value: str) -> str:
+def _secret_problem(value: str) -> str:
     odd = next((at for at, character in enumerate(value) if not "!" <= character <= "~"), None)
     what = ""
-    if len(value) > LONGEST_SECRET:
+    if len(value) > MAX_SECRET_CHARACTERS:
         what = f"has {len(value):,} characters, which is no secret of Twilio's"
     elif odd is not None:
         what = (
@@ -191,8 +191,8 @@ def secret(keep: Callable[[str], T]) -> Kind[T]:
     """
     return Kind(
         parse=keep,
-        wrong=_wrong_secret,
-        meant=lambda _: (),
+        problem=_secret_problem,
+        suggestions=lambda _: (),
         example="",
         show=lambda _: "",
         required=True,
@@ -201,26 +201,26 @@ def secret(keep: Callable[[str], T]) -> Kind[T]:
     )
 
 
-def _wrong_url(value: str) -> str:
+def _url_problem(value: str) -> str:
     try:
         parts = urlsplit(value)
         port = parts.port
     except ValueError:  # a port that does not exist, or half an IPv6 address
-        return NOT_PLAIN
+        return NOT_AN_ADDRESS
     host = parts.hostname or ""
-    here = parts.scheme == "http" and host in THIS_MACHINE
+    here = parts.scheme == "http" and host in LOOPBACK_HOSTS
     if not (parts.scheme == "https" or here) or not host or "@" in parts.netloc:
         return "is not an https address, and the secret must not travel in plain text"
     label = "[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
     wrong = ""
-    is_too_long = len(host) > LONGEST_HOST or any(
-        len(one) > LONGEST_LABEL for one in host.split(".")
+    is_too_long = len(host) > MAX_HOST_CHARACTERS or any(
+        len(one) > MAX_LABEL_CHARACTERS for one in host.split(".")
     )
     is_host = re.fullmatch(rf"{label}(\.{label})*|[0-9a-f:.]*:[0-9a-f:.]*", host)
     if is_too_long or not is_host:
-        wrong = f"has a host that cannot exist{_odd(host)}"
+        wrong = f"has a host that cannot exist{_non_ascii(host)}"
     elif port == 0 or not re.fullmatch(r"[!-~]*", value) or re.search(r"[?#\\]", value):
-        wrong = f"{NOT_PLAIN}{_odd(value)}"
+        wrong = f"{NOT_AN_ADDRESS}{_non_ascii(value)}"
     elif re.fullmatch(r"(.*\.)?twilio\.com", host) and not host.startswith("api."):
         wrong = "is not Twilio's API, which is at api.twilio.com"
     elif "/2010-04-01" in parts.path:
@@ -228,8 +228,8 @@ def _wrong_url(value: str) -> str:
     return wrong
 
 
-def _meant_url(value: str) -> Iterator[str]:
-    for plain in tidied(value):
+def _url_suggestions(value: str) -> Iterator[str]:
+    for plain in normalized(value):
         with_scheme = plain if "://" in plain else f"https://{plain}"
         try:
             parts = urlsplit(with_scheme)
@@ -240,39 +240,42 @@ def _meant_url(value: str) -> Iterator[str]:
         host = f"[{host}]" if ":" in host else host
         path = parts.path.partition("/2010-04-01")[0].rstrip("/")
         # To other machines never by http: the secret would travel in plain text.
-        scheme = "http" if parts.scheme == "http" and parts.hostname in THIS_MACHINE else "https"
+        scheme = "http" if parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS else "https"
         yield SplitResult(scheme, host + port, path, "", "").geturl()
 
 
 def _show_url(value: str) -> str:
-    return shown(re.sub(r"//[^/@]*@", "//…@", value))
+    return quoted(re.sub(r"//[^/@]*@", "//…@", value))
 
 
 URL = Kind(
-    parse=lambda value: value.rstrip("/"), wrong=_wrong_url, meant=_meant_url, show=_show_url
+    parse=lambda value: value.rstrip("/"),
+    problem=_url_problem,
+    suggestions=_url_suggestions,
+    show=_show_url,
 )
 
 
 # Numbers
 
 
-def _wrong_sender(value: str) -> str:
+def _sender_problem(value: str) -> str:
     if not value or any(one.fullmatch(value) for one in (E164, SHORT_CODE, NAME)):
         return ""
     if re.fullmatch("[A-Z]{2}[0-9a-fA-F]{32}", value):
         return f"is the SID of {SID_OF.get(value[:2], 'something else')}, not a sender"
     if _is_number(value):
-        return _wrong_number(value)
+        return _number_problem(value)
     return (
         "is neither a number in E.164 (a plus, the country code first), nor a "
         "short code of 3 to 8 digits, nor a name of 1 to 11 letters, digits and spaces with a "
-        f"letter in it{_odd(value)}"
+        f"letter in it{_non_ascii(value)}"
     )
 
 
-def _meant_sender(value: str) -> Iterator[str]:
+def _sender_suggestions(value: str) -> Iterator[str]:
     if not _is_number(value):  # a number is never printed whole
-        for plain in tidied(value):
+        for plain in normalized(value):
             spelt = "".join(
                 one
                 for one in unicodedata.normalize("NFKD", plain)
@@ -285,10 +288,10 @@ def _meant_sender(value: str) -> Iterator[str]:
 
 SENDER = Kind(
     parse=str,
-    wrong=_wrong_sender,
-    meant=_meant_sender,
+    problem=_sender_problem,
+    suggestions=_sender_suggestions,
     example='"+15551234567"',
-    show=lambda value: _masked(value) if _is_number(value) else shown(value),
+    show=lambda value: _masked(value) if _is_number(value) else quoted(value),
 )
 
 
@@ -297,13 +300,13 @@ def phones(value: str) -> tuple[str, ...]:
     return tuple(number.strip() for number in value.split(",") if number.strip())
 
 
-def _wrong_phones(value: str) -> str:
+def _phones_problem(value: str) -> str:
     numbers = phones(value)
     if value.strip() and not numbers:
         return "names no phone"
     wrong = []
     for number in dict.fromkeys(numbers):
-        if said := _wrong_number(number):
+        if said := _number_problem(number):
             wrong.append(f"{_masked(number)} {said}")
         if numbers.count(number) > 1:
             wrong.append(f"names {_masked(number)} twice")
@@ -314,8 +317,8 @@ def _wrong_phones(value: str) -> str:
 
 PHONES = Kind(
     parse=phones,
-    wrong=_wrong_phones,
-    meant=lambda _: (),
+    problem=_phones_problem,
+    suggestions=lambda _: (),
     example='"+15551234567,+15557654321"',
     show=lambda _: "",
     required=True,
@@ -323,10 +326,10 @@ PHONES = Kind(
 )
 
 
-def _wrong_number(number: str) -> str:
+def _number_problem(number: str) -> str:
     if E164.fullmatch(number):
         return ""
-    digits = re.sub(r"[\s()./\[\]\"'-]", "", next(tidied(number), ""))
+    digits = re.sub(r"[\s()./\[\]\"'-]", "", next(normalized(number), ""))
     if re.fullmatch("[1-9][0-9]{6,14}", digits):
         return "lacks its plus, which YAML drops unless the value is in quotes"
     if re.fullmatch(r"00[1-9][0-9]{6,14}", digits):
@@ -334,7 +337,7 @@ def _wrong_number(number: str) -> str:
     if re.fullmatch(r"\+?[0-9]{16,}", digits):
         return f"has {len(digits.lstrip('+'))} digits, but a number has 15 at most"
     if E164.fullmatch(digits):
-        return f"holds more than a plus and digits{_odd(number)}"
+        return f"holds more than a plus and digits{_non_ascii(number)}"
     return "is not in E.164, a plus and the country code first"
 
 
@@ -356,7 +359,7 @@ def _masked(number: str) -> str:
 # S3
 
 
-def _wrong_bucket(value: str) -> str:
+def _bucket_problem(value: str) -> str:
     """Say what is wrong with a bucket's name.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -366,7 +369,7 @@ def _wrong_bucket(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
         return (
             "is not a bucket's name, 3 to 63 lowercase letters, digits, periods and hyphens"
-            f"{_odd(value)}"
+            f"{_non_ascii(value)}"
         )
     if ".." in value or re.fullmatch(r"[0-9]+(\.[0-9]+){3}", value):
         return "is not a bucket's name, which has no two periods in a row and is no IP address"
@@ -379,8 +382,8 @@ def _wrong_bucket(value: str) -> str:
     return ""
 
 
-def _meant_bucket(value: str) -> Iterator[str]:
-    for plain in tidied(value):
+def _bucket_suggestions(value: str) -> Iterator[str]:
+    for plain in normalized(value):
         for address in (
             r"s3[an]?://([^/]+)",
             r"arn:[^:]*:s3:::([^/]+)",
@@ -396,7 +399,9 @@ def _meant_bucket(value: str) -> Iterator[str]:
 
 
 # An example that is refused when somebody pastes it: it names nobody's bucket.
-BUCKET = Kind(parse=str, wrong=_wrong_bucket, meant=_meant_bucket, example="NAME", show=shown)
+BUCKET = Kind(
+    parse=str, problem=_bucket_problem, suggestions=_bucket_suggestions, example="NAME", show=quoted
+)
 
 # Controls of all kinds, such as those of direction that Windows copies along. Not the joiners of
 # Persian and of emoji (U+200C and U+200D).
@@ -440,16 +445,16 @@ _MISTAKES_IN_SUFFIXES = (
 )
 
 
-def _wrong_filter(value: str, mistakes: Iterable[tuple[str, str]]) -> str:
+def _filter_problem(value: str, mistakes: Iterable[tuple[str, str]]) -> str:
     for form, what in mistakes:
         if re.match(form, value, re.DOTALL):
             return what
-    if (length := len(value.encode())) > LONGEST_KEY:
-        return f"has {length:,} bytes, but a key has {LONGEST_KEY:,} at most"
+    if (length := len(value.encode())) > MAX_KEY_BYTES:
+        return f"has {length:,} bytes, but a key has {MAX_KEY_BYTES:,} at most"
     return ""
 
 
-def _meant_filter(value: str) -> str:
+def _filter_suggestions(value: str) -> str:
     value = value.strip()
     value = value.removeprefix(match[0]) if (match := re.match(_ADDRESS, value)) else value
     try:
@@ -460,13 +465,13 @@ def _meant_filter(value: str) -> str:
     return re.sub(_NEVER_IN_KEYS, "", value).strip("\"'` ")
 
 
-def _meant_prefix(value: str) -> Iterator[str]:
-    plain = re.sub(r"^(\.?/)+", "", _meant_filter(value).partition("*")[0])
+def _prefix_suggestions(value: str) -> Iterator[str]:
+    plain = re.sub(r"^(\.?/)+", "", _filter_suggestions(value).partition("*")[0])
     yield re.split(r"(?<=/)\s*[,;|]", plain)[0]
 
 
-def _meant_suffix(value: str) -> Iterator[str]:
-    plain = _meant_filter(value).strip("*").rpartition("*")[2]
+def _suffix_suggestions(value: str) -> Iterator[str]:
+    plain = _filter_suggestions(value).strip("*").rpartition("*")[2]
     plain = plain.replace("\\", "").lstrip("^").rstrip("$/")
     parts = [part.strip() for part in re.split("[,;|]", plain)]
     yield from (part for part in parts if part)
@@ -474,17 +479,17 @@ def _meant_suffix(value: str) -> Iterator[str]:
 
 PREFIX = Kind(
     parse=str,
-    wrong=lambda value: _wrong_filter(value, _MISTAKES_IN_PREFIXES),
-    meant=_meant_prefix,
-    show=shown,
+    problem=lambda value: _filter_problem(value, _MISTAKES_IN_PREFIXES),
+    suggestions=_prefix_suggestions,
+    show=quoted,
     stripped=False,
 )
 
 SUFFIX = Kind(
     parse=str,
-    wrong=lambda value: _wrong_filter(value, _MISTAKES_IN_SUFFIXES),
-    meant=_meant_suffix,
-    show=shown,
+    problem=lambda value: _filter_problem(value, _MISTAKES_IN_SUFFIXES),
+    suggestions=_suffix_suggestions,
+    show=quoted,
     stripped=False,
 )
 
@@ -492,7 +497,7 @@ SUFFIX = Kind(
 # Words and times
 
 
-def _wrong_message(value: str) -> str:
+def _message_problem(value: str) -> str:
     template = string.Template(value)
     known = ", ".join(f"${name}" for name in text.PLACEHOLDERS)
     if not template.is_valid():
@@ -501,13 +506,13 @@ def _wrong_message(value: str) -> str:
         return f"uses {', '.join(f'${name}' for name in unknown)}, but there are only {known}"
     if not value.strip():
         return "is empty"
-    if (length := len(value.encode())) > LONGEST_MESSAGE:
-        return f"has {length:,} bytes, but {LONGEST_MESSAGE} at most are allowed"
+    if (length := len(value.encode())) > MAX_MESSAGE_BYTES:
+        return f"has {length:,} bytes, but {MAX_MESSAGE_BYTES} at most are allowed"
     return ""
 
 
-def _meant_message(value: str) -> Iterator[str]:
-    def named_so(match: re.Match[str]) -> str:
+def _message_suggestions(value: str) -> Iterator[str]:
+    def with_known_name(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         near = difflib.get_close_matches(name.lower(), text.PLACEHOLDERS, 1)
         if not near:
@@ -515,11 +520,15 @@ def _meant_message(value: str) -> Iterator[str]:
         return f"${{{near[0]}}}" if match[1] else f"${near[0]}"
 
     escaped = re.sub(r"\$(?![$_a-zA-Z{])", "$$", value.replace("$$", "\0")).replace("\0", "$$")
-    yield re.sub(r"(?<!\$)\$(?:\{(\w+)\}|(\w+))", named_so, escaped, flags=re.ASCII)
+    yield re.sub(r"(?<!\$)\$(?:\{(\w+)\}|(\w+))", with_known_name, escaped, flags=re.ASCII)
 
 
 MESSAGE = Kind(
-    parse=str, wrong=_wrong_message, meant=_meant_message, show=lambda _: "", stripped=False
+    parse=str,
+    problem=_message_problem,
+    suggestions=_message_suggestions,
+    show=lambda _: "",
+    stripped=False,
 )
 
 
@@ -528,23 +537,25 @@ def _zones() -> list[str]:
     return (resources.files("tzdata") / "zones").read_text().split()
 
 
-def _wrong_zone(value: str) -> str:
+def _zone_problem(value: str) -> str:
     return "" if value in _zones() else "is no IANA time zone, such as Europe/Berlin"
 
 
-def _meant_zone(value: str) -> Iterator[str]:
-    for plain in tidied(value):
+def _zone_suggestions(value: str) -> Iterator[str]:
+    for plain in normalized(value):
         wanted = plain.replace(" ", "_").casefold()
         zones = _zones()
         yield from (zone for zone in zones if zone.casefold() == wanted)
         yield from (zone for zone in zones if zone.casefold().endswith(f"/{wanted}"))
 
 
-ZONE = Kind(parse=str, wrong=_wrong_zone, meant=_meant_zone, show=shown, has_stand_in=True)
+ZONE = Kind(
+    parse=str, problem=_zone_problem, suggestions=_zone_suggestions, show=quoted, falls_back=True
+)
 
 
-def _meant_hours(value: str) -> Iterator[str]:
-    for plain in tidied(value):
+def _hours_suggestions(value: str) -> Iterator[str]:
+    for plain in normalized(value):
         if plain.casefold() in {"none", "no", "never", "off", "false", "0"}:
             yield ""
         match = re.fullmatch(
@@ -556,23 +567,23 @@ def _meant_hours(value: str) -> Iterator[str]:
             yield f"{hour:02}:{minute:02}-{end_hour:02}:{end_minute:02}"
 
 
-def _wrong_hours(value: str) -> str:
+def _hours_problem(value: str) -> str:
     try:
         if value:
             QuietHours.parse(value, datetime.UTC)
     except ValueError as error:
-        return f"is {error}{_odd(value)}"
+        return f"is {error}{_non_ascii(value)}"
     return ""
 
 
 # An empty value would text people at night, so only "none" and the like get it suggested.
 HOURS = Kind(
     parse=str,
-    wrong=_wrong_hours,
-    meant=_meant_hours,
+    problem=_hours_problem,
+    suggestions=_hours_suggestions,
     example="22:00-07:00",
-    show=shown,
-    has_stand_in=True,
+    show=quoted,
+    falls_back=True,
 )
 
 
@@ -582,24 +593,24 @@ HOURS = Kind(
 def choice(*values: Word) -> Kind[Word]:
     """Return the kind of a setting that is one of these values."""
 
-    def wrong(value: str) -> str:
-        return "" if value in values else f"is neither {' nor '.join(values)}{_odd(value)}"
+    def problem(value: str) -> str:
+        return "" if value in values else f"is neither {' nor '.join(values)}{_non_ascii(value)}"
 
-    def meant(value: str) -> Iterator[str]:
-        for plain in tidied(value):
+    def suggestions(value: str) -> Iterator[str]:
+        for plain in normalized(value):
             yield from difflib.get_close_matches(plain.casefold(), list[str](values), 1)
 
     return Kind(
         parse=lambda value: values[values.index(value)],
-        wrong=wrong,
-        meant=meant,
-        show=shown,
-        has_stand_in=True,
+        problem=problem,
+        suggestions=suggestions,
+        show=quoted,
+        falls_back=True,
     )
 
 
-def _meant_switch(value: str) -> Iterator[str]:
-    for plain in tidied(value):
+def _switch_suggestions(value: str) -> Iterator[str]:
+    for plain in normalized(value):
         if plain.casefold() in {"true", "yes", "on", "y", "1"}:
             yield "true"
         if plain.casefold() in {"false", "no", "off", "n", "0"}:
@@ -608,9 +619,9 @@ def _meant_switch(value: str) -> Iterator[str]:
 
 SWITCH = Kind(
     parse=lambda value: value == "true",
-    wrong=choice("true", "false").wrong,
-    meant=_meant_switch,
-    show=shown,
+    problem=choice("true", "false").problem,
+    suggestions=_switch_suggestions,
+    show=quoted,
 )
 
 
@@ -618,30 +629,30 @@ def count(*, at_least: int, at_most: int = 10**9 - 1) -> Kind[int]:
     """Return the kind of a whole number within limits."""
     limits = f"from {at_least}" + (f" to {at_most}" if at_most < 10**9 - 1 else "")
 
-    def wrong(value: str) -> str:
+    def problem(value: str) -> str:
         if re.fullmatch("[0-9]{1,9}", value) and at_least <= int(value) <= at_most:
             return ""
-        return f"is not a whole number {limits}{_odd(value)}"
+        return f"is not a whole number {limits}{_non_ascii(value)}"
 
-    def meant(value: str) -> Iterator[str]:
-        for plain in tidied(value):
+    def suggestions(value: str) -> Iterator[str]:
+        for plain in normalized(value):
             yield plain.removeprefix("+").removesuffix(".0")
 
-    return Kind(parse=int, wrong=wrong, meant=meant, show=shown, has_stand_in=True)
+    return Kind(parse=int, problem=problem, suggestions=suggestions, show=quoted, falls_back=True)
 
 
-def _wrong_email(value: str) -> str:
+def _email_problem(value: str) -> str:
     """Say what is wrong with an e-mail address. Source: RFC 5321, 4.1.2."""
     word, label = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+", "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
     if not value or re.fullmatch(rf"{word}(\.{word})*@({label}\.)+{label}", value):
         return ""
     if value.count("@") > 1 and re.search(r"[,;\s]", value):
         return "is several e-mail addresses, but one is told of alarms"
-    return f"is not one e-mail address{_odd(value)}"
+    return f"is not one e-mail address{_non_ascii(value)}"
 
 
-def _meant_email(value: str) -> Iterator[str]:
-    for plain in tidied(value):
+def _email_suggestions(value: str) -> Iterator[str]:
+    for plain in normalized(value):
         for part in re.split(r"[,;\s<>]+", plain.removeprefix("mailto:")):
             user, at, domain = re.sub(r"\.{2,}", ".", part).partition("@")
             if at:
@@ -649,5 +660,9 @@ def _meant_email(value: str) -> Iterator[str]:
 
 
 EMAIL = Kind(
-    parse=str, wrong=_wrong_email, meant=_meant_email, example="you@example.com", show=shown
+    parse=str,
+    problem=_email_problem,
+    suggestions=_email_suggestions,
+    example="you@example.com",
+    show=quoted,
 )

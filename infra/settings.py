@@ -46,7 +46,7 @@ DEFAULTS: dict[str, str] = {
     if "default" in setting
 }
 
-ALSO_CALLED = {
+ALIASES = {
     "twilioauthtoken": "twilioSecret",
     "twilioapikeysecret": "twilioSecret",
     "authtoken": "twilioSecret",
@@ -55,14 +55,14 @@ ALSO_CALLED = {
 }
 """Other names of a setting, such as Twilio's, in lower case."""
 
-LONGEST_ENVIRONMENT = 4096
+MAX_ENVIRONMENT_BYTES = 4096
 """Bytes of all environment variables of a function together, as JSON with their names.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html. Lambda's refusal
 ("String measured: {...}") shows that it measures JSON.
 """
 
-LONGEST_PATTERN = 2048
+MAX_PATTERN_CHARACTERS = 2048
 """Characters of EventBridge's patterns.
 
 Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
@@ -70,13 +70,13 @@ Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
 
 # AWS names the queues and the table at the deployment. The longest that they can be with Pulumi's
 # usual names, and some more: "https://sqs.ap-northeast-1.amazonaws.com.cn/123456789012/...".
-NAMED_BY_AWS = {
+ESTIMATED_NAMES = {
     "ledger_table": "ledger-1a2b3c4".ljust(40),
     "held_queue": "https://".ljust(120),
     "failed_queue": "https://".ljust(120),
 }
 
-ORDINARY = LogFile(
+USUAL_FILE = LogFile(
     bucket="logs-1a2b3c4",
     key="app/2026-11-24/web.log",
     size=1234,
@@ -172,10 +172,10 @@ class Settings:
                 what = "is set, but the bucket of existingBucket is not this stack's to change"
                 read.mistake(key, what, read.default(key))
         found = pattern(self.existing_bucket, self.filter_prefix, self.filter_suffix)
-        if (length := len(json.dumps(found, separators=(",", ":")))) > LONGEST_PATTERN:
+        if (length := len(json.dumps(found, separators=(",", ":")))) > MAX_PATTERN_CHARACTERS:
             key = max(("filterPrefix", "filterSuffix"), key=lambda key: len(read.text(key)))
             what = f"makes a pattern of {length:,} characters, but EventBridge takes"
-            read.mistake(key, f"{what} {LONGEST_PATTERN:,} with existingBucket")
+            read.mistake(key, f"{what} {MAX_PATTERN_CHARACTERS:,} with existingBucket")
 
     def _check_quiet_hours(self, read: "_Reader") -> None:
         """Ensure that each day has a flush outside quiet hours: no phone may wait without end."""
@@ -200,8 +200,8 @@ class Settings:
         """
         variables = self._environment(
             {
-                **NAMED_BY_AWS,
-                "twilio_secret": read.right("twilioSecret"),
+                **ESTIMATED_NAMES,
+                "twilio_secret": read.valid_or_default("twilioSecret"),
                 "to_numbers": ",".join(self.to_numbers),
             }
         )
@@ -211,17 +211,19 @@ class Settings:
             for name, value in variables.items()
         }
         total = sum(sizes.values()) + 1
-        if total <= LONGEST_ENVIRONMENT:
+        if total <= MAX_ENVIRONMENT_BYTES:
             return
         by_key = {
             key: sizes.pop(variable(name)) for key, name in NAMES.items() if variable(name) in sizes
         }
-        most = sorted(by_key, key=lambda key: -by_key[key])
-        parts = [f"{key} {by_key[key]:,}" for key in most] + [f"the rest {sum(sizes.values()):,}"]
+        longest_first = sorted(by_key, key=lambda key: -by_key[key])
+        parts = [f"{key} {by_key[key]:,}" for key in longest_first] + [
+            f"the rest {sum(sizes.values()):,}"
+        ]
         read.mistake(
-            most[0],
+            longest_first[0],
             f"is too long: the settings take {total:,} bytes of a function's environment, but "
-            f"Lambda allows {LONGEST_ENVIRONMENT:,} ({', '.join(parts)})",
+            f"Lambda allows {MAX_ENVIRONMENT_BYTES:,} ({', '.join(parts)})",
         )
 
     def _warn(self, read: "_Reader") -> None:
@@ -311,7 +313,7 @@ class _Reader:
     def __init__(self, config: pulumi.Config) -> None:
         self._config = config
         self._mistakes: list[str] = []
-        self._wrong: set[str] = set()
+        self._invalid: set[str] = set()
         self._unset: set[str] = set()
         for key, kind in KINDS.items():
             self._check(key, kind)
@@ -321,14 +323,14 @@ class _Reader:
         value = self._config.get(key) or ""
         return value.strip() if KINDS[key].stripped else value
 
-    def right(self, key: str) -> str:
+    def valid_or_default(self, key: str) -> str:
         """Return a setting; if it is wrong its default, or nothing where it has none."""
-        return DEFAULTS.get(key, "") if key in self._wrong else self.text(key)
+        return DEFAULTS.get(key, "") if key in self._invalid else self.text(key)
 
     def parsed(self, key: str) -> Any:
         """Return a setting as the program uses it."""
         kind = KINDS[key]
-        return kind.parse(self.right(key) if kind.has_stand_in else self.text(key))
+        return kind.parse(self.valid_or_default(key) if kind.falls_back else self.text(key))
 
     def is_secret(self, key: str) -> bool:
         """Whether a setting is encrypted in the stack's file.
@@ -346,20 +348,20 @@ class _Reader:
             if not full.startswith(namespace) or key in KINDS:
                 continue
             what, remedy = "is no setting", self.command("rm", key)
-            by_case = {one.casefold(): one for one in KINDS} | ALSO_CALLED
+            by_case = {one.casefold(): one for one in KINDS} | ALIASES
             for near in difflib.get_close_matches(key.casefold(), by_case, 1):
                 nearest = by_case[near]
                 what += f"; the nearest is {nearest}"
-                remedy += "\n    " + self._moved(key, nearest)
+                remedy += "\n    " + self._rename_command(key, nearest)
             self.mistake(key, what, remedy)
 
-    def _moved(self, key: str, nearest: str) -> str:
+    def _rename_command(self, key: str, nearest: str) -> str:
         """Return the command that gives the nearest setting the value of a misspelt one."""
         kind, value = KINDS[nearest], (self._config.get(key) or "").strip()
         if kind.private or self.is_secret(key):
             return self.command("set", nearest, secret=True)
         # A misspelt key may hold a secret or a phone: show only what fits and is neither.
-        if kind.wrong(value) or kinds.E164.fullmatch(value) or kinds.may_be_secret(value):
+        if kind.problem(value) or kinds.E164.fullmatch(value) or kinds.may_be_secret(value):
             return self._remedy(nearest, "")
         return self.command("set", nearest, value)
 
@@ -380,9 +382,11 @@ class _Reader:
         """Return the command that gives a setting its default."""
         return self.command("set", key, DEFAULTS[key])
 
-    def command(self, do: str, key: str, value: str | None = None, *, secret: bool = False) -> str:
+    def command(
+        self, action: str, key: str, value: str | None = None, *, secret: bool = False
+    ) -> str:
         """Return a command of Pulumi's CLI; without a value, `set` asks for it."""
-        words = ["pulumi", "config", do, "--stack", pulumi.get_stack()]
+        words = ["pulumi", "config", action, "--stack", pulumi.get_stack()]
         words += ["--secret"] * secret + [key]
         if value is not None:
             words += ["--"] * value.startswith("-") + [value]
@@ -395,19 +399,19 @@ class _Reader:
             self._unset.add(key)
         elif not value.strip() and kind.required:
             what = "is empty"
-        elif what := kind.wrong(value):
+        elif what := kind.problem(value):
             shown = "" if self.is_secret(key) else kind.show(value)
             what = f"{shown} {what}".lstrip()
         else:
             return
-        self._wrong.add(key)
+        self._invalid.add(key)
         self._mistakes.append(f"  {key}: {what}.\n    {self._remedy(key, value)}")
 
     def _remedy(self, key: str, value: str) -> str:
         kind = KINDS[key]
         secret = kind.private or self.is_secret(key)
-        if not secret and (better := kind.better(value)) is not None:
-            return self.command("set", key, better)
+        if not secret and (suggestion := kind.suggestion(value)) is not None:
+            return self.command("set", key, suggestion)
         if kind.example is None:
             return self.default(key)
         return f"{self.command('set', key, secret=secret)} {kind.example}".rstrip()
@@ -423,17 +427,17 @@ def cost_of(message: str, zone: datetime.tzinfo) -> str:
     Returns:
         What it costs and which character is to blame; nothing if it takes one segment.
     """
-    body = text.write(ORDINARY, message, zone)
+    body = text.write(USUAL_FILE, message, zone)
     known = GSM | GSM_EXTENSION
     foreign = list(dict.fromkeys(character for character in body if character not in known))
-    is_cut = "$key" in message.replace("{", "") and ORDINARY.key not in body
+    is_cut = "$key" in message.replace("{", "") and USUAL_FILE.key not in body
     segments = count_segments(body)
     if segments == 1 and not is_cut:
         return ""
     what = f"a text takes {segments} segments even" if segments > 1 else "a text has no room"
-    what += f" for an ordinary key, {ORDINARY.key}"
+    what += f" for an ordinary key, {USUAL_FILE.key}"
     if foreign:
-        names = ", ".join(kinds.named(character) for character in foreign)
+        names = ", ".join(kinds.describe_character(character) for character in foreign)
         return (
             f"{what}. Characters outside of GSM-7 leave {UCS2_SEGMENT} to a segment, in place "
             f"of {GSM_SEGMENT}: {names}"

@@ -43,7 +43,7 @@ class StoredMessage:
 
 
 class StoredQueue(Sequence[StoredMessage]):
-    """All messages of a queue, the visible and the hidden ones, in the order of receive_count."""
+    """All messages of a queue, visible and hidden, in the order in which they are received."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -511,7 +511,7 @@ def test_two_sweeps_at_once_do_no_harm(source: Path, monkeypatch: pytest.MonkeyP
     build(source)
     monkeypatch.setattr(package, "KEPT_BUILDS", 0)
     monkeypatch.setattr(shutil, "rmtree", gone)
-    package._sweep(source.parent / ".build", "tiny")
+    package._remove_old_builds(source.parent / ".build", "tiny")
 
 
 def test_settings_of_pip_for_other_purposes_do_not_matter(

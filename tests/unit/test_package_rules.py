@@ -126,7 +126,7 @@ def name(rule: Rule) -> str:
 @pytest.mark.parametrize("rule", HOLLOWED, ids=name)
 def test_another_text_is_found(check: Check, tmp_path: Path, rule: Hollow) -> None:
     files = installed(rule.dependency)
-    found = re.search(rule.what, files[rule.file])
+    found = re.search(rule.pattern, files[rule.file])
     assert found
     at = found.start() + len(found[0]) // 2
     code = files[rule.file]

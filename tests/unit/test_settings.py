@@ -550,14 +550,14 @@ ANY = st.one_of(
 @example(key="timezone", value="/")
 @example(key="twilioApiUrl", value="http://[")
 def test_a_suggested_value_is_right_itself(key: str, value: str) -> None:
-    better = KINDS[key].better(value)
-    assert better is None or not KINDS[key].wrong(better)
-    assert not (KINDS[key].wrong(value) and better == value)
+    better = KINDS[key].suggestion(value)
+    assert better is None or not KINDS[key].problem(better)
+    assert not (KINDS[key].problem(value) and better == value)
 
 
 @pytest.mark.parametrize("key", DEFAULTS)
 def test_a_default_is_right(key: str) -> None:
-    assert not KINDS[key].wrong(program_settings.DEFAULTS[key])
+    assert not KINDS[key].problem(program_settings.DEFAULTS[key])
 
 
 # The table of the settings, Pulumi.yaml, the README and the environment agree
@@ -811,7 +811,7 @@ def test_the_most_phones_that_are_accepted_fit_the_environment_of_a_function(loa
             refused = count
     variables = variables_of(toNumbers=phones(fine), **rest)
     # The recorded names of the queues are shorter than the longest that AWS gives them.
-    assert 3800 < measured(variables) <= program_settings.LONGEST_ENVIRONMENT
+    assert 3800 < measured(variables) <= program_settings.MAX_ENVIRONMENT_BYTES
     assert fine > 150
 
 
@@ -840,5 +840,5 @@ def test_the_estimate_of_what_aws_names_is_never_too_short() -> None:
         "failed_queue": "https://sqs.us-gov-northwest-12.amazonaws.com.cn/123456789012/"
         "texts-failed-1a2b3c4",
     }
-    for name, estimate in program_settings.NAMED_BY_AWS.items():
+    for name, estimate in program_settings.ESTIMATED_NAMES.items():
         assert len(longest[name]) <= len(estimate)
