@@ -66,7 +66,7 @@ def test_a_hostile_file_name_is_shown_as_text(page: Page) -> None:
     assert page.locator("img").count() == 0
 
 
-def test_a_button_does_not_promise_what_the_other_one_prevents(page: Page) -> None:
+def test_a_buttons_message_names_the_other_reason_that_texts_stay_held(page: Page) -> None:
     said = page.locator("#message")
     press(page, "quiet")
     press(page, "outage")
@@ -104,7 +104,7 @@ def test_an_outage_holds_and_ends_with_one_summary(page: Page) -> None:
     counts(page, "held", 0)
 
 
-def test_after_flushes_that_could_not_text_the_next_one_does(page: Page) -> None:
+def test_a_flush_after_an_outage_sends_what_earlier_flushes_could_not(page: Page) -> None:
     """It says each time what was texted, what is held still, and why."""
     texts = len(bodies(page))
     said = page.locator("#message")
@@ -121,13 +121,13 @@ def test_after_flushes_that_could_not_text_the_next_one_does(page: Page) -> None
     expect(said).to_have_text("Texted: 1 file in 1 text. Nothing is held now.")
 
 
-def test_a_name_that_s3_does_not_take_is_refused(url: str) -> None:
+def test_a_file_name_that_s3_rejects_is_refused(url: str) -> None:
     answer = requests.post(f"{url}/files", params={"name": 1025 * "x"}, data=b"x", timeout=60)
     assert (answer.status_code, answer.reason) == (400, "Bad Request")
     assert "The key has 1,025 bytes" in answer.text
 
 
-def test_quiet_hours_hold_until_they_are_over(page: Page) -> None:
+def test_quiet_hours_hold_texts_until_they_end(page: Page) -> None:
     texts = len(bodies(page))
     press(page, "quiet")
     upload(page, "quiet.log")
@@ -191,7 +191,9 @@ def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
         expect(button).to_have_attribute("aria-busy", "false")
 
 
-def test_nothing_moves_for_a_reader_who_prefers_no_motion(browser: Browser, url: str) -> None:
+def test_the_page_animates_nothing_when_the_reader_prefers_reduced_motion(
+    browser: Browser, url: str
+) -> None:
     for motion, dots in (("reduce", False), ("no-preference", True)):
         with browser.new_context(
             reduced_motion="reduce" if motion == "reduce" else "no-preference"

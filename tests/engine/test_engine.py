@@ -119,13 +119,13 @@ def system(emulator: Emulator) -> Iterator[System]:
 
 
 class TestTheLifeOfAStack:
-    def test_a_preview_of_an_empty_stack_makes_nothing(self, system: System) -> None:
+    def test_a_preview_of_an_empty_stack_creates_nothing(self, system: System) -> None:
         planned = system.preview()
         assert set(planned) == {"create"}
         assert planned["create"] >= FUNCTIONS | {"aws:s3/bucket:Bucket logs"}
         assert left(system.emulator) == []
 
-    def test_up_makes_it_and_a_log_is_texted(self, system: System) -> None:
+    def test_up_creates_the_stack_and_a_log_is_texted(self, system: System) -> None:
         planned = system.preview()
         assert system.up() == planned
         outputs = system.stack.outputs()
@@ -135,7 +135,7 @@ class TestTheLifeOfAStack:
         (text,) = system.twilio.wait_for(1, seconds=SECONDS)
         assert text.body.startswith("New log app/web.log, ")
 
-    def test_the_operators_commands_find_it_by_pulumis_cli(
+    def test_the_operators_commands_find_the_stack_by_pulumis_cli(
         self, system: System, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name, value in system.stack.workspace.env_vars.items():
@@ -193,13 +193,15 @@ class TestTheLifeOfAStack:
         ],
         ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
     )
-    def test_a_setting_changes_what_it_is_about_and_replaces_nothing(
+    def test_a_setting_updates_only_its_own_resources_and_replaces_none(
         self, system: System, settings: dict[str, str], changed: set[str]
     ) -> None:
         system.configure(**settings)
         assert system.up() == {"update": changed}
 
-    def test_an_address_for_alarms_is_subscribed_and_forgotten(self, system: System) -> None:
+    def test_setting_and_clearing_alarm_email_creates_and_deletes_the_subscription(
+        self, system: System
+    ) -> None:
         subscription = {"aws:sns/topicSubscription:TopicSubscription s3-logs-engine-alarms"}
         system.configure(alarmEmail="on-call@example.com")
         assert system.up() == {"create": subscription}
@@ -212,7 +214,7 @@ class TestTheLifeOfAStack:
         bucket = system.stack.outputs()["bucket"].value
         assert "Contents" in system.emulator.aws["s3"].list_objects_v2(Bucket=bucket)
 
-    def test_unless_it_is_forced_and_then_nothing_is_left(self, system: System) -> None:
+    def test_a_forced_destroy_leaves_nothing(self, system: System) -> None:
         system.configure(forceDestroy="true")
         system.up()
         system.stack.destroy()
@@ -242,7 +244,7 @@ def test_a_wrong_setting_is_refused_at_preview(
     assert left(emulator) == []
 
 
-def test_phones_in_clear_text_are_warned_of_at_preview(emulator: Emulator) -> None:
+def test_a_preview_warns_of_phones_in_clear_text(emulator: Emulator) -> None:
     def warnings(system: System) -> list[str]:
         steps: list[Any] = []
         system.stack.preview(on_event=steps.append)
@@ -286,7 +288,7 @@ def test_a_type_that_the_emulator_does_not_know_names_the_file_to_extend(
         system.preview()
 
 
-def test_a_subscription_comes_and_goes_and_the_notification_stays(emulator: Emulator) -> None:
+def test_adding_and_removing_a_subscription_keeps_the_notification(emulator: Emulator) -> None:
     more = threading.Event()
 
     def body() -> None:
@@ -315,7 +317,7 @@ def test_a_subscription_comes_and_goes_and_the_notification_stays(emulator: Emul
     assert left(emulator) == []
 
 
-def test_an_update_that_fails_in_the_middle_is_mended_by_the_next(emulator: Emulator) -> None:
+def test_the_next_update_completes_one_that_failed_halfway(emulator: Emulator) -> None:
     with (
         refusing(emulator, r"/functions/flush-\w+/configuration") as (url, refuse),
         deployed(emulator, url=url) as system,

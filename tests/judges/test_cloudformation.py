@@ -56,7 +56,7 @@ def test_a_stack_is_without_errors(settings: dict[str, str]) -> None:
     assert errors(template(record(settings))) == []
 
 
-def test_every_option_is_every_option() -> None:
+def test_the_stack_with_every_option_sets_every_setting() -> None:
     """`existingBucket` is another kind of stack, and `fromNumber` is instead of a service."""
     assert PROJECT["config"].keys() - EVERYTHING.keys() == {"existingBucket", "fromNumber"}
 

@@ -79,7 +79,7 @@ def test_a_body_is_in_the_same_encoding(body: str) -> None:
 
 @EXAMPLES
 @given(keys, st.text("abc-", min_size=3, max_size=63))
-def test_a_text_takes_one_segment_whatever_the_key(key: str, bucket: str) -> None:
+def test_a_text_about_any_key_takes_one_segment(key: str, bucket: str) -> None:
     body = write(log_file(key, bucket=bucket), MESSAGE, datetime.UTC)
     assert len(smsutil.split(body).parts) == 1
 
@@ -91,5 +91,7 @@ def test_a_summary_takes_two_segments_at_most(several: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("key", "encoding"), [("naïve.log", "gsm0338"), ("журнал", "utf_16_be")])
-def test_a_text_leaves_gsm_7_only_for_what_has_no_lookalike_there(key: str, encoding: str) -> None:
+def test_a_text_leaves_gsm_7_only_for_characters_without_a_lookalike_in_it(
+    key: str, encoding: str
+) -> None:
     assert smsutil.split(write(log_file(key), MESSAGE, datetime.UTC)).encoding == encoding

@@ -76,7 +76,7 @@ def test_an_event_becomes_a_text_and_its_duplicate_does_not(start: Start, system
     assert complaints(notify.lines()) == []
 
 
-def test_what_is_held_becomes_a_text_of_the_next_flush(start: Start, system: System) -> None:
+def test_a_held_text_is_sent_by_the_next_flush(start: Start, system: System) -> None:
     before = len(system.twilio.texts)
     system.twilio.fault(BUSY)
     notify = start("notify")
@@ -91,7 +91,7 @@ def test_what_is_held_becomes_a_text_of_the_next_flush(start: Start, system: Sys
     assert complaints([*notify.lines(), *flush.lines()]) == []
 
 
-def test_what_nobody_can_read_fails_and_stops_nothing_else(start: Start, system: System) -> None:
+def test_an_unreadable_record_fails_and_stops_no_other(start: Start, system: System) -> None:
     before = len(system.twilio.texts)
     event = system.event("runtime/readable.log")
     unreadable = {"eventSource": "aws:s3", "eventVersion": "9.0", "mark": "of this test"}
@@ -104,7 +104,9 @@ def test_what_nobody_can_read_fails_and_stops_nothing_else(start: Start, system:
     assert complaints(notify.lines()) == []
 
 
-def test_a_crash_looks_like_lambdas_and_texts_nobody_twice(start: Start, system: System) -> None:
+def test_a_crash_is_reported_as_lambda_does_and_repeats_no_text(
+    start: Start, system: System
+) -> None:
     before = len(system.twilio.texts)
     event = system.event("runtime/crash.log")
     notify = start("notify")
@@ -123,7 +125,7 @@ def test_a_crash_looks_like_lambdas_and_texts_nobody_twice(start: Start, system:
     assert complaints([line for line in notify.lines() if "outcome" in line]) == []
 
 
-def test_a_time_out_looks_like_lambdas_and_stops_no_later_event(
+def test_a_timeout_is_reported_as_lambda_does_and_stops_no_later_event(
     start: Start, system: System, server: Server
 ) -> None:
     server.status = 0  # AWS does not answer

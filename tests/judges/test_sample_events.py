@@ -58,18 +58,20 @@ def objections(samples: dict[str, Any], read: Reader) -> list[str]:
     return found
 
 
-def test_every_sample_is_read_as_what_it_is(samples: dict[str, Any]) -> None:
+def test_every_sample_of_s3_is_read_into_its_files_and_no_other_is(samples: dict[str, Any]) -> None:
     assert len(samples) > 80
     assert FILES.keys() <= samples.keys()
     assert objections(samples, events.read) == []
 
 
-def test_no_sample_of_another_service_is_silently_nothing(samples: dict[str, Any]) -> None:
+def test_no_sample_of_another_service_is_silently_ignored(samples: dict[str, Any]) -> None:
     others = samples.keys() - FILES
     assert [name for name in others if not list(events.read(samples[name]))] == []
 
 
-def test_a_sample_that_lambda_gave_up_on_is_due_to_each_phone(samples: dict[str, Any]) -> None:
+def test_a_sample_in_lambdas_envelope_becomes_a_notice_for_each_phone(
+    samples: dict[str, Any],
+) -> None:
     envelope = {"requestContext": {}, "requestPayload": samples["s3-event.json"]}
     phones = (PHONE, OTHER_PHONE)
     read = list(queue_messages.read(json.dumps(envelope), phones))

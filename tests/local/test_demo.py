@@ -127,7 +127,7 @@ def test_a_demo_takes_uploads_until_it_is_stopped(tmp_path: Path) -> None:
         assert process.wait(SECONDS) == 0
 
 
-def test_an_upload_that_texts_nobody_says_why(tmp_path: Path) -> None:
+def test_an_upload_that_the_filters_exclude_says_why(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a line\n")
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -162,7 +162,7 @@ def test_a_terminal_without_unicode_shows_escapes(tmp_path: Path) -> None:
     assert said == "There is no file no such \\u2603.\n"
 
 
-def test_what_s3_does_not_take_is_refused(emulator: Emulator) -> None:
+def test_an_upload_that_s3_rejects_is_refused(emulator: Emulator) -> None:
     deployed = Deployed(emulator.aws, {"bucket": "none", "logKeys": "*.log"})
     with pytest.raises(UploadError, match=r"1,026 bytes in UTF-8, and S3 accepts 1,024 at most"):
         deployed.upload(511 * "ü" + ".log")
@@ -192,7 +192,7 @@ def test_of_two_demos_the_commands_act_on_the_newest(tmp_path: Path) -> None:
 
 
 @LINUX
-def test_a_demo_that_is_killed_takes_everything_with_it(tmp_path: Path) -> None:
+def test_a_killed_demo_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
     with started(folder=tmp_path) as process:
         family = descendants(process.pid)
         lambdas = [pid for pid in family if "ministack-lambda" in command(pid)]

@@ -27,7 +27,9 @@ def bucket(emulator: Emulator) -> Iterator[str]:
         s3.delete_bucket(Bucket=BUCKET)
 
 
-def test_its_logs_are_texted_and_it_stays_as_it_is(bucket: str, deploy: Deploy) -> None:
+def test_the_logs_of_an_existing_bucket_are_texted_and_the_bucket_stays(
+    bucket: str, deploy: Deploy
+) -> None:
     system = deploy(
         existingBucket=bucket, filterPrefix="app/", message="$key", forceDestroy="false"
     )

@@ -136,7 +136,7 @@ def test_the_schedule_runs_the_flush(deploy: Deploy) -> None:
     scheduler.delete_schedule(Name=at_once)
 
 
-def test_what_failed_is_texted_after_a_redrive(deploy: Deploy) -> None:
+def test_failed_messages_are_texted_after_a_redrive(deploy: Deploy) -> None:
     """Whatever is there: a refused text, and an event in Lambda's envelope."""
     system = deploy()
     event = system.event("envelope.log")

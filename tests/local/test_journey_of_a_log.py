@@ -50,7 +50,7 @@ def test_a_text_names_the_key_whatever_characters_it_has(
     assert system.texts(before + 1)[before].body == said
 
 
-def test_other_files_are_texted_to_nobody(system: System) -> None:
+def test_other_files_cause_no_text(system: System) -> None:
     before = len(system.twilio.texts)
     for key in ("a.LOG", "a.log.gz", "a.txt", "log"):
         system.upload(key)
@@ -84,7 +84,7 @@ def test_ten_files_at_once_are_ten_texts(system: System) -> None:
     assert {text.body for text in system.texts(before + 10)[before:]} == keys
 
 
-def test_a_duplicate_of_an_event_texts_nobody(system: System) -> None:
+def test_a_duplicate_of_an_event_causes_no_text(system: System) -> None:
     before = len(system.twilio.texts)
     for _ in range(3):
         system.notify(system.event("duplicate.log"))
@@ -125,7 +125,7 @@ def test_an_api_key_and_a_messaging_service_text_as_well(emulator: Emulator) -> 
         system.destroy()
 
 
-def test_the_environment_in_lambda_is_what_the_handler_reads(system: System) -> None:
+def test_the_handler_reads_the_environment_in_lambda(system: System) -> None:
     found = system.aws["lambda"].get_function_configuration(
         FunctionName=system.outputs["notifyFunction"]
     )
@@ -133,7 +133,7 @@ def test_the_environment_in_lambda_is_what_the_handler_reads(system: System) -> 
     assert found["KMSKeyArn"] == system.resource("aws:kms/key:Key", "functions").state["arn"]
 
 
-def test_the_bucket_is_private_on_the_wire(system: System) -> None:
+def test_the_deployed_bucket_is_private(system: System) -> None:
     s3, bucket = system.aws["s3"], system.outputs["bucket"]
     block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
     assert all(block.values())

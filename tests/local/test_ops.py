@@ -57,7 +57,7 @@ def busy(emulator: Emulator) -> Iterator[System]:
         system.destroy()
 
 
-def test_status_shows_what_was_sent_what_waits_and_why(busy: System) -> None:
+def test_status_shows_sent_held_and_failed_texts_with_their_reasons(busy: System) -> None:
     shown = said("status", busy)
     for told in (
         "s3-logs/demo",
@@ -154,7 +154,7 @@ def test_smoke_succeeds_where_a_setting_holds_the_text(deploy: Deploy) -> None:
     assert "held for …0100, as set: digest; Twilio was not asked" in steps
 
 
-def test_what_failed_is_redriven_and_flushed_with_one_command_each(deploy: Deploy) -> None:
+def test_failed_events_are_redriven_and_flushed_with_one_command_each(deploy: Deploy) -> None:
     system = deploy()
     event = system.event("given up.log")
     envelope = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event}
@@ -219,7 +219,7 @@ def test_a_stack_of_another_version_is_reported(deploy: Deploy) -> None:
         (["--stack", "none", "status"], {"PATH": "/nowhere"}, "no Pulumi CLI"),
     ],
 )
-def test_what_is_missing_is_one_clear_line(
+def test_a_missing_requirement_is_one_clear_line(
     arguments: list[str],
     environment: dict[str, str],
     told: str,
@@ -249,7 +249,7 @@ def test_a_refusal_of_aws_is_one_clear_line(
     assert "AWS refuses GetFunctionConfiguration" in capsys.readouterr().err
 
 
-def test_without_credentials_it_is_one_clear_line(
+def test_missing_credentials_are_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], busy: System
 ) -> None:
     outputs = {**busy.outputs, "alarmTopic": "arn:aws:sns:eu-central-1:1:alarms"}
@@ -263,7 +263,7 @@ def test_without_credentials_it_is_one_clear_line(
     assert capsys.readouterr().err.startswith("AWS does not know who you are")
 
 
-def test_help_tells_of_every_command() -> None:
+def test_help_lists_every_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ops", "--help"],
         cwd=ROOT,
@@ -278,7 +278,7 @@ def test_help_tells_of_every_command() -> None:
 # From the function's log to the topic
 
 
-def test_what_a_function_measures_raises_the_alarm_and_reaches_the_topic(deploy: Deploy) -> None:
+def test_a_metric_of_a_function_raises_its_alarm_and_reaches_the_topic(deploy: Deploy) -> None:
     """The emulator takes no metrics from logs, as CloudWatch does; this test hands them over.
 
     Its alarms know neither dimensions nor missing data; that is tests/unit/test_monitoring.py's.

@@ -24,7 +24,7 @@ def system(emulator: Emulator, shared_twilio: StandIn) -> Iterator[System]:
     deployed.destroy()
 
 
-def test_the_linter_finds_what_is_wrong() -> None:
+def test_the_linter_finds_an_unknown_action() -> None:
     wrong = (
         '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:Send", '
         '"Resource": "arn:aws:sqs:us-east-1:000000000000:held"}]}'
@@ -131,7 +131,7 @@ SETTINGS = {"maxTextsPerHour": "1", "toNumbers": f"{PHONE},{NO_PHONE}"}
 
 
 @pytest.mark.parametrize("role", ["notify", "flush"])
-def test_with_all_permissions_nothing_is_wrong(deploy: Deploy, role: str) -> None:
+def test_with_all_permissions_nothing_fails(deploy: Deploy, role: str) -> None:
     system = deploy(**SETTINGS)
     run(system, role)
     outcomes = {"sent", "held", "failed"} if role == "notify" else {"sent", "failed", "flushed"}
@@ -144,7 +144,7 @@ def test_with_all_permissions_nothing_is_wrong(deploy: Deploy, role: str) -> Non
 
 
 @pytest.mark.parametrize("permission", PERMISSIONS, ids=str)
-def test_without_one_permission_something_is_wrong(deploy: Deploy, permission: Permission) -> None:
+def test_without_one_permission_something_fails(deploy: Deploy, permission: Permission) -> None:
     system = deploy(**SETTINGS)
     forbid(system, permission)
     run(system, permission.role)

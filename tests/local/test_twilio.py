@@ -226,7 +226,7 @@ def test_the_magic_phones_are_refused(
         ({"Body": "x" * 1601}, 21617),
     ],
 )
-def test_what_twilio_refuses_is_refused(
+def test_the_stand_in_refuses_each_text_that_twilio_refuses(
     stand_in: StandIn, change: dict[str, str | None], code: int
 ) -> None:
     answer = raw(stand_in, data=FORM | change)

@@ -141,7 +141,9 @@ def test_a_refusal_is_not_retried_for_any_body_and_does_not_block_the_service(
     assert calls.call("sqs", "SendMessage", {}) == {"fine": 1}
 
 
-def test_no_answer_is_raised(server: Server, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_a_missing_answer_is_raised(
+    server: Server, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
     monkeypatch.setattr(aws, "TIMEOUT_SECONDS", (0.1, 0.1))
     server.status = 0
     calls = calling(server, clock)
@@ -223,7 +225,7 @@ def remembering(server: Server, clock: Clock | None = None) -> Ledger:
     return Ledger(Table(calling(server, clock), "ledger"))
 
 
-def test_a_batch_is_repeated_until_nothing_of_it_is_left(server: Server) -> None:
+def test_a_batch_is_repeated_until_no_key_is_unprocessed(server: Server) -> None:
     notices = [Notice(log_file(f"{number}.log"), PHONE) for number in range(3)]
     left = {"ledger": {"Keys": [{"id": {"S": notices[2].id}}]}}
 
@@ -252,7 +254,7 @@ def test_a_batch_is_repeated_until_nothing_of_it_is_left(server: Server) -> None
     assert json.loads(server.requests[1].body)["RequestItems"] == left
 
 
-def test_a_batch_of_which_always_something_is_left_is_not_known(
+def test_a_batch_that_always_leaves_keys_unprocessed_is_unknown(
     server: Server, clock: Clock
 ) -> None:
     """Nor does it take longer than its share of an invocation, and the next ones are quicker."""
@@ -335,7 +337,7 @@ def test_holding_raises_every_error_but_that_of_a_quick_flush(server: Server) ->
         remembering(server).hold(Notice(log_file(), PHONE))
 
 
-def test_a_plain_update_that_meets_a_transaction_is_tried_again(server: Server) -> None:
+def test_an_update_that_conflicts_with_a_transaction_is_retried(server: Server) -> None:
     conflict = (400, b'{"__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException"}')
     server.answers = [conflict, conflict, (200, b"{}")]
     remembering(server).count(PHONE)
@@ -367,7 +369,7 @@ def test_a_message_is_on_the_queue_only_if_sqs_says_so(answer: Any) -> None:
         Queue(Answering(200, answer), "https://sqs/held").send(["a"])
 
 
-def test_a_message_without_some_part_is_received_as_far_as_it_goes() -> None:
+def test_a_message_without_a_receipt_is_dropped_and_one_without_a_body_received() -> None:
     received = [{"ReceiptHandle": "r"}, {"Body": "b"}, None, {"Body": 5, "ReceiptHandle": "s"}]
     queue = Queue(Answering(200, {"Messages": received}), "https://sqs/held")
     assert queue.receive() == [

@@ -18,7 +18,7 @@ from tests.unit.test_aws import calling, remembering
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"UnprocessedKeys": 7, "UnprocessedItems": 7}'])
-def test_an_answer_that_is_not_of_the_table_is_not_believed(server: Server, body: bytes) -> None:
+def test_an_answer_without_dynamodbs_fields_confirms_nothing(server: Server, body: bytes) -> None:
     """It says neither that nobody was texted, nor that the table knows now who was."""
     server.body, notice = body, Notice(log_file(), PHONE)
     assert remembering(server).look_up_sent([notice])[:2] == (set(), {notice.id})
@@ -27,7 +27,7 @@ def test_an_answer_that_is_not_of_the_table_is_not_believed(server: Server, body
 
 
 @pytest.mark.parametrize("id_", [{}, [], None, 7, "another"])
-def test_what_the_table_leaves_over_may_be_nonsense(server: Server, id_: object) -> None:
+def test_a_malformed_unprocessed_key_leaves_the_text_unknown(server: Server, id_: object) -> None:
     notice = Notice(log_file(), PHONE)
     left = {"ledger": {"Keys": [{"id": {"S": id_}}]}}
     server.body = json.dumps({"Responses": {}, "UnprocessedKeys": left}).encode()
@@ -35,7 +35,7 @@ def test_what_the_table_leaves_over_may_be_nonsense(server: Server, id_: object)
 
 
 @pytest.mark.parametrize("at", ["", "soon", "-1", "1.5", "9" * 400, "9" * 5000, 7, None])
-def test_a_time_that_is_none_keeps_no_other_report_waiting(server: Server, at: object) -> None:
+def test_a_malformed_time_delays_no_other_report(server: Server, at: object) -> None:
     items = [
         {"id": {"S": id_}, "sid": {"S": "SM1"}, "sent_at": {"N": sent_at}}
         for id_, sent_at in (("strange", at), ("fine", "5"))
@@ -59,7 +59,7 @@ def test_a_time_that_is_none_keeps_no_other_report_waiting(server: Server, at: o
         (None, Claim.LEASED),
     ],
 )
-def test_a_text_is_a_duplicate_only_if_the_table_says_its_outcome(
+def test_a_text_is_a_duplicate_only_if_the_ledger_holds_its_outcome(
     server: Server, item: Any, claim: Claim, hour: str
 ) -> None:
     """Otherwise Lambda tries the event again: a duplicate is a text that nobody sends."""

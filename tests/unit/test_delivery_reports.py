@@ -62,7 +62,7 @@ def test_an_undelivered_text_is_reported_with_its_code_and_meaning(
     assert PHONE not in json.dumps(line)
 
 
-def test_a_text_on_its_way_is_asked_after_again_ever_more_rarely(world: World) -> None:
+def test_a_text_on_its_way_is_queried_at_doubling_intervals(world: World) -> None:
     times: list[float] = []
     for _ in range(200):  # minutes, of which the eighth question needs 128
         before = len(world.queried_sids)
@@ -74,7 +74,7 @@ def test_a_text_on_its_way_is_asked_after_again_ever_more_rarely(world: World) -
     assert ages == [60 * 2**number for number in range(8)]
 
 
-def test_what_twilio_never_says_is_given_up_after_half_a_day(
+def test_a_text_without_a_final_status_is_unconfirmed_after_half_a_day(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.now += GIVE_UP_SECONDS + 1
@@ -84,9 +84,7 @@ def test_what_twilio_never_says_is_given_up_after_half_a_day(
     assert (line["outcome"], line["meaning"]) == ("unconfirmed", "sent")
 
 
-def test_a_record_that_is_gone_is_asked_for_once(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_deleted_record_is_queried_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.refuses = lambda sid: refusal(404, 20404) if sid == SID else None
     for _ in range(2):
         world.flush()
@@ -103,7 +101,7 @@ def another(world: World) -> str:
 
 
 @pytest.mark.parametrize("why", [NOT_TWILIO, refusal(500), refusal(400, "not_routable")])
-def test_a_text_that_twilio_does_not_tell_of_keeps_no_other_waiting(
+def test_a_refused_query_delays_no_other_report(
     world: World, capsys: pytest.CaptureFixture[str], why: Refusal
 ) -> None:
     other = another(world)
@@ -139,7 +137,7 @@ def test_two_refused_delivery_requests_end_the_run(
     assert [line["outcome"] for line in told(capsys)] == ["delivery reports stopped"]
 
 
-def test_an_exception_that_nobody_foresaw_keeps_no_other_report_waiting(
+def test_an_unexpected_exception_delays_no_other_report(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = another(world)
@@ -161,7 +159,7 @@ def test_an_exception_that_nobody_foresaw_keeps_no_other_report_waiting(
     assert world.queried_sids == [SID, other]  # it is asked about later
 
 
-def test_a_report_that_cannot_be_written_keeps_no_other_waiting(
+def test_a_report_that_cannot_be_logged_delays_no_other(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = another(world)
@@ -175,7 +173,7 @@ def test_a_report_that_cannot_be_written_keeps_no_other_waiting(
 
 
 @pytest.mark.parametrize("code", [0, "not_routable"])
-def test_without_a_code_of_twilios_there_is_no_page_to_read(
+def test_a_report_without_a_twilio_code_has_a_meaning_but_no_link(
     world: World, capsys: pytest.CaptureFixture[str], code: int | str
 ) -> None:
     world.deliveries[SID] = Delivery(status="undelivered", code=code, phone=PHONE)
@@ -208,7 +206,9 @@ def test_each_code_that_a_text_may_get_later_has_a_meaning() -> None:
     assert known == MEANINGS.keys()
 
 
-def test_an_outage_only_postpones_it(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_outage_only_postpones_the_report(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     world.deliveries[SID] = Delivery(status="delivered", phone=PHONE)
     world.refuses = lambda _: NO_CONNECTION
     world.flush()
@@ -224,7 +224,7 @@ def test_an_outage_only_postpones_it(world: World, capsys: pytest.CaptureFixture
     assert [line["outcome"] for line in told(capsys)] == ["delivered"]
 
 
-def test_a_summary_is_one_text_to_ask_after() -> None:
+def test_a_summary_is_queried_as_one_text() -> None:
     world = World(mode="digest", to_numbers=(PHONE,))
     world.notify(*(record(f"{number}.log") for number in range(60)))
     world.flush()
@@ -243,7 +243,7 @@ def test_quiet_hours_hold_texts_but_not_the_delivery_reports(
     assert quiet.queried_sids == [SID]
 
 
-def test_a_flush_asks_after_all_that_it_has_time_for() -> None:
+def test_a_flush_queries_every_report_if_it_has_the_time() -> None:
     world = World(to_numbers=(PHONE,), max_texts_per_hour=1000)
     world.notify(*(record(f"{number}.log") for number in range(MAX_TEXTS + 5)))
     world.now += ASK_AFTER_SECONDS
@@ -253,7 +253,7 @@ def test_a_flush_asks_after_all_that_it_has_time_for() -> None:
     assert len(set(world.queried_sids)) == len(world.queried_sids) == MAX_TEXTS + 5
 
 
-def test_an_index_that_lags_behind_makes_nobody_ask_twice() -> None:
+def test_a_stale_index_causes_no_second_query() -> None:
     world = World()
     world.notify(record("a.log"))
     world.now += ASK_AFTER_SECONDS

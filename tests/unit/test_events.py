@@ -56,14 +56,14 @@ def test_minor_versions_and_unknown_fields_change_nothing(version: str) -> None:
     assert [file.key for file in files({"Records": [strange], "more": {}})] == ["a.log"]
 
 
-def test_an_event_that_lambda_gave_up_on_is_read_in_its_envelope_however_often() -> None:
+def test_an_event_is_read_from_any_number_of_lambdas_envelopes() -> None:
     event: dict[str, Any] = {"Records": [record("a.log")]}
     for _ in range(3):
         event = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event}
     assert [file.key for file in files(event)] == ["a.log"]
 
 
-def test_the_test_event_of_s3_is_fine_and_tells_nothing() -> None:
+def test_the_test_event_of_s3_holds_no_log_file() -> None:
     event = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "logs"}
     assert files(event) == []
 
@@ -75,7 +75,7 @@ def event_names() -> list[str]:
     return [name for name in names if not name.endswith("*")]
 
 
-def test_of_all_events_of_s3_only_those_of_a_creation_are_logs() -> None:
+def test_only_object_created_events_of_s3_are_logs() -> None:
     names = event_names()
     told = [name for name in names if files({"Records": [record("a.log", eventName=name)]})]
     assert told == [name for name in names if name.startswith("ObjectCreated:")]
@@ -120,7 +120,7 @@ def bridged(kind: object = "Object Created", **described: Any) -> dict[str, Any]
         "Async Copy Completion",
     ],
 )
-def test_other_events_of_eventbridge_than_creation_tell_nothing(kind: str) -> None:
+def test_only_object_created_events_of_eventbridge_hold_a_log_file(kind: str) -> None:
     assert files(bridged()) != []
     assert files(bridged(kind)) == []
     assert files({"requestContext": {}, "requestPayload": bridged(kind)}) == []
@@ -141,11 +141,11 @@ def test_other_events_of_eventbridge_than_creation_tell_nothing(kind: str) -> No
         (bridged() | {"source": "aws.ec2"}, "not an event of S3"),
     ],
 )
-def test_what_eventbridge_does_not_send_is_unreadable(event: dict[str, Any], reason: str) -> None:
+def test_a_malformed_event_of_eventbridge_is_unreadable(event: dict[str, Any], reason: str) -> None:
     assert list(read(event)) == [Unreadable(reason=reason, record=event)]
 
 
-def test_s3_and_eventbridge_tell_of_the_same_file() -> None:
+def test_s3_and_eventbridge_identify_a_file_alike() -> None:
     def identity(event: dict[str, Any]) -> tuple[object, ...]:
         (file,) = files(event)
         return file.bucket, file.key, file.version, file.sequencer
@@ -159,7 +159,7 @@ def test_s3_and_eventbridge_tell_of_the_same_file() -> None:
     assert identity(bridged(**{"version-id": "v1"})) != identity(of_s3())
 
 
-def test_eventbridge_tells_size_and_tag() -> None:
+def test_an_event_of_eventbridge_gives_size_and_etag() -> None:
     (file,) = files(bridged())
     assert file.size == 5
     first, second = (files(bridged(sequencer=None, etag=tag))[0] for tag in ("1", "2"))
@@ -169,7 +169,7 @@ def test_eventbridge_tells_size_and_tag() -> None:
 @pytest.mark.parametrize(
     "time", ["2026-11-23T14:05:09", "2026-11-23T14:05:09Z", "2026-11-23T16:05:09+02:00"]
 )
-def test_a_time_is_read_in_utc_whatever_zone_it_names(time: str) -> None:
+def test_a_time_in_any_zone_is_read_in_utc(time: str) -> None:
     (file,) = files({"Records": [record("a.log", eventTime=time)]})
     assert file.time == datetime.datetime(2026, 11, 23, 14, 5, 9, tzinfo=datetime.UTC)
     assert file.time.tzinfo is datetime.UTC
@@ -220,7 +220,7 @@ def test_a_size_that_no_object_has_is_unknown(size: object, read_as: int | None)
     assert file.size == read_as
 
 
-def test_without_a_sequencer_etag_and_time_tell_two_writes_apart() -> None:
+def test_etag_and_time_distinguish_two_writes_without_a_sequencer() -> None:
     first, second = (
         files({"Records": [record("a.log", sequencer=None, eTag=tag)]})[0] for tag in ("1", "2")
     )

@@ -27,12 +27,12 @@ def program() -> Recorded:
     return run({**SETTINGS, "existingBucket": BUCKET, "filterPrefix": "app/"})
 
 
-def test_nothing_of_s3_is_declared(program: Recorded) -> None:
+def test_no_resource_of_s3_is_declared(program: Recorded) -> None:
     assert not [one.type for one in program.resources if one.type.startswith("aws:s3")]
     assert program.outputs["bucket"] == BUCKET
 
 
-def test_a_rule_of_eventbridge_calls_the_function_and_nobody_else_may(program: Recorded) -> None:
+def test_only_the_rule_of_eventbridge_may_call_the_function(program: Recorded) -> None:
     rule, target = program.the("EventRule"), program.the("EventTarget")
     assert json.loads(rule.inputs["eventPattern"]) == {
         "source": ["aws.s3"],
@@ -46,7 +46,9 @@ def test_a_rule_of_eventbridge_calls_the_function_and_nobody_else_may(program: R
     assert permission.urn in program.after(target)
 
 
-def test_what_eventbridge_cannot_deliver_fails_and_is_not_dropped(program: Recorded) -> None:
+def test_an_event_that_eventbridge_cannot_deliver_goes_to_the_failed_queue(
+    program: Recorded,
+) -> None:
     target, permission = program.the("EventTarget"), program.the("QueuePolicy")
     failed = target.inputs["deadLetterConfig"]["arn"]
     assert failed.endswith(":texts-failed-1a2b3c4")
@@ -75,7 +77,9 @@ ENDS = st.text(alphabet=string.ascii_letters + "/.*\\ +é", max_size=6)
 
 
 @given(prefix=ENDS, suffix=ENDS, middle=ENDS)
-def test_the_filters_mean_what_they_mean_to_s3(prefix: str, suffix: str, middle: str) -> None:
+def test_the_filters_match_every_key_that_they_match_in_s3(
+    prefix: str, suffix: str, middle: str
+) -> None:
     found = pattern(BUCKET, prefix, suffix)["detail"].get("object")
     if not prefix and not suffix:
         assert found is None
@@ -109,7 +113,7 @@ def event(key: str = "my logs/a+b%2F.log", **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_its_key_is_taken_as_it_is() -> None:
+def test_the_key_in_an_event_of_eventbridge_is_not_decoded() -> None:
     (file,) = read(event())
     assert file == LogFile(
         bucket=BUCKET,
@@ -120,14 +124,14 @@ def test_its_key_is_taken_as_it_is() -> None:
     )
 
 
-def test_one_that_lambda_gave_up_on_is_read_in_its_envelope() -> None:
+def test_an_event_that_lambda_gave_up_on_is_read_in_its_envelope() -> None:
     (file,) = read({"requestContext": {}, "requestPayload": event("a.log")})
     assert isinstance(file, LogFile)
     assert file.key == "a.log"
 
 
 @pytest.mark.parametrize("broken", [{"object": {}}, {"bucket": {}}, {"object": {"key": 1}}])
-def test_one_that_nobody_can_read_fails_as_it_came(broken: dict[str, Any]) -> None:
+def test_an_unreadable_event_is_kept_unchanged(broken: dict[str, Any]) -> None:
     (item,) = read(event(**broken))
     assert isinstance(item, Unreadable)
     assert item.record == event(**broken)

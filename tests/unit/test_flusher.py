@@ -71,13 +71,13 @@ def test_one_held_file_is_texted_as_itself() -> None:
     assert world.texts[0][2] == "New log app/a.log, 1.0 kB, 23 Nov 14:05 UTC in logs-1a2b3c4"
 
 
-def test_nothing_held_is_no_text() -> None:
+def test_an_empty_queue_causes_no_text() -> None:
     world = World()
     world.flush()
     assert world.texts == []
 
 
-def test_a_duplicate_after_the_flush_texts_nobody(world: World) -> None:
+def test_a_duplicate_of_an_event_after_the_flush_causes_no_text(world: World) -> None:
     world.flush()
     world.notify(record("app/a.log"))
     assert world.held == []
@@ -128,7 +128,7 @@ def test_a_refused_text_stays_held_until_twilio_accepts_it(world: World) -> None
     assert world.held == []
 
 
-def test_while_twilio_refuses_one_phone_is_tried_and_not_all(world: World) -> None:
+def test_a_flush_tries_only_one_phone_while_twilio_is_out_of_reach(world: World) -> None:
     tried: list[str] = []
 
     def refuse(phone: str) -> Refusal:
@@ -184,7 +184,7 @@ def test_an_unreadable_message_fails_and_stops_no_other(world: World, body: str)
     assert world.held == []
 
 
-def test_an_unreadable_record_that_is_redriven_is_the_same_again() -> None:
+def test_an_unreadable_record_fails_unchanged_after_a_redrive() -> None:
     world = World()
     broken = record("a.log", eventVersion="9.0")
     world.notify(broken)
@@ -194,7 +194,7 @@ def test_an_unreadable_record_that_is_redriven_is_the_same_again() -> None:
     assert json.loads(world.failed[0].body) == before
 
 
-def test_a_phone_that_left_the_settings_is_not_texted(
+def test_a_phone_removed_from_the_settings_is_not_texted(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     held_by_hand(world, "a.log", phone="+15005550177")
@@ -206,7 +206,7 @@ def test_a_phone_that_left_the_settings_is_not_texted(
     assert dropped["phone"] == "…0177"
 
 
-def test_a_phone_that_this_flush_does_not_know_yet_is_kept_for_one_that_does(
+def test_a_text_to_an_unknown_phone_is_held_for_a_flush_with_newer_settings(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A flush with the settings of before runs on, or starts again, while they change."""
@@ -277,7 +277,7 @@ def test_messages_of_any_size_and_shape_fit_the_function(monkeypatch: pytest.Mon
     assert peak < 90_000_000 / 50
 
 
-def test_an_exception_that_nobody_foresaw_fails_its_message_with_its_kind(
+def test_an_unexpected_exception_fails_its_message_and_names_its_class(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     read, broken = (
@@ -310,7 +310,7 @@ def unforeseen(*_: Any) -> None:
     raise RuntimeError(PHONE)
 
 
-def test_an_accepted_text_is_not_repeated_whatever_its_record_meets(
+def test_an_accepted_text_is_not_repeated_when_recording_it_raises(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(world.operations, "BatchWriteItem", unforeseen)
@@ -319,7 +319,7 @@ def test_an_accepted_text_is_not_repeated_whatever_its_record_meets(
     assert [line["code"] for line in logged(capsys, "unexpected")] == ["RuntimeError"] * 2
 
 
-def test_an_unforeseen_error_when_one_phone_fails_stops_no_other(
+def test_an_unexpected_error_while_failing_one_phone_stops_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.refuses = lambda phone: STOPPED if phone == PHONE else None
@@ -330,7 +330,7 @@ def test_an_unforeseen_error_when_one_phone_fails_stops_no_other(
     assert len(logged(capsys, "unexpected")) == 1
 
 
-def test_a_folder_in_an_event_that_is_redriven_texts_nobody(
+def test_a_folder_in_a_redriven_event_causes_no_text(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     world = World()
@@ -341,7 +341,7 @@ def test_a_folder_in_an_event_that_is_redriven_texts_nobody(
     assert len(logged(capsys, "ignored")) == 2
 
 
-def test_what_the_table_did_not_count_is_not_taken_off_its_count(
+def test_a_text_that_was_not_counted_is_not_subtracted_from_the_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another text of this hour counts still."""
@@ -365,7 +365,7 @@ def test_what_the_table_did_not_count_is_not_taken_off_its_count(
     assert len(world.texts) == 1
 
 
-def test_a_flush_that_nobody_foresaw_to_fail_keeps_no_report_waiting(
+def test_a_flush_that_raises_an_unexpected_error_delays_no_report(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.flush()
@@ -377,7 +377,7 @@ def test_a_flush_that_nobody_foresaw_to_fail_keeps_no_report_waiting(
     assert len(world.queried_sids) == 2
 
 
-def test_what_cannot_even_be_written_fails_as_it_came(
+def test_a_message_fails_with_its_error_where_its_record_cannot_be_written(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def in_vain(*_items: Any) -> None:
@@ -390,7 +390,7 @@ def test_what_cannot_even_be_written_fails_as_it_came(
     assert world.held == []
 
 
-def test_a_message_that_failed_does_not_take_stays_held_and_the_drain_goes_on(
+def test_a_message_that_the_failed_queue_rejects_stays_held_and_the_drain_goes_on(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.held.put("more", first=True)
@@ -406,7 +406,7 @@ def test_a_message_that_failed_does_not_take_stays_held_and_the_drain_goes_on(
     assert (len(world.failed), len(world.held)) == (2, 0)
 
 
-def test_a_text_that_failed_does_not_take_stays_held_and_the_others_fail(
+def test_a_text_that_the_failed_queue_rejects_stays_held_and_the_others_fail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(flusher, "FAILED_AT_ONCE", 10)
@@ -424,7 +424,7 @@ def test_a_text_that_failed_does_not_take_stays_held_and_the_others_fail(
 
 
 @pytest.mark.parametrize("lost", ["SendMessageBatch", "DeleteMessageBatch"])
-def test_without_part_of_sqs_everybody_is_texted_all_the_same(
+def test_every_phone_is_texted_although_one_sqs_operation_fails(
     world: World, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def in_vain(_payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -437,7 +437,7 @@ def test_without_part_of_sqs_everybody_is_texted_all_the_same(
     assert len(world.texts) == 2
 
 
-def test_a_drain_that_breaks_off_texts_what_it_has(
+def test_a_drain_that_fails_midway_texts_the_messages_it_received(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     receive, calls = world.operations["ReceiveMessage"], itertools.count()
@@ -456,7 +456,7 @@ def test_a_drain_that_breaks_off_texts_what_it_has(
     assert len(logged(capsys, "flushed")) == 1
 
 
-def test_an_unreadable_record_fails_once_when_the_rest_of_its_message_has_an_end() -> None:
+def test_an_unreadable_record_fails_once_and_after_the_rest_of_its_message_is_sent() -> None:
     world = World(to_numbers=(PHONE,))
     broken = record("b.log", eventVersion="9.0")
     event = {"Records": [record("a.log"), broken]}
@@ -474,7 +474,7 @@ def test_an_unreadable_record_fails_once_when_the_rest_of_its_message_has_an_end
     assert world.held == []
 
 
-def test_texts_that_were_sent_go_out_once_where_the_table_tells_of_some_only(
+def test_sent_texts_are_repeated_only_for_the_batch_that_cannot_be_looked_up(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = World(to_numbers=(PHONE,))
@@ -517,7 +517,7 @@ def test_a_refused_text_is_given_back_for_the_next_flush(
     assert "reason" not in logged(capsys, "flushed")[0]
 
 
-def test_what_is_given_back_waits_until_all_are_texted(world: World) -> None:
+def test_refused_texts_are_given_back_after_every_phone_was_tried(world: World) -> None:
     """Or another flush would take it while this one is at it."""
     hidden: list[bool] = []
 
@@ -544,7 +544,7 @@ def test_giving_back_takes_no_more_time_than_there_is(world: World) -> None:
     assert 0 < len(given_back) < len(world.held)
 
 
-def test_what_was_taken_very_often_is_not_given_back_but_comes_back_later() -> None:
+def test_a_message_received_very_often_waits_for_its_visibility_timeout() -> None:
     """With a flush every minute SQS would give it up within a day: it counts a thousand."""
     world = World(to_numbers=(PHONE,))
     held_by_hand(world, "a.log")
@@ -558,7 +558,7 @@ def test_what_was_taken_very_often_is_not_given_back_but_comes_back_later() -> N
     assert {one.receive_count for one in world.held} == {MAX_RECEIVES}
 
 
-def test_what_cannot_be_given_back_comes_back_later(
+def test_a_message_that_cannot_be_given_back_waits_for_its_visibility_timeout(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def in_vain(_payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -577,7 +577,7 @@ def test_what_cannot_be_given_back_comes_back_later(
     assert world.held == []
 
 
-def test_quiet_hours_let_everything_lie() -> None:
+def test_a_flush_in_quiet_hours_receives_no_message() -> None:
     world = World(quiet_hours="14:00-15:00")
     world.notify(record("a.log"), record("b.log"))
     world.flush()
@@ -681,7 +681,7 @@ def test_as_many_texts_as_a_run_takes_fit_the_function() -> None:
     assert peak < PEAK_MB * 1_000_000
 
 
-def test_a_phone_for_which_much_is_held_and_all_fails_keeps_no_other_waiting(
+def test_many_failing_texts_to_one_phone_stop_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each run gets as far as its time, and the next one goes on from there."""
@@ -704,7 +704,7 @@ def test_a_phone_for_which_much_is_held_and_all_fails_keeps_no_other_waiting(
     assert len(world.failed) == len({one.body for one in world.failed}) == 60
 
 
-def test_what_fails_is_taken_from_the_queue_before_more_fails(
+def test_failed_texts_are_deleted_from_held_before_more_fail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(flusher, "FAILED_AT_ONCE", 10)
@@ -719,7 +719,7 @@ def test_what_fails_is_taken_from_the_queue_before_more_fails(
     assert 0 < len(world.failed) < 30
 
 
-def test_a_phone_that_we_may_not_text_keeps_its_own_texts_only(
+def test_a_phone_in_a_forbidden_country_holds_only_its_own_texts(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.refuses = lambda phone: NOT_THAT_COUNTRY if phone == PHONE else None
@@ -771,7 +771,7 @@ def test_sqs_deletes_nothing_although_a_flush_is_rare_and_runs_out_of_time() -> 
     assert len(world.failed) == 20
 
 
-def test_nine_days_of_one_phone_are_no_other_ones(world: World) -> None:
+def test_expired_texts_to_a_refused_phone_fail_no_other_phones_texts(world: World) -> None:
     world.now += 9 * DAY + 1
     world.refuses = lambda phone: NOT_THAT_COUNTRY if phone == PHONE else None
     world.flush()
@@ -811,7 +811,7 @@ def test_one_refused_phone_stops_no_other(world: World, why: Refusal) -> None:
     ("why", "asked"),
     [(BUSY, 2), (BROKEN, 2), (NO_CONNECTION, 1), (refusal(401), 1), (refusal(400, 21606), 3)],
 )
-def test_the_rest_is_not_asked_once_everybody_is_refused(why: Refusal, asked: int) -> None:
+def test_no_more_phones_are_tried_once_twilio_refuses_all(why: Refusal, asked: int) -> None:
     world = World(to_numbers=(PHONE, OTHER_PHONE, THIRD_PHONE))
     for phone in world.settings.to_numbers:
         held_by_hand(world, "a.log", phone)
@@ -862,7 +862,7 @@ def test_a_text_that_was_never_tried_does_not_expire(world: World, why: Refusal)
     assert [one.phone for one in world.notices_on(world.failed)] == [PHONE] * 3
 
 
-def test_what_sqs_would_soon_delete_is_asked_for_although_everybody_is_refused() -> None:
+def test_a_text_near_expiry_is_tried_although_twilio_refuses_all() -> None:
     world = World()
     held_by_hand(world, "old.log", OTHER_PHONE)
     world.now += 9 * DAY + 1
@@ -884,7 +884,7 @@ def test_a_summary_that_twilio_certainly_refused_does_not_count(why: Refusal, co
     assert hour["texts"] == {"N": str(count)}
 
 
-def test_an_exception_that_nobody_foresaw_fails_one_phone_and_stops_no_other(
+def test_an_unexpected_exception_fails_one_phone_and_stops_no_other(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def unforeseen(phone: str) -> None:
@@ -902,7 +902,7 @@ def test_an_exception_that_nobody_foresaw_fails_one_phone_and_stops_no_other(
     assert PHONE not in printed
 
 
-def test_a_summary_that_twilio_accepted_is_sent_whatever_happens_afterwards(
+def test_an_accepted_summary_is_sent_although_logging_it_raises(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     decision = world.log.decision
@@ -922,7 +922,7 @@ def test_a_summary_that_twilio_accepted_is_sent_whatever_happens_afterwards(
     }
 
 
-def test_what_sqs_does_not_delete_keeps_no_other_phone_waiting(
+def test_a_message_that_sqs_does_not_delete_delays_no_other_phone(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete, calls = world.operations["DeleteMessageBatch"], itertools.count()
@@ -957,7 +957,7 @@ def test_quiet_hours_that_begin_during_a_flush_leave_the_rest_for_later() -> Non
     assert [one.phone for one in world.notices_on(world.held)] == [OTHER_PHONE]
 
 
-def test_what_a_run_could_not_even_take_is_a_backlog_as_old_as_what_it_took(
+def test_messages_beyond_a_runs_capacity_are_in_the_backlog_age(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(held_messages, "MAX_MESSAGES", 2)
@@ -983,7 +983,7 @@ def test_a_run_that_gets_late_leaves_the_rest_to_the_next(world: World) -> None:
     assert len(world.texts) == 2
 
 
-def test_two_runs_at_once_tell_everything_once(world: World) -> None:
+def test_two_flushes_at_once_text_each_phone_once(world: World) -> None:
     """One run is in the middle of sending when another one starts."""
     inner: list[int] = []
 

@@ -66,7 +66,7 @@ LIKELY: Any = st.recursive(
 
 
 @given(LIKELY)
-def test_an_event_is_read_into_files_and_what_nobody_can_read(event: Any) -> None:
+def test_an_event_is_read_into_log_files_and_unreadable_records(event: Any) -> None:
     for item in events.read(event):
         assert isinstance(item, LogFile | Unreadable)
         if isinstance(item, Unreadable):
@@ -74,7 +74,7 @@ def test_an_event_is_read_into_files_and_what_nobody_can_read(event: Any) -> Non
 
 
 @given(st.dictionaries(NAMES, LIKELY, max_size=4), st.text(min_size=1))
-def test_a_record_with_anything_changed_is_a_file_or_kept_as_it_came(
+def test_a_record_with_any_change_is_a_log_file_or_kept_unchanged(
     changes: dict[str, Any], key: str
 ) -> None:
     changed = {**record(key), **changes}
@@ -83,7 +83,7 @@ def test_a_record_with_anything_changed_is_a_file_or_kept_as_it_came(
 
 
 @given(st.text() | LIKELY.map(json.dumps))
-def test_a_message_is_read_into_texts_and_what_nobody_can_read(body: str) -> None:
+def test_a_message_is_read_into_notices_and_unreadable_records(body: str) -> None:
     for item in queue_messages.read(body, (PHONE,)):
         assert isinstance(item, Notice | Unreadable)
 
@@ -98,7 +98,7 @@ ODD = st.sampled_from(
 
 
 @given(st.dictionaries(st.sampled_from([*FIELDS, "more"]), LIKELY | ODD, max_size=3), LIKELY | ODD)
-def test_a_held_text_with_anything_changed_is_unreadable_or_can_be_told_anywhere(
+def test_a_notice_with_any_change_is_unreadable_or_can_be_written_in_every_zone(
     changes: dict[str, Any], phone: Any
 ) -> None:
     message = json.loads(queue_messages.to_message(Notice(log_file(), PHONE), "digest"))
@@ -113,7 +113,7 @@ def test_a_held_text_with_anything_changed_is_unreadable_or_can_be_told_anywhere
 
 
 @pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000])
-def test_json_of_any_depth_is_kept_as_it_came(body: str) -> None:
+def test_json_of_any_depth_is_kept_unchanged(body: str) -> None:
     assert list(queue_messages.read(body, (PHONE,))) == [Unreadable(reason="not JSON", record=body)]
 
 
@@ -194,7 +194,7 @@ def set_answer(server: Server, status: int, body: bytes) -> TwilioSender:
 
 
 @given(status=STATUSES, body=BODIES)
-def test_a_text_is_sent_with_a_sid_or_refused_whatever_twilio_answers(
+def test_a_text_is_sent_with_a_sid_or_refused_for_any_answer_of_twilio(
     answering: Server, status: int, body: bytes
 ) -> None:
     texting = set_answer(answering, status, body)
@@ -214,7 +214,7 @@ def test_a_text_is_sent_with_a_sid_or_refused_whatever_twilio_answers(
 
 
 @given(status=STATUSES, body=BODIES)
-def test_a_delivery_is_read_or_refused_whatever_twilio_answers(
+def test_a_delivery_is_read_or_refused_for_any_answer_of_twilio(
     answering: Server, status: int, body: bytes
 ) -> None:
     try:
@@ -276,7 +276,7 @@ OF_AN_OBJECT = ("key", "size", "eTag", "versionId", "sequencer")
         LIKELY | ODD,
     )
 )
-def test_no_message_whatever_it_says_stops_a_flush(body: str) -> None:
+def test_no_message_of_any_content_stops_a_flush(body: str) -> None:
     world = World()
     world.held.put(body)
     for phone in (PHONE, OTHER_PHONE):
@@ -320,9 +320,7 @@ ANSWERS: Any = st.recursive(
         ANSWERS,
     ),
 )
-def test_no_answer_of_any_shape_raises_anything_but_what_is_foreseen(
-    status: int, answer: Any
-) -> None:
+def test_an_answer_of_any_shape_raises_only_the_expected_errors(status: int, answer: Any) -> None:
     answering = Answering(status, answer)
     table, queue = Table(answering, "ledger"), Queue(answering, "https://sqs/held")
     ledger, index = Ledger(table), ReportIndex(table)

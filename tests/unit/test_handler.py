@@ -68,7 +68,7 @@ def test_in_lambda_everything_is_ready_before_the_first_event(function: str) -> 
         ("handler.flush", "instant", set()),
     ],
 )
-def test_in_lambda_connections_to_whom_an_event_needs_are_preconnected(
+def test_in_lambda_the_connections_that_an_event_needs_are_preconnected(
     function: str, mode: str, opened: set[str]
 ) -> None:
     done = imported(
@@ -118,7 +118,7 @@ handler.notify({'Event': 's3:TestEvent'}, types.SimpleNamespace(aws_request_id='
     assert done.returncode == 0, done.stderr
 
 
-def test_what_the_program_writes_is_what_the_handler_reads() -> None:
+def test_the_handler_reads_the_environment_that_the_program_writes() -> None:
     wanted = settings()
     environment = to_environment(
         {
@@ -132,7 +132,7 @@ def test_what_the_program_writes_is_what_the_handler_reads() -> None:
     assert read_settings(environment) == wanted
 
 
-def test_the_program_cannot_write_what_the_handler_does_not_know() -> None:
+def test_the_program_cannot_write_a_setting_unknown_to_the_handler() -> None:
     with pytest.raises(TypeError, match="colour"):
         to_environment({**settings()._asdict(), "colour": "red"})
 

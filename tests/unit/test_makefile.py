@@ -46,7 +46,7 @@ def make(folder: Path, *arguments: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_what_takes_long_is_said_before_it_begins(tmp_path: Path) -> None:
+def test_a_slow_step_is_announced_before_it_begins(tmp_path: Path) -> None:
     said = [line for line in make(checkout(tmp_path), "demo") if "-c import sys" not in line]
     assert said == [
         "Making a virtual environment in .venv (once, some seconds) ...",
@@ -58,7 +58,7 @@ def test_what_takes_long_is_said_before_it_begins(tmp_path: Path) -> None:
     assert make(tmp_path, "demo") == ["python -m local"]
 
 
-def test_the_emulator_of_the_readme_is_ours(tmp_path: Path) -> None:
+def test_make_emulator_runs_the_emulator_of_this_project(tmp_path: Path) -> None:
     assert make(checkout(tmp_path), "emulator")[-1] == "python -m local emulator"
     readme = (ROOT / "README.md").read_text()
     assert "$ make emulator" in readme
@@ -92,7 +92,7 @@ def test_every_test_that_the_makefile_and_the_guides_name_exists() -> None:
     assert missing == []
 
 
-def test_the_cli_built_from_source_is_said_to_deploy_nothing(tmp_path: Path) -> None:
+def test_make_pulumi_says_that_the_cli_built_from_source_cannot_deploy(tmp_path: Path) -> None:
     folder = checkout(tmp_path)
     executable(folder / "pulumi", "#!/bin/sh\nexit 1\n")
     executable(folder / ".bin/pulumi", "#!/bin/sh\necho v3.0.0\n")

@@ -115,7 +115,9 @@ def test_every_metric_is_measured_with_its_unit_and_dimensions(lines: list[dict[
     }
 
 
-def test_every_line_is_one_that_cloudwatch_takes_metrics_from(lines: list[dict[str, Any]]) -> None:
+def test_every_line_with_metrics_has_the_form_that_cloudwatch_reads(
+    lines: list[dict[str, Any]],
+) -> None:
     for line in lines:
         jsonschema.validate(line, EMBEDDED)
         for directive in line["_aws"]["CloudWatchMetrics"]:

@@ -107,14 +107,14 @@ def test_a_new_stack_raises_no_alarm(program: Recorded) -> None:
         (ours(metrics.SEGMENTS), 1001, {"segments"}),
     ],
 )
-def test_an_alarm_tells_of(
+def test_each_metric_raises_exactly_its_alarms(
     program: Recorded, metric: tuple[str, str], value: float | None, alarm: set[str]
 ) -> None:
     found = {key: one for key, one in {**HEALTHY, metric: value}.items() if one is not None}
     assert told(program, found) == alarm
 
 
-def test_every_alarm_is_among_those_above(program: Recorded) -> None:
+def test_every_alarm_has_a_test(program: Recorded) -> None:
     assert named(program).keys() == {
         "failed", "held-too-old", "settings-refused", "undelivered", "notify-errors",
         "notify-lost", "notify-throttled", "flush-errors", "flush-missing", "claims-failing-open",
@@ -129,7 +129,7 @@ def test_alarms_are_about_this_stack_only(program: Recorded) -> None:
         assert value in names
 
 
-def test_an_alarm_says_what_it_means_what_to_do_and_where_to_read_on(program: Recorded) -> None:
+def test_an_alarms_description_links_to_a_section_of_the_guide(program: Recorded) -> None:
     headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
     sections = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}
     for alarm in named(program).values():
@@ -139,7 +139,7 @@ def test_an_alarm_says_what_it_means_what_to_do_and_where_to_read_on(program: Re
         assert len(description) <= 1024
 
 
-def test_each_command_that_an_alarm_tells_names_its_stack() -> None:
+def test_each_command_in_an_alarms_description_names_its_stack() -> None:
     asked = record({**SETTINGS, "alarmEmail": "on-call@example.com"}, stack_name="prod")
     told = [alarm.inputs["alarmDescription"] for alarm in named(asked).values()]
     commands = [one for text in told for one in re.findall(r"(?:make|pulumi) [a-z][^,;.&]*", text)]
@@ -168,7 +168,7 @@ def test_the_mail_goes_to_the_address_that_is_set(program: Recorded) -> None:
 
 
 @pytest.mark.parametrize("minutes", [1, 5, 60, 1440])
-def test_cloudwatch_takes_the_periods(minutes: int) -> None:
+def test_cloudwatch_accepts_the_periods(minutes: int) -> None:
     """Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
     asked = record({**SETTINGS, "flushMinutes": str(minutes), "maxSegmentsPerDay": "7"})
     for alarm in named(asked).values():
@@ -212,7 +212,7 @@ def test_an_event_whose_second_try_succeeds_raises_no_alarm(program: Recorded) -
         assert cloudwatch.mails(alarm.inputs, tries, minutes=60, offset=offset) == 0
 
 
-def test_any_one_sample_is_enough_wherever_it_falls(program: Recorded) -> None:
+def test_one_bad_sample_raises_one_alarm_wherever_a_period_begins(program: Recorded) -> None:
     """All other alarms but the sum of a day are about one bad sample, which nothing can split."""
     for name, alarm in named(program).items():
         if name in {"notify-errors", "flush-missing", "segments"}:
@@ -239,7 +239,7 @@ def test_a_queue_that_sends_no_metrics_raises_no_alarm_until_it_does(
 
 
 @pytest.mark.parametrize("minutes", [1, 5, 7, 60])
-def test_silence_is_told_once_and_a_flush_that_is_late_is_no_silence(minutes: int) -> None:
+def test_missing_flushes_are_mailed_once_and_late_flushes_are_not(minutes: int) -> None:
     alarm = named(record({**SETTINGS, "flushMinutes": str(minutes)}))["flush-missing"]
     late = [number * minutes + (number % 2) * minutes * 0.9 for number in range(-20, 20)]
     flushes: list[cloudwatch.Sample] = [(at, 1) for at in late]
@@ -261,7 +261,7 @@ def test_trouble_in_each_flush_raises_one_alarm(minutes: int, name: str) -> None
         assert cloudwatch.mails(alarm.inputs, flushes, minutes=int(late[-1]), offset=offset) == 1
 
 
-def test_a_days_segments_are_told_on_the_day_that_has_too_many(program: Recorded) -> None:
+def test_too_many_segments_in_a_day_are_mailed_once(program: Recorded) -> None:
     alarm, day = named(program)["segments"], 24 * 60
     flood: list[cloudwatch.Sample] = [(day + minute, 1) for minute in range(1001)]
     calm = [(at, 1.0) for at, _ in flood[:-1]]
@@ -341,7 +341,7 @@ def test_the_dashboard_shows_all_alarms_and_the_lines_of_both_functions(
         assert f"SOURCE '/aws/lambda/{function}-1a2b3c4'" in lines["properties"]["query"]
 
 
-def test_cloudwatch_takes_the_dashboard(widgets: list[dict[str, Any]]) -> None:
+def test_cloudwatch_accepts_the_dashboard(widgets: list[dict[str, Any]]) -> None:
     """Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html"""
     assert len(widgets) <= 500
     for one in widgets:

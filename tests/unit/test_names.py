@@ -32,7 +32,7 @@ def named_after_the_stack(program: Recorded) -> list[str]:
 
 
 @pytest.mark.parametrize("stack", ["my.app", "v1.2_x", "." * LONGEST, "a" * LONGEST])
-def test_sns_and_cloudwatch_take_every_name_that_pulumi_takes(stack: str) -> None:
+def test_sns_and_cloudwatch_accept_the_name_of_every_stack(stack: str) -> None:
     found = named_after_the_stack(record(stack_name=stack))
     assert len(found) > 10
     for name in found:

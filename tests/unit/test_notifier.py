@@ -51,7 +51,7 @@ def test_every_phone_is_texted_about_every_file(capsys: pytest.CaptureFixture[st
     assert outcomes(capsys) == [("sent", "…0100", None), ("sent", "…0101", None)] * 2
 
 
-def test_a_duplicate_of_an_event_texts_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_duplicate_of_an_event_causes_no_text(capsys: pytest.CaptureFixture[str]) -> None:
     world = World()
     world.notify(record("a.log"))
     world.notify(record("a.log"), record("a.log"))
@@ -82,7 +82,7 @@ def test_a_phone_that_can_never_be_texted_stops_no_other(
 
 
 @pytest.mark.parametrize("why", [NO_CONNECTION, NO_ANSWER, UNAUTHORIZED])
-def test_what_twilio_may_take_later_is_held(
+def test_a_text_that_twilio_may_accept_later_is_held(
     why: Refusal, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = World(to_numbers=(PHONE,))
@@ -93,7 +93,7 @@ def test_what_twilio_may_take_later_is_held(
     assert outcomes(capsys) == [("held", "…0100", why.kind)]
 
 
-def test_while_twilio_refuses_nothing_is_tried() -> None:
+def test_no_text_is_tried_for_a_while_after_twilio_was_out_of_reach() -> None:
     world = World(to_numbers=(PHONE,))
     tried: list[str] = []
 
@@ -111,7 +111,7 @@ def test_while_twilio_refuses_nothing_is_tried() -> None:
     assert len(tried) == 2
 
 
-def test_a_phone_that_we_may_not_text_holds_back_no_other_and_is_not_tried_again_at_once() -> None:
+def test_a_phone_in_a_forbidden_country_stops_no_other_and_is_not_retried_at_once() -> None:
     world = World()
     tried: list[str] = []
 
@@ -156,7 +156,7 @@ def test_one_refused_phone_stops_no_other(why: Refusal) -> None:
     assert [one.phone for one in world.notices_on(world.held)] == [PHONE] * 3
 
 
-def test_everybody_is_refused_once_a_second_phone_met_the_same() -> None:
+def test_no_more_phones_are_tried_once_a_second_phone_met_the_same_refusal() -> None:
     world = World(to_numbers=(PHONE, OTHER_PHONE, THIRD_PHONE))
     tried = Tried(world, dict.fromkeys((PHONE, OTHER_PHONE, THIRD_PHONE), BUSY))
     world.notify(record("a.log"), record("b.log"))
@@ -257,9 +257,7 @@ def counted(world: World) -> list[int]:
     "code",
     ["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"],
 )
-def test_a_table_that_is_asked_too_much_holds_texts(
-    code: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_throttled_table_holds_texts(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It is asked too much in the very storm that the limit is for."""
     world = World(to_numbers=(PHONE,))
     world.throttled = code
@@ -269,7 +267,7 @@ def test_a_table_that_is_asked_too_much_holds_texts(
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-def test_a_table_that_is_asked_too_much_costs_no_phone_its_time(
+def test_a_throttled_table_leaves_time_to_hold_the_text_of_every_phone(
     cancelled: bool,
 ) -> None:
     """All twenty texts are held long before Lambda ends the invocation, and none is sent."""
@@ -332,7 +330,7 @@ def test_a_claim_of_another_invocation_is_not_given_up(
     assert len(world.texts) == 1
 
 
-def test_a_claim_whose_lease_ran_out_is_not_given_up() -> None:
+def test_a_claim_with_an_expired_lease_is_not_given_up() -> None:
     """This invocation is so slow that another one has claimed the text; then SQS is down."""
     world = World(to_numbers=(PHONE,))
 
@@ -416,7 +414,9 @@ def test_settings_may_hold_every_text(
     assert outcomes(capsys) == [("held", "…0100", reason), ("duplicate", "…0100", None)]
 
 
-def test_when_time_runs_short_what_is_left_is_held(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_remaining_texts_are_held_when_time_runs_short(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     world = World()
     world.notify(record("a.log"), seconds_left=SECONDS_TO_SEND - 1)
     assert world.texts == []
@@ -435,14 +435,14 @@ def test_without_the_table_the_text_goes_out(capsys: pytest.CaptureFixture[str])
     ]
 
 
-def test_claims_in_each_others_way_are_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_conflicting_claims_are_retried(capsys: pytest.CaptureFixture[str]) -> None:
     world = World(to_numbers=(PHONE,))
     world.conflicts = 2
     world.notify(record("a.log"))
     assert outcomes(capsys) == [("sent", "…0100", None)]
 
 
-def test_claims_in_each_others_way_for_too_long_are_held(
+def test_texts_with_lasting_claim_conflicts_are_held(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     world = World(to_numbers=(PHONE,))
@@ -451,7 +451,7 @@ def test_claims_in_each_others_way_for_too_long_are_held(
     assert outcomes(capsys) == [("held", "…0100", "too much at once")]
 
 
-def test_a_text_that_cannot_even_be_held_is_left_to_lambdas_retry() -> None:
+def test_a_text_that_cannot_be_held_is_left_to_lambdas_retry() -> None:
     world = World(mode="digest", to_numbers=(PHONE,))
     world.down = {"sqs"}
     with pytest.raises(AwsError):
@@ -477,7 +477,7 @@ def test_a_text_that_another_invocation_sends_is_left_to_lambdas_retry() -> None
     assert len(world.texts) == 2
 
 
-def test_a_text_without_an_end_stops_no_other() -> None:
+def test_a_text_without_an_outcome_stops_no_other() -> None:
     world = World()
     world.down = {"sqs"}
     world.refuses = refusing(PHONE, STOPPED)
@@ -489,7 +489,7 @@ def test_a_text_without_an_end_stops_no_other() -> None:
     assert sorted(phones(world)) == [PHONE] * 2 + [OTHER_PHONE] * 2
 
 
-def test_what_sqs_refuses_in_its_answer_is_sent_again_and_then_raised() -> None:
+def test_an_entry_that_sqs_rejects_is_sent_again_once_and_then_raised() -> None:
     world = World(mode="digest", to_numbers=(PHONE,))
     world.refused_entries = 1
     world.notify(record("a.log"))
@@ -499,7 +499,7 @@ def test_what_sqs_refuses_in_its_answer_is_sent_again_and_then_raised() -> None:
         world.notify(record("b.log"))
 
 
-def test_an_accepted_text_is_not_repeated_whatever_its_record_meets(
+def test_an_accepted_text_is_not_repeated_when_recording_it_raises(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = World()
@@ -512,7 +512,7 @@ def test_an_accepted_text_is_not_repeated_whatever_its_record_meets(
     assert (len(world.texts), len(world.held), len(world.failed)) == (2, 0, 0)
 
 
-def test_an_exception_that_nobody_foresaw_fails_one_text_and_stops_no_other(
+def test_an_unexpected_exception_fails_one_text_and_stops_no_other(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     world = World()
@@ -540,7 +540,7 @@ def test_an_exception_that_nobody_foresaw_fails_one_text_and_stops_no_other(
     assert phones(world) == [OTHER_PHONE, PHONE]
 
 
-def test_a_text_that_twilio_accepted_is_sent_whatever_happens_afterwards(
+def test_a_text_is_sent_once_although_logging_it_raises(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = World(to_numbers=(PHONE,))
@@ -555,7 +555,7 @@ def test_a_text_that_twilio_accepted_is_sent_whatever_happens_afterwards(
     assert world.failed == []
 
 
-def test_an_unreadable_record_fails_as_it_came_and_stops_no_other(
+def test_an_unreadable_record_fails_unchanged_and_stops_no_other(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     world = World(to_numbers=(PHONE,))
@@ -587,7 +587,7 @@ def test_an_unreadable_record_fails_once_however_often_its_event_is_tried() -> N
     assert (len(world.texts), len(world.failed)) == (1, 1)
 
 
-def test_a_record_that_cannot_even_be_written_stops_no_other() -> None:
+def test_a_record_that_cannot_be_written_stops_no_other() -> None:
     """Lambda tries its event again, and then keeps it as it came."""
     world = World(to_numbers=(PHONE,))
     deep: Any = []
@@ -598,13 +598,13 @@ def test_a_record_that_cannot_even_be_written_stops_no_other() -> None:
     assert phones(world) == [PHONE]
 
 
-def test_the_test_event_of_s3_texts_nobody() -> None:
+def test_the_test_event_of_s3_causes_no_request() -> None:
     world = World()
     world.notifier.notify({"Event": "s3:TestEvent"}, lambda: 60)
     assert world.steps == 0
 
 
-def test_a_folder_texts_nobody_and_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_is_logged_and_not_texted(capsys: pytest.CaptureFixture[str]) -> None:
     world = World(to_numbers=(PHONE,))
     world.notify(record("app/", size=0), record("app/a.log"))
     assert ["app/a.log" in body for _, _, body in world.texts] == [True]

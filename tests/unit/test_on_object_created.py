@@ -71,7 +71,7 @@ def test_removing_all_leaves_the_notification_in_place(program: Any) -> None:
     assert rules(program("")) == {}
 
 
-def test_a_subscription_tells_bucket_function_and_permission(program: Any) -> None:
+def test_a_subscription_exposes_bucket_function_and_permission(program: Any) -> None:
     made = program(
         """
         it = logs.on_object_created('b', other)

@@ -106,7 +106,7 @@ def hostile() -> Operated:
 
 
 @pytest.mark.parametrize("command", commands.COMMANDS)
-def test_no_command_lets_anything_from_outside_control_the_terminal(run: Run, command: str) -> None:
+def test_no_command_lets_external_text_control_the_terminal(run: Run, command: str) -> None:
     operated = hostile()
     operated.stack.outputs = {**OUTPUTS, "bucket": HOSTILE, "dashboard": HOSTILE}
     operated.held.refuses = lambda _: HOSTILE
@@ -266,7 +266,7 @@ def test_a_redrive_finds_messages_that_short_polling_misses(run: Run) -> None:
     assert run(operated, "redrive") == "Nothing has failed.\n"
 
 
-def test_a_redrive_moves_only_what_had_failed_when_it_began(run: Run) -> None:
+def test_a_redrive_moves_only_messages_that_failed_before_it_began(run: Run) -> None:
     """A phone replied STOP: a flush fails at once what is moved."""
     operated = Operated()
     for number in range(40):
@@ -287,7 +287,7 @@ def test_a_redrive_moves_only_what_had_failed_when_it_began(run: Run) -> None:
     assert len(operated.failed.visible) == 40  # given back
 
 
-def test_a_redrive_moves_what_failed_in_the_second_in_which_it_began(run: Run) -> None:
+def test_a_redrive_moves_messages_that_failed_in_the_second_it_began(run: Run) -> None:
     """The clock that it goes by tells no fractions."""
     operated = Operated()
     operated.failed.put("just now", sent=NOW + datetime.timedelta(milliseconds=900))
@@ -304,7 +304,7 @@ def test_a_redrive_of_many_shows_how_far_it_is(run: Run) -> None:
     assert shown[2].startswith("1200 back on held.")
 
 
-def test_a_redrive_reports_what_sqs_refuses_and_leaves_it(run: Run) -> None:
+def test_a_redrive_reports_messages_that_sqs_rejects_and_leaves_them(run: Run) -> None:
     operated = Operated()
     for body in ("good", "bad", "bad too", "good too"):
         operated.failed.put(body, sent=EARLIER)
@@ -325,7 +325,7 @@ def test_a_redrive_moves_large_events_one_by_one(run: Run) -> None:
     assert not operated.failed.messages
 
 
-def test_a_redrive_says_what_it_cannot_receive_rather_than_that_nothing_has_failed(
+def test_a_redrive_counts_messages_that_it_cannot_receive(
     run: Run,
 ) -> None:
     operated = Operated()
@@ -336,7 +336,7 @@ def test_a_redrive_says_what_it_cannot_receive_rather_than_that_nothing_has_fail
     assert "make redrive STACK=prod" in shown
 
 
-def test_a_redrive_waits_for_what_another_command_gives_back(run: Run) -> None:
+def test_a_redrive_waits_for_messages_that_another_command_gives_back(run: Run) -> None:
     operated = Operated()
     operated.failed.put("being looked at", sent=EARLIER, hidden=2)
 
@@ -347,14 +347,14 @@ def test_a_redrive_waits_for_what_another_command_gives_back(run: Run) -> None:
     assert "1 back on held" in run(operated, "redrive")
 
 
-def test_a_redrive_says_what_is_on_both_queues(run: Run) -> None:
+def test_a_redrive_counts_messages_that_are_on_both_queues(run: Run) -> None:
     operated = Operated()
     operated.failed.put("kept", sent=EARLIER)
     operated.failed.fails_to_delete = True
     assert "Moved, but still on failed too: 1." in run(operated, "redrive")
 
 
-def test_a_redrive_that_is_refused_gives_back_what_it_has(
+def test_a_refused_redrive_gives_back_the_messages_it_received(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operated = Operated()
@@ -503,7 +503,7 @@ def test_status_of_the_demo_names_no_console(run: Run) -> None:
 # Flush
 
 
-def test_a_flush_says_what_was_texted(run: Run) -> None:
+def test_a_flush_says_how_many_files_were_texted(run: Run) -> None:
     operated = Operated()
 
     def flushes() -> None:
@@ -516,7 +516,7 @@ def test_a_flush_says_what_was_texted(run: Run) -> None:
     assert shown.endswith("Texted: 13 files in 2 texts.\nNothing is held now.\n")
 
 
-def test_a_flush_says_what_failed(run: Run) -> None:
+def test_a_flush_says_how_many_messages_failed(run: Run) -> None:
     operated = Operated()
 
     def flushes() -> None:
@@ -529,7 +529,7 @@ def test_a_flush_says_what_failed(run: Run) -> None:
     assert "Nothing was texted. Failed: 2 (why: make status STACK=prod).\n" in shown
 
 
-def test_a_flush_says_what_is_held_still_and_why(run: Run) -> None:
+def test_a_flush_says_how_many_texts_stay_held_and_why(run: Run) -> None:
     operated = Operated()
     operated.held.put(held_message(), hidden=60)
     operated.held.put(held_message())
@@ -657,7 +657,7 @@ def test_smoke_stops_where_a_text_is_held_since_twilio_refuses(run: Run) -> None
     assert "as set" not in shown
 
 
-def test_smoke_uploads_again_only_what_was_not_seen(run: Run) -> None:
+def test_smoke_uploads_a_second_log_when_notify_has_not_seen_the_first(run: Run) -> None:
     operated = Operated(to_numbers=TWINS[:1])
 
     def active(key: str) -> None:
@@ -671,7 +671,7 @@ def test_smoke_uploads_again_only_what_was_not_seen(run: Run) -> None:
     assert operated.s3.keys == []
 
 
-def test_smoke_says_what_a_late_event_costs(run: Run) -> None:
+def test_smoke_says_that_a_late_event_is_one_more_text(run: Run) -> None:
     operated = Operated(to_numbers=TWINS[:1])
 
     def late(key: str) -> None:

@@ -220,7 +220,7 @@ def test_openssl_finds_each_certificate_by_its_subject(tmp_path: Path) -> None:
         assert 1 <= len(client.get_ca_certs()) <= 2
 
 
-def test_without_pyopenssl_it_says_what_to_install(
+def test_a_missing_pyopenssl_is_reported_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "OpenSSL", None)
@@ -252,7 +252,7 @@ def test_every_module_of_the_handler_can_be_imported_there(bare: Path) -> None:
     assert modules
 
 
-def test_only_what_a_text_needs_is_shipped(built: Path) -> None:
+def test_only_the_modules_that_a_text_needs_are_shipped(built: Path) -> None:
     assert {path.name for path in built.iterdir()} == {
         *("handler", "twilio", "requests", "urllib3", "certifi", "idna", "charset_normalizer"),
         *("requests_aws4auth", "tzdata"),
@@ -295,7 +295,7 @@ def test_the_same_inputs_give_the_same_bytes_in_another_folder_and_process(
     assert zipped(other) == zipped(built)  # times and modes as well
 
 
-def test_make_package_prints_where_it_is_its_hash_and_its_size(
+def test_make_package_prints_folder_hash_and_size(
     built: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     package.main()
@@ -343,7 +343,7 @@ def add_wheel(wheels: Path, name: str, *members: str, tag: str = "py3-none-any")
     return f"{name}==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
-def test_what_is_never_imported_is_left_out(source: Path, wheels: Path) -> None:
+def test_modules_that_are_never_imported_are_left_out(source: Path, wheels: Path) -> None:
     kept = {
         *("twilio/__init__.py", "twilio/rest/__init__.py", "twilio/rest/api/__init__.py"),
         *("twilio/http/http_client.py", "twilio/rest/api/v2010/account/message/media.py"),
@@ -446,7 +446,7 @@ def test_threads_and_processes_may_build_at_once(source: Path, tmp_path: Path) -
     assert list(cache.iterdir()) == [folder]
 
 
-def test_the_slower_of_two_builds_takes_the_others(
+def test_the_slower_of_two_builds_uses_the_package_of_the_other(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     normalise = package._normalise
@@ -545,7 +545,9 @@ def failure(source: Path) -> str:
     return message
 
 
-def test_pypi_out_of_reach(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_pypi_is_reported_without_the_password(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (source / "requirements.txt").write_text("absent==1.0 --hash=sha256:" + "0" * 64)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -559,7 +561,7 @@ def test_pypi_out_of_reach(source: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "password" not in message
 
 
-def test_a_download_that_is_not_what_was_locked(source: Path, wheels: Path) -> None:
+def test_a_download_with_another_hash_is_refused(source: Path, wheels: Path) -> None:
     locked = add_wheel(wheels, "useful", "useful.py").rpartition(":")[0]
     lock = locked + ":" + " --hash=sha256:".join(f"{n:064}" for n in range(150)) + "\n"
     (source / "requirements.txt").write_text(lock)
@@ -570,7 +572,7 @@ def test_a_download_that_is_not_what_was_locked(source: Path, wheels: Path) -> N
     assert "make lock" in message
 
 
-def test_a_lock_without_hashes(source: Path, wheels: Path) -> None:
+def test_a_lock_without_hashes_is_refused(source: Path, wheels: Path) -> None:
     add_wheel(wheels, "useful", "useful.py")
     (source / "requirements.txt").write_text("useful==1.0\n")
     message = failure(source)
@@ -578,7 +580,7 @@ def test_a_lock_without_hashes(source: Path, wheels: Path) -> None:
     assert "useful==1.0" in message
 
 
-def test_a_dependency_for_one_architecture_only(source: Path, wheels: Path) -> None:
+def test_a_dependency_for_one_architecture_only_is_refused(source: Path, wheels: Path) -> None:
     version = f"cp3{sys.version_info.minor}"
     lock = add_wheel(wheels, "quick", "quick.so", tag=f"{version}-{version}-linux_x86_64")
     (source / "requirements.txt").write_text(lock)
@@ -588,14 +590,14 @@ def test_a_dependency_for_one_architecture_only(source: Path, wheels: Path) -> N
     assert "make lock" in message
 
 
-def test_no_lock_at_all(source: Path) -> None:
+def test_a_missing_lock_is_reported(source: Path) -> None:
     (source / "requirements.txt").unlink()
     message = failure(source)
     assert message.startswith(f"{source}/requirements.txt is missing")
     assert "make lock" in message
 
 
-def test_a_python_without_pip(
+def test_a_python_without_pip_is_reported(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     venv.create(tmp_path / "bare", with_pip=False)
@@ -606,14 +608,16 @@ def test_a_python_without_pip(
     assert f"{executable} -m ensurepip" in message
 
 
-def test_a_handler_that_does_not_compile(source: Path) -> None:
+def test_a_handler_that_does_not_compile_is_reported(source: Path) -> None:
     (source / "__init__.py").write_text("def broken(:\n")
     message = failure(source)
     assert "tiny/__init__.py" in message
     assert "invalid syntax" in message or "expected" in message
 
 
-def test_a_python_that_lambda_does_not_run(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_that_lambda_does_not_run_is_refused(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert package.runtime() == "python{}.{}".format(*sys.version_info)
     monkeypatch.setattr(package, "LAMBDA_PYTHONS", ((3, 98), (3, 99)))
     message = failure(source)

@@ -76,11 +76,11 @@ def check(wheels: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.Monkey
     return check
 
 
-def test_every_rule_fits_what_is_locked(check: Check) -> None:
+def test_every_rule_fits_the_locked_dependencies(check: Check) -> None:
     assert check() == []
 
 
-def test_what_the_rules_are_for_is_locked_in_the_version_that_is_installed() -> None:
+def test_the_dependencies_with_rules_are_locked_in_the_installed_versions() -> None:
     lock = (ROOT / "handler/requirements.txt").read_text()
     for dependency, version in VERSIONS.items():
         assert f"{dependency.replace('_', '-')}=={version} " in lock
@@ -106,9 +106,7 @@ def test_an_upgrade_that_brings_a_resource_is_found_by_each_rule_about_resources
     ]
 
 
-def test_an_upgrade_that_changes_nothing_that_a_rule_is_about_is_fine(
-    check: Check, tmp_path: Path
-) -> None:
+def test_an_upgrade_that_concerns_no_rule_is_accepted(check: Check, tmp_path: Path) -> None:
     files = installed("twilio")
     files["twilio/__init__.py"] = files["twilio/__init__.py"].replace('"9", "13"', '"9", "14"')
     files["twilio/http/http_client.py"] += "\nNEW = True\n"
@@ -152,7 +150,7 @@ def test_a_file_that_is_gone_or_there_twice_is_found(
 
 
 @pytest.mark.parametrize("rule", PRUNED, ids=name)
-def test_a_file_more_or_less_in_what_is_left_out_is_found(
+def test_one_file_more_or_less_than_a_rule_expects_is_found(
     check: Check, tmp_path: Path, rule: Prune
 ) -> None:
     files = installed(rule.dependency)
@@ -175,7 +173,7 @@ def test_two_rules_about_one_file_are_found(check: Check) -> None:
     assert 'the rule "again" matches a file that another rule matches: look at twilio/rest/' in said
 
 
-def test_rules_about_what_is_no_longer_locked_are_found(check: Check) -> None:
+def test_rules_about_a_dependency_that_is_not_locked_are_found(check: Check) -> None:
     assert check(without="requests") == [
         'the rule "old names of urllib3 and idna" matches nothing without requests: '
         "look at handler/requirements.txt"

@@ -122,11 +122,13 @@ def test_the_needs_of_a_preview_are_known_for_every_resource(programs: list[Reco
     assert {one.type for program in programs for one in program.resources} == NEEDS.keys()
 
 
-def test_what_the_program_asks_needs_no_permission(programs: list[Recorded]) -> None:
+def test_the_programs_questions_to_aws_need_no_permission(programs: list[Recorded]) -> None:
     assert {token for program in programs for token in program.asked} <= NO_PERMISSION
 
 
-def test_the_role_may_read_what_a_preview_reads(documented: str, programs: list[Recorded]) -> None:
+def test_the_role_may_read_everything_that_a_preview_reads(
+    documented: str, programs: list[Recorded]
+) -> None:
     asked = {
         (needs.action, needs.arn.format(name=one.name))
         for program in programs

@@ -121,7 +121,7 @@ def test_the_function_runs_the_handler_as_designed(program: Recorded) -> None:
     assert "reservedConcurrentExecutions" not in function
 
 
-def test_the_environment_is_what_the_handler_reads(program: Recorded) -> None:
+def test_the_handler_reads_the_environment_of_the_function(program: Recorded) -> None:
     function = program.the("Function", "notify")
     settings = read_settings(function.plain("environment")["variables"])
     assert settings.twilio_secret == "canary-secret"
@@ -157,7 +157,7 @@ def test_the_environment_is_under_a_key_of_the_stacks_own(program: Recorded) -> 
     )
 
 
-def test_what_lambda_gives_up_on_is_kept_for_two_weeks(program: Recorded) -> None:
+def test_an_event_that_lambda_gives_up_on_is_kept_for_two_weeks(program: Recorded) -> None:
     config = program.the("FunctionEventInvokeConfig", "notify").inputs
     queue = program.the("Queue", "texts-failed")
     assert config["functionName"] == "notify-1a2b3c4"
@@ -302,7 +302,7 @@ def test_every_resource_belongs_to_a_component(program: Recorded) -> None:
     assert alone == []
 
 
-def test_the_outputs_are_what_a_user_needs_next(program: Recorded) -> None:
+def test_the_outputs_name_bucket_functions_queues_topic_and_dashboard(program: Recorded) -> None:
     assert program.outputs == {
         "bucket": "logs-1a2b3c4",
         "uploadCommand": "aws s3 cp example.log 's3://logs-1a2b3c4/example.log'",

@@ -62,7 +62,7 @@ def test_a_range_and_its_reverse_make_a_day(
         *("07:00-0\uff17:00", "\u0662\u0662:00-07:00"),  # digits of another script
     ],
 )
-def test_what_is_no_range_is_refused(hours: str) -> None:
+def test_a_value_that_is_no_range_is_refused(hours: str) -> None:
     with pytest.raises(ValueError, match="22:00-07:00"):
         QuietHours.parse(hours, UTC)
 

@@ -29,7 +29,7 @@ CODES = {
 
 
 @pytest.mark.parametrize(("kind", "code"), [(kind, one) for kind in CODES for one in CODES[kind]])
-def test_a_code_decides_what_becomes_of_the_text(kind: Kind, code: int) -> None:
+def test_a_code_decides_the_kind_of_refusal(kind: Kind, code: int) -> None:
     assert refusal(400, code).kind is kind
     assert refusal(400, str(code)) == refusal(400, code)
     if kind is not UNKNOWN:
@@ -86,9 +86,7 @@ def test_without_a_known_code_the_status_decides(
         ("word" * 20, 400),
     ],
 )
-def test_a_code_is_a_number_or_a_word_and_nothing_that_tells_more(
-    code: object, told: int | str
-) -> None:
+def test_a_code_is_logged_only_as_a_number_or_a_word(code: object, told: int | str) -> None:
     assert refusal(400, code).code == told
 
 
@@ -100,13 +98,13 @@ def test_only_a_phone_and_a_text_are_refused_for_good() -> None:
     assert [kind for kind in Kind if not kind.is_temporary] == [PHONE, TEXT, IN_VAIN]
 
 
-def test_an_operator_hears_of_what_only_an_operator_can_fix() -> None:
+def test_only_refusals_of_account_sender_country_or_unknown_need_the_operator() -> None:
     assert {kind for kind in Kind if kind.needs_operator} == {
         *(ACCOUNT, SENDER, DESTINATION, UNKNOWN),
     }
 
 
-def test_the_guide_says_what_to_do_about_each_code() -> None:
+def test_the_guide_explains_each_code() -> None:
     guide = (ROOT / "docs/operations.md").read_text()
     sections = {part.partition("\n")[0]: part for part in guide.split("\n## ")}
     where = {
@@ -134,7 +132,7 @@ TROUBLES = [BAD_SERVER, UNAVAILABLE, NO_ANSWER, NOT_TWILIO]
 
 
 @pytest.mark.parametrize("why", [NO_CONNECTION, refusal(401), refusal(403), refusal(400, 20008)])
-def test_credentials_and_a_refused_connection_are_everybodys_at_once(why: Refusal) -> None:
+def test_wrong_credentials_and_a_refused_connection_affect_everyone_at_once(why: Refusal) -> None:
     breaker = Breaker(60)
     breaker.accepted("a", 0)
     breaker.refused("b", why, 1)
@@ -145,7 +143,7 @@ def test_credentials_and_a_refused_connection_are_everybodys_at_once(why: Refusa
 
 
 @pytest.mark.parametrize("why", TROUBLES)
-def test_a_trouble_is_everybodys_once_a_second_phone_met_the_same(why: Refusal) -> None:
+def test_a_refusal_affects_everyone_once_a_second_phone_met_it(why: Refusal) -> None:
     breaker = Breaker(60)
     for _ in range(3):
         breaker.refused("a", why, 0)
@@ -157,7 +155,7 @@ def test_a_trouble_is_everybodys_once_a_second_phone_met_the_same(why: Refusal) 
     assert breaker.refuses("b", 60)
 
 
-def test_two_troubles_of_different_kinds_are_each_a_phones() -> None:
+def test_two_refusals_of_different_kinds_affect_only_their_phones() -> None:
     breaker = Breaker(60)
     for phone, why in zip("abcd", TROUBLES, strict=True):
         breaker.refused(phone, why, 0)
@@ -165,14 +163,14 @@ def test_two_troubles_of_different_kinds_are_each_a_phones() -> None:
 
 
 @pytest.mark.parametrize("code", [21606, 21703, 21408, 29999])
-def test_what_may_depend_on_the_phone_is_never_everybodys(code: int) -> None:
+def test_a_refusal_that_may_depend_on_the_phone_never_affects_everyone(code: int) -> None:
     breaker = Breaker(60)
     for phone in "abc":
         breaker.refused(phone, refusal(400, code), 0)
     assert not breaker.refuses_everybody(0)
 
 
-def test_one_phone_that_is_accepted_shows_that_not_everybody_is_refused() -> None:
+def test_an_accepted_phone_keeps_refusals_of_others_from_affecting_everyone() -> None:
     breaker = Breaker(60)
     breaker.accepted("c", 0)
     breaker.refused("a", BAD_SERVER, 1)

@@ -42,7 +42,7 @@ def offences(root: Path) -> list[str]:
     ]
 
 
-def test_every_room_imports_only_what_is_below_it() -> None:
+def test_every_room_imports_only_rooms_below_it() -> None:
     assert offences(ROOT) == []
 
 

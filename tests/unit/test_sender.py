@@ -138,7 +138,7 @@ def test_a_refusal_shows_neither_secret_nor_number_nor_text(
         assert hidden not in told
 
 
-def test_a_broken_connection_shows_nothing_either(
+def test_a_broken_connection_shows_neither_secret_nor_number_nor_text(
     twilio: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     texting = TwilioSender(settings(twilio_api_url="http://127.0.0.1:9"), new_session())
@@ -150,7 +150,7 @@ def test_a_broken_connection_shows_nothing_either(
         assert hidden not in told
 
 
-def test_what_became_of_a_text_is_asked_by_its_sid(twilio: Server) -> None:
+def test_a_delivery_is_queried_by_the_sid_of_its_text(twilio: Server) -> None:
     twilio.status = 200
     twilio.body = b'{"sid": "%s", "status": "undelivered", "error_code": 30007, "to": "+1500"}' % (
         TEXT_SID.encode()
@@ -197,7 +197,7 @@ def test_a_success_without_a_body_is_in_doubt(twilio: Server) -> None:
     "field", ["date_created", "date_sent", "date_updated", "num_segments", "price", "error_code"]
 )
 @pytest.mark.parametrize("strange", [b"7", b"[]", b"{}", b'"soon"', b"1e400"])
-def test_a_success_with_a_sid_is_a_text_whatever_else_it_says(
+def test_a_success_with_a_sid_is_a_text_despite_strange_fields(
     twilio: Server, field: str, strange: bytes
 ) -> None:
     """It went out: taken for one in doubt, each flush would repeat it."""
@@ -292,7 +292,7 @@ def test_a_delivery_may_come_with_a_strange_date(twilio: Server) -> None:
     assert asking.delivery(TEXT_SID) == Delivery(status="delivered", phone=PHONE)
 
 
-def test_what_twilios_client_reads_from_the_environment_does_not_count(
+def test_the_environment_variables_of_twilios_client_are_ignored(
     twilio: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {

@@ -487,7 +487,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
     ]
 
 
-def test_the_readme_shows_what_the_program_says() -> None:
+def test_the_readme_shows_the_programs_messages() -> None:
     with pytest.raises(pulumi.RunError) as caught:
         record(
             {
@@ -521,7 +521,7 @@ def test_no_message_shows_a_whole_number_or_a_secret() -> None:
     assert "canary" not in said
 
 
-def test_what_is_encrypted_is_shown_in_no_message_and_asked_for() -> None:
+def test_an_encrypted_value_is_shown_in_no_message_and_asked_for_anew() -> None:
     with pytest.raises(pulumi.RunError) as caught:
         record(
             {
@@ -585,7 +585,7 @@ def test_every_setting_is_described_in_the_projects_file_and_the_other_way_round
     assert all(described["description"] for described in PROJECT["config"].values())
 
 
-def test_the_table_and_the_projects_file_agree_on_types_secrets_and_what_must_be_set() -> None:
+def test_the_table_and_the_projects_file_agree_on_types_secrets_and_required_keys() -> None:
     names = {int: "integer", bool: "boolean"}
     types = get_type_hints(ProgramSettings)
     assert len(types) == len(KINDS)
@@ -603,7 +603,7 @@ def test_the_readmes_table_has_each_setting_with_its_default() -> None:
 
 
 @pytest.mark.parametrize("sender", [{"fromNumber": "S3 Logs"}, {"messagingServiceSid": SERVICE}])
-def test_a_function_is_told_each_setting_that_it_reads(sender: dict[str, str]) -> None:
+def test_a_function_receives_each_setting_that_it_reads(sender: dict[str, str]) -> None:
     changes = {**EACH_DIFFERENT, "fromNumber": "", **sender}
     told = read_settings(variables_of(**changes))._asdict()
     keys = {name: key for key, name in program_settings.NAMES.items()}
@@ -658,7 +658,7 @@ def test_a_key_that_is_no_setting_is_named_with_the_nearest_that_is(
     assert mistakes(**{key: value}) == [f"{key}: is no setting{said}"]
 
 
-def test_a_key_that_only_pulumis_cli_tells_of_is_named_too(
+def test_a_key_that_only_pulumis_cli_passes_is_named_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The CLI hands the configuration over in the environment, the Automation API does not."""
@@ -757,7 +757,7 @@ def test_a_name_reaches_the_function_without_the_spaces_around_it() -> None:
     ],
     ids=repr,
 )
-def test_what_works_is_not_refused(load: Load, changes: dict[str, str]) -> None:
+def test_a_valid_setting_is_accepted(load: Load, changes: dict[str, str]) -> None:
     load(**changes)
 
 
@@ -815,7 +815,7 @@ def test_the_most_phones_that_are_accepted_fit_the_environment_of_a_function(loa
     assert fine > 150
 
 
-def test_an_environment_that_is_too_long_is_told_with_what_takes_how_much() -> None:
+def test_an_environment_that_is_too_long_is_reported_with_the_size_of_each_part() -> None:
     (said,) = mistakes(toNumbers=phones(300), message="New log $key")
     match = re.fullmatch(
         r"toNumbers: is too long: the settings take ([0-9,]+) bytes of a function's environment, "
@@ -832,7 +832,7 @@ def test_an_environment_that_is_too_long_is_told_with_what_takes_how_much() -> N
     assert total > 4096
 
 
-def test_the_estimate_of_what_aws_names_is_never_too_short() -> None:
+def test_the_estimate_of_a_name_given_by_aws_is_never_too_short() -> None:
     longest = {
         "ledger_table": "ledger-1a2b3c4",
         "held_queue": "https://sqs.us-gov-northwest-12.amazonaws.com.cn/123456789012/"

@@ -70,7 +70,9 @@ def test_every_setting_is_tried(before: Recorded) -> None:
 
 
 @pytest.mark.parametrize("key", CHANGES)
-def test_a_setting_gives_nothing_precious_another_name_or_home(before: Recorded, key: str) -> None:
+def test_a_setting_renames_or_replaces_no_resource_that_holds_data(
+    before: Recorded, key: str
+) -> None:
     """A resource with the same URN and the same name is the same to Pulumi and to AWS."""
     value, may_change = CHANGES[key]
     first, after = by_urn(before), by_urn(record({**SETTINGS, key: value}))
@@ -99,7 +101,7 @@ def test_the_filters_of_an_existing_bucket_change_the_rule_only() -> None:
     assert changed(by_urn(before), by_urn(after)) == {"EventRule"}
 
 
-def test_another_name_for_the_stack_changes_the_functions_and_what_watches_over_them() -> None:
+def test_renaming_the_stack_changes_only_the_functions_and_the_monitoring() -> None:
     """`pulumi stack rename` keeps in the state whatever has the same type and name as before."""
 
     def by_name(stack_name: str) -> dict[str, Resource]:
@@ -112,7 +114,7 @@ def test_another_name_for_the_stack_changes_the_functions_and_what_watches_over_
     assert {kind(first[one]) for one in first.keys() - renamed.keys()} == watching
 
 
-def test_to_leave_the_stacks_own_bucket_keeps_what_is_held_and_refuses_to_delete_logs(
+def test_switching_to_an_existing_bucket_keeps_held_texts_and_deletes_no_logs(
     before: Recorded,
 ) -> None:
     """The queues and the table stay. The bucket goes; with logs in it, S3 refuses that."""

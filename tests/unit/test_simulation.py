@@ -113,13 +113,13 @@ def test_a_transaction_writes_all_or_nothing() -> None:
     assert table.items.keys() == {"a"}
 
 
-def test_no_table_sees_another() -> None:
+def test_two_tables_share_no_items() -> None:
     one, two = Table("ledger"), Table("ledger")
     updated(one)
     assert (len(one.items), len(two.items)) == (1, 0)
 
 
-def test_a_read_that_is_not_consistent_misses_what_was_written() -> None:
+def test_an_eventually_consistent_read_misses_a_recent_write() -> None:
     table = Table("ledger")
     updated(table)
     wanted = {"Keys": [{"id": {"S": "a"}}]}
@@ -130,7 +130,7 @@ def test_a_read_that_is_not_consistent_misses_what_was_written() -> None:
     assert [len(one["ledger"]) for one in found] == [1, 0]
 
 
-def test_the_index_gives_what_it_projects_and_no_more() -> None:
+def test_the_index_returns_only_its_projected_attributes() -> None:
     table = Table("ledger", ["sid"])
     item = {name: {"S": name} for name in ("id", "report", "sid", "state")} | {"ask_at": {"N": "1"}}
     put = {"PutRequest": {"Item": item}}
@@ -216,9 +216,7 @@ def test_the_quick_table_decides_as_the_one_that_evaluates(operations: list[Any]
         ("Query", {"KeyConditionExpression": "report = :due", "IndexName": REPORT_INDEX}),
     ],
 )
-def test_the_quick_table_refuses_what_it_does_not_know(
-    operation: str, changes: dict[str, Any]
-) -> None:
+def test_the_quick_table_refuses_unknown_requests(operation: str, changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
         QuickTable("ledger").call(operation, UPDATE | changes)
 

@@ -59,6 +59,6 @@ def test_the_list_names_nothing_that_is_gone(imported: set[str]) -> None:
     assert sorted(named - imported) == []
 
 
-def test_what_would_slow_a_start_is_not_in_it() -> None:
+def test_the_list_holds_no_module_that_slows_a_start() -> None:
     slow = {"boto3", "botocore", "aiohttp", "dataclasses", "uuid"}
     assert not slow & set(CEILING.read_text().split())

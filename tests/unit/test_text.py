@@ -69,7 +69,7 @@ def test_a_text_says_which_file_how_big_when_and_where() -> None:
 
 
 @given(keys, st.text("abc-", min_size=3, max_size=63), st.integers(0, 5 * 10**15))
-def test_a_text_takes_one_segment_whatever_the_key(key: str, bucket: str, size: int) -> None:
+def test_a_text_about_any_key_takes_one_segment(key: str, bucket: str, size: int) -> None:
     assert segments(written(key, bucket=bucket, size=size)) == 1
 
 
@@ -79,13 +79,13 @@ def test_a_key_in_gsm_7_keeps_the_text_in_gsm_7(key: str) -> None:
 
 
 @given(keys, st.text(max_size=3000), st.text(st.characters(categories=["Ll"]), max_size=63))
-def test_no_text_is_longer_than_twilio_takes(key: str, words: str, bucket: str) -> None:
+def test_no_text_is_longer_than_twilio_accepts(key: str, words: str, bucket: str) -> None:
     message = words.replace("$", "$$") + "$key $name"
     assert len(written(key, message, bucket=bucket)) <= MAX_CHARACTERS
 
 
 @given(keys)
-def test_whatever_a_key_holds_the_text_is_one_printable_line(key: str) -> None:
+def test_a_text_about_any_key_is_one_printable_line(key: str) -> None:
     """Only joiners, and what names the country of a flag, are neither printable nor dangerous."""
     body = written(key, "$key")
     invisible = {character for character in body if not character.isprintable()}
@@ -195,7 +195,7 @@ def test_joiners_stay_where_they_join(key: str) -> None:
         ("ж\U000e0067", "ж?"),
     ],
 )
-def test_what_joins_nothing_is_not_texted(key: str, said: str) -> None:
+def test_a_joiner_that_joins_nothing_is_not_texted(key: str, said: str) -> None:
     assert written(key, "$key") == said
 
 
@@ -216,7 +216,7 @@ def test_what_joins_nothing_is_not_texted(key: str, said: str) -> None:
         "\u061c",
     ],
 )
-def test_bidirectional_controls_go(control: str) -> None:
+def test_bidirectional_controls_are_removed(control: str) -> None:
     assert control not in written(f"می{control}خواهم.log", f"{control}$key")
 
 
@@ -239,12 +239,12 @@ def test_a_decomposed_name_is_texted_composed_and_in_gsm_7() -> None:
         ("$name\u0301 is new", "a.log is new"),
     ],
 )
-def test_a_message_gets_what_its_values_get(message: str, said: str) -> None:
+def test_a_message_is_cleaned_like_its_values(message: str, said: str) -> None:
     assert written("a.log", message) == said
     assert "x" * 100 + ".log" in written("x" * 100 + ".log", message)
 
 
-def test_only_what_a_message_uses_decides_its_alphabet() -> None:
+def test_only_the_placeholders_of_a_message_decide_its_alphabet() -> None:
     assert written("日誌/naïve.log", "$name") == "naive.log"
     assert written("日誌/naïve.log", "$key") == "日誌/naïve.log"
 
@@ -314,7 +314,7 @@ def test_lookalikes_do_not_double_the_bill(key: str, said: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["日誌/ﬁle\u20131.log", "журнал.log", "🔥.log"])
-def test_what_gsm_7_cannot_say_stays_as_it_is(key: str) -> None:
+def test_characters_without_a_lookalike_in_gsm_7_stay_unchanged(key: str) -> None:
     assert written(key, "$key") == key
 
 
@@ -346,7 +346,7 @@ def test_a_dollar_in_a_key_is_a_dollar() -> None:
         (5_000_000_000_000_000, "5000 TB"),
     ],
 )
-def test_a_size_is_said_as_people_do(size: int | None, said: str) -> None:
+def test_a_size_is_rounded_to_a_readable_unit(size: int | None, said: str) -> None:
     assert written("a", "$size", size=size) == said
 
 
@@ -383,13 +383,13 @@ def test_segments_are_counted_as_they_are_billed(body: str, count: int) -> None:
     | st.text(min_size=1),
     st.integers(1, 400),
 )
-def test_the_stand_in_for_twilio_bills_what_we_count(part: str, length: int) -> None:
+def test_the_stand_in_for_twilio_counts_the_same_segments(part: str, length: int) -> None:
     body = (part * length)[:length]
     assert networks.segments(body) == segments(body)
 
 
 @pytest.mark.parametrize("character", [*sorted(GSM | GSM_EXTENSION), "ж", "🔥"])
-def test_each_character_takes_as_much_room_there_as_here(character: str) -> None:
+def test_the_stand_in_counts_each_character_alike(character: str) -> None:
     for count in (35, 36, 70, 71, 80, 81, 160, 161):
         assert networks.segments(character * count) == segments(character * count)
 

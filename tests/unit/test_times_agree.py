@@ -82,11 +82,11 @@ def test_one_text_takes_no_longer_than_is_kept_for_it() -> None:
     assert 2 * connect + answer + aws.TRIES * sum(aws.TIMEOUT_SECONDS) <= SECONDS_TO_SEND
 
 
-def test_nobody_else_may_send_a_text_while_it_is_being_sent() -> None:
+def test_a_lease_outlasts_the_sending_of_its_text() -> None:
     assert SECONDS_TO_SEND < LEASE_SECONDS
 
 
-def test_what_crashed_can_be_claimed_when_lambda_tries_again() -> None:
+def test_the_lease_of_a_crashed_invocation_ends_before_lambda_retries() -> None:
     """Otherwise the second try meets the lease of the first, and of three tries two are in vain."""
     assert LEASE_SECONDS < LAMBDA_WAITS
 
@@ -137,13 +137,13 @@ def test_a_phone_not_known_is_dropped_before_sqs_fails_its_texts() -> None:
     assert receive_count < MAX_RECEIVES
 
 
-def test_what_a_flush_took_is_its_own_while_it_runs(program: Recorded) -> None:
+def test_received_messages_stay_hidden_until_their_flush_ends(program: Recorded) -> None:
     """If it crashes, what it took first is back for the next flush."""
     hidden = program.the("Queue", "texts-held").inputs["visibilityTimeoutSeconds"]
     assert timeout(program, "flush") < hidden < FLUSHES_EVERY
 
 
-def test_a_flush_has_time_to_take_and_to_tell_and_delete_as_many_messages(
+def test_a_flush_has_time_to_receive_text_and_delete_all_its_messages(
     program: Recorded,
 ) -> None:
     batches = MAX_MESSAGES / BATCH
@@ -163,7 +163,7 @@ def test_a_flush_takes_messages_for_its_share_of_the_time(program: Recorded) -> 
     assert len(world.receive_waits) == whole * DRAIN_SHARE
 
 
-def test_as_many_messages_fit_the_memory(program: Recorded) -> None:
+def test_all_messages_of_a_flush_fit_the_memory(program: Recorded) -> None:
     """Python keeps what was freed in pieces, hence twice; see the test that measures the peak."""
     for function in ("notify", "flush"):
         assert program.the("Function", function).inputs["memorySize"] >= RESTING_MB + 2 * PEAK_MB
@@ -177,7 +177,7 @@ def test_an_expired_text_fails_before_sqs_deletes_it(program: Recorded) -> None:
     assert kept(program, "held") >= EXPIRES_AFTER_SECONDS + 2 * FLUSHES_AT_LEAST_EVERY
 
 
-def test_what_fails_is_kept_for_longer_than_it_was_held(program: Recorded) -> None:
+def test_failed_messages_are_kept_for_longer_than_held_ones(program: Recorded) -> None:
     """SQS counts from when a message was first sent, also after it moved it to `failed`."""
     assert kept(program, "held") + 3 * DAY <= kept(program, "failed") <= SQS_KEEPS
 
@@ -212,7 +212,7 @@ def test_an_hours_count_outlives_its_hour() -> None:
 # What the table and its index give
 
 
-def test_the_index_gives_what_is_read_from_it(program: Recorded) -> None:
+def test_the_index_projects_every_attribute_that_is_read(program: Recorded) -> None:
     (index,) = program.the("Table").inputs["globalSecondaryIndexes"]
     keys = {key["keyType"]: key["attributeName"] for key in index["keySchemas"]}
     assert keys == {"HASH": "report", "RANGE": "ask_at"}

@@ -24,7 +24,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def test_a_wait_returns_what_met_the_condition(clock: Clock) -> None:
+def test_a_wait_returns_the_value_that_met_the_condition(clock: Clock) -> None:
     seen = iter(range(10))
     assert wait_until(lambda: next(seen), lambda one: one == 3, seconds=60, poll_seconds=2) == 3
     assert clock.now == 6
@@ -35,7 +35,7 @@ def test_a_condition_that_is_met_at_once_costs_no_pause(clock: Clock) -> None:
     assert clock.now == 0
 
 
-def test_a_wait_that_ends_says_what_it_saw_last(clock: Clock) -> None:
+def test_a_wait_that_times_out_names_the_last_value(clock: Clock) -> None:
     seen = iter(range(100))
     with pytest.raises(NotInTime, match=r"^not within 10 s; seen at last: 11$") as caught:
         wait_until(lambda: next(seen), lambda _: False, seconds=10, poll_seconds=1)
