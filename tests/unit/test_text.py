@@ -4,6 +4,7 @@ import datetime
 import string
 import unicodedata
 import zoneinfo
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,8 @@ from handler.segments import GSM, GSM_EXTENSION, segments
 from handler.text import MAX_CHARACTERS, summarize, write
 from local import segments as networks
 from simulation.samples import MESSAGE, log_file
+
+GSM_ALL = GSM | GSM_EXTENSION
 
 # What a reader takes for one character each, in scripts that are written in different ways.
 SCRIPTS = {
@@ -55,7 +58,7 @@ MESSAGES = [
 keys = st.text(min_size=1, max_size=1024) | st.sampled_from([*written_in]).flatmap(
     lambda name: written_in[name].map("".join)
 )
-gsm_keys = st.text(st.sampled_from(sorted(GSM | GSM_EXTENSION)), min_size=1, max_size=1024)
+gsm_keys = st.text(st.sampled_from(sorted(GSM_ALL)), min_size=1, max_size=1024)
 
 
 def written(key: str, message: str = MESSAGE, **changes: object) -> str:
@@ -75,7 +78,7 @@ def test_a_text_about_any_key_takes_one_segment(key: str, bucket: str, size: int
 
 @given(gsm_keys)
 def test_a_key_in_gsm_7_keeps_the_text_in_gsm_7(key: str) -> None:
-    assert set(written(key)) <= GSM | GSM_EXTENSION
+    assert set(written(key)) <= GSM_ALL
 
 
 @given(keys, st.text(max_size=3000), st.text(st.characters(categories=["Ll"]), max_size=63))
@@ -94,7 +97,7 @@ def test_a_text_about_any_key_is_one_printable_line(key: str) -> None:
 
 def shortest_wording(message: str, body: str) -> str:
     """Word a message with 14 characters in place of each name, in the alphabet of a body."""
-    filler = ("a" if set(body) <= GSM | GSM_EXTENSION else "ж") * 14
+    filler = ("a" if set(body) <= GSM_ALL else "ж") * 14
     names = {"key": filler, "name": filler, "bucket": filler, "size": "1.2 MB"}
     return string.Template(message).substitute(names, time="23 Nov 14:05 UTC")
 
@@ -131,13 +134,23 @@ def test_a_long_key_takes_one_segment_in_every_script(script: str) -> None:
 def test_a_text_is_whole_or_the_next_longer_one_would_cost_more(
     script: str, data: st.DataObject, message: str
 ) -> None:
-    key = "/".join(map("".join, data.draw(st.lists(written_in[script], min_size=1, max_size=3))))
-    key *= 10
-    body = written(key, message)
+    folders = data.draw(st.lists(written_in[script], min_size=1, max_size=3))
+    body = written("/".join(map("".join, folders)) * 10, message)
     if "..." in body:
+        letters = {letter for part in chain(*folders) for letter in written(part, "$key")}
+        # Where the key was cut before its first letter that GSM-7 lacks, one more may be that one:
+        # it turns the whole text into UCS-2.
+        next_letter = "x" if letters <= GSM_ALL or not set(body) <= GSM_ALL else "ж"
         widest = max(len(part.encode("utf-16-le")) // 2 for part in SCRIPTS[script])
-        one_more = "x" * (message.count("$") * max(widest, 2) + cost(body))
+        one_more = next_letter * (message.count("$") * max(widest, 2) + cost(body))
         assert cost(body + one_more) > cost(body)
+
+
+def test_a_key_is_cut_before_a_letter_that_would_double_the_bill() -> None:
+    message = "x" * 150 + " "
+    body = written("////ж///////" * 10, message + "$key")
+    assert body == message + "////...///////"
+    assert (cost(body), cost(message + "////...ж///////")) == (2, 3)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -224,7 +237,7 @@ def test_a_decomposed_name_is_texted_composed_and_in_gsm_7() -> None:
     key = unicodedata.normalize("NFD", "Übergabe Köln/é.log")
     body = written(key)
     assert "Übergabe Köln/é.log" in body
-    assert set(body) <= GSM | GSM_EXTENSION
+    assert set(body) <= GSM_ALL
 
 
 @pytest.mark.parametrize(
@@ -378,7 +391,7 @@ def test_segments_are_counted_as_they_are_billed(body: str, count: int) -> None:
 
 
 @given(
-    st.text(st.sampled_from(sorted(GSM | GSM_EXTENSION)), min_size=1)
+    st.text(st.sampled_from(sorted(GSM_ALL)), min_size=1)
     | st.text(st.sampled_from("a€ж🔥"), min_size=1)
     | st.text(min_size=1),
     st.integers(1, 400),
@@ -388,7 +401,7 @@ def test_the_stand_in_for_twilio_counts_the_same_segments(part: str, length: int
     assert networks.segments(body) == segments(body)
 
 
-@pytest.mark.parametrize("character", [*sorted(GSM | GSM_EXTENSION), "ж", "🔥"])
+@pytest.mark.parametrize("character", [*sorted(GSM_ALL), "ж", "🔥"])
 def test_the_stand_in_counts_each_character_alike(character: str) -> None:
     for count in (35, 36, 70, 71, 80, 81, 160, 161):
         assert networks.segments(character * count) == segments(character * count)
