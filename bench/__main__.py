@@ -48,7 +48,7 @@ def main() -> None:
         sys.stderr.write(f"Measuring: {part} ...\n")
         found[part] = PARTS[part]()
     if "month" in found:
-        found["one_flush_keeps_up_to"] = month.beyond()
+        found["one_flush_keeps_up_to"] = month.flush_capacity()
         found["idle_dollars_a_month"] = month.idle()
     show(found)
     if len(wanted) == len(PARTS):
@@ -62,12 +62,12 @@ def show(found: dict[str, Any]) -> None:
     table = Table("what", "measured", "against", title=f"{found['machine']}, {found['python']}")
     _show_cold(table, found.get("cold", {}))
     if "warm" in found:
-        warm_one = found["warm"]
+        warm_result = found["warm"]
         table.add_row(
             "warm text",
-            f"{warm_one['milliseconds_per_text']} ms",
-            f"the wire {warm_one['milliseconds_on_the_wire']} ms, "
-            f"{warm_one['connections_of_ours']} connections for {warm_one['events']} events",
+            f"{warm_result['milliseconds_per_text']} ms",
+            f"the wire {warm_result['milliseconds_on_the_wire']} ms, "
+            f"{warm_result['connections_of_ours']} connections for {warm_result['events']} events",
         )
     if "deploy" in found:
         built = found["deploy"]
@@ -86,20 +86,22 @@ def show(found: dict[str, Any]) -> None:
     for where, runs in found.get("storms", {}).items():
         for run in runs:
             phone = next(iter(run["phones"].values()))
-            took = (
+            resources = (
                 f"{run['seconds']} s, {run['memory_mb']} MB"
                 if "seconds" in run
                 else f"{run['microseconds_per_file']} µs a file, "
                 f"a flush takes {run['peak_mb_of_a_flush']} MB"
             )
-            table.add_row(f"storm of {run['files']:,}, {where}", f"{phone['texts']} texts", took)
+            table.add_row(
+                f"storm of {run['files']:,}, {where}", f"{phone['texts']} texts", resources
+            )
     for run in found.get("month", []):
         what = f"{run['logs_a_month']:,} logs, {run['scenario']}"
         if "skipped" in run:
             table.add_row(what, "-", run["skipped"])
             continue
         cost = run["dollars_a_month"]
-        other = month.others(run["logs_a_month"])["one text per file"]
+        other = month.alternatives(run["logs_a_month"])["one text per file"]
         delays = run["seconds_to_text"]
         table.add_row(
             what,
@@ -117,13 +119,13 @@ def show(found: dict[str, Any]) -> None:
 def _show_cold(table: Table, measured: dict[str, Any]) -> None:
     times, counts = measured.get("milliseconds", {}), measured.get("instructions", {})
     for name, one in times.items():
-        said = [f"{counts[name]:,} million instructions"] if name in counts else []
+        notes = [f"{counts[name]:,} million instructions"] if name in counts else []
         if size := measured["megabytes_zipped"].get(name):
-            said.append(f"{size} MB zipped")
+            notes.append(f"{size} MB zipped")
         table.add_row(
             f"cold start, {name}",
             f"{one['median']} ms ({one['low']} to {one['high']})",
-            ", ".join(said),
+            ", ".join(notes),
         )
     for ours, other, goal in cold.GOALS:
         if not {ours, other} <= set(times):

@@ -1,7 +1,7 @@
 """Cold start: from a new process to the first byte of the request to Twilio.
 
-All ways run side by side, one after the other in each round: the clock of a machine that does other
-things as well is noisy, but so to all of them alike. Instructions are counted where valgrind is.
+All variants run one after the other in each round: other programs on the machine disturb all of
+them alike. Instructions are counted where valgrind is.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ from simulation.services import BOOT, EVENT, Services
 from stack import ROOT
 
 ROUNDS = 25
-JOURNEY = 0.04
+ROUND_TRIP_SECONDS = 0.04
 """Seconds to Twilio and back, where there is a distance."""
 
-WORK = ROOT / ".build" / "bench"
+WORK_FOLDER = ROOT / ".build" / "bench"
 
 OURS = "ours"
 NO_BYTECODE = "ours, no bytecode"
@@ -71,7 +71,7 @@ connection.request("POST", "/2010-04-01/Accounts/AC/Messages.json", b"To=1", {})
 connection.getresponse().read()
 """
 
-# What the replaced project consists of, told where Twilio is; and what Lambda does with it.
+# What the replaced project consists of, with Twilio's address; and what Lambda does with it.
 _NODE = """
 require("dotenv").config();
 const client = require("twilio")(process.env.TWILIO_ACCOUNT_SID, process.env.TWILIO_SECRET);
@@ -93,34 +93,34 @@ _NODE_PACKAGES = {"dotenv": "^8.2.0", "twilio": "^3.48.0"}
 
 
 def measure() -> dict[str, Any]:
-    """Measure every way of starting. Gives milliseconds, instructions and sizes, by its name."""
-    ways, reasons = _ways()
-    far = {name: ways[name] for name in (OURS, REPLACED, FLOOR) if name in ways}
-    with Services(package.split_certificates, JOURNEY) as services:
-        from_afar = _rounds(far, services)
+    """Measure each variant. Gives milliseconds, instructions and sizes, by its name."""
+    variants, reasons = _variants()
+    distant = {name: variants[name] for name in (OURS, REPLACED, FLOOR) if name in variants}
+    with Services(package.split_certificates, ROUND_TRIP_SECONDS) as services:
+        distant_times = _rounds(distant, services)
     with Services(package.split_certificates) as services:
-        found = _rounds(ways, services)
+        found = _rounds(variants, services)
         instructions = {
             name: _instructions(command, _environment(name, services))
-            for name, command in ways.items()
+            for name, command in variants.items()
             if name != REPLACED and not name.endswith(ONE_CPU)
         }
     return {
         "rounds": ROUNDS,
         "milliseconds": found,
-        "journey_milliseconds": round(JOURNEY * 1000),
-        "milliseconds_from_afar": from_afar,
+        "round_trip_milliseconds": round(ROUND_TRIP_SECONDS * 1000),
+        "milliseconds_with_round_trip": distant_times,
         "instructions": {name: count for name, count in instructions.items() if count},
         "skipped": reasons,
         "megabytes_zipped": _sizes(),
     }
 
 
-def _ways() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
-    """Give the command of each way, and why one is missing."""
+def _variants() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
+    """Give the command of each variant, and why one is missing."""
     ours = package.build(ROOT / "handler")
     python = [sys.executable, "-I", "-S"]  # nothing but what is in the package
-    ways: dict[str, Sequence[str]] = {
+    variants: dict[str, Sequence[str]] = {
         OURS: [*python, "-c", BOOT, str(ours)],
         NO_BYTECODE: [*python, "-B", "-c", BOOT, str(_without_bytecode(ours))],
         INSTALLED: [*python, "-B", "-c", BOOT, str(_installed())],
@@ -131,14 +131,14 @@ def _ways() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
     }
     reasons = {}
     if shutil.which("npm"):
-        ways[REPLACED] = ["node", "-e", _NODE_BOOT, str(_node() / "index.js")]
+        variants[REPLACED] = ["node", "-e", _NODE_BOOT, str(_node() / "index.js")]
     else:
         reasons[REPLACED] = "there is no npm on this machine"
     if hasattr(os, "sched_setaffinity"):
-        ways |= {name + ONE_CPU: ways[name] for name in (OURS, FLOOR)}
+        variants |= {name + ONE_CPU: variants[name] for name in (OURS, FLOOR)}
     else:
         reasons[OURS + ONE_CPU] = "this system keeps no process on one CPU"
-    return ways, reasons
+    return variants, reasons
 
 
 def _environment(name: str, services: Services) -> dict[str, str]:
@@ -150,11 +150,13 @@ def _environment(name: str, services: Services) -> dict[str, str]:
     return environment
 
 
-def _rounds(ways: Mapping[str, Sequence[str]], services: Services) -> dict[str, dict[str, float]]:
-    """Let all ways take their turn in each round. Gives the milliseconds of each."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
+def _rounds(
+    variants: Mapping[str, Sequence[str]], services: Services
+) -> dict[str, dict[str, float]]:
+    """Let all variants take their turn in each round. Gives the milliseconds of each."""
+    found: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(ROUNDS):
-        for name, command in ways.items():
+        for name, command in variants.items():
             with _on_one_cpu() if name.endswith(ONE_CPU) else contextlib.nullcontext():
                 found[name].append(_start(command, _environment(name, services), services))
     return {name: _spread(values) for name, values in found.items()}
@@ -171,12 +173,12 @@ def _start(command: Sequence[str], environment: Mapping[str, str], services: Ser
 @contextlib.contextmanager
 def _on_one_cpu() -> Iterator[None]:
     """Keep this thread on one CPU, and with it the processes that it starts."""
-    all_of_them = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(all_of_them)})
+    all_cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(all_cpus)})
     try:
         yield
     finally:
-        os.sched_setaffinity(0, all_of_them)
+        os.sched_setaffinity(0, all_cpus)
 
 
 def _instructions(command: Sequence[str], environment: Mapping[str, str]) -> int | None:
@@ -190,13 +192,13 @@ def _instructions(command: Sequence[str], environment: Mapping[str, str]) -> int
         text=True,
         check=True,
     )
-    collected = re.search(r"Collected : (\d+)", done.stderr)
-    return round(int(collected[1]) / 1e6) if collected else None
+    match = re.search(r"Collected : (\d+)", done.stderr)
+    return round(int(match[1]) / 1e6) if match else None
 
 
 def _without_bytecode(built: Path) -> Path:
     """Copy a package without its bytecode, as a code folder that nobody compiled."""
-    folder = WORK / "no-bytecode"
+    folder = WORK_FOLDER / "no-bytecode"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(built, folder, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
@@ -204,7 +206,7 @@ def _without_bytecode(built: Path) -> Path:
 
 def _installed() -> Path:
     """Install everything that twilio's metadata asks for, as zipping a whole directory ships it."""
-    folder = WORK / "installed"
+    folder = WORK_FOLDER / "installed"
     if not (folder / "twilio").is_dir():
         lock = (ROOT / "handler/requirements.txt").read_text()
         pins = re.findall(r"^(twilio|requests-aws4auth|tzdata)(==\S+)", lock, re.MULTILINE)
@@ -224,7 +226,7 @@ def _installed() -> Path:
 
 
 def _node() -> Path:
-    folder = WORK / "node"
+    folder = WORK_FOLDER / "node"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.js").write_text(_NODE)
     (folder / "package.json").write_text(json.dumps({"dependencies": _NODE_PACKAGES}))
@@ -238,8 +240,8 @@ def _node() -> Path:
 def _sizes() -> dict[str, float]:
     folders = {
         OURS: package.build(ROOT / "handler"),
-        INSTALLED: WORK / "installed",
-        REPLACED: WORK / "node",
+        INSTALLED: WORK_FOLDER / "installed",
+        REPLACED: WORK_FOLDER / "node",
     }
     return {
         name: round(len(package.zipped(folder)) / 1e6, 2)

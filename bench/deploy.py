@@ -22,7 +22,7 @@ built = package.build(Path("handler"), cache=Path(sys.argv[1]))
 print(package.content_hash(built))
 """
 
-_WHICH = "import platform, sys; print(platform.python_version(), sys.version)"
+_VERSION = "import platform, sys; print(platform.python_version(), sys.version)"
 
 
 def measure() -> dict[str, Any]:
@@ -46,8 +46,8 @@ def measure() -> dict[str, Any]:
             hashes.append(_hash_built_by(python, seed="3"))
             by.append(version)
         except subprocess.CalledProcessError as error:
-            said = error.stderr.replace(f"{ROOT}/", "").replace(python, Path(python).name)
-            skipped[f"Python {version}"] = said.strip().rpartition("\n")[2]
+            message = error.stderr.replace(f"{ROOT}/", "").replace(python, Path(python).name)
+            skipped[f"Python {version}"] = message.strip().rpartition("\n")[2]
     if len(by) == 1 and not skipped:
         minor = "python{}.{}".format(*sys.version_info)
         skipped["another Python"] = f"there is one build of {minor} on PATH"
@@ -86,7 +86,7 @@ def _other_pythons() -> Iterator[tuple[str, str]]:
         python = str(Path(folder, "python{}.{}".format(*sys.version_info)))
         try:
             version, _, built = subprocess.check_output(
-                [python, "-c", _WHICH], stderr=subprocess.DEVNULL, text=True
+                [python, "-c", _VERSION], stderr=subprocess.DEVNULL, text=True
             ).partition(" ")
         except (OSError, subprocess.CalledProcessError):  # there is none, or it is pyenv's shim
             continue

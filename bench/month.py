@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bench import prices
-from bench.world import Measured
+from bench.world import CountingWorld
 from handler.held_messages import MAX_MESSAGES
 from handler.refusals import NO_CONNECTION
 from handler.segments import segments
@@ -24,8 +24,8 @@ from simulation.samples import PHONE, record
 
 HOUR, DAY = 3600, 86_400
 HOURS = 730  # of a month
-MOST_FILES = 150_000  # in more than one hour
-MOST_FILES_ANYWAY = 1_500_000  # keep some gigabytes and minutes
+MAX_FILES_IN_HOURS = 150_000  # in more than one hour
+MAX_FILES = 1_500_000  # keep some gigabytes and minutes
 FLUSH_EVERY = 300
 BILLION = 1_000_000_000
 VOLUMES = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, BILLION)
@@ -33,7 +33,7 @@ VOLUMES = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, BILLION)
 # Assumed, since no emulator tells: how long a function runs in AWS.
 SENT_SECONDS, HELD_SECONDS = 0.25, 0.03
 FLUSH_SECONDS, FLUSH_SECONDS_PER_MESSAGE = 1.5, 0.003
-ASKED_SECONDS = 0.1  # what became of a text; the answer is free of Twilio's charge
+REPORT_SECONDS = 0.1  # of a delivery report, for which Twilio charges nothing
 
 ALARMS = len(
     alarms(stack="", notify="", flush="", failed="", flush_minutes=5, max_segments_per_day=1)
@@ -47,71 +47,71 @@ class Scenario:
     Attributes:
         name: What it is called.
         mode: The setting.
-        burst: How many seconds' files land at once.
-        outage: The hours of a day in which Twilio takes nothing.
-        least_hours: How many must be simulated to see what it does.
+        burst_seconds: How many seconds' files land at once.
+        outage_hours: The hours of a day in which Twilio takes nothing.
+        min_hours: How many must be simulated to see what it does.
     """
 
     name: str
     mode: str = "instant"
-    burst: int = 0
-    outage: tuple[int, int] = (0, 0)
-    least_hours: int = 1
+    burst_seconds: int = 0
+    outage_hours: tuple[int, int] = (0, 0)
+    min_hours: int = 1
 
 
 SCENARIOS = (
     Scenario("steady, instant"),
     Scenario("steady, digest", mode="digest"),
-    Scenario("a burst every minute, instant", burst=60),
-    Scenario("six hours without Twilio, instant", outage=(1, 7), least_hours=10),
+    Scenario("a burst every minute, instant", burst_seconds=60),
+    Scenario("six hours without Twilio, instant", outage_hours=(1, 7), min_hours=10),
 )
 
 
 @dataclasses.dataclass
-class Counted:
+class Totals:
     """What a simulation took, besides what its world counts.
 
     Attributes:
         flushes: How many there were.
-        logged: How many bytes of log.
-        metered: Each metric in each hour in which it had data. CloudWatch charges for these, and
-            tells metrics apart by their dimensions as well: one more for each reason or code.
+        log_bytes: How many bytes of log.
+        billed_metrics: Each metric in each hour in which it had data: CloudWatch charges for these.
+            Each reason or code is a metric of its own, since it is a dimension.
     """
 
     flushes: int = 0
-    logged: int = 0
-    metered: set[tuple[object, ...]] = dataclasses.field(default_factory=set)
+    log_bytes: int = 0
+    billed_metrics: set[tuple[object, ...]] = dataclasses.field(default_factory=set)
 
 
 def measure() -> list[dict[str, Any]]:
     """Simulate every scenario at every volume, one on each CPU: no time is measured."""
-    wanted = [(scenario, volume) for scenario in SCENARIOS for volume in VOLUMES]
+    runs = [(scenario, volume) for scenario in SCENARIOS for volume in VOLUMES]
     with concurrent.futures.ProcessPoolExecutor() as pool:
-        return list(pool.map(simulate, *zip(*wanted, strict=True)))
+        return list(pool.map(simulate, *zip(*runs, strict=True)))
 
 
 def simulate(scenario: Scenario, volume: int) -> dict[str, Any]:
     """Simulate a part of a month with so many logs, or say why not."""
-    hours = max(scenario.least_hours, min(24, int(MOST_FILES / (volume / HOURS))))
+    hours = max(scenario.min_hours, min(24, int(MAX_FILES_IN_HOURS / (volume / HOURS))))
     files = round(volume / HOURS * hours)
-    if files > MOST_FILES_ANYWAY:
+    if files > MAX_FILES:
         return {
             "scenario": scenario.name,
             "logs_a_month": volume,
             "skipped": f"{hours} hours of it are {files:,} files",
         }
-    world = Measured(mode=scenario.mode, to_numbers=(PHONE,))
-    counted = _run(world, scenario, files, hours)
+    world = CountingWorld(mode=scenario.mode, to_numbers=(PHONE,))
+    totals = _run(world, scenario, files, hours)
     factor = HOURS / hours
     texts = len(world.texts)
-    spent = _cost(world, files, counted, factor)
+    cost = _cost(world, files, totals, factor)
     delays = sorted(world.delays)
     return {
         "scenario": scenario.name,
         "logs_a_month": volume,
         "hours_simulated": hours,
         "texts_a_month": round(texts * factor),
-        "most_texts_in_an_hour": _most_in_an_hour(world),
+        "most_texts_in_an_hour": _max_texts_in_an_hour(world),
         "seconds_to_text": {
             name: round(delays[min(len(delays) - 1, int(len(delays) * share))], 1)
             for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("most", 1))
@@ -119,37 +119,39 @@ def simulate(scenario: Scenario, volume: int) -> dict[str, Any]:
         if delays
         else {},
         "held_at_the_end": len(world.held),
-        "bytes_logged_per_file": round(counted.logged / files),
-        "metrics": len({metric[1:] for metric in counted.metered}),
+        "bytes_logged_per_file": round(totals.log_bytes / files),
+        "metrics": len({metric[1:] for metric in totals.billed_metrics}),
         "requests_a_month": {
             name: round(count * factor) for name, count in sorted(world.requests.items())
         },
-        "dollars_a_month": spent,
+        "dollars_a_month": cost,
     }
 
 
 def idle() -> dict[str, float]:
     """Give what a month costs in which nothing happens, by service."""
-    world = Measured(to_numbers=(PHONE,))
+    world = CountingWorld(to_numbers=(PHONE,))
     return _cost(world, 0, _run(world, Scenario("idle"), 0, hours=1), HOURS)
 
 
-def _run(world: Measured, scenario: Scenario, files: int, hours: int) -> Counted:
+def _run(world: CountingWorld, scenario: Scenario, files: int, hours: int) -> Totals:
     """Let files land, and flush."""
-    begun = world.now - world.now % DAY
-    counted = Counted()
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        for moment, happens in _agenda(world, scenario, files, begun, hours):
+    start = world.now - world.now % DAY
+    totals = Totals()
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        for moment, act in _schedule(world, scenario, files, start, hours):
             world.now = moment
-            world.refuses = _refusing(scenario, moment - begun)
-            counted.flushes += happens()
-            counted.logged += said.tell()
-            hour = min(int(moment - begun) // HOUR, hours - 1)
-            for line in said.getvalue().splitlines():
-                counted.metered.update((hour, *metric) for metric in _metrics(json.loads(line)))
-            said.seek(0)
-            said.truncate()
-    return counted
+            world.refuses = _refusal_of(scenario, moment - start)
+            totals.flushes += act()
+            totals.log_bytes += output.tell()
+            hour = min(int(moment - start) // HOUR, hours - 1)
+            for line in output.getvalue().splitlines():
+                totals.billed_metrics.update(
+                    (hour, *metric) for metric in _metrics(json.loads(line))
+                )
+            output.seek(0)
+            output.truncate()
+    return totals
 
 
 def _metrics(line: dict[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -161,53 +163,56 @@ def _metrics(line: dict[str, Any]) -> Iterator[tuple[str, ...]]:
                 yield metric["Name"], *values
 
 
-def _agenda(
-    world: Measured, scenario: Scenario, files: int, begun: float, hours: int
+def _schedule(
+    world: CountingWorld, scenario: Scenario, files: int, start: float, hours: int
 ) -> Iterator[tuple[float, Callable[[], int]]]:
-    """Give what happens, and when. What happens says whether it was a flush."""
-    landed, flushed = 0, begun
-    gap = hours * HOUR / max(1, files)
-    while landed < files or flushed < begun + hours * HOUR:
-        arrives = begun + landed * gap
-        if scenario.burst:
-            arrives = begun + (int(landed * gap) // scenario.burst) * scenario.burst
-        if landed < files and arrives <= flushed + FLUSH_EVERY:
-            yield max(arrives, flushed), functools.partial(_land, world, landed)
+    """Give each action and its time. An action returns 1 if it is a flush, else 0."""
+    landed, flushed = 0, start
+    seconds_between = hours * HOUR / max(1, files)
+    while landed < files or flushed < start + hours * HOUR:
+        lands_at = start + landed * seconds_between
+        if scenario.burst_seconds:
+            lands_at = (
+                start
+                + (int(landed * seconds_between) // scenario.burst_seconds) * scenario.burst_seconds
+            )
+        if landed < files and lands_at <= flushed + FLUSH_EVERY:
+            yield max(lands_at, flushed), functools.partial(_land, world, landed)
             landed += 1
         else:
             flushed += FLUSH_EVERY
             yield flushed, functools.partial(_flush, world)
 
 
-def _land(world: Measured, number: int) -> int:
+def _land(world: CountingWorld, number: int) -> int:
     world.notify(record(f"app{number % 7}/{number}.log", sequencer=str(number)))
     return 0
 
 
-def _flush(world: Measured) -> int:
+def _flush(world: CountingWorld) -> int:
     world.flush()
     return 1
 
 
-def _refusing(scenario: Scenario, since: float) -> Callable[[str], Any]:
-    first, last = scenario.outage
+def _refusal_of(scenario: Scenario, since: float) -> Callable[[str], Any]:
+    first, last = scenario.outage_hours
     down = first * HOUR <= since % DAY < last * HOUR
     return (lambda _: NO_CONNECTION) if down else (lambda _: None)
 
 
-def _most_in_an_hour(world: Measured) -> int:
+def _max_texts_in_an_hour(world: CountingWorld) -> int:
     hours = [int(when) // HOUR for when, _, _ in world.texts]
     return max((hours.count(hour) for hour in set(hours)), default=0)
 
 
-def _cost(world: Measured, files: int, counted: Counted, factor: float) -> dict[str, float]:
+def _cost(world: CountingWorld, files: int, totals: Totals, factor: float) -> dict[str, float]:
     """Give what a month costs, by service."""
-    flushes = counted.flushes
+    flushes = totals.flushes
     sent = sum(segments(body) == 1 and "more logs" not in body for _, _, body in world.texts)
     held = files - sent
     seconds = sent * SENT_SECONDS + held * HELD_SECONDS
     seconds += flushes * FLUSH_SECONDS + held * FLUSH_SECONDS_PER_MESSAGE
-    seconds += len(world.queried_sids) * ASKED_SECONDS
+    seconds += len(world.queried_sids) * REPORT_SECONDS
     queued = sum(
         count for name, count in world.requests.items() if name.endswith(("Batch", "Message"))
     )
@@ -218,8 +223,8 @@ def _cost(world: Measured, files: int, counted: Counted, factor: float) -> dict[
         "DynamoDB": world.units["write"] * prices.DYNAMODB_WRITE
         + world.units["read"] * prices.DYNAMODB_READ,
         "SQS": queued * prices.SQS_REQUEST,
-        "CloudWatch Logs": counted.logged / 1e9 * prices.LOGS_GB,
-        "CloudWatch metrics": len(counted.metered) * prices.METRIC_MONTH / HOURS,
+        "CloudWatch Logs": totals.log_bytes / 1e9 * prices.LOGS_GB,
+        "CloudWatch metrics": len(totals.billed_metrics) * prices.METRIC_MONTH / HOURS,
         "Scheduler": flushes * prices.SCHEDULER_CALL,
     }
     month = {name: round(dollars * factor, 2) for name, dollars in paid.items()}
@@ -230,7 +235,7 @@ def _cost(world: Measured, files: int, counted: Counted, factor: float) -> dict[
     return month
 
 
-def others(volume: int) -> dict[str, float]:
+def alternatives(volume: int) -> dict[str, float]:
     """Give what a month costs otherwise: one text per file, by a function or by an instance."""
     texts = volume * prices.TWILIO_SEGMENT
     function = volume * (
@@ -243,7 +248,7 @@ def others(volume: int) -> dict[str, float]:
     }
 
 
-def beyond() -> dict[str, float]:
+def flush_capacity() -> dict[str, float]:
     """Say how far one flush keeps up: the next bottleneck."""
     flushes = HOURS * HOUR / FLUSH_EVERY
     return {

@@ -59,9 +59,13 @@ def _cost(simulated: list[Mapping[str, Any]]) -> Path:
                 volumes, [run["dollars_a_month"]["all"] for run in runs], marker="o", label=scenario
             )
     volumes = list(month.VOLUMES)
-    for name in month.others(1):
+    for name in month.alternatives(1):
         axes.plot(
-            volumes, [month.others(volume)[name] for volume in volumes], "--", label=name, alpha=0.7
+            volumes,
+            [month.alternatives(volume)[name] for volume in volumes],
+            "--",
+            label=name,
+            alpha=0.7,
         )
     axes.set(xscale="log", yscale="log", xlabel="logs a month", ylabel="dollars a month")
     axes.set_title(f"What a month costs, texts to one phone included (prices of {prices.SEEN})")
@@ -72,9 +76,9 @@ def _cost(simulated: list[Mapping[str, Any]]) -> Path:
 
 def _delay(simulated: list[Mapping[str, Any]]) -> Path:
     figure, axes = plt.subplots(figsize=(8, 4.2))
-    # What a queue that grows has delivered already says nothing of what it will.
-    kept_up = [run for run in simulated if run.get("held_at_the_end", 0) < MAX_MESSAGES]
-    for number, (scenario, volumes, runs) in enumerate(_by_scenario(kept_up)):
+    # The delays so far say nothing about a queue that grows.
+    without_backlog = [run for run in simulated if run.get("held_at_the_end", 0) < MAX_MESSAGES]
+    for number, (scenario, volumes, runs) in enumerate(_by_scenario(without_backlog)):
         for share, line in (("p50", "-"), ("p99", ":")):
             axes.plot(
                 volumes,

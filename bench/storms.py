@@ -6,42 +6,42 @@ import time
 import tracemalloc
 from typing import Any
 
-from bench.world import Measured
+from bench.world import CountingWorld
 from local.emulator import Emulator
 from local.storm import files_in, storm
 from simulation.samples import OTHER_PHONE, PHONE, record
 
-ON_THE_EMULATOR = (1_000, 10_000)
-ON_THE_CODE = (1_000, 10_000, 100_000)
+EMULATED_FILES = (1_000, 10_000)
+SIMULATED_FILES = (1_000, 10_000, 100_000)
 FLUSH_EVERY = 300
-FILES_A_SECOND = 1000
+FILES_PER_SECOND = 1000
 
 
 def measure() -> dict[str, Any]:
     """Run all of them."""
     found: dict[str, Any] = {"emulator": [], "code": []}
-    for files in ON_THE_EMULATOR:
+    for files in EMULATED_FILES:
         with Emulator() as emulator:
             found["emulator"].append(storm(emulator, files))
-    for files in ON_THE_CODE:
-        found["code"].append(_on_the_code(files))
+    for files in SIMULATED_FILES:
+        found["code"].append(_run_simulation(files))
     return found
 
 
-def _on_the_code(files: int) -> dict[str, Any]:
+def _run_simulation(files: int) -> dict[str, Any]:
     """Let so many files land within minutes, and flush until nothing is held.
 
     The memory is what the flushes take at most, besides the messages that the simulation keeps.
     """
-    world = Measured()
+    world = CountingWorld()
     started = time.perf_counter()
-    begun, peak, flushes = world.now, 0, 0
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    start, peak, flushes = world.now, 0, 0
+    with contextlib.redirect_stdout(io.StringIO()) as output:
         for number in range(files):
-            world.now = begun + number / FILES_A_SECOND
+            world.now = start + number / FILES_PER_SECOND
             world.notify(record(f"app{number % 7}/{number}.log", sequencer=str(number)))
-            said.seek(0)
-            said.truncate()
+            output.seek(0)
+            output.truncate()
         notified = time.perf_counter() - started
         while world.held:
             world.now += FLUSH_EVERY
@@ -50,8 +50,8 @@ def _on_the_code(files: int) -> dict[str, Any]:
             peak = max(peak, tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
             flushes += 1
-            said.seek(0)
-            said.truncate()
+            output.seek(0)
+            output.truncate()
     return {
         "files": files,
         "phones": {

@@ -10,7 +10,7 @@ from local.storm import PHONES
 from local.twilio import StandIn
 
 FILES = 500
-PATIENCE = 60
+MAX_WAIT_SECONDS = 60
 
 
 def measure() -> dict[str, Any]:
@@ -26,33 +26,33 @@ def measure() -> dict[str, Any]:
                 "forceDestroy": "true",
             },
         )
-        started, put = [], []
+        started, uploaded = [], []
         for number in range(FILES + 1):  # the first is a cold start, and not counted
             started.append(time.time())
             deployment.upload(f"app/{number:04}.log")
-            put.append(time.time())
-            twilio.wait_for(number + 1, seconds=PATIENCE)
+            uploaded.append(time.time())
+            twilio.wait_for(number + 1, seconds=MAX_WAIT_SECONDS)
         accepted = [text.time.timestamp() for text in twilio.texts]
-        seen = _seen(deployment)
-    whole = [end - start for start, end in zip(started, accepted, strict=True)][1:]
+        notified = _notified_at(deployment)
+    delays = [end - start for start, end in zip(started, accepted, strict=True)][1:]
     return {
         "files": FILES,
         "milliseconds": {
-            "p50": round(statistics.median(whole) * 1000, 1),
-            "p99": round(statistics.quantiles(whole, n=100)[98] * 1000, 1),
+            "p50": round(statistics.median(delays) * 1000, 1),
+            "p99": round(statistics.quantiles(delays, n=100)[98] * 1000, 1),
         },
         "of_these": {
-            "upload": _median(started, put),
-            "S3 to notify": _median(put, seen),
-            "notify to Twilio": _median(seen, accepted),
+            "upload": _median(started, uploaded),
+            "S3 to notify": _median(uploaded, notified),
+            "notify to Twilio": _median(notified, accepted),
         },
     }
 
 
-def _seen(deployment: Deployment) -> list[float]:
+def _notified_at(deployment: Deployment) -> list[float]:
     """Give when `notify` saw each file. The last line of its log comes after the last text."""
     lines: list[dict[str, Any]] = []
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + MAX_WAIT_SECONDS
     while len(lines) <= FILES and time.monotonic() < end:
         lines = [line for line in deployment.logged() if line.get("outcome") == "seen"]
     lines.sort(key=lambda line: str(line["key"]))

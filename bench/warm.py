@@ -29,7 +29,7 @@ class _Context:
 def measure() -> dict[str, Any]:
     """Send texts one after the other, with the handler and with nothing but the same requests."""
     with Services(split_certificates) as services, _function(services):
-        ours, bare = [], []
+        ours, wire_only = [], []
         connection = http.client.HTTPSConnection(
             services.twilio.url.removeprefix("https://"),
             context=ssl.create_default_context(cafile=services.bundle),
@@ -43,9 +43,9 @@ def measure() -> dict[str, Any]:
             for _ in range(REQUESTS):
                 connection.request("POST", "/", b"x" * 500, {"Content-Length": "500"})
                 connection.getresponse().read()
-            bare.append(time.perf_counter() - started)
+            wire_only.append(time.perf_counter() - started)
         connection.close()
-        whole, wire = statistics.median(ours) * 1000, statistics.median(bare) * 1000
+        whole, wire = statistics.median(ours) * 1000, statistics.median(wire_only) * 1000
         return {
             "events": EVENTS,
             "milliseconds_per_text": round(whole, 2),
@@ -60,11 +60,11 @@ def measure() -> dict[str, Any]:
 def _function(services: Services) -> Iterator[None]:
     """Let the handler of this process be one that calls these services."""
     with mock.patch.dict(os.environ, services.environment):
-        _forget()
+        _reset_process()
         yield
-        _forget()
+        _reset_process()
 
 
-def _forget() -> None:
+def _reset_process() -> None:
     """Begin anew, as a new process does."""
     handler._process.cache_clear()  # noqa: SLF001  # a process has no other way to begin anew

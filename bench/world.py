@@ -9,7 +9,7 @@ from simulation.quick_table import QuickTable
 from simulation.world import World
 
 
-class Measured(World):
+class CountingWorld(World):
     """A world that counts.
 
     Attributes:
