@@ -164,10 +164,10 @@ def _rounds(
 
 def _start(command: Sequence[str], environment: Mapping[str, str], services: Services) -> float:
     """Start a process. Gives the milliseconds until its request to Twilio arrives."""
-    before = len(services.texted)
+    before = len(services.text_times)
     started = time.perf_counter()
     subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
-    return (services.texted[before] - started) * 1000
+    return (services.text_times[before] - started) * 1000
 
 
 @contextlib.contextmanager

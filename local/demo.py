@@ -30,28 +30,28 @@ from local.emulator import CREDENTIALS, Emulator, EmulatorError, clients, stop_s
 from local.page.server import Page
 from local.resources import ResourceError
 from local.twilio import ACCOUNT_SID, SECRET, StandIn
-from local.twilio_api import GOOD_SENDER, Text
+from local.twilio_api import VALID_SENDER, Text
 from stack import log_lines
 from stack.clients import Clients
 from stack.printable import printable
 from stack.pulumi_cli import CliError
-from stack.running_demos import NotRunning, Running, newest, noted
+from stack.running_demos import NotRunning, RunningDemo, newest, recorded
 from stack.waiting import NotInTime, wait_until
 
 SETTINGS = {
     "twilioAccountSid": ACCOUNT_SID,
     "twilioSecret": SECRET,
-    "fromNumber": GOOD_SENDER,
+    "fromNumber": VALID_SENDER,
     "toNumbers": "+15005550100",
     "flushMinutes": "1",
     "forceDestroy": "true",
 }
 EMULATOR_PORT = 4566  # as Pulumi.local.yaml has it
-PATIENCE = 120  # seconds to wait for the first text, and longer where a flush is that rare
+MIN_WAIT_SECONDS = 120  # seconds to wait for the first text, and longer where a flush is that rare
 POLL_SECONDS = 0.2
-NO_TEXT_YET = ("held", "failed", "not sent")
+NOT_SENT_OUTCOMES = ("held", "failed", "not sent")
 """The outcomes without a text, or without one yet."""
-UNTIL_NEXT_FLUSH = ("digest", "over the limit", "too much at once", "out of time")
+HELD_UNTIL_NEXT_FLUSH = ("digest", "over the limit", "too much at once", "out of time")
 """The reasons for which a text is held no longer than until the next flush."""
 
 
@@ -144,7 +144,7 @@ def _demo(options: argparse.Namespace) -> None:
                 f"Deployed {len(mocked.made)} resources to an emulator of AWS in "
                 f"{time.monotonic() - started:.1f} s."
             )
-        stack.enter_context(noted(Running(emulator.url, CREDENTIALS, deployment.outputs)))
+        stack.enter_context(recorded(RunningDemo(emulator.url, CREDENTIALS, deployment.outputs)))
         if twilio and not options.once:
             page = Page(deployment, twilio)
             receivers.append(page.journey.add_text)
@@ -153,7 +153,7 @@ def _demo(options: argparse.Namespace) -> None:
         key = f"{prefix or 'app/'}{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web{suffix}"
         _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...", "")
         deployment.upload(key, b"127.0.0.1 GET / 500\n" * 60)
-        arrived = _await_first_text(deployment, settings, texts, elsewhere=twilio is None)
+        arrived = _await_first_text(deployment, settings, texts, uses_other_service=twilio is None)
         if options.once and not arrived:
             _no_text("No text comes", deployment)
         if options.once:
@@ -207,7 +207,7 @@ def _await_first_text(
     settings: Mapping[str, str],
     texts: "queue.Queue[Text]",
     *,
-    elsewhere: bool,
+    uses_other_service: bool,
 ) -> bool:
     """Wait for the first text. Report at once each text that is held or failed.
 
@@ -215,8 +215,8 @@ def _await_first_text(
         deployment: The program in the emulator.
         settings: Its settings.
         texts: The texts that the stand-in accepts.
-        elsewhere: Whether another service than the stand-in gets the texts. Then the functions'
-            logs show the first one.
+        uses_other_service: Whether another service than the stand-in gets the texts. Then the
+            functions' logs show the first one.
 
     Returns:
         Whether it came. It does not if the text to each phone failed, or is held for a reason that
@@ -226,29 +226,29 @@ def _await_first_text(
     minutes, phones = int(settings["flushMinutes"]), settings["toNumbers"].count(",") + 1
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=1)
     seen: set[str] = set()
-    given_up = 0
+    without_text = 0
 
     def look() -> bool | None:
         """Return whether the first text came; None while that is open."""
-        nonlocal given_up
+        nonlocal without_text
         with contextlib.suppress(queue.Empty):
             _show(texts.get_nowait(), time.monotonic() - uploaded)
             return True
-        for line in log_lines.read(deployment, since=since, outcomes=("sent", *NO_TEXT_YET)):
+        for line in log_lines.read(deployment, since=since, outcomes=("sent", *NOT_SENT_OUTCOMES)):
             if line.id in seen:
                 continue
             seen.add(line.id)
-            if line.outcome in NO_TEXT_YET:
-                next_flush = line.fields.get("reason") in UNTIL_NEXT_FLUSH
-                given_up += not next_flush
+            if line.outcome in NOT_SENT_OUTCOMES:
+                next_flush = line.fields.get("reason") in HELD_UNTIL_NEXT_FLUSH
+                without_text += not next_flush
                 _say(_explain(line) + (f" Flush runs every {minutes} min." if next_flush else ""))
-            elif elsewhere:
+            elif uses_other_service:
                 url, fields = settings["twilioApiUrl"], line.fields
                 _say(f"{url} accepted the text for {fields['phone']} as {fields['sid']}.", "")
                 return True
-        return False if given_up >= phones else None
+        return False if without_text >= phones else None
 
-    limit = max(PATIENCE, 60 * minutes + 60)
+    limit = max(MIN_WAIT_SECONDS, 60 * minutes + 60)
     try:
         found = wait_until(
             look, lambda came: came is not None, seconds=limit, poll_seconds=POLL_SECONDS
@@ -291,8 +291,8 @@ def _upload(file: Path) -> None:
     if not file.is_file():
         _fail(f"There is no file {name}.")
     demo, count = newest()
-    inside = not file.is_absolute() and ".." not in file.parts
-    key = file.as_posix() if inside else file.name
+    is_relative = not file.is_absolute() and ".." not in file.parts
+    key = file.as_posix() if is_relative else file.name
     try:
         with contextlib.closing(clients(demo.url)) as aws, file.open("rb") as body:
             deployment = Deployed(aws, demo.outputs)

@@ -16,11 +16,11 @@ from stack.clients import Clients
 from stack.deployed import Stack
 from stack.running_demos import DEMO
 
-LONGEST_KEY_BYTES = 1024
+MAX_KEY_BYTES = 1024
 """Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
 
-MARK = "4dabf18193072939515e22adb298388d"
-"""The key by which Pulumi marks secrets and archives on its wire."""
+SIGNATURE_KEY = "4dabf18193072939515e22adb298388d"
+"""Pulumi's "signature key", by which it marks secrets and archives on its wire."""
 
 _EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
@@ -66,9 +66,9 @@ class Deployed(Stack):
             raise UploadError(
                 "The name of the file is not UTF-8, and S3 accepts no other."
             ) from None
-        if length > LONGEST_KEY_BYTES:
+        if length > MAX_KEY_BYTES:
             raise UploadError(
-                f"The key has {length:,} bytes in UTF-8, and S3 accepts {LONGEST_KEY_BYTES:,} at "
+                f"The key has {length:,} bytes in UTF-8, and S3 accepts {MAX_KEY_BYTES:,} at "
                 "most. Give the file a shorter name or path."
             )
         try:
@@ -145,24 +145,24 @@ class _Creator(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if not args.custom:
             return "", {}
-        inputs = resources.named(args.typ, args.name, plain(args.inputs))
+        inputs = resources.with_name(args.typ, args.name, unwrap(args.inputs))
         id_, state = resources.create(self._aws, args.typ, args.name, inputs)
         self._made.append(Made(type=args.typ, name=args.name, id=id_, state=state))
         return id_, {**args.inputs, **{key: state[key] for key in state.keys() - args.inputs}}
 
 
-def plain(value: Any) -> Any:
+def unwrap(value: Any) -> Any:
     """Unwrap secrets, and give archives as their folders."""
     match value:
         case pulumi.FileArchive():
             return str(value.path)
-        case {"value": inner} if MARK in value:
-            return plain(inner)
-        case {"path": path} if MARK in value:
+        case {"value": inner} if SIGNATURE_KEY in value:
+            return unwrap(inner)
+        case {"path": path} if SIGNATURE_KEY in value:
             return path
         case dict():
-            return {key: plain(inner) for key, inner in value.items()}
+            return {key: unwrap(inner) for key, inner in value.items()}
         case list():
-            return [plain(inner) for inner in value]
+            return [unwrap(inner) for inner in value]
         case _:
             return value

@@ -25,7 +25,7 @@ START_SECONDS = 120  # a busy machine takes longer than the usual two
 # The root user of MiniStack's own account; every other key is checked against its IAM.
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
-_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class EmulatorError(Exception):
@@ -114,7 +114,7 @@ class Emulator:
 
     def _answers(self) -> bool:
         try:
-            with _DIRECTLY.open(f"{self.url}/_ministack/health", timeout=1) as answer:
+            with _WITHOUT_PROXY.open(f"{self.url}/_ministack/health", timeout=1) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
@@ -145,10 +145,10 @@ def _free_port(port: int) -> int:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a process and all that it started: they are a process group of their own."""
-    for sent, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 10)):
+    for signal_, seconds in ((signal.SIGTERM, 3), (signal.SIGKILL, 10)):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, sent)
+            os.killpg(process.pid, signal_)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
+            process.wait(seconds)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import hdrs, web
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_Halt = Callable[[], object]
+_Stop = Callable[[], object]
 
 
 class Server:
@@ -31,43 +31,43 @@ class Server:
         self._build = build
         self._name = name
         self._thread: threading.Thread | None = None
-        self._halt: _Halt = lambda: None
+        self._stop_loop: _Stop = lambda: None
 
     def start(self) -> None:
         """Listen on a free port, until `stop`."""
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        ready = concurrent.futures.Future[_Halt]()
+        ready = concurrent.futures.Future[_Stop]()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._serve(listener, ready)), name=self._name, daemon=True
         )
         self._thread.start()
-        self._halt = ready.result()
+        self._stop_loop = ready.result()
 
     def stop(self) -> None:
         """Stop at once. Requests in progress are cut off."""
         if self._thread:
-            self._halt()
+            self._stop_loop()
             self._thread.join()
             self._thread = None
 
     def is_foreign(self, request: web.Request) -> bool:
         """Whether a web page from elsewhere asks for a change."""
-        ours = {None, self.url, self.url.replace("127.0.0.1", "localhost")}
+        own_origins = {None, self.url, self.url.replace("127.0.0.1", "localhost")}
         changes = request.method not in {hdrs.METH_GET, hdrs.METH_HEAD}
-        return changes and request.headers.get(hdrs.ORIGIN) not in ours
+        return changes and request.headers.get(hdrs.ORIGIN) not in own_origins
 
     async def _serve(
-        self, listener: socket.socket, ready: concurrent.futures.Future[_Halt]
+        self, listener: socket.socket, ready: concurrent.futures.Future[_Stop]
     ) -> None:
-        loop, halted = asyncio.get_running_loop(), asyncio.Event()
+        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         # Two such timeouts pass before a request is cut off; zero would mean that none is.
         runner = web.AppRunner(self._build(), access_log=None, shutdown_timeout=0.05)
         try:
             await runner.setup()
             await web.SockSite(runner, listener).start()
-            ready.set_result(functools.partial(loop.call_soon_threadsafe, halted.set))
-            await halted.wait()
+            ready.set_result(functools.partial(loop.call_soon_threadsafe, stopped.set))
+            await stopped.wait()
         finally:
             ready.cancel()  # unless it is ready
             await runner.cleanup()

@@ -19,7 +19,7 @@ from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from local import resources
-from local.deployment import MARK, plain
+from local.deployment import SIGNATURE_KEY, unwrap
 from local.emulator import clients
 from stack import ROOT
 from stack.clients import Clients
@@ -61,7 +61,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802  # gRPC's name
         """Name the resource, or keep its name."""
         with _report_errors(context):
-            named = resources.named(
+            named = resources.with_name(
                 request.type, request.name, _wire(request.news), _wire(request.olds)
             )
             return provider_pb2.CheckResponse(inputs=_struct(named))
@@ -87,14 +87,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
         with _report_errors(context):
             inputs = _wire(request.properties)
-            id_, state = resources.create(self._aws, request.type, request.name, plain(inputs))
+            id_, state = resources.create(self._aws, request.type, request.name, unwrap(inputs))
             return provider_pb2.CreateResponse(id=id_, properties=_outputs(inputs, state))
 
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
         with _report_errors(context):
             inputs = _wire(request.news)
             state = resources.update(
-                self._aws, request.type, request.name, request.id, plain(inputs)
+                self._aws, request.type, request.name, request.id, unwrap(inputs)
             )
             return provider_pb2.UpdateResponse(properties=_outputs(inputs, state))
 
@@ -106,7 +106,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802, D102  # gRPC's name and meaning
         with _report_errors(context):
-            state = plain(_wire(request.properties))
+            state = unwrap(_wire(request.properties))
             resources.delete(self._aws, request.type, request.name, request.id, state)
             return empty_pb2.Empty()
 
@@ -156,9 +156,9 @@ def _outputs(inputs: Wire, state: resources.Properties) -> struct_pb2.Struct:
 def _comparable(value: Any) -> Any:
     """Return the value for a comparison: of an archive its content, not its path."""
     match value:
-        case {"hash": hash_, **_rest} if MARK in value:
+        case {"hash": hash_, **_rest} if SIGNATURE_KEY in value:
             return hash_
-        case {"value": inner} if MARK in value:
+        case {"value": inner} if SIGNATURE_KEY in value:
             return _comparable(inner)
         case dict():
             return {key: _comparable(inner) for key, inner in value.items() if inner is not None}

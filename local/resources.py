@@ -34,14 +34,14 @@ class Kind:
         update: Changes the one with that id to these inputs. Returns the properties that AWS adds.
             By default `create` runs again: it overwrites a resource of which there is only one.
         delete: Deletes the one with that id and state.
-        named: The input that Pulumi names where the program does not; "" if there is none.
+        name_input: The input that Pulumi names where the program does not; "" if there is none.
         replaced_by: The inputs of which a change replaces the resource.
     """
 
     create: Callable[[Clients, Properties], tuple[str, Properties]]
     delete: Callable[[Clients, str, Properties], object]
     update: Callable[[Clients, str, Properties], Properties] | None = None
-    named: str = ""
+    name_input: str = ""
     replaced_by: frozenset[str] = frozenset()
 
 
@@ -56,7 +56,7 @@ def kind_of(type_: str) -> Kind:
     return KINDS[type_]
 
 
-def named(
+def with_name(
     type_: str, name: str, inputs: Properties, before: Mapping[str, Any] = {}
 ) -> Properties:  # never changed
     """Name a resource as Pulumi does: its name in the program and seven random digits.
@@ -67,7 +67,7 @@ def named(
         inputs: Its inputs.
         before: The inputs that it has already, whose name it keeps.
     """
-    key = kind_of(type_).named
+    key = kind_of(type_).name_input
     if not key or inputs.get(key):
         return inputs
     return {key: (before or {}).get(key) or f"{name}-{secrets.token_hex(4)[:7]}", **inputs}
@@ -80,7 +80,7 @@ def create(aws: Clients, type_: str, name: str, inputs: Properties) -> tuple[str
         ResourceError: AWS refused it.
     """
     with_numbers = _with_integers(inputs)
-    with _naming(type_, name):
+    with _errors_named(type_, name):
         id_, outputs = kind_of(type_).create(aws, with_numbers)
     return id_, {**with_numbers, **outputs}
 
@@ -92,7 +92,7 @@ def update(aws: Clients, type_: str, name: str, id_: str, inputs: Properties) ->
         ResourceError: AWS refused it.
     """
     kind, with_numbers = kind_of(type_), _with_integers(inputs)
-    with _naming(type_, name):
+    with _errors_named(type_, name):
         if kind.update:
             outputs = kind.update(aws, id_, with_numbers)
         else:
@@ -106,11 +106,11 @@ def delete(aws: Clients, type_: str, name: str, id_: str, state: Properties) -> 
     Raises:
         ResourceError: AWS refused it.
     """
-    with _naming(type_, name):
+    with _errors_named(type_, name):
         try:
             kind_of(type_).delete(aws, id_, state)
         except ClientError as error:
-            if not any(word in error.response["Error"]["Code"] for word in _GONE):
+            if not any(word in error.response["Error"]["Code"] for word in _NOT_FOUND):
                 raise
 
 
@@ -126,14 +126,14 @@ def invoke(aws: Clients, function: str) -> Properties:
     raise ResourceError(f"{function} is not known on this machine: add it to {__file__}")
 
 
-_GONE = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist")
+_NOT_FOUND = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist")
 
 
-class _naming:  # noqa: N801  # a context manager
+class _errors_named:  # noqa: N801  # a context manager
     """Adds the name of the resource to errors. Never its inputs: they may be secret."""
 
     def __init__(self, type_: str, name: str) -> None:
-        self._what = f"{type_} {name}"
+        self._resource = f"{type_} {name}"
 
     def __enter__(self) -> None:
         pass
@@ -141,9 +141,11 @@ class _naming:  # noqa: N801  # a context manager
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, ClientError):
             refused = error.response["Error"]
-            raise ResourceError(f"{self._what}: {refused['Code']}: {refused['Message']}") from None
+            raise ResourceError(
+                f"{self._resource}: {refused['Code']}: {refused['Message']}"
+            ) from None
         if isinstance(error, BotoCoreError):
-            raise ResourceError(f"{self._what}: {type(error).__name__}: {error}") from None
+            raise ResourceError(f"{self._resource}: {type(error).__name__}: {error}") from None
 
 
 def _with_integers(value: Any) -> Any:
@@ -159,22 +161,22 @@ def _with_integers(value: Any) -> Any:
             return value
 
 
-def _pascal(value: Any) -> Any:
+def _pascal_case(value: Any) -> Any:
     """Write properties as AWS does: `ruleName` is `RuleName`."""
     match value:
         case dict():
             return {
-                _SPELLINGS.get(key, key[:1].upper() + key[1:]): _pascal(inner)
+                _PASCAL_CASE.get(key, key[:1].upper() + key[1:]): _pascal_case(inner)
                 for key, inner in value.items()
                 if inner is not None
             }
         case list():
-            return [_pascal(inner) for inner in value]
+            return [_pascal_case(inner) for inner in value]
         case _:
             return value
 
 
-_SPELLINGS = {"id": "ID", "sseAlgorithm": "SSEAlgorithm", "kmsKeyArn": "KMSKeyArn"}
+_PASCAL_CASE = {"id": "ID", "sseAlgorithm": "SSEAlgorithm", "kmsKeyArn": "KMSKeyArn"}
 
 
 # S3
@@ -216,27 +218,27 @@ def _part_of_bucket(put: Callable[[Clients, Properties], object], delete: str = 
 
 def _put_ownership(aws: Clients, inputs: Properties) -> None:
     aws["s3"].put_bucket_ownership_controls(
-        Bucket=inputs["bucket"], OwnershipControls={"Rules": [_pascal(inputs["rule"])]}
+        Bucket=inputs["bucket"], OwnershipControls={"Rules": [_pascal_case(inputs["rule"])]}
     )
 
 
 def _put_block(aws: Clients, inputs: Properties) -> None:
     block = {key: value for key, value in inputs.items() if key != "bucket"}
     aws["s3"].put_public_access_block(
-        Bucket=inputs["bucket"], PublicAccessBlockConfiguration=_pascal(block)
+        Bucket=inputs["bucket"], PublicAccessBlockConfiguration=_pascal_case(block)
     )
 
 
 def _put_encryption(aws: Clients, inputs: Properties) -> None:
     aws["s3"].put_bucket_encryption(
         Bucket=inputs["bucket"],
-        ServerSideEncryptionConfiguration={"Rules": _pascal(inputs["rules"])},
+        ServerSideEncryptionConfiguration={"Rules": _pascal_case(inputs["rules"])},
     )
 
 
 def _put_lifecycle(aws: Clients, inputs: Properties) -> None:
     aws["s3"].put_bucket_lifecycle_configuration(
-        Bucket=inputs["bucket"], LifecycleConfiguration={"Rules": _pascal(inputs["rules"])}
+        Bucket=inputs["bucket"], LifecycleConfiguration={"Rules": _pascal_case(inputs["rules"])}
     )
 
 
@@ -345,7 +347,7 @@ def _function_settings(inputs: Properties) -> Properties:
         "KMSKeyArn": inputs.get("kmsKeyArn", ""),
     }
     if inputs.get("loggingConfig"):
-        settings["LoggingConfig"] = _pascal(inputs["loggingConfig"])
+        settings["LoggingConfig"] = _pascal_case(inputs["loggingConfig"])
     return settings
 
 
@@ -374,7 +376,7 @@ def _put_invoke_config(aws: Clients, inputs: Properties) -> tuple[str, Propertie
         FunctionName=inputs["functionName"],
         MaximumEventAgeInSeconds=inputs.get("maximumEventAgeInSeconds", 6 * 60 * 60),
         MaximumRetryAttempts=inputs.get("maximumRetryAttempts", 2),
-        DestinationConfig=_pascal(destination),
+        DestinationConfig=_pascal_case(destination),
     )
     return inputs["functionName"], {}
 
@@ -452,7 +454,7 @@ def _create_table(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
         GlobalSecondaryIndexes=[
             {
                 "IndexName": one["name"],
-                "KeySchema": [_pascal(key) for key in one["keySchemas"]],
+                "KeySchema": [_pascal_case(key) for key in one["keySchemas"]],
                 "Projection": {
                     "ProjectionType": one["projectionType"],
                     "NonKeyAttributes": one["nonKeyAttributes"],
@@ -466,7 +468,7 @@ def _create_table(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
 
 
 def _update_table(aws: Clients, name: str, inputs: Properties) -> Properties:
-    wanted = _pascal(inputs["ttl"])
+    wanted = _pascal_case(inputs["ttl"])
     found = aws["dynamodb"].describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     if (found["TimeToLiveStatus"] == "ENABLED") != wanted["Enabled"]:
         aws["dynamodb"].update_time_to_live(TableName=name, TimeToLiveSpecification=wanted)
@@ -477,8 +479,8 @@ def _schedule(inputs: Properties) -> Properties:
     return {
         "Name": inputs["name"],
         "ScheduleExpression": inputs["scheduleExpression"],
-        "FlexibleTimeWindow": _pascal(inputs["flexibleTimeWindow"]),
-        "Target": _pascal(inputs["target"]),
+        "FlexibleTimeWindow": _pascal_case(inputs["flexibleTimeWindow"]),
+        "Target": _pascal_case(inputs["target"]),
     }
 
 
@@ -536,7 +538,7 @@ def _put_alarm(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     aws["cloudwatch"].put_metric_alarm(
         AlarmName=inputs["name"],
         Dimensions=[{"Name": name, "Value": value} for name, value in inputs["dimensions"].items()],
-        **_pascal({key: inputs[key] for key in _ALARM_SETTINGS}),
+        **_pascal_case({key: inputs[key] for key in _ALARM_SETTINGS}),
     )
     (found,) = aws["cloudwatch"].describe_alarms(AlarmNames=[inputs["name"]])["MetricAlarms"]
     return inputs["name"], {"arn": found["AlarmArn"]}
@@ -574,7 +576,7 @@ KINDS: dict[str, Kind] = {
         create=_create_bucket,
         update=_bucket,
         delete=_delete_bucket,
-        named="bucket",
+        name_input="bucket",
         replaced_by=frozenset({"bucket"}),
     ),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": _part_of_bucket(
@@ -600,27 +602,27 @@ KINDS: dict[str, Kind] = {
         create=_create_role,
         update=_update_role,
         delete=lambda aws, name, _: aws["iam"].delete_role(RoleName=name),
-        named="name",
+        name_input="name",
         replaced_by=frozenset({"name"}),
     ),
     "aws:iam/rolePolicy:RolePolicy": Kind(
         create=_put_role_policy,
         delete=_delete_role_policy,
-        named="name",
+        name_input="name",
         replaced_by=frozenset({"name", "role"}),
     ),
     "aws:cloudwatch/logGroup:LogGroup": Kind(
         create=_create_log_group,
         update=_log_group,
         delete=lambda aws, name, _: aws["logs"].delete_log_group(logGroupName=name),
-        named="name",
+        name_input="name",
         replaced_by=frozenset({"name"}),
     ),
     "aws:lambda/function:Function": Kind(
         create=_create_function,
         update=_update_function,
         delete=_delete_function,
-        named="name",
+        name_input="name",
         replaced_by=frozenset({"name", "architectures"}),
     ),
     "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Kind(
@@ -631,7 +633,7 @@ KINDS: dict[str, Kind] = {
     "aws:lambda/permission:Permission": Kind(
         create=_create_permission,
         delete=_delete_permission,
-        named="statementId",
+        name_input="statementId",
         replaced_by=frozenset(
             {"action", "function", "principal", "sourceAccount", "sourceArn", "statementId"}
         ),
@@ -640,7 +642,7 @@ KINDS: dict[str, Kind] = {
         create=_create_queue,
         update=_update_queue,
         delete=lambda aws, url, _: aws["sqs"].delete_queue(QueueUrl=url),
-        named="name",
+        name_input="name",
         replaced_by=frozenset({"name"}),
     ),
     "aws:sqs/queuePolicy:QueuePolicy": Kind(
@@ -652,32 +654,32 @@ KINDS: dict[str, Kind] = {
         create=_create_table,
         update=_update_table,
         delete=lambda aws, name, _: aws["dynamodb"].delete_table(TableName=name),
-        named="name",
+        name_input="name",
         replaced_by=frozenset({"name", "hashKey"}),
     ),
     "aws:scheduler/schedule:Schedule": Kind(
         create=_create_schedule,
         update=_update_schedule,
         delete=lambda aws, _, state: aws["scheduler"].delete_schedule(Name=state["name"]),
-        named="name",
+        name_input="name",
         replaced_by=frozenset({"name"}),
     ),
     "aws:cloudwatch/eventRule:EventRule": Kind(
         create=_put_rule,
         delete=lambda aws, name, _: aws["events"].delete_rule(Name=name),
-        named="name",
+        name_input="name",
         replaced_by=frozenset({"name"}),
     ),
     "aws:cloudwatch/eventTarget:EventTarget": Kind(
         create=_put_target,
         delete=lambda aws, id_, state: aws["events"].remove_targets(Rule=state["rule"], Ids=[id_]),
-        named="targetId",
+        name_input="targetId",
         replaced_by=frozenset({"rule", "targetId"}),
     ),
     "aws:sns/topic:Topic": Kind(
         create=_create_topic,
         delete=lambda aws, arn, _: aws["sns"].delete_topic(TopicArn=arn),
-        named="name",
+        name_input="name",
         replaced_by=frozenset({"name"}),
     ),
     "aws:sns/topicPolicy:TopicPolicy": Kind(
@@ -693,7 +695,7 @@ KINDS: dict[str, Kind] = {
     "aws:cloudwatch/metricAlarm:MetricAlarm": Kind(
         create=_put_alarm,
         delete=lambda aws, name, _: aws["cloudwatch"].delete_alarms(AlarmNames=[name]),
-        named="name",
+        name_input="name",
         replaced_by=frozenset({"name"}),
     ),
     "aws:cloudwatch/dashboard:Dashboard": Kind(

@@ -25,14 +25,19 @@ def segments(body: str) -> int:
     a header joins them (3GPP TS 23.040, 9.2.3.24.1).
     """
     if all(character in _GSM_7 for character in body):
-        sizes, alone, joined = [_GSM_7[character] for character in body], 160, 153
+        sizes = [_GSM_7[character] for character in body]
+        single_capacity, part_capacity = 160, 153
     else:
-        sizes, alone, joined = [1 + (character > "\uffff") for character in body], 70, 67
-    if sum(sizes) <= alone:
+        sizes, single_capacity, part_capacity = (
+            [1 + (character > "\uffff") for character in body],
+            70,
+            67,
+        )
+    if sum(sizes) <= single_capacity:
         return 1
     count = room = 0
     for size in sizes:
         if size > room:
-            count, room = count + 1, joined
+            count, room = count + 1, part_capacity
         room -= size
     return count

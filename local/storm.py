@@ -20,7 +20,7 @@ from stack.waiting import NotInTime, wait_until
 
 PHONES = ("+15005550100", "+15005550101")
 IN_FLIGHT = 16  # files at once: the emulator starts a process for each event
-PATIENCE = 180  # seconds without any progress
+MAX_IDLE_SECONDS = 180  # seconds without any progress
 
 
 class StormError(Exception):
@@ -54,24 +54,26 @@ def storm(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
         for number in range(files):
             if number % IN_FLIGHT == 0:
                 _await(deployment, twilio, len(PHONES) * max(0, number - IN_FLIGHT))
-                _measure(memory)
+                _record_memory(memory)
             deployment.upload(f"app{number % 7}/{number}.log")
         _await(deployment, twilio, len(PHONES) * files)
-        while _held(deployment):
+        while _count_held(deployment):
             function = deployment.outputs["flushFunction"]
             answer = deployment.aws["lambda"].invoke(FunctionName=function)
             if "FunctionError" in answer:
                 raise StormError(answer["Payload"].read().decode())
-            _measure(memory)
+            _record_memory(memory)
         texts: collections.Counter[str] = collections.Counter()
-        texted: collections.Counter[str] = collections.Counter()
+        files_texted: collections.Counter[str] = collections.Counter()
         for text in twilio.texts:
             texts[text.to] += 1
-            texted[text.to] += files_in(text.body)
+            files_texted[text.to] += files_in(text.body)
         deployment.destroy()
     return {
         "files": files,
-        "phones": {phone: {"texts": texts[phone], "files": texted[phone]} for phone in PHONES},
+        "phones": {
+            phone: {"texts": texts[phone], "files": files_texted[phone]} for phone in PHONES
+        },
         "seconds": round(time.monotonic() - started, 1),
         "memory_mb": memory,
     }
@@ -87,9 +89,9 @@ def _await(deployment: Deployment, twilio: StandIn, settled: int) -> None:
     """Wait until so many texts are sent or held."""
     try:
         wait_until(
-            lambda: len(twilio.texts) + _held(deployment),
+            lambda: len(twilio.texts) + _count_held(deployment),
             lambda count: count >= settled,
-            seconds=PATIENCE,
+            seconds=MAX_IDLE_SECONDS,
             poll_seconds=0.02,
             from_last_change=True,
         )
@@ -97,11 +99,11 @@ def _await(deployment: Deployment, twilio: StandIn, settled: int) -> None:
         raise StormError(f"Only {error.seen} of {settled} texts are sent or held.") from None
 
 
-def _held(deployment: Deployment) -> int:
+def _count_held(deployment: Deployment) -> int:
     return queues.count(deployment, "held").all
 
 
-def _measure(memory: dict[str, float]) -> None:
+def _record_memory(memory: dict[str, float]) -> None:
     """Record the most memory that a process of each function has used so far (Linux only)."""
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -24,11 +24,11 @@ from local.twilio_api import (
     API,
     CREATE_PARAMETERS,
     FILTERS,
-    GOOD_SENDER,
-    LARGEST_PAGE,
+    MAX_PAGE_SIZE,
+    VALID_SENDER,
     Text,
     error,
-    listed,
+    filter_texts,
     message_resource,
     refusal,
     refused,
@@ -68,11 +68,11 @@ class StandIn:
         self._account_sid = account_sid
         self._credentials = dict(credentials or {account_sid: SECRET})
         self._on_text = on_text
-        self._changed = threading.Condition()  # guards the four below
+        self._condition = threading.Condition()  # guards the four below
         self._texts: list[Text] = []
         self._requests = 0
         self._fault: Fault | None = None
-        self._times: int | None = None
+        self._requests_to_fail: int | None = None
 
     @property
     def url(self) -> str:
@@ -88,7 +88,7 @@ class StandIn:
             "twilioApiKeySid": user if user != self._account_sid else "",
             "twilioSecret": secret,
             "twilioApiUrl": self.url,
-            "fromNumber": GOOD_SENDER,
+            "fromNumber": VALID_SENDER,
         }
 
     def __enter__(self) -> Self:
@@ -103,13 +103,13 @@ class StandIn:
     @property
     def texts(self) -> list[Text]:
         """The texts accepted so far, oldest first: a copy."""
-        with self._changed:
+        with self._condition:
             return list(self._texts)
 
     @property
     def requests(self) -> int:
         """How many requests to create a message arrived, the refused ones included."""
-        with self._changed:
+        with self._condition:
             return self._requests
 
     def wait_for(self, count: int, *, seconds: float) -> list[Text]:
@@ -121,8 +121,8 @@ class StandIn:
         Raises:
             TimeoutError: Fewer came in time. It says how many.
         """
-        with self._changed:
-            if not self._changed.wait_for(lambda: len(self._texts) >= count, seconds):
+        with self._condition:
+            if not self._condition.wait_for(lambda: len(self._texts) >= count, seconds):
                 raise TimeoutError(
                     f"{len(self._texts)} of {count} texts came within {seconds:g} s, "
                     f"in {self._requests} requests."
@@ -136,23 +136,23 @@ class StandIn:
             fault: How to fail.
             times: How many requests to fail; None for all until `end_fault`.
         """
-        with self._changed:
-            self._fault, self._times = fault, times
+        with self._condition:
+            self._fault, self._requests_to_fail = fault, times
 
     @property
     def is_failing(self) -> bool:
         """Whether the next request fails."""
-        with self._changed:
+        with self._condition:
             return self._fault is not None
 
     def end_fault(self) -> None:
         """Answer the next requests as usual."""
-        with self._changed:
+        with self._condition:
             self._fault = None
 
     def _application(self) -> web.Application:
         """Build the application: Twilio's Messages API."""
-        app = web.Application(middlewares=[self._as_twilio])
+        app = web.Application(middlewares=[self._middleware])
         messages = f"{API}/Accounts/{{account}}/Messages"
         app.add_routes(
             [
@@ -164,42 +164,42 @@ class StandIn:
         return app
 
     @web.middleware
-    async def _as_twilio(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Count, fail, authenticate and refuse."""
         await request.read()  # all of it: a fault must not come before its end
-        fault = self._arrived(creation=request.match_info.handler == self._create)
+        fault = self._count_request(creation=request.match_info.handler == self._create)
         if fault is None:
-            return await self._processed(request, handler)
+            return await self._process(request, handler)
         answer = None
         if fault.accepts or (fault.status is None and not fault.reset):
-            answer = await self._processed(request, handler)
+            answer = await self._process(request, handler)
         await asyncio.sleep(fault.delay)
         if fault.reset:
             _reset(request)
         if answer is None or fault.status is not None:
-            answer = _failed(fault)
+            answer = _failure(fault)
         return answer
 
-    def _arrived(self, *, creation: bool) -> Fault | None:
+    def _count_request(self, *, creation: bool) -> Fault | None:
         """Count a request, and return how it is to fail."""
-        with self._changed:
+        with self._condition:
             self._requests += creation
             fault = self._fault
-            if fault and self._times is not None:
-                self._times -= 1
-                if self._times == 0:
+            if fault and self._requests_to_fail is not None:
+                self._requests_to_fail -= 1
+                if self._requests_to_fail == 0:
                     self._fault = None
             return fault
 
-    async def _processed(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not self._knows(request):
+    async def _process(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not self._is_authenticated(request):
             return refused(20003)
         try:
             return await handler(request)
         except web.HTTPNotFound:
             return refused(20404, path=request.path)
 
-    def _knows(self, request: web.Request) -> bool:
+    def _is_authenticated(self, request: web.Request) -> bool:
         try:
             user = BasicAuth.decode(request.headers.get(hdrs.AUTHORIZATION, ""), encoding="utf-8")
         except ValueError:
@@ -219,7 +219,7 @@ class StandIn:
         text = Text(
             sid=f"SM{secrets.token_hex(16)}",
             to=to,
-            sender=sender or GOOD_SENDER,
+            sender=sender or VALID_SENDER,
             service=service or None,
             body=body,
             segments=segments(body),
@@ -227,9 +227,9 @@ class StandIn:
             status=self._status_of(to),
             error_code=self.undeliverable.get(to),
         )
-        with self._changed:
+        with self._condition:
             self._texts.append(text)
-            self._changed.notify_all()
+            self._condition.notify_all()
         if self._on_text:
             self._on_text(text)
         resource = message_resource(self._account_sid, text)
@@ -251,15 +251,15 @@ class StandIn:
         query = request.query
         filters = {name: query[name] for name in FILTERS if query.get(name)}
         try:
-            found = listed(reversed(self.texts), filters)
-            size = min(max(int(query.get("PageSize", 50)), 1), LARGEST_PAGE)
+            found = filter_texts(reversed(self.texts), filters)
+            size = min(max(int(query.get("PageSize", 50)), 1), MAX_PAGE_SIZE)
             page = max(int(query.get("Page", 0)), 0)
             token = query.get("PageToken", "").removeprefix("PA")
             sids = [text.sid for text in found]
             begin = sids.index(token) + 1 if token else page * size
         except ValueError:
             return refused(20001, name="a date, a page or its size")
-        shown = found[begin : begin + size]
+        page_texts = found[begin : begin + size]
 
         def uri(number: int, **token: str) -> str:
             return f"{request.path}?" + urlencode(
@@ -269,15 +269,17 @@ class StandIn:
         more = begin + size < len(found)
         return web.json_response(
             {
-                "messages": [message_resource(self._account_sid, text) for text in shown],
+                "messages": [message_resource(self._account_sid, text) for text in page_texts],
                 "uri": str(request.rel_url),
                 "first_page_uri": uri(0),
                 "previous_page_uri": uri(page - 1) if page else None,
-                "next_page_uri": uri(page + 1, PageToken=f"PA{shown[-1].sid}") if more else None,
+                "next_page_uri": uri(page + 1, PageToken=f"PA{page_texts[-1].sid}")
+                if more
+                else None,
                 "page": page,
                 "page_size": size,
                 "start": page * size,
-                "end": page * size + max(len(shown) - 1, 0),
+                "end": page * size + max(len(page_texts) - 1, 0),
             }
         )
 
@@ -287,7 +289,7 @@ class StandIn:
         return "undelivered" if phone in self.undeliverable else "delivered"
 
 
-def _failed(fault: Fault) -> web.Response:
+def _failure(fault: Fault) -> web.Response:
     status = fault.status or HTTPStatus.INTERNAL_SERVER_ERROR
     if fault.code is None:
         return web.Response(status=status, text="A fault, as asked for.\n")

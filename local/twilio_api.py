@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 API = "/2010-04-01"
-GOOD_SENDER = "+15005550006"
+VALID_SENDER = "+15005550006"
 """Twilio's magic number that may send; here also the one number of every Messaging Service."""
 
 # The parameters that are read. As Twilio does, the stand-in ignores all others.
@@ -24,8 +24,8 @@ CREATE_PARAMETERS = ("To", "From", "MessagingServiceSid", "Body")
 FILTERS = ("To", "From", "DateSent", "DateSent<", "DateSent>")
 PAGING = ("PageSize", "Page", "PageToken")
 
-_LONGEST_BODY = 1600
-LARGEST_PAGE = 1000
+_MAX_BODY_CHARACTERS = 1600
+MAX_PAGE_SIZE = 1000
 _PHONE = re.compile(r"\+[1-9]\d{1,14}", re.ASCII)
 _SHORT_CODE = re.compile("[0-9]{3,8}")
 _NAME = re.compile("(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
@@ -113,14 +113,14 @@ def refusal(to: str, sender: str, service: str, body: str) -> int | None:  # noq
         return 21211
     if _NAME.fullmatch(sender) and to.startswith("+1"):  # the US and Canada allow no names
         return 21612
-    if magic := _SENDER_REFUSALS.get(sender) or _PHONE_REFUSALS.get(to):
-        return magic
+    if code := _SENDER_REFUSALS.get(sender) or _PHONE_REFUSALS.get(to):
+        return code
     if not body:
         return 21602
-    return 21617 if len(body) > _LONGEST_BODY else None
+    return 21617 if len(body) > _MAX_BODY_CHARACTERS else None
 
 
-def listed(texts: Iterable[Text], filters: Mapping[str, str]) -> list[Text]:
+def filter_texts(texts: Iterable[Text], filters: Mapping[str, str]) -> list[Text]:
     """Return the texts that a list with these filters shows.
 
     A queued text has no date sent: every filter by that date hides it.

@@ -56,7 +56,7 @@ _CLOCK_CODES = frozenset({"RequestExpired", "RequestInTheFuture", "RequestTimeTo
 _CLOCK_WORDS = ("Signature expired", "Signature not yet current")
 
 _DENIED = ("AccessDenied", "AuthorizationError", "Unauthorized", "Forbidden")
-_GONE = ("NotFound", "NonExistent", "DoesNotExist", "NoSuch")
+_NOT_FOUND_CODES = ("NotFound", "NonExistent", "DoesNotExist", "NoSuch")
 
 
 def explain(error: BotoCoreError | ClientError, stack: Stack | None) -> str:
@@ -109,6 +109,6 @@ def _where(stack: Stack | None, code: str) -> str:
         )
     if any(word in code for word in _DENIED):
         return f"{there}: do your credentials have that permission there?"
-    if any(word in code for word in _GONE):
+    if any(word in code for word in _NOT_FOUND_CODES):
         return f"{there}: is it still there? {stack.pulumi('preview --refresh')}"
     return ""

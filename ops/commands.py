@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.aws_errors import explain
 from ops.redrive import HIDDEN_SECONDS, redrive
-from ops.smoke import Smoke, Stopped
+from ops.smoke import Smoke, SmokeFailed
 from ops.status import status
 from stack import log_lines
 from stack.deployed import Stack, StackError
@@ -46,7 +46,7 @@ def main() -> None:
         COMMANDS[options.command](stack, terminal)
     except StackError as error:
         _fail(str(error))
-    except Stopped as error:
+    except SmokeFailed as error:
         _fail(f"Stopped: {error}.")
     except (BotoCoreError, ClientError) as error:
         _fail(explain(error, stack))
@@ -116,7 +116,7 @@ def _flush(stack: Stack, terminal: Terminal) -> None:
     for line in report.lines:
         _show(line, terminal)
     terminal.say(report.texted)
-    terminal.say(report.held, "yellow" if report.some_are_held else "")
+    terminal.say(report.held, "yellow" if report.any_held else "")
 
 
 def _tail(stack: Stack, terminal: Terminal) -> None:

@@ -15,24 +15,24 @@ from stack.deployed import Stack, clock
 from stack.log_lines import Line
 from stack.waiting import NotInTime, Seen, wait_until
 
-SEEN_SECONDS = (120, 180, 60)
+NOTIFY_SECONDS = (120, 180, 60)
 """How long notify may take to see each upload, before the next upload.
 
 After a deployment S3 drops events for up to five minutes. S3 may also only be late: then each
 upload that notify sees is one text for each phone.
 """
 
-DECIDED_SECONDS = 60
-DELIVERED_SECONDS = 120
+DECISION_SECONDS = 60
+DELIVERY_SECONDS = 120
 POLL_SECONDS = 0.5
 
-BY_SETTING = frozenset({"digest", "quiet hours", "over the limit"})
+HELD_BY_SETTING = frozenset({"digest", "quiet hours", "over the limit"})
 """Why a text may be held although everything works."""
 
 Say = Callable[[str], None]
 
 
-class Stopped(Exception):
+class SmokeFailed(Exception):
     """The text did not arrive. The message says at which step it stopped, and why."""
 
 
@@ -60,10 +60,10 @@ class Smoke:
             How many of its texts a setting holds: Twilio was not asked to send these.
 
         Raises:
-            Stopped: A text did not arrive.
+            SmokeFailed: A text did not arrive.
         """
         try:
-            key = self._await_seen()
+            key = self._await_notify()
             decided = self._await_decisions(key)
             for line in decided:
                 if line.outcome == "sent":
@@ -77,9 +77,9 @@ class Smoke:
         self._report("removed the file" if len(self._keys) == 1 else "removed the files")
         return sum(line.outcome == "held" for line in decided)
 
-    def _await_seen(self) -> str:
+    def _await_notify(self) -> str:
         """Upload until notify has seen a log. Return its key."""
-        for seconds in SEEN_SECONDS:
+        for seconds in NOTIFY_SECONDS:
             self._upload()
             try:
                 seen = _wait_until(lambda: self._lines(self._keys, "seen"), seconds=seconds)
@@ -89,7 +89,7 @@ class Smoke:
                 self._report("notify has seen it")
                 return str(seen[0].fields["key"])
         pulumi = "" if self._stack.is_demo else f" ({self._stack.pulumi('preview --refresh')})"
-        raise Stopped(
+        raise SmokeFailed(
             "notify has not seen it: S3 did not call it, or its log cannot be read. Is the "
             f"notification there{pulumi}, and does the function start ({self._stack.make('tail')})?"
         )
@@ -114,19 +114,19 @@ class Smoke:
             found = _wait_until(
                 lambda: self._lines([key], "sent", "held", "failed"),
                 lambda lines: Counter(line.fields["phone"] for line in lines) >= phones,
-                seconds=DECIDED_SECONDS,
+                seconds=DECISION_SECONDS,
             )
         except NotInTime as error:
-            raise Stopped(
-                f"notify has not decided for all {phones.total()} phones within {DECIDED_SECONDS} "
+            raise SmokeFailed(
+                f"notify has not decided for all {phones.total()} phones within {DECISION_SECONDS} "
                 f"s, but for {len(error.seen)}. What it does: {self._stack.make('tail')}"
             ) from None
-        bad = []
+        failures = []
         for line in found:
             fields = line.fields
             if line.outcome == "sent":
                 self._report(f"Twilio accepted the text to {fields['phone']} as {fields['sid']}")
-            elif line.outcome == "held" and fields["reason"] in BY_SETTING:
+            elif line.outcome == "held" and fields["reason"] in HELD_BY_SETTING:
                 self._report(
                     f"held for {fields['phone']}, as set: {fields['reason']}; Twilio was not asked"
                 )
@@ -134,9 +134,9 @@ class Smoke:
                 # Without a code Twilio was not asked: it had refused other texts just before.
                 why = fields.get("meaning") or fields["reason"]
                 why += f" ({fields.get('code') or 'why: ' + self._stack.make('status')})"
-                bad.append(f"{line.outcome} for {fields['phone']}: {why}")
-        if bad:
-            raise Stopped("; ".join(bad))
+                failures.append(f"{line.outcome} for {fields['phone']}: {why}")
+        if failures:
+            raise SmokeFailed("; ".join(failures))
         return found
 
     def _report_other_uploads(self, key: str) -> None:
@@ -155,18 +155,20 @@ class Smoke:
                 delivery = self._stack.sender.delivery(sid)
             except Refused as error:
                 if error.refusal.code in NOT_FOUND:
-                    raise Stopped(f"Twilio has no record of {sid}") from None
+                    raise SmokeFailed(f"Twilio has no record of {sid}") from None
                 return str(error)
             if delivery.status in UNDELIVERED_STATUSES:
                 why = code_with_meaning(delivery.code)
-                raise Stopped(f"the text to {phone} was not delivered: {delivery.status}, {why}")
+                raise SmokeFailed(
+                    f"the text to {phone} was not delivered: {delivery.status}, {why}"
+                )
             return delivery.status
 
         try:
-            _wait_until(status, DELIVERED_STATUSES.__contains__, seconds=DELIVERED_SECONDS)
+            _wait_until(status, DELIVERED_STATUSES.__contains__, seconds=DELIVERY_SECONDS)
         except NotInTime as error:
-            raise Stopped(
-                f"Twilio does not know after {DELIVERED_SECONDS} s whether the text to {phone} was "
+            raise SmokeFailed(
+                f"Twilio does not know after {DELIVERY_SECONDS} s whether the text to {phone} was "
                 f"delivered: it says {error.seen}. Some carriers never report it"
             ) from None
         self._report(f"delivered to {phone}")

@@ -227,7 +227,7 @@ def _show_queue(stack: Stack, terminal: Terminal, queue: str) -> queues.Count:
         [
             group.reason,
             str(group.count),
-            ago(group.oldest.since),
+            ago(group.oldest.sent_at),
             group.oldest.content.subject,
         ]
         for group in groups

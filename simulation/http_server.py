@@ -1,4 +1,4 @@
-"""The HTTP server of tests and bench: it answers as it is told, and keeps the requests."""
+"""The HTTP server of tests and bench: it answers as tests ask, and keeps the requests."""
 
 import dataclasses
 import http.server
@@ -12,7 +12,7 @@ from typing import Self
 
 import trustme
 
-LONGEST_SILENCE = 5
+MAX_SILENT_SECONDS = 5
 """Seconds after which a server that does not answer closes the connection."""
 
 
@@ -53,8 +53,8 @@ class Server(http.server.ThreadingHTTPServer):
         status: The status of each answer; see `Answer`.
         body: The body of each answer.
         answers: Statuses and bodies for the next requests. The last one stays for all that follow.
-        closes: Whether it closes the connection after each answer.
-        hang_up: Outcomes the silence of status 0 at once.
+        closes_connections: Whether it closes the connection after each answer.
+        closing: Ends the silence of status 0 at once.
         requests: All requests, the oldest first.
         connections: The address and port of each client that connected.
     """
@@ -76,8 +76,8 @@ class Server(http.server.ThreadingHTTPServer):
         self.round_trip = round_trip
         self.status, self.body = 200, b"{}"
         self.answers: list[tuple[int, bytes]] = []
-        self.closes = False
-        self.hang_up = threading.Event()
+        self.closes_connections = False
+        self.closing = threading.Event()
         self.requests: list[Request] = []
         self.connections: set[tuple[str, int]] = set()
         self._scheme = "http"
@@ -103,7 +103,7 @@ class Server(http.server.ThreadingHTTPServer):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.hang_up.set()
+        self.closing.set()
         self.shutdown()
         self._thread.join()
         self.server_close()
@@ -128,7 +128,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         """Accept the connection."""
-        self._travel(2)
+        self._wait_round_trips(2)
         self.server.connections.add(self.client_address)
         super().setup()
 
@@ -145,19 +145,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.requests.append(request)
         answer = self.server.respond(request)
         if answer.status == 0:
-            self.server.hang_up.wait(LONGEST_SILENCE)
+            self.server.closing.wait(MAX_SILENT_SECONDS)
             self.close_connection = True
             return
-        self._travel(1)
+        self._wait_round_trips(1)
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         self.wfile.write(answer.body)
-        self.close_connection = self.server.closes
+        self.close_connection = self.server.closes_connections
 
-    def _travel(self, round_trips: int) -> None:
+    def _wait_round_trips(self, round_trips: int) -> None:
         if self.server.round_trip:  # else no call: some tests count those of time.sleep
             time.sleep(round_trips * self.server.round_trip)
 

@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from handler.queues import VISIBILITY_SECONDS
 
-MOST_ENTRIES = 10
+MAX_ENTRIES = 10
 """How many messages one request may be about."""
 
 
@@ -101,7 +101,7 @@ class StoredQueue(Sequence[StoredMessage]):
                 raise NotImplementedError(operation)
 
     def _send(self, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        assert 0 < len(entries) <= MOST_ENTRIES
+        assert 0 < len(entries) <= MAX_ENTRIES
         done = []
         for number, entry in enumerate(entries):
             self.put(entry["MessageBody"])
@@ -113,10 +113,10 @@ class StoredQueue(Sequence[StoredMessage]):
         # Without waiting SQS asks some of its servers only, and may find nothing.
         if not payload["WaitTimeSeconds"]:
             return {"Messages": []}
-        received = list(itertools.islice(self._take(), payload["MaxNumberOfMessages"]))
+        received = list(itertools.islice(self._receive_visible(), payload["MaxNumberOfMessages"]))
         return {"Messages": [message.as_received() for message in received]}
 
-    def _take(self) -> Iterator[StoredMessage]:
+    def _receive_visible(self) -> Iterator[StoredMessage]:
         """Give visible messages, and hide each."""
         now = self._clock()
         while self._hidden and self._hidden[0][0] <= now:
@@ -153,7 +153,7 @@ class StoredQueue(Sequence[StoredMessage]):
         Not quite SQS: it deletes by an older receipt as well.
         """
         ids = {entry["Id"] for entry in entries}
-        assert 0 < len(ids) == len(entries) <= MOST_ENTRIES
+        assert 0 < len(ids) == len(entries) <= MAX_ENTRIES
         done: list[dict[str, Any]] = []
         failed: list[dict[str, Any]] = []
         for entry in entries:

@@ -1,4 +1,4 @@
-"""AWS and Twilio, as far as the handler calls them: both accept every request, and note its time.
+"""AWS and Twilio, as far as the handler calls them: both accept every request, and record its time.
 
 They speak HTTPS with a certificate of their own. A client trusts it beside all usual ones, because
 finding and reading those takes time in Lambda too.
@@ -56,7 +56,7 @@ class Services:
     """Both, each with a server of its own.
 
     Attributes:
-        texted: When the requests to Twilio began, by `time.perf_counter`.
+        text_times: When the requests to Twilio began, by `time.perf_counter`.
         connections: The clients that sent a request.
         bundle: The certificates to trust, as certifi has them: in one file.
         certificates: The same as our package has them: in a folder.
@@ -79,7 +79,7 @@ class Services:
         self.certificates = Path(self._folder.name, "trusted")
         self.certificates.mkdir()
         split_certificates(self.bundle, self.certificates)
-        self.texted: list[float] = []
+        self.text_times: list[float] = []
         self.connections: set[tuple[str, int]] = set()
         self._running = contextlib.ExitStack()
         self.aws = Server(self._answer_as_aws)
@@ -128,7 +128,7 @@ class Services:
 
     def _answer_as_twilio(self, request: Request) -> Answer:
         if request.method == "POST":
-            self.texted.append(request.began)
+            self.text_times.append(request.began)
         return self._answer(request, ACCEPTED)
 
     def _answer(self, request: Request, body: bytes) -> Answer:

@@ -21,13 +21,13 @@ class Report:
         lines: The lines that it logged.
         texted: How many files it texted, and how many failed, in sentences.
         held: How many texts are still held, and why, as a sentence.
-        some_are_held: Whether there are any.
+        any_held: Whether there are any.
     """
 
     lines: list[Line]
     texted: str
     held: str
-    some_are_held: bool
+    any_held: bool
 
 
 def run_flush(stack: Stack) -> Report:

@@ -15,9 +15,9 @@ POLL_SECONDS = 1.0
 FLUSH_ENDS = ("flushed", "quiet hours")
 FLUSH_REFUSALS = ("not sent", "no outcome yet")
 
-_SHOWN = ("phone", "key", "reason", "code", "meaning", "sid")
-_COUNTED = ("file", "message")
-_PLATFORM = ("START ", "END ", "REPORT ", "INIT_START ")
+_SHOWN_FIELDS = ("phone", "key", "reason", "code", "meaning", "sid")
+_COUNT_FIELDS = ("file", "message")
+_PLATFORM_PREFIXES = ("START ", "END ", "REPORT ", "INIT_START ")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Line:
     def is_platform(self) -> bool:
         """Whether Lambda itself wrote it, about starts and durations."""
         text = str(self.fields.get("text", ""))
-        return text.startswith(_PLATFORM) or str(self.fields.get("type", "")).startswith("platform")
+        return text.startswith(_PLATFORM_PREFIXES) or str(self.fields.get("type", "")).startswith(
+            "platform"
+        )
 
     @property
     def ends_flush(self) -> bool:
@@ -85,9 +87,11 @@ class Line:
     def __str__(self) -> str:
         if not self.outcome:
             return str(self.fields.get("text") or json.dumps(self.fields))
-        shown = [str(self.fields[key]) for key in _SHOWN if self.fields.get(key) not in (None, "")]
+        shown = [
+            str(self.fields[key]) for key in _SHOWN_FIELDS if self.fields.get(key) not in (None, "")
+        ]
         shown += [
-            plural(self.number(f"{one}s"), one) for one in _COUNTED if f"{one}s" in self.fields
+            plural(self.number(f"{one}s"), one) for one in _COUNT_FIELDS if f"{one}s" in self.fields
         ]
         return "  ".join([self.outcome, *shown])
 

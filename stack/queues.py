@@ -14,7 +14,7 @@ from handler.events import Unreadable, read
 from handler.queues import BATCH
 from stack.deployed import Stack, clock
 
-PEEKED = 100
+MAX_PEEKED = 100
 """How many messages are looked at, at most."""
 
 PEEK_SECONDS = 20
@@ -62,11 +62,11 @@ class Queued(NamedTuple):
 
     Attributes:
         content: Its content.
-        since: When it came to the queue.
+        sent_at: When it came to the queue.
     """
 
     content: Content
-    since: datetime.datetime
+    sent_at: datetime.datetime
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +114,7 @@ def group_by_reason(stack: Stack, queue: str) -> list[Group]:
     for queued in _peek(stack, queue):
         groups[queued.content.reason].append(queued)
     found = [
-        Group(reason, len(some), min(some, key=lambda one: one.since))
+        Group(reason, len(some), min(some, key=lambda one: one.sent_at))
         for reason, some in groups.items()
     ]
     return sorted(found, key=lambda group: -group.count)
@@ -158,7 +158,7 @@ def _peek(stack: Stack, queue: str) -> Iterator[Queued]:
     found: dict[str, Message] = {}
     messages: list[Message] = []
     visible = count(stack, queue).visible
-    while len(found) < min(PEEKED, visible) and (some := receive(stack, queue, PEEK_SECONDS)):
+    while len(found) < min(MAX_PEEKED, visible) and (some := receive(stack, queue, PEEK_SECONDS)):
         messages += some
         found |= {one["MessageId"]: one for one in some}
     give_back(stack, queue, messages)

@@ -1,4 +1,4 @@
-"""The demos that run on this machine: each leaves a note for the other commands."""
+"""The demos that run on this machine: each leaves a record for the other commands."""
 
 import contextlib
 import dataclasses
@@ -13,8 +13,8 @@ from stack import ROOT
 DEMO = "demo"
 """The name of their stack."""
 
-NOTES = ROOT / ".build" / "demos"
-"""Where each running demo has a note, which it keeps locked. The lock ends with its process."""
+RECORDS = ROOT / ".build" / "demos"
+"""Where each running demo has a record, which it keeps locked. The lock ends with its process."""
 
 
 class NotRunning(Exception):
@@ -25,7 +25,7 @@ class NotRunning(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Running:
+class RunningDemo:
     """A running demo.
 
     Attributes:
@@ -40,23 +40,23 @@ class Running:
 
 
 @contextlib.contextmanager
-def noted(running: Running) -> Iterator[None]:
-    """Leave the note of a demo while it runs."""
-    NOTES.mkdir(parents=True, exist_ok=True)
-    note = NOTES / f"{os.getpid()}.json"
-    unlocked = note.with_suffix(".new")
+def recorded(running: RunningDemo) -> Iterator[None]:
+    """Keep the record of a demo while it runs."""
+    RECORDS.mkdir(parents=True, exist_ok=True)
+    record = RECORDS / f"{os.getpid()}.json"
+    unlocked = record.with_suffix(".new")
     with unlocked.open("w") as file:
         json.dump(dataclasses.asdict(running), file)
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
-        unlocked.rename(note)  # only a locked note may be found
+        unlocked.rename(record)  # only a locked record may be found
         try:
             yield
         finally:
-            note.unlink(missing_ok=True)
+            record.unlink(missing_ok=True)
 
 
-def newest() -> tuple[Running, int]:
+def newest() -> tuple[RunningDemo, int]:
     """Return the demo that was started last, and how many run.
 
     Raises:
@@ -68,15 +68,15 @@ def newest() -> tuple[Running, int]:
     return found[-1], len(found)
 
 
-def _all_running() -> list[Running]:
-    """Find the demos that run, the newest last, and remove the notes of those that have ended."""
+def _all_running() -> list[RunningDemo]:
+    """Find the demos that run, the newest last, and remove the records of those that have ended."""
     found = []
-    for note in NOTES.glob("*.json"):
-        with contextlib.suppress(FileNotFoundError), note.open() as file:
+    for record in RECORDS.glob("*.json"):
+        with contextlib.suppress(FileNotFoundError), record.open() as file:
             if _is_locked(file):
-                found.append((os.fstat(file.fileno()).st_mtime, Running(**json.load(file))))
+                found.append((os.fstat(file.fileno()).st_mtime, RunningDemo(**json.load(file))))
             else:
-                note.unlink()  # its demo was killed
+                record.unlink()  # its demo was killed
     return [running for _, running in sorted(found, key=lambda pair: pair[0])]
 
 

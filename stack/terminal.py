@@ -14,7 +14,7 @@ Cell = str | tuple[str, str]
 
 LABEL_WIDTH = 13
 
-LONGEST_CELL = 160
+MAX_CELL_CHARACTERS = 160
 """Characters: a few long keys would push everything else out of sight."""
 
 
@@ -63,6 +63,6 @@ class Terminal:
 def _cell(cell: Cell) -> Text:
     text, style = (cell, "") if isinstance(cell, str) else cell
     text = printable(text)
-    if len(text) > LONGEST_CELL:
-        text = text[: LONGEST_CELL // 2] + "…" + text[-LONGEST_CELL // 2 + 1 :]
+    if len(text) > MAX_CELL_CHARACTERS:
+        text = text[: MAX_CELL_CHARACTERS // 2] + "…" + text[-MAX_CELL_CHARACTERS // 2 + 1 :]
     return Text(text, style=style)

@@ -11,12 +11,12 @@ const EDGES = [
   ["flush", "failed"],
   ["twilio", "phone"],
 ];
-const MOST_DOTS = 60;
+const MAX_DOTS = 60;
 const STEP_MILLISECONDS = 450;
-const QUIET_MILLISECONDS = 1500; // how often a screen reader announces texts
+const ANNOUNCE_MILLISECONDS = 1500; // how often a screen reader announces texts
 
 const find = (selector) => document.querySelector(selector);
-const still = matchMedia("(prefers-reduced-motion: reduce)");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 const journey = find(".journey");
 const screen = find(".screen");
 
@@ -24,8 +24,8 @@ let texts = [];
 let phones = [];
 let shownPhone = "";
 let price = { dollars: 0, source: "" };
-let unspoken = 0;
-let speaking;
+let unannounced = 0;
+let announcing;
 
 // The diagram
 
@@ -53,13 +53,13 @@ function showCounts(counts) {
   for (const [station, count] of Object.entries(counts)) {
     const shown = find(`#${station}`);
     shown.querySelector(".count").textContent = count.toLocaleString("en");
-    shown.classList.toggle("some", count > 0);
+    shown.classList.toggle("nonzero", count > 0);
   }
 }
 
 function move(path) {
   const dots = find(".dots");
-  if (still.matches || document.hidden || dots.childElementCount >= MOST_DOTS) return;
+  if (reducedMotion.matches || document.hidden || dots.childElementCount >= MAX_DOTS) return;
   const dot = document.createElement("i");
   dots.append(dot);
   const frames = path.map(center).map(({ x, y }) => ({ transform: `translate(${x}px, ${y}px)` }));
@@ -72,23 +72,23 @@ function move(path) {
 
 // The phone
 
-function money(segments) {
+function cost(segments) {
   const dollars = segments * price.dollars;
   return `$${dollars < 1 ? dollars.toFixed(4) : dollars.toFixed(2)}`;
 }
 
-function counted(number, one) {
+function plural(number, one) {
   return `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;
 }
 
-function bubble(text, isNew) {
+function textElement(text, isNew) {
   const item = document.createElement("li");
   item.classList.toggle("new", isNew);
   const body = document.createElement("p");
   body.textContent = text.body;
   const about = document.createElement("small");
   const time = new Date(text.time).toLocaleTimeString("en-GB");
-  const parts = [time, counted(text.segments, "segment"), money(text.segments)];
+  const parts = [time, plural(text.segments, "segment"), cost(text.segments)];
   if (text.status !== "delivered") parts.push(text.status);
   about.textContent = parts.join(" · ");
   item.append(body, about);
@@ -122,16 +122,16 @@ function showTabs() {
 function showPhone(phone) {
   shownPhone = phone;
   showTabs();
-  const mine = texts.filter((text) => text.to === phone);
-  find(".texts").replaceChildren(...mine.map((text) => bubble(text, false)));
-  find(".sender").textContent = mine[0]?.from ?? "Messages";
+  const received = texts.filter((text) => text.to === phone);
+  find(".texts").replaceChildren(...received.map((text) => textElement(text, false)));
+  find(".sender").textContent = received[0]?.from ?? "Messages";
   screen.scrollTop = screen.scrollHeight;
 }
 
 function showCost() {
   const segments = texts.reduce((sum, text) => sum + text.segments, 0);
   find(".cost").textContent = texts.length
-    ? `${counted(texts.length, "text")}, ${counted(segments, "segment")}: ${money(segments)}`
+    ? `${plural(texts.length, "text")}, ${plural(segments, "segment")}: ${cost(segments)}`
     : "";
   find(".price").textContent = `$${price.dollars}: ${price.source}`;
 }
@@ -141,22 +141,22 @@ function addText(text) {
   if (!find(`#tab-${text.to.replace(/\D/g, "")}`)) showTabs();
   if (text.to === shownPhone) {
     const atEnd = screen.scrollHeight - screen.scrollTop - screen.clientHeight < 80;
-    find(".texts").append(bubble(text, true));
+    find(".texts").append(textElement(text, true));
     find(".sender").textContent = text.from;
     if (atEnd) screen.scrollTop = screen.scrollHeight;
   }
   showCost();
-  unspoken += 1;
-  if (unspoken === 1) speaking = setTimeout(speak, QUIET_MILLISECONDS, text);
+  unannounced += 1;
+  if (unannounced === 1) announcing = setTimeout(announce, ANNOUNCE_MILLISECONDS, text);
 }
 
-function speak(first) {
-  const message = unspoken === 1 ? `A text to ${first.to}: ${first.body}` : `${unspoken} new texts`;
-  unspoken = 0;
-  say(message);
+function announce(first) {
+  const message = unannounced === 1 ? `A text to ${first.to}: ${first.body}` : `${unannounced} new texts`;
+  unannounced = 0;
+  showMessage(message);
 }
 
-function say(message) {
+function showMessage(message) {
   find("#message").textContent = message;
 }
 
@@ -170,14 +170,14 @@ find(".tabs").onkeydown = (event) => {
 // Controls
 
 function showControls(controls) {
-  for (const name of ["outage", "quiet", "bad"]) {
+  for (const name of ["twilio_down", "quiet_hours", "opted_out"]) {
     find(`[data-action="${name}"]`).setAttribute("aria-pressed", String(controls[name]));
   }
   phones = controls.phones;
   showTabs();
 }
 
-async function ask(path, body) {
+async function post(path, body) {
   try {
     const answer = await fetch(path, { method: "POST", body });
     return await answer.text();
@@ -190,12 +190,12 @@ for (const button of document.querySelectorAll("[data-action]")) {
   button.onclick = async () => {
     if (button.ariaBusy === "true") return;
     button.ariaBusy = "true";
-    say(`${button.textContent} …`);
-    say(await ask(`/${button.dataset.action}`));
+    showMessage(`${button.textContent} …`);
+    showMessage(await post(`/${button.dataset.action}`));
     if (button.dataset.action === "flush") {
       // The answer already reports the texts, and those that are still held.
-      clearTimeout(speaking);
-      unspoken = 0;
+      clearTimeout(announcing);
+      unannounced = 0;
     }
     button.ariaBusy = "false";
   };
@@ -203,8 +203,8 @@ for (const button of document.querySelectorAll("[data-action]")) {
 
 async function upload(files) {
   for (const file of files) {
-    say(`Uploading ${file.name} …`);
-    say(await ask(`/files?name=${encodeURIComponent(file.name)}`, file));
+    showMessage(`Uploading ${file.name} …`);
+    showMessage(await post(`/files?name=${encodeURIComponent(file.name)}`, file));
   }
 }
 
@@ -214,19 +214,19 @@ find("#files").onchange = async (event) => {
 };
 document.ondragover = (event) => {
   event.preventDefault();
-  document.body.classList.add("over");
+  document.body.classList.add("dragging");
 };
-document.ondragleave = () => document.body.classList.remove("over");
+document.ondragleave = () => document.body.classList.remove("dragging");
 document.ondrop = (event) => {
   event.preventDefault();
-  document.body.classList.remove("over");
+  document.body.classList.remove("dragging");
   upload([...event.dataTransfer.files]);
 };
 
 // Events
 
 const show = {
-  before(event) {
+  state(event) {
     ({ texts, price } = event);
     showCounts(event.counts);
     showControls(event.controls);
@@ -249,6 +249,6 @@ events.onmessage = ({ data }) => {
 };
 events.onerror = () => {
   delete document.body.dataset.live;
-  say("The demo is no longer running. Start it again: make demo");
+  showMessage("The demo is no longer running. Start it again: make demo");
 };
 new ResizeObserver(drawLines).observe(journey);

@@ -28,7 +28,7 @@ from stack.waiting import NotInTime, wait_until
 
 FOLDER = Path(__file__).parent
 
-FILES = {
+ASSETS = {
     "/": ("index.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
@@ -49,13 +49,13 @@ PRICE = {
     "source": "Twilio's list price for a segment in the US, November 2026, without carriers' fees",
 }
 
-LARGEST_BYTES = 10_000_000
+MAX_FILE_BYTES = 10_000_000
 STORM = 200
 FOLDERS = ("app", "db", "web")
 POLL_SECONDS = 0.2
 STORM_SECONDS = 300
 ALL_DAY = "00:00-23:59"
-BAD_NUMBER = "+15005550004"
+OPTED_OUT_NUMBER = "+15005550004"
 """Twilio's magic number of a phone whose owner replied STOP."""
 
 
@@ -83,7 +83,7 @@ class Page:
         self._prefix, self._suffix = deployment.filters
         self._server = Server(self._application, name="page")
         self._stopped = threading.Event()
-        self._changing = threading.Lock()
+        self._settings_lock = threading.Lock()
         self._storms = 0
         self._settings = self._deployment.read_settings()
 
@@ -96,7 +96,7 @@ class Page:
     def served(self) -> Iterator[str]:
         """Serve it inside the context. Give its address."""
         self._server.start()
-        thread = threading.Thread(target=self._follow, name="journey", daemon=True)
+        thread = threading.Thread(target=self._follow_logs, name="journey", daemon=True)
         thread.start()
         try:
             yield self.url
@@ -107,7 +107,7 @@ class Page:
 
     # Events
 
-    def _follow(self) -> None:
+    def _follow_logs(self) -> None:
         since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5)
 
         def wait(_seconds: float) -> None:
@@ -121,9 +121,9 @@ class Page:
     def _controls(self) -> Event:
         """Return which buttons are on, and which phones are texted."""
         return {
-            "outage": self._twilio.is_failing,
-            "quiet": bool(self._settings.quiet_hours),
-            "bad": BAD_NUMBER in self._settings.to_numbers,
+            "twilio_down": self._twilio.is_failing,
+            "quiet_hours": bool(self._settings.quiet_hours),
+            "opted_out": OPTED_OUT_NUMBER in self._settings.to_numbers,
             "phones": list(self._settings.to_numbers),
         }
 
@@ -134,10 +134,10 @@ class Page:
         phones, before = len(self._settings.to_numbers), self.journey.settled
         end = time.monotonic() + STORM_SECONDS
         for number in range(STORM):
-            enough = before + phones * (number - IN_FLIGHT + 1)
+            settled = before + phones * (number - IN_FLIGHT + 1)
             try:
                 wait_until(
-                    functools.partial(self._may_go_on, enough),
+                    functools.partial(self._has_settled, settled),
                     seconds=end - time.monotonic(),
                     poll_seconds=0.05,
                 )
@@ -149,22 +149,22 @@ class Page:
             )
         return f"{STORM} files are in the bucket."
 
-    def _may_go_on(self, settled: int) -> bool:
+    def _has_settled(self, settled: int) -> bool:
         if self._stopped.is_set():
             raise _Stopped
         return self.journey.settled >= settled
 
-    def _outage(self) -> str:
+    def _switch_twilio(self) -> str:
         if self._twilio.is_failing:
             self._twilio.end_fault()
             return f"Twilio is back. {self._next_flush()}"
         self._twilio.fault(UNAVAILABLE)
         return "Twilio is down: every text is held."
 
-    def _quiet(self) -> str:
-        on = not self._settings.quiet_hours
-        self._change({variable("quiet_hours"): ALL_DAY if on else ""})
-        if on:
+    def _switch_quiet_hours(self) -> str:
+        switched_on = not self._settings.quiet_hours
+        self._change({variable("quiet_hours"): ALL_DAY if switched_on else ""})
+        if switched_on:
             return "Quiet hours: every text is held."
         return f"Quiet hours are over. {self._next_flush()}"
 
@@ -176,11 +176,17 @@ class Page:
             return "Quiet hours go on: held texts stay held."
         return "The next flush sends the held texts."
 
-    def _bad(self) -> str:
-        phones = [phone for phone in self._settings.to_numbers if phone != BAD_NUMBER]
-        on = len(phones) == len(self._settings.to_numbers)
-        self._change({variable("to_numbers"): ",".join([*phones, *([BAD_NUMBER] if on else [])])})
-        if on:
+    def _switch_opted_out(self) -> str:
+        phones = [phone for phone in self._settings.to_numbers if phone != OPTED_OUT_NUMBER]
+        switched_on = len(phones) == len(self._settings.to_numbers)
+        self._change(
+            {
+                variable("to_numbers"): ",".join(
+                    [*phones, *([OPTED_OUT_NUMBER] if switched_on else [])]
+                )
+            }
+        )
+        if switched_on:
             return "A phone was added whose owner replied STOP: its texts fail, and no others."
         return "The bad number is gone."
 
@@ -194,7 +200,7 @@ class Page:
     def _change(self, changes: Mapping[str, str]) -> None:
         """Change the settings of both functions, as `pulumi up` would."""
         client = self._deployment.aws["lambda"]
-        with self._changing:
+        with self._settings_lock:
             for function in ("notifyFunction", "flushFunction"):
                 name = self._deployment.outputs[function]
                 found = client.get_function_configuration(FunctionName=name)
@@ -207,16 +213,16 @@ class Page:
     # HTTP
 
     def _application(self) -> web.Application:
-        app = web.Application(middlewares=[self._guard], client_max_size=LARGEST_BYTES)
-        app.add_routes([web.get(path, self._file) for path in FILES])
+        app = web.Application(middlewares=[self._guard], client_max_size=MAX_FILE_BYTES)
+        app.add_routes([web.get(path, self._file) for path in ASSETS])
         app.add_routes(
             [
                 web.get("/events", self._events),
                 web.post("/files", self._upload),
                 web.post("/storm", self._button(self._storm)),
-                web.post("/outage", self._button(self._outage)),
-                web.post("/quiet", self._button(self._quiet)),
-                web.post("/bad", self._button(self._bad)),
+                web.post("/twilio_down", self._button(self._switch_twilio)),
+                web.post("/quiet_hours", self._button(self._switch_quiet_hours)),
+                web.post("/opted_out", self._button(self._switch_opted_out)),
                 web.post("/flush", self._button(self._flush)),
             ]
         )
@@ -225,7 +231,7 @@ class Page:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse changes by other pages, and requests by another host name."""
-        if request.host not in {self.url.removeprefix("http://"), self._by_name}:
+        if request.host not in {self.url.removeprefix("http://"), self._localhost}:
             raise web.HTTPForbidden(text="This page has another address.\n")
         if self._server.is_foreign(request):
             raise web.HTTPForbidden(text="Another origin may not change anything here.\n")
@@ -235,11 +241,11 @@ class Page:
         return answer
 
     @property
-    def _by_name(self) -> str:
+    def _localhost(self) -> str:
         return self.url.removeprefix("http://").replace("127.0.0.1", "localhost")
 
     async def _file(self, request: web.Request) -> web.Response:
-        name, type_ = FILES[request.path]
+        name, type_ = ASSETS[request.path]
         return web.Response(text=(FOLDER / name).read_text(), content_type=type_)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -247,28 +253,28 @@ class Page:
         answer = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
         await answer.prepare(request)
         with contextlib.suppress(ConnectionError):
-            async for event in self._published():
+            async for event in self._state_and_events():
                 await answer.write(f"data: {json.dumps(event)}\n\n".encode())
         return answer
 
-    async def _published(self) -> AsyncIterator[Event]:
-        loop, published = asyncio.get_running_loop(), asyncio.Queue[Event]()
+    async def _state_and_events(self) -> AsyncIterator[Event]:
+        loop, queue = asyncio.get_running_loop(), asyncio.Queue[Event]()
 
         def listener(event: Event) -> None:
-            loop.call_soon_threadsafe(published.put_nowait, event)
+            loop.call_soon_threadsafe(queue.put_nowait, event)
 
-        before = self.journey.listen(listener)
+        state = self.journey.listen(listener)
         try:
             yield {
-                "kind": "before",
-                **before,
+                "kind": "state",
+                **state,
                 "controls": self._controls(),
                 "price": PRICE,
                 "bucket": self._deployment.outputs["bucket"],
                 "suffix": self._suffix,
             }
             while True:
-                yield await published.get()
+                yield await queue.get()
         finally:
             self.journey.remove(listener)
 
@@ -280,7 +286,7 @@ class Page:
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            megabytes = LARGEST_BYTES // 1_000_000
+            megabytes = MAX_FILE_BYTES // 1_000_000
             return web.Response(status=413, text=f"{name} is larger than {megabytes} MB.\n")
         key = f"{self._prefix}{name}"
         try:

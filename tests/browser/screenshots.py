@@ -18,7 +18,7 @@ def main() -> None:
         press(page, "storm")
         press(page, "flush")
         expect(page.locator("#held .count")).to_have_text("0", timeout=MILLISECONDS)
-        press(page, "outage")
+        press(page, "twilio_down")
         upload(page, "checkout.log", "web.log", "worker.log")
         expect(page.locator("#held .count")).to_have_text("3", timeout=MILLISECONDS)
         for scheme in ("light", "dark"):
@@ -28,7 +28,7 @@ def main() -> None:
             ) as context:
                 picture = opened(context.new_page(), url)
                 picture.screenshot(path=ROOT / "docs" / f"phone-{scheme}.png", full_page=True)
-        press(page, "outage")
+        press(page, "twilio_down")
 
 
 if __name__ == "__main__":

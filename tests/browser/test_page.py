@@ -7,7 +7,7 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from local.page.server import BAD_NUMBER, LARGEST_BYTES, STORM
+from local.page.server import MAX_FILE_BYTES, OPTED_OUT_NUMBER, STORM
 from local.storm import files_in
 from local.twilio import ACCOUNT_SID, SECRET
 from tests.browser.chromium import opened, press, upload
@@ -68,14 +68,14 @@ def test_a_hostile_file_name_is_shown_as_text(page: Page) -> None:
 
 def test_a_buttons_message_names_the_other_reason_that_texts_stay_held(page: Page) -> None:
     said = page.locator("#message")
-    press(page, "quiet")
-    press(page, "outage")
-    press(page, "outage")
+    press(page, "quiet_hours")
+    press(page, "twilio_down")
+    press(page, "twilio_down")
     expect(said).to_have_text("Twilio is back. Quiet hours go on: held texts stay held.")
-    press(page, "outage")
-    press(page, "quiet")
+    press(page, "twilio_down")
+    press(page, "quiet_hours")
     expect(said).to_contain_text("Twilio is still down: held texts stay held.")
-    press(page, "outage")
+    press(page, "twilio_down")
 
 
 def test_a_storm_ends_with_the_right_counts(page: Page) -> None:
@@ -92,11 +92,11 @@ def test_a_storm_ends_with_the_right_counts(page: Page) -> None:
 
 def test_an_outage_holds_and_ends_with_one_summary(page: Page) -> None:
     texts, summaries = len(bodies(page)), count(page, "flush")
-    press(page, "outage")
+    press(page, "twilio_down")
     upload(page, "out 1.log", "out 2.log", "out 3.log")
     counts(page, "held", 3)
     assert len(bodies(page)) == texts
-    press(page, "outage")
+    press(page, "twilio_down")
     press(page, "flush")
     expect(page.locator(".texts p")).to_have_count(texts + 1)
     assert bodies(page)[-1].startswith("3 more logs since")
@@ -108,13 +108,13 @@ def test_a_flush_after_an_outage_sends_what_earlier_flushes_could_not(page: Page
     """It says each time what was texted, what is held still, and why."""
     texts = len(bodies(page))
     said = page.locator("#message")
-    press(page, "outage")
+    press(page, "twilio_down")
     upload(page, "vain.log")
     counts(page, "held", 1)
     for _ in range(2):
         press(page, "flush")
         expect(said).to_contain_text("Nothing was texted. Still held: 1. Why: busy (")
-    press(page, "outage")
+    press(page, "twilio_down")
     expect(said).to_have_text("Twilio is back. The next flush sends the held texts.")
     press(page, "flush")
     expect(page.locator(".texts p")).to_have_count(texts + 1)
@@ -129,10 +129,10 @@ def test_a_file_name_that_s3_rejects_is_refused(url: str) -> None:
 
 def test_quiet_hours_hold_texts_until_they_end(page: Page) -> None:
     texts = len(bodies(page))
-    press(page, "quiet")
+    press(page, "quiet_hours")
     upload(page, "quiet.log")
     counts(page, "held", 1)
-    press(page, "quiet")
+    press(page, "quiet_hours")
     press(page, "flush")
     expect(page.locator(".texts p")).to_have_count(texts + 1)
     assert "quiet.log" in bodies(page)[-1]
@@ -140,8 +140,8 @@ def test_quiet_hours_hold_texts_until_they_end(page: Page) -> None:
 
 def test_a_bad_number_has_a_tab_without_texts_and_stops_no_other(page: Page) -> None:
     failed = count(page, "failed")
-    press(page, "bad")
-    tab = page.get_by_role("tab", name=BAD_NUMBER)
+    press(page, "opted_out")
+    tab = page.get_by_role("tab", name=OPTED_OUT_NUMBER)
     upload(page, "bad.log")
     counts(page, "failed", failed + 1)
     press(page, "flush")  # the hour's limit may be reached
@@ -150,7 +150,7 @@ def test_a_bad_number_has_a_tab_without_texts_and_stops_no_other(page: Page) -> 
     expect(page.locator(".empty")).to_be_visible()
     assert bodies(page) == []
     page.get_by_role("tab").first.click()
-    press(page, "bad")
+    press(page, "opted_out")
     expect(tab).to_have_count(0)
 
 
@@ -182,9 +182,9 @@ def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
     for _ in range(10):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.dataset.action ?? ''"))
-        if reached[-1] == "outage":
+        if reached[-1] == "twilio_down":
             break
-    button = page.locator("[data-action=outage]")
+    button = page.locator("[data-action=twilio_down]")
     for pressed in ("true", "false"):
         page.keyboard.press("Enter")
         expect(button).to_have_attribute("aria-pressed", pressed)
@@ -216,11 +216,11 @@ def test_the_page_animates_nothing_when_the_reader_prefers_reduced_motion(
 
 
 def test_no_other_page_may_press_a_button(url: str) -> None:
-    for path in ("/outage", "/storm", "/files?name=a.log"):
+    for path in ("/twilio_down", "/storm", "/files?name=a.log"):
         for origin in ("https://example.com", "null", url.replace("http", "https")):
             answer = requests.post(url + path, headers={"Origin": origin}, timeout=60)
             assert answer.status_code == 403
-    assert requests.get(f"{url}/outage", timeout=60).status_code == 405
+    assert requests.get(f"{url}/twilio_down", timeout=60).status_code == 405
 
 
 def test_the_page_refuses_other_host_names(url: str) -> None:
@@ -242,12 +242,12 @@ def test_the_page_may_load_and_reach_nothing_but_itself(url: str) -> None:
 def test_the_events_of_the_page_hold_no_secret(url: str) -> None:
     with requests.get(f"{url}/events", stream=True, timeout=60) as answer:
         first = next(answer.iter_lines()).decode()
-    assert '"kind": "before"' in first
+    assert '"kind": "state"' in first
     for hidden in (SECRET, ACCOUNT_SID):
         assert hidden not in first
 
 
 def test_a_file_that_is_too_large_is_refused(url: str) -> None:
-    answer = requests.post(f"{url}/files?name=a.log", data=b"x" * (LARGEST_BYTES + 1), timeout=60)
+    answer = requests.post(f"{url}/files?name=a.log", data=b"x" * (MAX_FILE_BYTES + 1), timeout=60)
     assert (answer.status_code, answer.text) == (413, "a.log is larger than 10 MB.\n")
     assert requests.post(f"{url}/files", data=b"x", timeout=60).status_code == 400

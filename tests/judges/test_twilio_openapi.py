@@ -13,7 +13,7 @@ from twilio.rest import Client
 from handler.connections import new_session
 from handler.sender import Refused, TwilioSender
 from local.twilio import StandIn
-from local.twilio_api import CREATE_PARAMETERS, FILTERS, GOOD_SENDER, MESSAGES, PAGING
+from local.twilio_api import CREATE_PARAMETERS, FILTERS, MESSAGES, PAGING, VALID_SENDER
 from local.twilio_faults import BROKEN, BUSY, UNAUTHORIZED, Fault
 from simulation.samples import settings
 from tests.judges.openapi import Judge
@@ -27,7 +27,7 @@ US_PHONE = "+15005550100"
 PHONE = "+447700900100"  # in a country that allows names as senders
 UNREACHED = "+447700900101"
 
-FORM = {"To": US_PHONE, "From": GOOD_SENDER, "Body": "Hello"}
+FORM = {"To": US_PHONE, "From": VALID_SENDER, "Body": "Hello"}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def raw(stand_in: StandIn, method: str = "POST", path: str = "", **how: Any) -> 
 
 
 SENDERS = {
-    "by number": {"from_number": GOOD_SENDER},
+    "by number": {"from_number": VALID_SENDER},
     "by short code": {"from_number": "12345"},
     "by name": {"from_number": "S3 Logs"},
     "by Messaging Service": {"from_number": "", "messaging_service_sid": SERVICE},
@@ -111,7 +111,7 @@ def test_a_list_is_asked_for_and_answered_page_by_page(
     day = datetime.timedelta(days=1)
     for filters in (
         {"to": US_PHONE},
-        {"from_": GOOD_SENDER},
+        {"from_": VALID_SENDER},
         {"date_sent": now},
         {"date_sent_after": now - day, "date_sent_before": now + day},
     ):
@@ -185,7 +185,7 @@ def test_the_stand_in_reads_the_parameters_that_twilio_describes(judge: Judge) -
     ("asked", "how", "objection"),
     [
         ("POST", {"data": FORM | {"Colour": "red"}}, "Colour"),
-        ("POST", {"data": {"From": GOOD_SENDER, "Body": "x"}}, "'To' is a required property"),
+        ("POST", {"data": {"From": VALID_SENDER, "Body": "x"}}, "'To' is a required property"),
         ("POST", {"data": FORM | {"MessagingServiceSid": "MG1"}}, "MG1"),
         ("POST", {"json": FORM}, "application/json"),
         ("POST", {"data": FORM, "auth": None}, "Security"),

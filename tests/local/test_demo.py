@@ -24,7 +24,7 @@ from local.deployment import Deployed, UploadError
 from local.emulator import Emulator
 from local.twilio import SECRET
 from stack import ROOT
-from stack.running_demos import NOTES
+from stack.running_demos import RECORDS
 from tests.local.conftest import SECONDS, until
 
 pytestmark = pytest.mark.xdist_group("demos")  # `make upload` finds all demos of this checkout
@@ -92,10 +92,10 @@ def says(*arguments: str, folder: Path, code: int = 0) -> str:
 @contextlib.contextmanager
 def nothing_left(folder: Path) -> Iterator[None]:
     """Assert that no process, no folder and no note of the demo is left."""
-    notes = set(NOTES.glob("*"))
+    notes = set(RECORDS.glob("*"))
     yield
     assert list(folder.iterdir()) == []
-    assert set(NOTES.glob("*")) <= notes
+    assert set(RECORDS.glob("*")) <= notes
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert str(folder) not in processes.stdout
 
@@ -201,7 +201,7 @@ def test_a_killed_demo_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
         until(lambda: not any(map(command, family)), "the end of all processes")
         until(lambda: not list(tmp_path.iterdir()), "the end of the folder")
     assert "No demo is running." in says("upload", "README.md", folder=tmp_path, code=1)
-    assert not (NOTES / f"{process.pid}.json").exists()
+    assert not (RECORDS / f"{process.pid}.json").exists()
     status = operated("status")
     assert status.stderr == "No demo is running. Start one in another terminal: make demo\n"
 
@@ -416,7 +416,7 @@ def test_a_refusal_names_the_resource_and_none_of_its_inputs(emulator: Emulator)
 
 def test_a_name_is_made_once_and_kept() -> None:
     type_ = "aws:sqs/queue:Queue"
-    named = resources.named(type_, "held", {})
+    named = resources.with_name(type_, "held", {})
     assert re.fullmatch(r"held-[0-9a-f]{7}", named["name"])
-    assert resources.named(type_, "held", {}, named) == named
-    assert resources.named(type_, "held", {"name": "mine"}) == {"name": "mine"}
+    assert resources.with_name(type_, "held", {}, named) == named
+    assert resources.with_name(type_, "held", {"name": "mine"}) == {"name": "mine"}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from handler.environment import read_settings
-from local.deployment import MARK, plain
+from local.deployment import SIGNATURE_KEY, unwrap
 from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, StandIn
 from tests.local.conftest import (
@@ -167,6 +167,6 @@ def test_nothing_is_left_when_everything_is_deleted(emulator: Emulator, twilio: 
 
 
 def test_only_the_emulator_gets_secrets_in_plain_text(system: System) -> None:
-    marked = {MARK: "1b47061264138c4ac30d75fd1eb44270", "value": "x"}
-    assert plain({"a": [marked]}) == {"a": ["x"]}
+    marked = {SIGNATURE_KEY: "1b47061264138c4ac30d75fd1eb44270", "value": "x"}
+    assert unwrap({"a": [marked]}) == {"a": ["x"]}
     assert SECRET not in json.dumps(system.outputs)

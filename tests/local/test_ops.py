@@ -123,7 +123,7 @@ def test_smoke_says_where_a_log_stops_and_removes_it(
     system.twilio.undeliverable |= undeliverable
     if fault:
         system.twilio.fault(fault)
-    with pytest.raises(smoke.Stopped, match=why):
+    with pytest.raises(smoke.SmokeFailed, match=why):
         smoked(system)
     assert "Contents" not in system.aws["s3"].list_objects_v2(Bucket=system.outputs["bucket"])
 
@@ -131,9 +131,9 @@ def test_smoke_says_where_a_log_stops_and_removes_it(
 def test_smoke_says_where_to_look_when_twilio_was_not_asked(deploy: Deploy) -> None:
     system = deploy()
     system.twilio.fault(UNAUTHORIZED)
-    with pytest.raises(smoke.Stopped, match=r"account is suspended \(20003\)$"):
+    with pytest.raises(smoke.SmokeFailed, match=r"account is suspended \(20003\)$"):
         smoked(system)
-    with pytest.raises(smoke.Stopped, match=r"Twilio refuses \(why: make status STACK=test\)$"):
+    with pytest.raises(smoke.SmokeFailed, match=r"Twilio refuses \(why: make status STACK=test\)$"):
         smoked(system)
 
 
@@ -144,8 +144,8 @@ def test_smoke_says_that_s3_does_not_call_notify(
     system.aws["s3"].put_bucket_notification_configuration(
         Bucket=system.outputs["bucket"], NotificationConfiguration={}
     )
-    monkeypatch.setattr(smoke, "SEEN_SECONDS", (1, 1))
-    with pytest.raises(smoke.Stopped, match="S3 did not call it"):
+    monkeypatch.setattr(smoke, "NOTIFY_SECONDS", (1, 1))
+    with pytest.raises(smoke.SmokeFailed, match="S3 did not call it"):
         smoked(system)
 
 

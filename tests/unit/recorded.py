@@ -9,7 +9,7 @@ from typing import Any
 from pulumi.runtime import mocks, rpc
 
 from local import program
-from local.deployment import MARK
+from local.deployment import SIGNATURE_KEY
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -149,4 +149,4 @@ def record(
 
 
 def _is_secret(value: object) -> bool:
-    return isinstance(value, dict) and MARK in value
+    return isinstance(value, dict) and SIGNATURE_KEY in value

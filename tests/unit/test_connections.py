@@ -187,7 +187,7 @@ def test_a_connection_is_taken_once(
 ) -> None:
     calls = aws(secured(server, authority), session)
     preconnector.open(calls.endpoint("dynamodb"))
-    server.closes = True
+    server.closes_connections = True
     for _ in range(3):
         assert calls.call("dynamodb", "GetItem", {}) == {}
     assert len(server.connections) == 3
@@ -245,7 +245,7 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_again(
 ) -> None:
     calls = aws(server.url, session)
     server.body = b"{}"
-    server.closes = True
+    server.closes_connections = True
     for _ in range(3):
         assert calls.call("dynamodb", "GetItem", {}) == {}
     assert len(server.connections) == 3

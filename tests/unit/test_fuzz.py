@@ -188,7 +188,9 @@ def answering(patience: None) -> Iterator[Server]:
 
 
 def set_answer(server: Server, status: int, body: bytes) -> TwilioSender:
-    server.closes = True  # a body where HTTP has none would be taken for the next answer
+    server.closes_connections = (
+        True  # a body where HTTP has none would be taken for the next answer
+    )
     server.status, server.body = status, b"" if status in {204, 304} else body
     return TwilioSender(settings(twilio_api_url=server.url), new_session())
 
@@ -348,7 +350,7 @@ def test_an_answer_of_any_shape_raises_only_the_expected_errors(status: int, ans
 def test_an_answer_of_aws_is_an_object_or_an_error(
     answering: Server, status: int, body: bytes
 ) -> None:
-    answering.closes = False
+    answering.closes_connections = False
     answering.status, answering.body = status, body
     aws = Aws(
         {

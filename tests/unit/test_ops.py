@@ -48,9 +48,9 @@ class Stopped(datetime.datetime):
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run commands to their end, without waiting: a fake answers at once, or never."""
-    for name in ("DECIDED_SECONDS", "DELIVERED_SECONDS", "POLL_SECONDS"):
+    for name in ("DECISION_SECONDS", "DELIVERY_SECONDS", "POLL_SECONDS"):
         monkeypatch.setattr(smoke, name, 0)
-    monkeypatch.setattr(smoke, "SEEN_SECONDS", (0, 0, 0))
+    monkeypatch.setattr(smoke, "NOTIFY_SECONDS", (0, 0, 0))
     monkeypatch.setattr("stack.flush.LOG_SECONDS", 0)
     monkeypatch.setattr(log_lines, "POLL_SECONDS", 0)
     monkeypatch.setattr(datetime, "datetime", Stopped)

@@ -120,7 +120,7 @@ def test_no_answer_in_time_is_in_doubt(twilio: Server, monkeypatch: pytest.Monke
 
 def test_a_connection_that_breaks_before_the_answer_is_in_doubt(twilio: Server) -> None:
     twilio.status = 0
-    twilio.hang_up.set()
+    twilio.closing.set()
     error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
     assert error.refusal is NO_ANSWER
     assert len(twilio.requests) == 1

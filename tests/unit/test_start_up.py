@@ -36,7 +36,7 @@ def imported() -> set[str]:
             text=True,
             check=True,
         )
-        assert len(services.texted) == 1
+        assert len(services.text_times) == 1
     found = json.loads(done.stdout.splitlines()[-1])
     names = {name.partition(".")[0] if is_standard(name) else name for name in found}
     return {name for name in names if not name.startswith("_")}
