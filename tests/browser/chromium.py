@@ -62,14 +62,14 @@ def demo(*arguments: str) -> Iterator[str]:
     )
     assert process.stdout
     try:
-        said, url = [], ""
+        output, url = [], ""
         for line in process.stdout:
-            said.append(line)
+            output.append(line)
             if line.startswith("The phone: "):
                 url = line.split()[-1]
             if "Ctrl-C" in line:
                 break
-        assert url, "".join(said)
+        assert url, "".join(output)
         yield url
     finally:
         process.terminate()

@@ -1,4 +1,4 @@
-"""What the tests of the page need."""
+"""Fixtures for the tests of the page."""
 
 import contextlib
 import os

@@ -67,26 +67,26 @@ def test_a_hostile_file_name_is_shown_as_text(page: Page) -> None:
 
 
 def test_a_buttons_message_names_the_other_reason_that_texts_stay_held(page: Page) -> None:
-    said = page.locator("#message")
+    message = page.locator("#message")
     press(page, "quiet_hours")
     press(page, "twilio_down")
     press(page, "twilio_down")
-    expect(said).to_have_text("Twilio is back. Quiet hours go on: held texts stay held.")
+    expect(message).to_have_text("Twilio is back. Quiet hours go on: held texts stay held.")
     press(page, "twilio_down")
     press(page, "quiet_hours")
-    expect(said).to_contain_text("Twilio is still down: held texts stay held.")
+    expect(message).to_contain_text("Twilio is still down: held texts stay held.")
     press(page, "twilio_down")
 
 
 def test_a_burst_ends_with_the_right_counts(page: Page) -> None:
-    landed, told = count(page, "bucket"), sum(map(files_in, bodies(page)))
+    landed, texted = count(page, "bucket"), sum(map(files_in, bodies(page)))
     press(page, "burst")
     counts(page, "bucket", landed + BURST_FILES)
     expect(page.locator("#message")).to_contain_text(f"{BURST_FILES} files")
     press(page, "flush")
     counts(page, "held", 0)
     expect(page.locator(".texts p", has_text="more logs since")).not_to_have_count(0)
-    assert sum(map(files_in, bodies(page))) == told + BURST_FILES
+    assert sum(map(files_in, bodies(page))) == texted + BURST_FILES
     assert count(page, "twilio") == count(page, "phone") == len(bodies(page))
 
 
@@ -107,18 +107,18 @@ def test_an_outage_holds_and_ends_with_one_summary(page: Page) -> None:
 def test_a_flush_after_an_outage_sends_what_earlier_flushes_could_not(page: Page) -> None:
     """It says each time what was texted, what is held still, and why."""
     texts = len(bodies(page))
-    said = page.locator("#message")
+    message = page.locator("#message")
     press(page, "twilio_down")
     upload(page, "vain.log")
     counts(page, "held", 1)
     for _ in range(2):
         press(page, "flush")
-        expect(said).to_contain_text("Nothing was texted. Still held: 1. Why: busy (")
+        expect(message).to_contain_text("Nothing was texted. Still held: 1. Why: busy (")
     press(page, "twilio_down")
-    expect(said).to_have_text("Twilio is back. The next flush sends the held texts.")
+    expect(message).to_have_text("Twilio is back. The next flush sends the held texts.")
     press(page, "flush")
     expect(page.locator(".texts p")).to_have_count(texts + 1)
-    expect(said).to_have_text("Texted: 1 file in 1 text. Nothing is held now.")
+    expect(message).to_have_text("Texted: 1 file in 1 text. Nothing is held now.")
 
 
 def test_a_file_name_that_s3_rejects_is_refused(url: str) -> None:

@@ -1,4 +1,4 @@
-"""What `pulumi up` does: the actual program and settings, by Pulumi's own engine, on the emulator.
+"""The effects of `pulumi up`: the actual program, run by Pulumi's own engine on the emulator.
 
 The tests of one class run in their order, on one stack, as a user would go on.
 """
@@ -222,7 +222,7 @@ class TestTheLifeOfAStack:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "expected"),
     [
         ({"toNumbers": "15005550142"}, "toNumbers: …0142 lacks its plus"),
         ({"fromNumber": ""}, "fromNumber: is not set, nor is messagingServiceSid."),
@@ -236,11 +236,11 @@ class TestTheLifeOfAStack:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_a_wrong_setting_is_refused_at_preview(
-    emulator: Emulator, settings: dict[str, Any], said: str
+    emulator: Emulator, settings: dict[str, Any], expected: str
 ) -> None:
     with deployed(emulator, **settings) as system, pytest.raises(CommandError) as caught:
         system.preview()
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
     assert left(emulator) == []
 
 
@@ -248,15 +248,15 @@ def test_a_preview_warns_of_phones_in_clear_text(emulator: Emulator) -> None:
     def warnings(system: System) -> list[str]:
         steps: list[Any] = []
         system.stack.preview(on_event=steps.append)
-        told = [step.diagnostic_event for step in steps if step.diagnostic_event]
-        return [one.message for one in told if one.severity == "warning"]
+        diagnostics = [step.diagnostic_event for step in steps if step.diagnostic_event]
+        return [one.message for one in diagnostics if one.severity == "warning"]
 
     with deployed(emulator) as system:
         assert not [one for one in warnings(system) if "toNumbers" in one]
         system.stack.set_config("toNumbers", automation.ConfigValue(PHONE))
-        (said,) = (one for one in warnings(system) if "toNumbers" in one)
-        assert "pulumi config set --stack engine --secret toNumbers" in said
-        assert PHONE not in said
+        (warning,) = (one for one in warnings(system) if "toNumbers" in one)
+        assert "pulumi config set --stack engine --secret toNumbers" in warning
+        assert PHONE not in warning
 
 
 def test_a_secret_in_plain_text_is_refused(emulator: Emulator) -> None:

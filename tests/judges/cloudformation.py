@@ -36,7 +36,7 @@ class Kind:
 
 
 _JSON = {"AssumeRolePolicyDocument", "EventPattern", "PolicyDocument", "RedrivePolicy"}
-"""What Pulumi takes as text and CloudFormation as an object."""
+"""Properties that Pulumi takes as text and CloudFormation as an object."""
 
 # The mocks give all resources ARNs of one form.
 _ARNS = (
@@ -48,12 +48,12 @@ _AS_THEY_ARE = {"Variables", "Dimensions"}
 """Objects whose keys are names of the user's."""
 
 
-def _alarm(told: Properties) -> Properties:
-    dimensions = [{"Name": key, "Value": each} for key, each in told["Dimensions"].items()]
-    return told | {"Dimensions": dimensions}
+def _alarm(inputs: Properties) -> Properties:
+    dimensions = [{"Name": key, "Value": each} for key, each in inputs["Dimensions"].items()]
+    return inputs | {"Dimensions": dimensions}
 
 
-def _table(told: Properties) -> Properties:
+def _table(inputs: Properties) -> Properties:
     indexes = [
         {
             "IndexName": index["Name"],
@@ -63,24 +63,24 @@ def _table(told: Properties) -> Properties:
                 "NonKeyAttributes": index["NonKeyAttributes"],
             },
         }
-        for index in told["GlobalSecondaryIndexes"]
+        for index in inputs["GlobalSecondaryIndexes"]
     ]
     attributes = [
         {"AttributeName": one["Name"], "AttributeType": one["Type"]}
-        for one in told["AttributeDefinitions"]
+        for one in inputs["AttributeDefinitions"]
     ]
-    return told | {
-        "KeySchema": [{"AttributeName": told.pop("HashKey"), "KeyType": "HASH"}],
+    return inputs | {
+        "KeySchema": [{"AttributeName": inputs.pop("HashKey"), "KeyType": "HASH"}],
         "GlobalSecondaryIndexes": indexes,
         "AttributeDefinitions": attributes,
     }
 
 
-def _function(told: Properties) -> Properties:
-    return told | {"Code": {"S3Bucket": "packages", "S3Key": "handler.zip"}}
+def _function(inputs: Properties) -> Properties:
+    return inputs | {"Code": {"S3Bucket": "packages", "S3Key": "handler.zip"}}
 
 
-def _lifecycle(told: Properties) -> Properties:
+def _lifecycle(inputs: Properties) -> Properties:
     rules = [
         {
             "Id": rule["Id"],
@@ -89,12 +89,12 @@ def _lifecycle(told: Properties) -> Properties:
             **{key: rule[key] for key in rule.keys() & {"AbortIncompleteMultipartUpload"}},
             **({"ExpirationInDays": rule["Expiration"]["Days"]} if "Expiration" in rule else {}),
         }
-        for rule in told["Rules"]
+        for rule in inputs["Rules"]
     ]
     return {"LifecycleConfiguration": {"Rules": rules}}
 
 
-def _notification(told: Properties) -> Properties:
+def _notification(inputs: Properties) -> Properties:
     configurations = [
         {
             "Event": event,
@@ -108,14 +108,14 @@ def _notification(told: Properties) -> Properties:
                 }
             },
         }
-        for one in told["LambdaFunctions"]
+        for one in inputs["LambdaFunctions"]
         for event in one["Events"]
     ]
     return {"NotificationConfiguration": {"LambdaConfigurations": configurations}}
 
 
-def _target(told: Properties) -> Properties:
-    return {"Targets": [{"Id": "notify", **told}]}
+def _target(inputs: Properties) -> Properties:
+    return {"Targets": [{"Id": "notify", **inputs}]}
 
 
 _BUCKET = "AWS::S3::Bucket"
@@ -163,7 +163,7 @@ KINDS = {
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Kind(
         **_OF_BUCKET,
         renamed={"bucket": None},
-        reshaped=lambda told: {"OwnershipControls": {"Rules": [told["Rule"]]}},
+        reshaped=lambda inputs: {"OwnershipControls": {"Rules": [inputs["Rule"]]}},
     ),
     "aws:s3/bucketPolicy:BucketPolicy": Kind(
         type="AWS::S3::BucketPolicy", renamed={"policy": "PolicyDocument"}
@@ -171,7 +171,7 @@ KINDS = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Kind(
         **_OF_BUCKET,
         renamed={"bucket": None},
-        reshaped=lambda told: {"PublicAccessBlockConfiguration": told},
+        reshaped=lambda inputs: {"PublicAccessBlockConfiguration": inputs},
     ),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": Kind(
         **_OF_BUCKET,
@@ -180,8 +180,8 @@ KINDS = {
             "applyServerSideEncryptionByDefault": "ServerSideEncryptionByDefault",
             "sseAlgorithm": "SSEAlgorithm",
         },
-        reshaped=lambda told: {
-            "BucketEncryption": {"ServerSideEncryptionConfiguration": told["Rules"]}
+        reshaped=lambda inputs: {
+            "BucketEncryption": {"ServerSideEncryptionConfiguration": inputs["Rules"]}
         },
     ),
     "aws:scheduler/schedule:Schedule": Kind(type="AWS::Scheduler::Schedule"),
@@ -189,7 +189,7 @@ KINDS = {
     "aws:sns/topicPolicy:TopicPolicy": Kind(
         type="AWS::SNS::TopicPolicy",
         renamed={"policy": "PolicyDocument"},
-        reshaped=lambda told: told | {"Topics": [told.pop("Arn")]},
+        reshaped=lambda inputs: inputs | {"Topics": [inputs.pop("Arn")]},
     ),
     "aws:sns/topicSubscription:TopicSubscription": Kind(
         type="AWS::SNS::Subscription", renamed={"topic": "TopicArn"}
@@ -204,7 +204,7 @@ KINDS = {
     "aws:sqs/queuePolicy:QueuePolicy": Kind(
         type="AWS::SQS::QueuePolicy",
         renamed={"policy": "PolicyDocument"},
-        reshaped=lambda told: told | {"Queues": [told.pop("QueueUrl")]},
+        reshaped=lambda inputs: inputs | {"Queues": [inputs.pop("QueueUrl")]},
     ),
 }
 

@@ -1,4 +1,4 @@
-"""What the judges share: the program, deployed to the emulator, with a stand-in for Twilio."""
+"""Fixtures of the judges: the program on the emulator, with a stand-in for Twilio."""
 
 from tests.local.conftest import emulator, shared_twilio
 

@@ -77,19 +77,19 @@ class Judge:
         made = serializer.serialize_to_request(dict(request), self._operation)
         return dict(made["headers"]), json.loads(made["body"])
 
-    def _compared(self, told: Mapping[str, Any], shape: Any) -> list[str]:
-        """Compare what is told with a shape: its types, what it must have, and unknown names."""
-        report = ParamValidator().validate(told, shape)
+    def _compared(self, value: Mapping[str, Any], shape: Any) -> list[str]:
+        """Compare a value with a shape: its types, what it must have, and unknown names."""
+        report = ParamValidator().validate(value, shape)
         if report.has_errors():
             return [f"{self._name}: {report.generate_report()}"]
-        parsed = self._parsed(200, told, shape)
+        parsed = self._parsed(200, value, shape)
         del parsed["ResponseMetadata"]
-        return [f"{self._name}: {told} is read as {parsed}"] if parsed != told else []
+        return [f"{self._name}: {value} is read as {parsed}"] if parsed != value else []
 
-    def _parsed(self, status: int, told: Mapping[str, Any], shape: Any) -> dict[str, Any]:
+    def _parsed(self, status: int, value: Mapping[str, Any], shape: Any) -> dict[str, Any]:
         parser = botocore.parsers.create_parser(self._service.resolved_protocol)
         parsed: dict[str, Any] = parser.parse(
-            {"status_code": status, "headers": {}, "body": json.dumps(told).encode()}, shape
+            {"status_code": status, "headers": {}, "body": json.dumps(value).encode()}, shape
         )
         return parsed
 

@@ -54,11 +54,11 @@ def septets(body: str) -> int | None:
 
 
 def test_the_alphabet_is_gsm_7_and_its_extension_takes_two() -> None:
-    ours = dict.fromkeys(GSM, 1) | dict.fromkeys(GSM_EXTENSION, 2)
+    lengths = dict.fromkeys(GSM, 1) | dict.fromkeys(GSM_EXTENSION, 2)
     every = (chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
-    theirs = {one: count for one in every if (count := septets(one)) and one != ESCAPE}
-    assert theirs == ours
-    assert set(smsutil.codecs.GSM_CHARSET) - {ESCAPE} == set(ours)
+    smsutil_lengths = {one: count for one in every if (count := septets(one)) and one != ESCAPE}
+    assert smsutil_lengths == lengths
+    assert set(smsutil.codecs.GSM_CHARSET) - {ESCAPE} == set(lengths)
 
 
 @EXAMPLES

@@ -222,8 +222,8 @@ def test_an_answer_that_twilio_does_not_describe_is_found(
 ) -> None:
     answer = raw(stand_in, data=FORM)
     assert judge.of_answer(answer) == []
-    told = answer.json() | change
-    answer._content = json.dumps({k: v for k, v in told.items() if k not in change or v}).encode()
+    body = answer.json() | change
+    answer._content = json.dumps({k: v for k, v in body.items() if k not in change or v}).encode()
     (found,) = judge.of_answer(answer)
     assert any(part in found for part in objection.split("|")), found
 

@@ -95,7 +95,7 @@ def twilio_openapi(api: str) -> dict[str, Any]:
 
 
 def verify(content: bytes, integrity: str) -> None:
-    """Compare a download with the hash that npm's registry told of it when it was pinned."""
+    """Compare a download with the hash that npm's registry gave for it when it was pinned."""
     algorithm, _, pinned = integrity.partition("-")
     found = base64.b64encode(hashlib.new(algorithm, content).digest()).decode()
     assert found == pinned, (

@@ -31,26 +31,26 @@ def test_logs_outputs_errors_and_the_package_hold_no_secret_and_no_number(
     for function in ("notifyFunction", "flushFunction"):
         answer = lambda_.invoke(FunctionName=system.outputs[function], Payload=b'{"Records": 1}')
         assert CANARY.encode() not in answer["Payload"].read()
-    told = json.dumps(
+    exposed = json.dumps(
         [system.logged("notify"), system.logged("flush"), system.outputs], ensure_ascii=False
     )
     dashboards = system.aws["cloudwatch"].list_dashboards()["DashboardEntries"]
-    told += json.dumps(
+    exposed += json.dumps(
         [
             system.aws["cloudwatch"].get_dashboard(DashboardName=one["DashboardName"])
             for one in dashboards
         ],
         default=str,
     )
-    told += json.dumps(system.aws["cloudwatch"].describe_alarms(), default=str)
-    told += json.dumps(
+    exposed += json.dumps(system.aws["cloudwatch"].describe_alarms(), default=str)
+    exposed += json.dumps(
         system.aws["dynamodb"].scan(
             TableName=system.resource("aws:dynamodb/table:Table", "ledger").id
         ),
         default=str,
     )
     for hidden in (CANARY, SECRET, PHONE, PHONE[2:], ACCOUNT_SID):
-        assert hidden not in told
+        assert hidden not in exposed
     package = bytes_of(build(ROOT / "handler"))
     for hidden in (CANARY, PHONE, ACCOUNT_SID):
         assert hidden.encode() not in package

@@ -1,4 +1,4 @@
-"""What people run: the demo, and an upload to it."""
+"""The demo and an upload to it, run from the command line."""
 
 import contextlib
 import ipaddress
@@ -56,17 +56,17 @@ def started(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
 def read_until(process: subprocess.Popen[str], awaited: str) -> str:
     """Read what a process says up to a line that holds this. Gives all of it."""
     assert process.stdout
-    said = ""
+    output = ""
     limit = threading.Timer(SECONDS, process.kill)
     limit.start()
     try:
         for line in process.stdout:
-            said += line
+            output += line
             if awaited in line:
-                return said
+                return output
     finally:
         limit.cancel()
-    raise AssertionError(f"It ended, or took {SECONDS} s, without {awaited!r}:\n{said}")
+    raise AssertionError(f"It ended, or took {SECONDS} s, without {awaited!r}:\n{output}")
 
 
 def operated(command: str) -> subprocess.CompletedProcess[str]:
@@ -83,10 +83,10 @@ def operated(command: str) -> subprocess.CompletedProcess[str]:
 def says(*arguments: str, folder: Path, code: int = 0) -> str:
     """Run a command to its end. Gives what it says."""
     process = demo(*arguments, folder=folder)
-    said, _ = process.communicate(timeout=3 * SECONDS)
-    assert process.returncode == code, said
-    assert "Traceback" not in said
-    return said
+    output, _ = process.communicate(timeout=3 * SECONDS)
+    assert process.returncode == code, output
+    assert "Traceback" not in output
+    return output
 
 
 @contextlib.contextmanager
@@ -103,13 +103,13 @@ def nothing_left(folder: Path) -> Iterator[None]:
 def test_once_shows_the_text_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with nothing_left(tmp_path):
         process = demo("--once", folder=tmp_path)
-        said, _ = process.communicate(timeout=3 * SECONDS)
-    assert process.returncode == 0, said
-    assert re.search(r"Deployed \d+ resources to an emulator of AWS", said)
-    assert "New log app/" in said
-    assert "s after the upload" in said
-    assert "Warning" not in said
-    assert SECRET not in said
+        output, _ = process.communicate(timeout=3 * SECONDS)
+    assert process.returncode == 0, output
+    assert re.search(r"Deployed \d+ resources to an emulator of AWS", output)
+    assert "New log app/" in output
+    assert "s after the upload" in output
+    assert "Warning" not in output
+    assert SECRET not in output
 
 
 def test_a_demo_takes_uploads_until_it_is_stopped(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_a_demo_takes_uploads_until_it_is_stopped(tmp_path: Path) -> None:
     folder.mkdir()
     with nothing_left(folder), started(folder=folder) as process:
         assert process.stdout
-        said = says("upload", str(log), folder=folder)
-        assert re.fullmatch(rf"Uploaded {re.escape(str(log))} to s3://\S+/my file\.log\n", said)
+        output = says("upload", str(log), folder=folder)
+        assert re.fullmatch(rf"Uploaded {re.escape(str(log))} to s3://\S+/my file\.log\n", output)
         read_until(process, "my file.log")
         process.send_signal(signal.SIGTERM)
         assert process.stdout.read().endswith("Stopped; nothing is left behind.\n")
@@ -133,8 +133,8 @@ def test_an_upload_that_the_filters_exclude_says_why(tmp_path: Path) -> None:
     folder.mkdir()
     filters = ("--set", "filterPrefix=app/")
     with nothing_left(folder), started(*filters, folder=folder):
-        said = says("upload", str(tmp_path / "a.txt"), folder=folder)
-        assert said.splitlines()[1:] == [
+        output = says("upload", str(tmp_path / "a.txt"), folder=folder)
+        assert output.splitlines()[1:] == [
             "Nobody is texted about it: "
             "the key does not begin with app/ and does not end with .log."
         ]
@@ -146,20 +146,20 @@ def test_the_name_of_a_file_does_not_control_the_terminal(tmp_path: Path) -> Non
     folder = tmp_path / "folder"
     folder.mkdir()
     with nothing_left(folder), started(folder=folder) as process:
-        said = says("upload", str(log), folder=folder)
-        assert said.count("\n") == 1
-        said += read_until(process, "└")
-        assert "clear" in said
-        assert "\x1b" not in said
-        assert "\nUploaded forged" not in said
+        output = says("upload", str(log), folder=folder)
+        assert output.count("\n") == 1
+        output += read_until(process, "└")
+        assert "clear" in output
+        assert "\x1b" not in output
+        assert "\nUploaded forged" not in output
     assert "\x1b" not in says("upload", "\x1b[2J", folder=folder, code=1)
 
 
 def test_a_terminal_without_unicode_shows_escapes(tmp_path: Path) -> None:
     with nothing_left(tmp_path):
         process = demo("upload", "no such \N{SNOWMAN}", folder=tmp_path, PYTHONIOENCODING="ascii")
-        said, _ = process.communicate(timeout=SECONDS)
-    assert said == "There is no file no such \\u2603.\n"
+        output, _ = process.communicate(timeout=SECONDS)
+    assert output == "There is no file no such \\u2603.\n"
 
 
 def test_an_upload_that_s3_rejects_is_refused(emulator: Emulator) -> None:
@@ -179,15 +179,15 @@ def test_of_two_demos_the_commands_act_on_the_newest(tmp_path: Path) -> None:
     folder.mkdir()
     with nothing_left(folder), started(folder=folder) as first:
         with started(folder=folder) as second:
-            said = says("upload", str(log), folder=folder)
-            assert "2 demos are running. It went to the one that was started last." in said
+            output = says("upload", str(log), folder=folder)
+            assert "2 demos are running. It went to the one that was started last." in output
             read_until(second, "one.log")
             status = operated("status")
             assert status.stdout.startswith(
                 "2 demos are running. This is the one that was started last.\n"
             ), status.stderr
-        said = says("upload", str(log.rename(tmp_path / "two.log")), folder=folder)
-        assert said.count("\n") == 1
+        output = says("upload", str(log.rename(tmp_path / "two.log")), folder=folder)
+        assert output.count("\n") == 1
         read_until(first, "two.log")
 
 
@@ -286,37 +286,37 @@ def test_ctrl_c_in_the_first_second_prints_no_traceback(command: str) -> None:
         read_until(process, "import 'boto3'")
         process.send_signal(signal.SIGINT)
         assert process.stdout
-        said = process.stdout.read()
-    assert "Traceback" not in said
-    assert ("Stopped; nothing is left behind." in said) == command.startswith("local")
+        output = process.stdout.read()
+    assert "Traceback" not in output
+    assert ("Stopped; nothing is left behind." in output) == command.startswith("local")
 
 
 def test_a_wrong_secret_is_reported_at_once(tmp_path: Path) -> None:
     with nothing_left(tmp_path):
-        said = says("--once", "--set", "twilioSecret=x", folder=tmp_path, code=1)
-        assert re.search(r"Held for …0100: wrong credentials.* \(Twilio's code 20003\)\.", said)
-        assert "No text comes." in said
+        output = says("--once", "--set", "twilioSecret=x", folder=tmp_path, code=1)
+        assert re.search(r"Held for …0100: wrong credentials.* \(Twilio's code 20003\)\.", output)
+        assert "No text comes." in output
 
 
 def test_a_held_text_is_reported_and_arrives_with_the_flush(tmp_path: Path) -> None:
     with nothing_left(tmp_path):
-        said = says("--once", "--set", "mode=digest", folder=tmp_path)
-    assert "Held for …0100: digest. Flush runs every 1 min.\n" in said
-    assert "New log app/" in said
+        output = says("--once", "--set", "mode=digest", folder=tmp_path)
+    assert "Held for …0100: digest. Flush runs every 1 min.\n" in output
+    assert "New log app/" in output
 
 
 def test_one_phone_without_a_text_stops_no_other(tmp_path: Path) -> None:
     phones = "toNumbers=+15005550004,+15005550100"
     with nothing_left(tmp_path):
-        said = says("--once", "--set", phones, folder=tmp_path)
-    assert "┌ +15005550100" in said
+        output = says("--once", "--set", phones, folder=tmp_path)
+    assert "┌ +15005550100" in output
 
 
 def test_an_existing_bucket_is_made_in_the_emulator(tmp_path: Path) -> None:
     with nothing_left(tmp_path):
-        said = says("--once", "--set", "existingBucket=their-logs", folder=tmp_path)
-    assert "Made the bucket their-logs in the emulator, with EventBridge on." in said
-    assert "New log app/" in said
+        output = says("--once", "--set", "existingBucket=their-logs", folder=tmp_path)
+    assert "Made the bucket their-logs in the emulator, with EventBridge on." in output
+    assert "New log app/" in output
 
 
 def test_the_emulator_alone_listens_where_the_stack_local_expects_it(tmp_path: Path) -> None:
@@ -325,8 +325,8 @@ def test_the_emulator_alone_listens_where_the_stack_local_expects_it(tmp_path: P
     assert set(endpoints.values()) == {f"http://127.0.0.1:{EMULATOR_PORT}"}
     with nothing_left(tmp_path), demo("emulator", folder=tmp_path) as process:
         try:
-            said = read_until(process, "Ctrl-C")
-            assert f"AWS is emulated at http://127.0.0.1:{EMULATOR_PORT}" in said
+            output = read_until(process, "Ctrl-C")
+            assert f"AWS is emulated at http://127.0.0.1:{EMULATOR_PORT}" in output
             if sys.platform == "linux":
                 assert set(sockets([process.pid, *descendants(process.pid)])) == {"127.0.0.1"}
             again = says("emulator", folder=tmp_path, code=1)
@@ -350,13 +350,13 @@ def test_neither_profiles_nor_proxies_of_this_machine_are_used(tmp_path: Path) -
             HTTP_PROXY=nowhere,
             http_proxy=nowhere,
         )
-        said, _ = process.communicate(timeout=3 * SECONDS)
-    assert process.returncode == 0, said
-    assert re.search(r"New log some/[-\d]+/web\.txt", said)
+        output, _ = process.communicate(timeout=3 * SECONDS)
+    assert process.returncode == 0, output
+    assert re.search(r"New log some/[-\d]+/web\.txt", output)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (
             ["--once", "--set", "fromNumber=15005550106"],
@@ -371,12 +371,14 @@ def test_neither_profiles_nor_proxies_of_this_machine_are_used(tmp_path: Path) -
         (["upload", "README.md"], "No demo is running. Start one in another terminal: make demo"),
     ],
 )
-def test_a_mistake_is_one_clear_message(tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_a_mistake_is_one_clear_message(
+    tmp_path: Path, arguments: list[str], expected: str
+) -> None:
     with nothing_left(tmp_path):
         process = demo(*arguments, folder=tmp_path)
         output, _ = process.communicate(timeout=2 * SECONDS)
     assert process.returncode != 0
-    assert said in output
+    assert expected in output
     assert "Traceback" not in output
 
 

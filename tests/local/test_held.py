@@ -30,8 +30,8 @@ SCHEDULE = "aws:scheduler/schedule:Schedule"
 BURST = 500  # files; `make burst` has ten thousand
 
 
-def told(texts: list[Text]) -> dict[str, int]:
-    """How many files each phone was told of."""
+def files_texted(texts: list[Text]) -> dict[str, int]:
+    """Count the files that the texts to each phone are about."""
     files: collections.Counter[str] = collections.Counter()
     for text in texts:
         files[text.to] += files_in(text.body)
@@ -62,7 +62,7 @@ def test_an_outage_ends_with_one_summary_for_each_phone(
     assert system.twilio.texts == []
     system.twilio.end_fault()
     system.flush()
-    assert told(system.texts(2)) == {PHONE: 3, OTHER_PHONE: 3}
+    assert files_texted(system.texts(2)) == {PHONE: 3, OTHER_PHONE: 3}
     assert len(system.twilio.texts) == 2
     assert system.on("held") == []
     system.flush()
@@ -78,7 +78,7 @@ def test_a_flush_during_an_outage_keeps_everything(deploy: Deploy) -> None:
     system.flush()
     system.twilio.end_fault()
     system.flush()  # at once: it finds what the first one gave back
-    assert told(system.twilio.texts) == {PHONE: 3}
+    assert files_texted(system.twilio.texts) == {PHONE: 3}
 
 
 def test_over_the_limit_the_rest_comes_in_one_summary(deploy: Deploy) -> None:
@@ -89,7 +89,7 @@ def test_over_the_limit_the_rest_comes_in_one_summary(deploy: Deploy) -> None:
     system.decided("held", "sent", count=7)
     assert len(system.twilio.texts) == 2
     system.flush()
-    assert told(system.texts(3)) == {PHONE: 7}
+    assert files_texted(system.texts(3)) == {PHONE: 7}
     assert re.fullmatch(
         r"5 more logs since .*: app/ 5\. Last: app/\d\.log", system.twilio.texts[2].body
     )
@@ -137,7 +137,7 @@ def test_the_schedule_runs_the_flush(deploy: Deploy) -> None:
 
 
 def test_failed_messages_are_texted_after_a_redrive(deploy: Deploy) -> None:
-    """Whatever is there: a refused text, and an event in Lambda's envelope."""
+    """The messages are a refused text and an event in Lambda's envelope."""
     system = deploy()
     event = system.event("envelope.log")
     envelope = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event}
@@ -161,7 +161,7 @@ def test_failed_messages_are_texted_after_a_redrive(deploy: Deploy) -> None:
         )
     until(lambda: len(system.on("held")) == 2, "both on the queue")
     system.flush()
-    assert told(system.texts(1)) == {PHONE: 2}
+    assert files_texted(system.texts(1)) == {PHONE: 2}
 
 
 def test_an_event_that_lambda_gives_up_on_fails_in_its_envelope(deploy: Deploy) -> None:

@@ -30,7 +30,7 @@ def system(emulator: Emulator, shared_twilio: StandIn) -> Iterator[System]:
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "expected"),
     [
         ("app/web.log", "app/web.log"),
         ("my logs/a b.log", "my logs/a b.log"),
@@ -43,11 +43,11 @@ def system(emulator: Emulator, shared_twilio: StandIn) -> Iterator[System]:
     ],
 )
 def test_a_text_names_the_key_whatever_characters_it_has(
-    system: System, key: str, said: str
+    system: System, key: str, expected: str
 ) -> None:
     before = len(system.twilio.texts)
     system.upload(key)
-    assert system.texts(before + 1)[before].body == said
+    assert system.texts(before + 1)[before].body == expected
 
 
 def test_other_files_cause_no_text(system: System) -> None:

@@ -1,4 +1,4 @@
-"""What an operator runs, on the emulator; and an alarm, from the function's log to its topic."""
+"""The operator's commands on the emulator; and an alarm, from the function's log to its topic."""
 
 import datetime
 import io
@@ -29,8 +29,8 @@ def stack_of(system: System) -> Stack:
     return Stack("test", system.outputs, system.aws)
 
 
-def said(command: str, system: System) -> str:
-    """Run a command as the command line does. Gives what it prints."""
+def output_of(command: str, system: System) -> str:
+    """Run a command as the command line does. Give its output."""
     written = io.StringIO()
     commands.COMMANDS[command](stack_of(system), Terminal(written, width=200))
     return written.getvalue()
@@ -58,8 +58,8 @@ def busy(emulator: Emulator) -> Iterator[System]:
 
 
 def test_status_shows_sent_held_and_failed_texts_with_their_reasons(busy: System) -> None:
-    shown = said("status", busy)
-    for told in (
+    shown = output_of("status", busy)
+    for expected in (
         "s3-logs/demo",
         "…0100, …0004",
         "instant, at most 1 texts a phone and hour",
@@ -70,7 +70,7 @@ def test_status_shows_sent_held_and_failed_texts_with_their_reasons(busy: System
         "phone (21610: the recipient replied STOP)",
         "make redrive STACK=test",
     ):
-        assert told in shown, shown
+        assert expected in shown, shown
     for hidden in (PHONE, STOPPED, SECRET):
         assert hidden not in shown
 
@@ -79,7 +79,7 @@ def test_status_takes_nothing_from_the_queues(busy: System) -> None:
     before = {queue: queues.count(stack_of(busy), queue).all for queue in ("held", "failed")}
     assert all(before.values())
     for _ in range(2):
-        said("status", busy)
+        output_of("status", busy)
     assert len(busy.on("held")) == before["held"]
     assert len(busy.on("failed")) == before["failed"]
 
@@ -87,13 +87,13 @@ def test_status_takes_nothing_from_the_queues(busy: System) -> None:
 def test_status_shows_quiet_hours_in_force_and_a_text_that_did_not_arrive(deploy: Deploy) -> None:
     now = datetime.datetime.now(datetime.UTC)
     hours = f"{now - datetime.timedelta(hours=1):%H:%M}-{now + datetime.timedelta(hours=1):%H:%M}"
-    assert f"{hours} UTC, now" in said("status", deploy(quietHours=hours))
+    assert f"{hours} UTC, now" in output_of("status", deploy(quietHours=hours))
     system = deploy()
     system.twilio.undeliverable[PHONE] = 30007
     system.upload("a.log")
     system.texts(1)
     system.decided("sent")
-    assert "undelivered 30007: a carrier's filter took it for spam" in said("status", system)
+    assert "undelivered 30007: a carrier's filter took it for spam" in output_of("status", system)
 
 
 def test_smoke_follows_a_log_to_its_delivery_and_removes_it(deploy: Deploy) -> None:
@@ -162,10 +162,10 @@ def test_failed_events_are_redriven_and_flushed_with_one_command_each(deploy: De
         system.aws["sqs"].send_message(
             QueueUrl=system.outputs["failedQueue"], MessageBody=json.dumps(envelope)
         )
-    assert "Lambda gave up on it: RetriesExhausted" in said("status", system)
-    assert said("redrive", system).startswith("12 back on held.")
-    assert said("redrive", system) == "Nothing has failed.\n"
-    flushed = said("flush", system)
+    assert "Lambda gave up on it: RetriesExhausted" in output_of("status", system)
+    assert output_of("redrive", system).startswith("12 back on held.")
+    assert output_of("redrive", system) == "Nothing has failed.\n"
+    flushed = output_of("flush", system)
     assert "sent  …0100" in flushed
     assert flushed.endswith("Texted: 1 file in 1 text.\nNothing is held now.\n")
     assert len(system.texts(1)) == 1
@@ -177,7 +177,7 @@ def test_a_flush_that_fails_says_why(deploy: Deploy) -> None:
         FunctionName=system.outputs["flushFunction"], Environment={"Variables": {}}
     )
     with pytest.raises(StackError, match="The flush failed: "):
-        said("flush", system)
+        output_of("flush", system)
 
 
 def test_tail_gives_each_line_once_as_it_comes(deploy: Deploy) -> None:
@@ -206,14 +206,14 @@ def test_a_stack_of_another_version_is_reported(deploy: Deploy) -> None:
         FunctionName=system.outputs["notifyFunction"], Environment={"Variables": {"MODE": "x"}}
     )
     with pytest.raises(StackError, match="is here. If yours is the older: git pull."):
-        said("status", system)
+        output_of("status", system)
 
 
 # The command line
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "told"),
+    ("arguments", "environment", "expected"),
     [
         (["--stack", "demo", "status"], {}, "No demo is running. Start one"),
         (["--stack", "none", "status"], {"PATH": "/nowhere"}, "no Pulumi CLI"),
@@ -222,7 +222,7 @@ def test_a_stack_of_another_version_is_reported(deploy: Deploy) -> None:
 def test_a_missing_requirement_is_one_clear_line(
     arguments: list[str],
     environment: dict[str, str],
-    told: str,
+    expected: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -234,7 +234,7 @@ def test_a_missing_requirement_is_one_clear_line(
         commands.main()
     assert caught.value.code == 1
     error = capsys.readouterr().err
-    assert told in error
+    assert expected in error
     assert error.count("\n") == 1
 
 
@@ -307,7 +307,7 @@ def test_a_metric_of_a_function_raises_its_alarm_and_reaches_the_topic(deploy: D
     until(mail, "a message on the topic")
     refused = "s3-logs/demo: Twilio refuses our credentials"
     assert any(one["AlarmDescription"].startswith(refused) for one in mail())
-    shown = said("status", system)
+    shown = output_of("status", system)
     alarms = [one for one in system.made if one.type.endswith(":MetricAlarm")]
     assert f"of {len(alarms)} are on" in shown, shown
     assert refused in shown
@@ -338,14 +338,14 @@ def _hand_over(system: System, line: dict[str, Any]) -> None:
 def test_missing_data_is_an_alarm_but_not_before_the_first_flush(deploy: Deploy) -> None:
     system = deploy()
     silent, other = "Nothing was heard from flush", "The ledger cannot be reached"
-    assert silent not in said("status", system)
+    assert silent not in output_of("status", system)
     for name in ("flush-missing", "claims-failing-open"):
         system.aws["cloudwatch"].set_alarm_state(
             AlarmName=system.resource(ALARM, f"s3-logs-demo-{name}").id,
             StateValue="INSUFFICIENT_DATA",
             StateReason="Insufficient Data: 3 datapoints were unknown.",
         )
-    shown = said("status", system)
+    shown = output_of("status", system)
     assert silent in shown
     assert other not in shown  # which says nothing without data
 

@@ -77,7 +77,7 @@ SIGNS = {
     ("flush", "dynamodb:Query"): "delivery reports stopped",
     ("flush", "sqs:ChangeMessageVisibility"): "not given back",
 }
-"""What the log says without an action. Of any other one it gives AWS's code."""
+"""The log's outcome where an action is missing. For any other one the log gives AWS's code."""
 
 DENIED = "AccessDenied"
 

@@ -39,16 +39,16 @@ def states(
 def mails(
     alarm: Mapping[str, Any], samples: Sequence[Sample], *, minutes: int, offset: int = 0
 ) -> int:
-    """Return how often an alarm tells somebody, from a quiet start; see `states`."""
+    """Return how often an alarm is mailed, from a healthy start; see `states`."""
     actions = {
         "ALARM": alarm["alarmActions"],
         "INSUFFICIENT_DATA": alarm["insufficientDataActions"],
     }
-    before, told = "OK", 0
+    before, count = "OK", 0
     for state in states(alarm, samples, minutes=minutes, offset=offset):
-        told += state != before and bool(actions.get(state))
+        count += state != before and bool(actions.get(state))
         before = state
-    return told
+    return count
 
 
 _WITHOUT_DATA = {"missing": "INSUFFICIENT_DATA", "notBreaching": "OK", "breaching": "ALARM"}

@@ -61,12 +61,12 @@ class Queue:
 
     @property
     def bodies(self) -> list[str]:
-        """What is on it."""
+        """Return the bodies of all messages."""
         return [one["Body"] for one in self.messages]
 
     @property
     def visible(self) -> list[dict[str, Any]]:
-        """What can be received."""
+        """Return the messages that can be received."""
         return [one for one in self.messages if one["hidden"] <= self.now]
 
 

@@ -52,7 +52,7 @@ class Resource:
 
 @dataclasses.dataclass
 class Recorded:
-    """What the program declared, in that order, what it exported, and what it asked AWS."""
+    """The program's resources in order, its outputs, and its questions to AWS."""
 
     resources: list[Resource] = dataclasses.field(default_factory=list)
     outputs: dict[str, Any] = dataclasses.field(default_factory=dict)

@@ -218,7 +218,7 @@ def test_every_region_that_botocore_knows_has_its_address() -> None:
             assert address == f"https://{service}.{region}.{suffix}"
 
 
-# What only AWS does, and no table of ours
+# Answers that only AWS gives, and not the simulated table
 
 
 def remembering(server: Server, clock: Clock | None = None) -> Ledger:
@@ -344,7 +344,7 @@ def test_an_update_that_conflicts_with_a_transaction_is_retried(server: Server) 
     assert len(server.requests) == 3
 
 
-# What SQS says of messages
+# SQS's answers about messages
 
 
 class Answering(Aws):

@@ -19,7 +19,7 @@ from tests.unit.test_aws import calling, remembering
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"UnprocessedKeys": 7, "UnprocessedItems": 7}'])
 def test_an_answer_without_dynamodbs_fields_confirms_nothing(server: Server, body: bytes) -> None:
-    """It says neither that nobody was texted, nor that the table knows now who was."""
+    """It shows neither that no phone was texted, nor that the ledger has recorded the text."""
     server.body, notice = body, Notice(log_file(), PHONE)
     assert remembering(server).look_up_sent([notice])[:2] == (set(), {notice.id})
     with pytest.raises(NotRecorded, match="1 texts: BatchWriteItem"):
@@ -62,7 +62,7 @@ def test_a_malformed_time_delays_no_other_report(server: Server, at: object) -> 
 def test_a_text_is_a_duplicate_only_if_the_ledger_holds_its_outcome(
     server: Server, item: Any, claim: Claim, hour: str
 ) -> None:
-    """Otherwise Lambda tries the event again: a duplicate is a text that nobody sends."""
+    """Otherwise Lambda tries the event again: a duplicate is never sent."""
     reasons = [{"Code": "ConditionalCheckFailed", "Item": item}, {"Code": hour}]
     answer = {"__type": "TransactionCanceledException", "CancellationReasons": reasons}
     server.status, server.body = 400, json.dumps(answer).encode()

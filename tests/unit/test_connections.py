@@ -275,11 +275,11 @@ def test_a_refused_connection_to_twilio_is_not_retried(
     """Twilio may have many addresses, and the function must live to hold the text."""
     asked: list[Any] = []
 
-    def nobody(address: Any, timeout: float, **_: Any) -> None:
+    def refuse(address: Any, timeout: float, **_: Any) -> None:
         asked.append(timeout)
         raise TimeoutError
 
-    monkeypatch.setattr("urllib3.util.connection.create_connection", nobody)
+    monkeypatch.setattr("urllib3.util.connection.create_connection", refuse)
     with pytest.raises(Refused) as caught:
         TwilioSender(settings(twilio_api_url="https://127.0.0.1:9"), session).send(PHONE, "a text")
     assert caught.value.refusal is NO_CONNECTION

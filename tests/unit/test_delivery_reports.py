@@ -1,4 +1,4 @@
-"""What became of the accepted texts is asked until it is known, and told once."""
+"""A flush queries each accepted text until its delivery is known, and reports it once."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ def world(capsys: pytest.CaptureFixture[str]) -> World:
     return world
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+def reports_logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return [line for line in lines if line["outcome"] != "flushed"]
 
@@ -42,7 +42,7 @@ def test_a_delivered_text_is_reported_once(
     world.deliveries[SID] = Delivery(status="delivered", phone=PHONE)
     for _ in range(3):
         world.flush()
-    (line,) = told(capsys)
+    (line,) = reports_logged(capsys)
     assert (line["outcome"], line["sid"], line["phone"]) == ("delivered", SID, "…0100")
     assert line["TextsDelivered"] == 1
     assert world.queried_sids == [SID]
@@ -55,7 +55,7 @@ def test_an_undelivered_text_is_reported_with_its_code_and_meaning(
 ) -> None:
     world.deliveries[SID] = Delivery(status=status, code=code, phone=PHONE)
     world.flush()
-    (line,) = told(capsys)
+    (line,) = reports_logged(capsys)
     assert (line["outcome"], line["level"], line["code"]) == ("undelivered", "ERROR", str(code))
     assert line["meaning"]
     assert line["TextsUndelivered"] == 1
@@ -80,7 +80,7 @@ def test_a_text_without_a_final_status_is_unconfirmed_after_half_a_day(
     world.now += GIVE_UP_SECONDS + 1
     for _ in range(2):
         world.flush()
-    (line,) = told(capsys)
+    (line,) = reports_logged(capsys)
     assert (line["outcome"], line["meaning"]) == ("unconfirmed", "sent")
 
 
@@ -88,7 +88,7 @@ def test_a_deleted_record_is_queried_once(world: World, capsys: pytest.CaptureFi
     world.refuses = lambda sid: refusal(404, 20404) if sid == SID else None
     for _ in range(2):
         world.flush()
-    (line,) = told(capsys)
+    (line,) = reports_logged(capsys)
     assert (line["outcome"], line["meaning"]) == ("unconfirmed", "not found")
     assert world.queried_sids == [SID]
 
@@ -109,7 +109,7 @@ def test_a_refused_query_delays_no_other_report(
     world.refuses = lambda sid: why if sid == SID else None
     world.flush()
     assert world.queried_sids == [SID, other]
-    assert [line["outcome"] for line in told(capsys)][-1] == "delivered"
+    assert [line["outcome"] for line in reports_logged(capsys)][-1] == "delivered"
     world.flush()
     assert world.queried_sids == [SID, other]  # it is asked about later
     world.now += ASK_AFTER_SECONDS * 2
@@ -119,7 +119,7 @@ def test_a_refused_query_delays_no_other_report(
     capsys.readouterr()
     for _ in range(2):
         world.flush()
-    (line,) = told(capsys)
+    (line,) = reports_logged(capsys)
     assert (line["outcome"], line["sid"], line["meaning"]) == ("unconfirmed", SID, why.meaning)
 
 
@@ -134,7 +134,7 @@ def test_two_refused_delivery_requests_end_the_run(
     world.refuses = lambda _: why
     world.flush()
     assert len(world.queried_sids) == 2
-    assert [line["outcome"] for line in told(capsys)] == ["delivery reports stopped"]
+    assert [line["outcome"] for line in reports_logged(capsys)] == ["delivery reports stopped"]
 
 
 def test_an_unexpected_exception_delays_no_other_report(
@@ -144,13 +144,13 @@ def test_an_unexpected_exception_delays_no_other_report(
     capsys.readouterr()
     world.deliveries[other] = Delivery(status="delivered", phone=PHONE)
 
-    def unforeseen(sid: str) -> None:
+    def raise_unexpected(sid: str) -> None:
         if sid == SID:
             raise RuntimeError(f"of {PHONE}")
 
-    world.refuses = unforeseen
+    world.refuses = raise_unexpected
     world.flush()
-    first, second = told(capsys)
+    first, second = reports_logged(capsys)
     assert (first["outcome"], first["code"], first["sid"]) == ("unexpected", "RuntimeError", SID)
     assert first["UnexpectedErrors"] == 1
     assert PHONE not in json.dumps(first)
@@ -164,10 +164,10 @@ def test_a_report_that_cannot_be_logged_delays_no_other(
 ) -> None:
     other = another(world)
     capsys.readouterr()
-    world.deliveries[SID] = Delivery(status="undelivered", code=[1])  # type: ignore[arg-type]  # what nobody foresaw
+    world.deliveries[SID] = Delivery(status="undelivered", code=[1])  # type: ignore[arg-type]  # an unexpected type
     world.deliveries[other] = Delivery(status="delivered", phone=PHONE)
     world.flush()
-    first, second = told(capsys)
+    first, second = reports_logged(capsys)
     assert (first["outcome"], first["sid"]) == ("unexpected", SID)
     assert second["outcome"] == "delivered"
 
@@ -178,22 +178,22 @@ def test_a_report_without_a_twilio_code_has_a_meaning_but_no_link(
 ) -> None:
     world.deliveries[SID] = Delivery(status="undelivered", code=code, phone=PHONE)
     world.flush()
-    (line,) = told(capsys)
+    (line,) = reports_logged(capsys)
     assert line["code"] == (code or "none")
     assert line["meaning"]
     assert "http" not in line["meaning"]
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "expected"),
     [
         (30003, "30003: the phone is switched off or out of reach"),
         (0, "Twilio gives no reason"),
         ("not_routable", "not_routable: a reason that is not known here"),
     ],
 )
-def test_a_code_is_explained_to_the_operator(code: int | str, told: str) -> None:
-    assert code_with_meaning(code) == told
+def test_a_code_is_explained_to_the_operator(code: int | str, expected: str) -> None:
+    assert code_with_meaning(code) == expected
 
 
 def test_each_code_that_a_text_may_get_later_has_a_meaning() -> None:
@@ -216,12 +216,12 @@ def test_an_outage_only_postpones_the_report(
     world.down.add("dynamodb")
     world.flush()
     world.end_outages()
-    assert [line["outcome"] for line in told(capsys)] == [
+    assert [line["outcome"] for line in reports_logged(capsys)] == [
         "delivery reports stopped",
         "delivery reports stopped",
     ]
     world.flush()
-    assert [line["outcome"] for line in told(capsys)] == ["delivered"]
+    assert [line["outcome"] for line in reports_logged(capsys)] == ["delivered"]
 
 
 def test_a_summary_is_queried_as_one_text() -> None:

@@ -87,7 +87,7 @@ def test_the_filters_match_every_key_that_they_match_in_s3(
         assert matches(found["key"][0]["wildcard"], prefix + middle + suffix)
 
 
-# What EventBridge sends
+# EventBridge's events
 
 
 def event(key: str = "my logs/a+b%2F.log", **changes: Any) -> dict[str, Any]:
@@ -148,9 +148,9 @@ def test_an_event_that_failed_as_unreadable_is_texted_after_a_redrive_once_it_ca
 def test_an_upload_that_s3_and_eventbridge_both_report_is_texted_once() -> None:
     world = World(to_numbers=(PHONE,))
     world.notify(record("a.log"))
-    told = event("a.log", bucket={"name": "logs-1a2b3c4"})
-    told["detail"]["object"]["sequencer"] = "0A1B2C"
-    world.notifier.notify(told, lambda: 60.0)
+    bridged = event("a.log", bucket={"name": "logs-1a2b3c4"})
+    bridged["detail"]["object"]["sequencer"] = "0A1B2C"
+    world.notifier.notify(bridged, lambda: 60.0)
     assert len(world.texts) == 1
 
 
@@ -158,7 +158,7 @@ def test_an_upload_that_s3_and_eventbridge_both_report_is_texted_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "expected"),
     [
         (
             {"existingBucket": "s3://their-logs"},
@@ -171,6 +171,8 @@ def test_an_upload_that_s3_and_eventbridge_both_report_is_texted_once() -> None:
         ({"existingBucket": BUCKET, "forceDestroy": "true"}, "is not this stack's to change"),
     ],
 )
-def test_settings_that_exclude_each_other_are_refused(settings: dict[str, str], said: str) -> None:
-    with pytest.raises(pulumi.RunError, match=said.replace("(", r"\(")):
+def test_settings_that_exclude_each_other_are_refused(
+    settings: dict[str, str], expected: str
+) -> None:
+    with pytest.raises(pulumi.RunError, match=expected.replace("(", r"\(")):
         run({**SETTINGS, **settings})

@@ -1,4 +1,4 @@
-"""What is held becomes one summary for each phone, and is deleted only then."""
+"""Held texts become one summary for each phone, and are deleted only then."""
 
 import datetime
 import itertools
@@ -264,7 +264,7 @@ def test_a_poisoned_message_fails_and_stops_neither_texts_nor_reports(body: str)
 
 
 def test_messages_of_any_size_and_shape_fit_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    """JSON takes far more memory than its text: what nobody can read is kept as it came."""
+    """JSON takes far more memory than its text: an unreadable message is kept unchanged."""
     monkeypatch.setattr(held_messages, "MAX_CHARACTERS", 600_000)  # a fiftieth
     heap = with_long_receipts()
     body = "[" + "[]," * 10_000 + "0]"  # 30 kB, and twenty times that when it is read
@@ -306,14 +306,14 @@ def test_an_unexpected_exception_fails_its_message_and_names_its_class(
     assert world.held == world.failed == []
 
 
-def unforeseen(*_: Any) -> None:
+def raise_unexpected(*_: Any) -> None:
     raise RuntimeError(PHONE)
 
 
 def test_an_accepted_text_is_not_repeated_when_recording_it_raises(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(world.operations, "BatchWriteItem", unforeseen)
+    monkeypatch.setitem(world.operations, "BatchWriteItem", raise_unexpected)
     world.flush()
     assert (len(world.texts), len(world.held), len(world.failed)) == (2, 0, 0)
     assert [line["code"] for line in logged(capsys, "unexpected")] == ["RuntimeError"] * 2
@@ -323,7 +323,7 @@ def test_an_unexpected_error_while_failing_one_phone_stops_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.refuses = lambda phone: STOPPED if phone == PHONE else None
-    monkeypatch.setattr(world.outcomes, "fail", lambda *_, **__: unforeseen())
+    monkeypatch.setattr(world.outcomes, "fail", lambda *_, **__: raise_unexpected())
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
     assert {notice.phone for notice in world.notices_on(world.held)} == {PHONE}
@@ -371,7 +371,7 @@ def test_a_flush_that_raises_an_unexpected_error_delays_no_report(
     world.flush()
     held_by_hand(world, "next.log")
     world.now += ASK_AFTER_SECONDS
-    monkeypatch.setitem(world.operations, "BatchGetItem", unforeseen)
+    monkeypatch.setitem(world.operations, "BatchGetItem", raise_unexpected)
     with pytest.raises(RuntimeError):
         world.flush()
     assert len(world.queried_sids) == 2
@@ -380,10 +380,10 @@ def test_a_flush_that_raises_an_unexpected_error_delays_no_report(
 def test_a_message_fails_with_its_error_where_its_record_cannot_be_written(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def in_vain(*_items: Any) -> None:
+    def fail(*_items: Any) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(world.flusher._outcomes, "fail_unreadable", in_vain)
+    monkeypatch.setattr(world.flusher._outcomes, "fail_unreadable", fail)
     world.held.put('{"a": 1}')
     world.flush()
     assert [json.loads(one.body)["code"] for one in world.failed] == ["RecursionError"]
@@ -427,11 +427,11 @@ def test_a_text_that_the_failed_queue_rejects_stays_held_and_the_others_fail(
 def test_every_phone_is_texted_although_one_sqs_operation_fails(
     world: World, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def in_vain(_payload: Mapping[str, Any]) -> dict[str, Any]:
+    def fail(_payload: Mapping[str, Any]) -> dict[str, Any]:
         raise AwsError(lost, "AccessDeniedException", {})
 
     world.held.put("nonsense", first=True)
-    world.operations[lost] = in_vain
+    world.operations[lost] = fail
     with pytest.raises(AwsError, match=lost):
         world.flush()
     assert len(world.texts) == 2
@@ -485,12 +485,12 @@ def test_sent_texts_are_repeated_only_for_the_batch_that_cannot_be_looked_up(
     put_all(world, again)
     get, calls = world.operations["BatchGetItem"], itertools.count()
 
-    def third_in_vain(payload: Mapping[str, Any]) -> dict[str, Any]:
+    def fail_third(payload: Mapping[str, Any]) -> dict[str, Any]:
         if next(calls) == 2:
             raise AwsError("BatchGetItem", "ThrottlingException", {})
         return get(payload)
 
-    world.operations["BatchGetItem"] = third_in_vain
+    world.operations["BatchGetItem"] = fail_third
     capsys.readouterr()
     world.flush()
     assert [body.split()[0] for _, _, body in world.texts] == ["300", "100"]
@@ -498,7 +498,7 @@ def test_sent_texts_are_repeated_only_for_the_batch_that_cannot_be_looked_up(
     assert line["ClaimsFailedOpen"] == 100
 
 
-# What a flush could not send
+# Texts that a flush could not send
 
 
 def test_a_refused_text_is_given_back_for_the_next_flush(
@@ -508,8 +508,10 @@ def test_a_refused_text_is_given_back_for_the_next_flush(
     world.flush()
     assert {one.visible_at for one in world.held} == {world.now}
     (line,) = logged(capsys, "flushed")
-    told = [line[key] for key in ("messages", "given_back", "Backlog", "reason", "code", "meaning")]
-    assert told == [6, 6, 6, "busy", "0", "no connection to Twilio"]
+    values = [
+        line[key] for key in ("messages", "given_back", "Backlog", "reason", "code", "meaning")
+    ]
+    assert values == [6, 6, 6, "busy", "0", "no connection to Twilio"]
     world.end_outages()
     world.flush()
     assert len(world.texts) == 2
@@ -561,10 +563,10 @@ def test_a_message_received_very_often_waits_for_its_visibility_timeout() -> Non
 def test_a_message_that_cannot_be_given_back_waits_for_its_visibility_timeout(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def in_vain(_payload: Mapping[str, Any]) -> dict[str, Any]:
+    def fail(_payload: Mapping[str, Any]) -> dict[str, Any]:
         raise AwsError("ChangeMessageVisibilityBatch", "AccessDeniedException", {})
 
-    world.operations["ChangeMessageVisibilityBatch"] = in_vain
+    world.operations["ChangeMessageVisibilityBatch"] = fail
     world.refuses = lambda _: NO_CONNECTION
     world.flush()
     assert "AccessDenied" in logged(capsys, "not given back")[0]["meaning"]
@@ -629,12 +631,12 @@ def test_a_run_takes_no_more_than_it_has_room_for(
     for _ in range(3):
         world.flush()
     assert world.held == []
-    told = sum(int(body.split()[0]) for _, phone, body in world.texts if phone == PHONE)
-    assert told == 33
+    count = sum(int(body.split()[0]) for _, phone, body in world.texts if phone == PHONE)
+    assert count == 33
 
 
 RESTING_MB, PEAK_MB = 60, 90
-"""What the interpreter and libraries take, and what a flush may take on top of it."""
+"""The memory of interpreter and libraries, and of a flush on top of it."""
 
 
 def with_long_receipts() -> World:
@@ -675,8 +677,8 @@ def test_as_many_texts_as_a_run_takes_fit_the_function() -> None:
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
         assert before - len(heap.held) <= held_messages.MAX_MESSAGES
-    told = [int(body.split()[0]) for _, _, body in heap.texts[:-1]]
-    assert sum(told) + 1 == count  # the last run texts one file as itself
+    counts = [int(body.split()[0]) for _, _, body in heap.texts[:-1]]
+    assert sum(counts) + 1 == count  # the last run texts one file as itself
     assert (len(heap.texts), runs) == (2, 2)
     assert peak < PEAK_MB * 1_000_000
 
@@ -887,11 +889,11 @@ def test_a_summary_that_twilio_certainly_refused_does_not_count(why: Refusal, co
 def test_an_unexpected_exception_fails_one_phone_and_stops_no_other(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def unforeseen(phone: str) -> None:
+    def raise_unexpected(phone: str) -> None:
         if phone == PHONE:
             raise RuntimeError(f"of {phone}")
 
-    world.refuses = unforeseen
+    world.refuses = raise_unexpected
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
     assert [one.phone for one in world.notices_on(world.failed)] == [PHONE] * 3
@@ -927,12 +929,12 @@ def test_a_message_that_sqs_does_not_delete_delays_no_other_phone(
 ) -> None:
     delete, calls = world.operations["DeleteMessageBatch"], itertools.count()
 
-    def once_in_vain(payload: Mapping[str, Any]) -> dict[str, Any]:
+    def fail_once(payload: Mapping[str, Any]) -> dict[str, Any]:
         if not next(calls):
             raise AwsError("DeleteMessageBatch", "", {})
         return delete(payload)
 
-    world.operations["DeleteMessageBatch"] = once_in_vain
+    world.operations["DeleteMessageBatch"] = fail_once
     with pytest.raises(AwsError, match="DeleteMessageBatch"):
         world.flush()
     assert [phone for _, phone, _ in world.texts] == [PHONE, OTHER_PHONE]

@@ -1,4 +1,4 @@
-"""Whatever comes in, the readers neither fail nor lose it; `make fuzz` tries far more of it."""
+"""The readers neither fail on random input nor lose any; `make fuzz` tries far more of it."""
 
 import contextlib
 import datetime
@@ -162,7 +162,7 @@ def test_a_summary_is_two_segments_at_most_and_printable(files: list[LogFile]) -
 # Twilio's answers, over real HTTP, to Twilio's own client
 
 ASKED = "SM" + "0" * 32
-TOLD: Any = st.fixed_dictionaries(
+TWILIO_LIKE: Any = st.fixed_dictionaries(
     {},
     optional={
         "sid": st.just(ASKED) | LIKELY,
@@ -177,7 +177,9 @@ TOLD: Any = st.fixed_dictionaries(
     },
 )
 DEEP = st.integers(1, 100_000).map(lambda depth: b"[" * depth)
-BODIES = (TOLD | LIKELY).map(lambda told: json.dumps(told).encode()) | st.binary() | DEEP
+BODIES = (
+    (TWILIO_LIKE | LIKELY).map(lambda answered: json.dumps(answered).encode()) | st.binary() | DEEP
+)
 STATUSES = st.sampled_from([200, 201, 202, 204, 304, 307]) | st.integers(200, 599)
 
 
@@ -256,8 +258,8 @@ def test_the_stand_in_accepts_or_refuses_as_twilio_does(
         timeout=60,
     )
     assert answer.status_code in {201, 400, 404, 429}
-    told = answer.json()
-    assert told["sid"].startswith("SM") if answer.status_code == 201 else told["code"]
+    answered = answer.json()
+    assert answered["sid"].startswith("SM") if answer.status_code == 201 else answered["code"]
 
 
 # A flush

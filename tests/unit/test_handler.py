@@ -1,4 +1,4 @@
-"""What happens when the package is imported, here and in Lambda."""
+"""The import of the package, here and in Lambda."""
 
 import datetime
 import json
@@ -192,8 +192,8 @@ def test_each_line_says_when_and_for_which_request(
     second = datetime.timedelta(seconds=1)
     for line in lines:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"])
-        said = datetime.datetime.fromisoformat(line["timestamp"])
-        assert before - second < said < datetime.datetime.now(datetime.UTC) + second
+        logged_at = datetime.datetime.fromisoformat(line["timestamp"])
+        assert before - second < logged_at < datetime.datetime.now(datetime.UTC) + second
 
 
 def test_flush_takes_from_the_held(environment: Server) -> None:

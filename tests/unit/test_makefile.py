@@ -47,8 +47,8 @@ def make(folder: Path, *arguments: str) -> list[str]:
 
 
 def test_a_slow_step_is_announced_before_it_begins(tmp_path: Path) -> None:
-    said = [line for line in make(checkout(tmp_path), "demo") if "-c import sys" not in line]
-    assert said == [
+    output = [line for line in make(checkout(tmp_path), "demo") if "-c import sys" not in line]
+    assert output == [
         "Making a virtual environment in .venv (once, some seconds) ...",
         "python -m venv .venv",
         "Installing local/requirements.txt into .venv (once, up to a minute) ...",
@@ -96,9 +96,9 @@ def test_make_pulumi_says_that_the_cli_built_from_source_cannot_deploy(tmp_path:
     folder = checkout(tmp_path)
     executable(folder / "pulumi", "#!/bin/sh\nexit 1\n")
     executable(folder / ".bin/pulumi", "#!/bin/sh\necho v3.0.0\n")
-    (said,) = make(folder, "pulumi")
-    assert "cannot deploy" in said
-    assert "https://www.pulumi.com/docs/install/" in said
+    (output,) = make(folder, "pulumi")
+    assert "cannot deploy" in output
+    assert "https://www.pulumi.com/docs/install/" in output
     (help_,) = (line for line in make(folder, "help") if line.startswith("  make pulumi "))
     assert "cannot deploy" in help_
     executable(folder / "pulumi", "#!/bin/sh\necho v3.0.0\n")

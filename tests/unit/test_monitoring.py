@@ -1,4 +1,4 @@
-"""Who is on call hears at once when texts do not go out, and only then."""
+"""The operator on call is alarmed at once when texts do not go out, and only then."""
 
 import itertools
 import json
@@ -26,19 +26,23 @@ FAILED = ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
 Found = Mapping[tuple[str, str], float]  # namespace and metric to what is found in each period
 
 
-def ours(metric: metrics.Metric) -> tuple[str, str]:
+def in_namespace(metric: metrics.Metric) -> tuple[str, str]:
     return metrics.NAMESPACE, metric.name
 
 
-HEALTHY: Found = {ours(metrics.FLUSHES): 1, ours(metrics.BACKLOG): 0, ours(metrics.BACKLOG_AGE): 0}
+HEALTHY: Found = {
+    in_namespace(metrics.FLUSHES): 1,
+    in_namespace(metrics.BACKLOG): 0,
+    in_namespace(metrics.BACKLOG_AGE): 0,
+}
 BUSY: Found = {
     **HEALTHY,
     FAILED: 0,
-    ours(metrics.ACCEPTED): 30,
-    ours(metrics.SEGMENTS): 900,
-    ours(metrics.HELD): 1000,
-    ours(metrics.DUPLICATES): 3,
-    ours(metrics.BACKLOG_AGE): MAX_HELD_SECONDS,
+    in_namespace(metrics.ACCEPTED): 30,
+    in_namespace(metrics.SEGMENTS): 900,
+    in_namespace(metrics.HELD): 1000,
+    in_namespace(metrics.DUPLICATES): 3,
+    in_namespace(metrics.BACKLOG_AGE): MAX_HELD_SECONDS,
     ("AWS/Lambda", "Errors"): 0,
     ("AWS/Lambda", "Throttles"): 0,
 }
@@ -63,8 +67,8 @@ def state(alarm: Resource, found: Found) -> str:
     return cloudwatch.states(inputs, samples, minutes=minutes)[-1]
 
 
-def told(program: Recorded, found: Found) -> set[str]:
-    """Give the alarms that tell somebody when this follows upon a healthy state."""
+def alarms_mailed(program: Recorded, found: Found) -> set[str]:
+    """Give the alarms that are mailed when this follows a healthy state."""
     on = set()
     for name, alarm in named(program).items():
         before, now = state(alarm, HEALTHY), state(alarm, found)
@@ -81,7 +85,7 @@ def told(program: Recorded, found: Found) -> set[str]:
 @pytest.mark.parametrize("found", [HEALTHY, BUSY], ids=["no traffic", "traffic"])
 def test_a_healthy_stack_raises_no_alarm(program: Recorded, found: Found) -> None:
     assert {state(alarm, found) for alarm in named(program).values()} == {"OK"}
-    assert told(program, found) == set()
+    assert alarms_mailed(program, found) == set()
 
 
 def test_a_new_stack_raises_no_alarm(program: Recorded) -> None:
@@ -95,23 +99,23 @@ def test_a_new_stack_raises_no_alarm(program: Recorded) -> None:
     ("metric", "value", "alarm"),
     [
         (FAILED, 1, {"failed"}),
-        (ours(metrics.BACKLOG_AGE), MAX_HELD_SECONDS + 1, {"held-too-old"}),
-        (ours(metrics.SETTINGS_REFUSED), 1, {"settings-refused"}),
-        (ours(metrics.UNDELIVERED), 1, {"undelivered"}),
+        (in_namespace(metrics.BACKLOG_AGE), MAX_HELD_SECONDS + 1, {"held-too-old"}),
+        (in_namespace(metrics.SETTINGS_REFUSED), 1, {"settings-refused"}),
+        (in_namespace(metrics.UNDELIVERED), 1, {"undelivered"}),
         (("AWS/Lambda", "Errors"), 1, {"notify-errors", "flush-errors"}),
         (("AWS/Lambda", "DestinationDeliveryFailures"), 1, {"notify-lost"}),
         (("AWS/Lambda", "Throttles"), 1, {"notify-throttled"}),
-        (ours(metrics.FLUSHES), None, {"flush-missing"}),
-        (ours(metrics.FAILED_OPEN), 1, {"claims-failing-open"}),
-        (ours(metrics.UNEXPECTED), 1, {"unexpected"}),
-        (ours(metrics.SEGMENTS), 1001, {"segments"}),
+        (in_namespace(metrics.FLUSHES), None, {"flush-missing"}),
+        (in_namespace(metrics.FAILED_OPEN), 1, {"claims-failing-open"}),
+        (in_namespace(metrics.UNEXPECTED), 1, {"unexpected"}),
+        (in_namespace(metrics.SEGMENTS), 1001, {"segments"}),
     ],
 )
 def test_each_metric_raises_exactly_its_alarms(
     program: Recorded, metric: tuple[str, str], value: float | None, alarm: set[str]
 ) -> None:
     found = {key: one for key, one in {**HEALTHY, metric: value}.items() if one is not None}
-    assert told(program, found) == alarm
+    assert alarms_mailed(program, found) == alarm
 
 
 def test_every_alarm_has_a_test(program: Recorded) -> None:
@@ -141,10 +145,12 @@ def test_an_alarms_description_links_to_a_section_of_the_guide(program: Recorded
 
 def test_each_command_in_an_alarms_description_names_its_stack() -> None:
     asked = record({**SETTINGS, "alarmEmail": "on-call@example.com"}, stack_name="prod")
-    told = [alarm.inputs["alarmDescription"] for alarm in named(asked).values()]
-    commands = [one for text in told for one in re.findall(r"(?:make|pulumi) [a-z][^,;.&]*", text)]
+    descriptions = [alarm.inputs["alarmDescription"] for alarm in named(asked).values()]
+    commands = [
+        one for text in descriptions for one in re.findall(r"(?:make|pulumi) [a-z][^,;.&]*", text)
+    ]
     assert len(commands) > 8
-    for text in told:  # a setting that is set does nothing until the next deployment
+    for text in descriptions:  # a setting that is set does nothing until the next deployment
         assert ("config set" in text) == (" 10 && pulumi up --stack prod." in text)
     for command in commands:
         assert re.match(r"make \w+ STACK=prod\b|pulumi [a-z ]+ --stack prod\b", command), command
@@ -231,11 +237,11 @@ def test_a_queue_that_sends_no_metrics_raises_no_alarm_until_it_does(
     woken = [(24 * 60.0 + minute, 1.0) for minute in range(6 * 60)]
     again = [(48 * 60.0 + minute, 2.0) for minute in range(6 * 60)]
     for offset in offsets(alarm):
-        told = [
+        counts = [
             cloudwatch.mails(alarm.inputs, samples, minutes=72 * 60, offset=offset)
             for samples in ([], empty, empty + woken, empty + woken + again)
         ]
-        assert told == [0, 0, 1, 2]
+        assert counts == [0, 0, 1, 2]
 
 
 @pytest.mark.parametrize("minutes", [1, 5, 7, 60])
@@ -310,7 +316,7 @@ def test_no_widget_overlaps_another_or_the_edge(widgets: list[dict[str, Any]]) -
 def test_every_metric_that_is_shown_or_watched_is_measured(
     program: Recorded, widgets: list[dict[str, Any]]
 ) -> None:
-    known = {ours(metric) for metric in metrics.ALL}
+    known = {in_namespace(metric) for metric in metrics.ALL}
     known |= {(namespace, name) for namespace, names in OF_AWS.items() for name in names}
     watched = {
         (one.inputs["namespace"], one.inputs["metricName"]) for one in named(program).values()
@@ -319,7 +325,7 @@ def test_every_metric_that_is_shown_or_watched_is_measured(
 
 
 def test_every_metric_that_is_measured_is_shown(widgets: list[dict[str, Any]]) -> None:
-    assert {ours(metric) for metric in metrics.ALL} <= shown(widgets)
+    assert {in_namespace(metric) for metric in metrics.ALL} <= shown(widgets)
 
 
 def test_a_metric_is_searched_by_the_dimensions_it_is_measured_with(

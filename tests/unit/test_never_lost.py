@@ -30,7 +30,7 @@ RETRY_AFTER = (30, 120)  # seconds: Lambda waits 60 and 120, and here it is earl
 OF_ONE_PHONE = [refusal(400, 21408), refusal(400, 21606), refusal(503), refusal(500), NO_ANSWER]
 OUTAGES = [NO_CONNECTION, NO_ANSWER, refusal(401, 20003), refusal(429, 20429), refusal(500, None)]
 
-Told = tuple[str, str]  # a file's key and a phone
+FileAndPhone = tuple[str, str]  # a file's key and a phone
 
 
 @functools.lru_cache(maxsize=4096)
@@ -49,7 +49,7 @@ class Event:
 
 
 class Machine(RuleBasedStateMachine):
-    """What may happen, and what must hold whatever happens."""
+    """The possible events, and the rules that hold after any of them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,16 +57,16 @@ class Machine(RuleBasedStateMachine):
         self.world.shuffle = random.shuffle  # which hypothesis seeds
         self.files = 0
         self.records: list[dict[str, Any]] = []
-        self.accepted: set[Told] = set()  # of events that Lambda has done with
+        self.accepted: set[FileAndPhone] = set()  # of events that Lambda has done with
         self.pending: list[Event] = []
-        self.excused: set[Told] = set()  # may be told twice
+        self.excused: set[FileAndPhone] = set()  # may be texted twice
         self.flushes: Counter[int] = Counter()
         self.open_hours: set[int] = set()  # the table was down: each process counts for itself
         self.processes: Counter[int] = Counter()
         self.poison: set[str] = set()  # what only an operator can take off the queues
 
     @property
-    def told(self) -> Counter[Told]:
+    def texted(self) -> Counter[FileAndPhone]:
         return Counter(
             (key, phone) for _, phone, body in self.world.texts for key in body.split(",")
         )
@@ -98,7 +98,7 @@ class Machine(RuleBasedStateMachine):
         return True
 
     def excuse(self, since: int) -> None:
-        """What was told since then was in doubt, or could not be recorded."""
+        """Excuse the texts since then: they were in doubt, or could not be recorded."""
         for _, phone, body in self.world.texts[since:]:
             self.excused |= {(key, phone) for key in body.split(",")}
 
@@ -191,11 +191,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def what_nobody_foresaw_happens_to_a_phone(self) -> None:
-        def unforeseen(phone: str) -> None:
+        def raise_unexpected(phone: str) -> None:
             if phone == PHONE:
                 raise RuntimeError
 
-        self.world.refuses = unforeseen
+        self.world.refuses = raise_unexpected
 
     @rule(code=st.sampled_from(["ThrottlingException", "ProvisionedThroughputExceededException"]))
     def the_table_is_asked_too_much(self, code: str) -> None:
@@ -220,7 +220,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost(self) -> None:
         world = self.world
-        somewhere = set(self.told)
+        somewhere = set(self.texted)
         for queue in (world.held, world.failed):
             somewhere |= {(notice.file.key, notice.phone) for notice in world.notices_on(queue)}
         unfinished = {
@@ -235,7 +235,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_told_twice(self) -> None:
-        twice = {one for one, times in self.told.items() if times > 1}
+        twice = {one for one, times in self.texted.items() if times > 1}
         assert twice <= self.excused
 
     @invariant()
@@ -246,7 +246,7 @@ class Machine(RuleBasedStateMachine):
             assert count <= LIMIT * processes + self.flushes[hour]
 
     def teardown(self) -> None:
-        """Once things are quiet, every file was told to every phone."""
+        """Once all outages are over, every phone was texted about every file."""
         self.outages_end()
         world = self.world
         for _ in range(100):
@@ -261,7 +261,7 @@ class Machine(RuleBasedStateMachine):
         self.nothing_is_told_twice()
         self.nobody_is_flooded()
         everything = {(f"f{number + 1}", phone) for number in range(self.files) for phone in PHONES}
-        assert set(self.told) == everything
+        assert set(self.texted) == everything
         assert all("poison-" in one.body for one in world.held)
         assert world.failed == []
 

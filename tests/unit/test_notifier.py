@@ -133,7 +133,7 @@ OF_ONE_PHONE = [BUSY, BROKEN, NO_ANSWER, NOT_TWILIO, *(refusal(400, one) for one
 
 
 class Tried(list[str]):
-    """The phones that Twilio was asked to text, each of which it refuses as told."""
+    """The phones that Twilio was asked to text; it refuses each as the test says."""
 
     def __init__(self, world: World, refused: dict[str, Refusal]) -> None:
         super().__init__()
@@ -504,10 +504,10 @@ def test_an_accepted_text_is_not_repeated_when_recording_it_raises(
 ) -> None:
     world = World()
 
-    def unforeseen(*_: object) -> None:
+    def raise_unexpected(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setitem(world.operations, "BatchWriteItem", unforeseen)
+    monkeypatch.setitem(world.operations, "BatchWriteItem", raise_unexpected)
     world.notify(record("a.log"))
     assert (len(world.texts), len(world.held), len(world.failed)) == (2, 0, 0)
 
@@ -517,11 +517,11 @@ def test_an_unexpected_exception_fails_one_text_and_stops_no_other(
 ) -> None:
     world = World()
 
-    def unforeseen(phone: str) -> None:
+    def raise_unexpected(phone: str) -> None:
         if phone == PHONE:
             raise RuntimeError(f"of {phone}")
 
-    world.refuses = unforeseen
+    world.refuses = raise_unexpected
     world.notify(record("a.log"))
     assert phones(world) == [OTHER_PHONE]
     failed, _ = lines(capsys)

@@ -1,4 +1,4 @@
-"""`bucket.on_object_created`, on programs other than ours."""
+"""`bucket.on_object_created`, in other programs."""
 
 import functools
 import textwrap
@@ -126,15 +126,15 @@ def test_filters_that_one_object_could_match_are_refused(
     for first, second in ((one, other), (other, one)):
         body = subscribe("a", first) + subscribe("b", second)
         if overlap:
-            said = refusal(program, body)
-            assert "its filter overlaps that of 'a'" in said
-            assert all(repr(part) in said for part in (*first[1:], *second[1:]))
+            message = refusal(program, body)
+            assert "its filter overlaps that of 'a'" in message
+            assert all(repr(part) in message for part in (*first[1:], *second[1:]))
         else:
             assert len(rules(program(body))) == 2
 
 
 def test_subscribing_inside_apply_is_refused(program: Any) -> None:
-    said = refusal(
+    message = refusal(
         program,
         """
         def late(_):
@@ -142,12 +142,12 @@ def test_subscribing_inside_apply_is_refused(program: Any) -> None:
         logs.notification.id.apply(late)
         """,
     )
-    assert "too late" in said
+    assert "too late" in message
 
 
 def test_an_existing_function_takes_no_options(program: Any) -> None:
-    said = refusal(program, "logs.on_object_created('b', other, environment={'A': 'b'})")
-    assert "environment cannot be given with a Lambda function that exists already" in said
+    message = refusal(program, "logs.on_object_created('b', other, environment={'A': 'b'})")
+    assert "environment cannot be given with a Lambda function that exists already" in message
 
 
 def outer(event: object, context: object) -> None:
@@ -199,14 +199,14 @@ def test_a_nested_function_is_refused() -> None:
 
 
 def test_a_function_of_the_program_itself_is_refused(program: Any) -> None:
-    said = refusal(
+    message = refusal(
         program,
         """
         def mine(event, context): pass
         logs.on_object_created('mine', mine, **needs)
         """,
     )
-    assert "is defined in the program itself" in said
+    assert "is defined in the program itself" in message
 
 
 def test_a_function_of_a_module_without_a_package_is_refused() -> None:

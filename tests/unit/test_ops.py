@@ -1,4 +1,4 @@
-"""What an operator's commands show and print, on an AWS that is faked."""
+"""The output of the operator's commands, on a faked AWS."""
 
 import datetime
 import functools
@@ -78,7 +78,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return ran
 
 
-# Whatever comes from outside
+# Text from outside
 
 
 def assert_printable(shown: str) -> None:
@@ -184,7 +184,7 @@ def test_no_line_of_a_log_keeps_the_commands_from_showing_the_others(
         assert "app/web.log" in run(operated, command) or command == "flush"
 
 
-# What the commands print can be pasted
+# The printed commands can be pasted
 
 
 def refuses(operated: Operated, code: str) -> None:
@@ -230,8 +230,8 @@ def everything(run: Run) -> str:
 
 
 def test_each_printed_command_names_its_stack(run: Run) -> None:
-    said = everything(run)
-    found = set(re.findall(r"(?:make|pulumi) (?:[a-z][\w-]*)(?: [^\s.,;:)]+)*", said))
+    output = everything(run)
+    found = set(re.findall(r"(?:make|pulumi) (?:[a-z][\w-]*)(?: [^\s.,;:)]+)*", output))
     named = {one for one in found if "STACK=prod" in one or "--stack prod" in one}
     assert found == named
     for command in ("status", "flush", "redrive", "tail"):
@@ -267,7 +267,7 @@ def test_a_redrive_finds_messages_that_short_polling_misses(run: Run) -> None:
 
 
 def test_a_redrive_moves_only_messages_that_failed_before_it_began(run: Run) -> None:
-    """A phone replied STOP: a flush fails at once what is moved."""
+    """A phone replied STOP: a flush fails each moved message at once."""
     operated = Operated()
     for number in range(40):
         operated.failed.put(f"{number}", sent=EARLIER)

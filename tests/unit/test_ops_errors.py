@@ -1,4 +1,4 @@
-"""What an operator is told when AWS or Pulumi refuses, or when requirements are missing."""
+"""The messages to an operator when AWS or Pulumi refuses, or when requirements are missing."""
 
 import subprocess
 import sys
@@ -39,9 +39,9 @@ LOG_IN = "aws sso login"
 def test_an_expired_session_is_reported_with_the_command_that_renews_it(
     error: BotoCoreError,
 ) -> None:
-    said = explain(error, None)
-    assert said.startswith("AWS does not know who you are (")
-    assert LOG_IN in said
+    message = explain(error, None)
+    assert message.startswith("AWS does not know who you are (")
+    assert LOG_IN in message
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_an_expired_session_is_reported_with_the_command_that_renews_it(
     ],
 )
 def test_unknown_credentials_are_reported_with_the_remedy(code: str, operation: str) -> None:
-    said = explain(refusal(code, operation), Operated().stack)
-    assert said.startswith(f"AWS does not know who you are ({code}: ")
-    assert LOG_IN in said
+    message = explain(refusal(code, operation), Operated().stack)
+    assert message.startswith(f"AWS does not know who you are ({code}: ")
+    assert LOG_IN in message
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_unknown_credentials_are_reported_with_the_remedy(code: str, operation: 
 def test_credentials_of_another_account_are_named(code: str) -> None:
     operated = Operated()
     operated.sts.account = "999999999999"
-    said = explain(refusal(code, "FilterLogEvents"), operated.stack)
-    assert f"Stack prod is in account {ACCOUNT}, region {REGION}" in said
-    assert "your credentials are for account 999999999999" in said
-    assert "AWS_PROFILE" in said
+    message = explain(refusal(code, "FilterLogEvents"), operated.stack)
+    assert f"Stack prod is in account {ACCOUNT}, region {REGION}" in message
+    assert "your credentials are for account 999999999999" in message
+    assert "AWS_PROFILE" in message
 
 
 def test_a_refusal_in_the_right_account_names_the_account_and_the_region() -> None:
@@ -123,7 +123,7 @@ def test_an_ended_demo_is_reported_with_the_command_that_starts_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("printed", "expected"),
     [
         (
             "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions",
@@ -134,20 +134,20 @@ def test_an_ended_demo_is_reported_with_the_command_that_starts_one() -> None:
     ],
 )
 def test_a_stack_that_pulumi_does_not_find_is_reported_with_the_remedy(
-    said: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    printed: str, expected: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     command = tmp_path / "pulumi"
-    command.write_text(f'#!/bin/sh\necho "{said}" >&2\nexit 3\n')
+    command.write_text(f'#!/bin/sh\necho "{printed}" >&2\nexit 3\n')
     command.chmod(0o755)
     monkeypatch.setattr(stacks, "find_cli", lambda: command)
-    with pytest.raises(StackError, match=told) as caught:
+    with pytest.raises(StackError, match=expected) as caught:
         Stack.open("nonsense")
     error = str(caught.value)
     assert "PULUMI_ACCESS_TOKEN" not in error
     assert "\n" not in error
-    if "decrypt" not in said:
+    if "decrypt" not in printed:
         assert "pulumi stack ls" in error
-    if "TOKEN" in said:
+    if "TOKEN" in printed:
         assert "pulumi login" in error
 
 

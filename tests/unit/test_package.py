@@ -49,7 +49,7 @@ BUILD = BUILD_REAL.replace("cache=", "rules=(), cache=")
 
 
 def python(script: str, *arguments: object, **environment: str) -> str:
-    """What a script prints in an interpreter of its own."""
+    """Give the output of a script in an interpreter of its own."""
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)],
         env={**os.environ, **environment},
@@ -90,7 +90,7 @@ def bare(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def in_lambda(bare: Path, script: str, *arguments: str) -> str:
-    """What a script prints where nothing but the package and the standard library is there."""
+    """Give the output of a script that has only the package and the standard library."""
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-W", "error", "-c", script, str(bare), *arguments],
         env={},

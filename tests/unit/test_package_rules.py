@@ -66,9 +66,9 @@ def check(wheels: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.Monkey
         try:
             package.build(source, rules=tuple(rules))
         except PackageError as error:
-            said, *wrong = str(error).splitlines()
-            assert said.startswith("Rules of infra/package_rules.py do not fit what is locked.")
-            assert said.endswith("or lock the former version: make lock")
+            message, *wrong = str(error).splitlines()
+            assert message.startswith("Rules of infra/package_rules.py do not fit what is locked.")
+            assert message.endswith("or lock the former version: make lock")
             assert not list(tmp_path.glob(".build/*"))
             return [line.strip() for line in wrong]
         return []
@@ -129,9 +129,9 @@ def test_another_text_is_found(check: Check, tmp_path: Path, rule: Hollow) -> No
     at = found.start() + len(found[0]) // 2
     code = files[rule.file]
     files[rule.file] = code[:at] + "x" + code[at:]
-    (said,) = check(pack(tmp_path, rule.dependency, "99", files.items()))
-    assert said.startswith(f'{rule.dependency} 99: the rule "{rule.name}" m')
-    assert said.endswith(f": look at {rule.file}")
+    (message,) = check(pack(tmp_path, rule.dependency, "99", files.items()))
+    assert message.startswith(f'{rule.dependency} 99: the rule "{rule.name}" m')
+    assert message.endswith(f": look at {rule.file}")
 
 
 @pytest.mark.parametrize("rule", HOLLOWED, ids=name)
@@ -169,8 +169,10 @@ def test_one_file_more_or_less_than_a_rule_expects_is_found(
 
 def test_two_rules_about_one_file_are_found(check: Check) -> None:
     again = PRUNED[0]._replace(name="again")
-    (said,) = check(rules=[*RULES, again])
-    assert 'the rule "again" matches a file that another rule matches: look at twilio/rest/' in said
+    (message,) = check(rules=[*RULES, again])
+    assert (
+        'the rule "again" matches a file that another rule matches: look at twilio/rest/' in message
+    )
 
 
 def test_rules_about_a_dependency_that_is_not_locked_are_found(check: Check) -> None:

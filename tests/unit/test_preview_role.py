@@ -1,4 +1,4 @@
-"""The role of a preview, as docs/deploy.md makes it, may read what a preview reads, and no more."""
+"""The role of a preview, as docs/deploy.md makes it, may do a preview's reads and no more."""
 
 import fnmatch
 import json
@@ -13,11 +13,11 @@ from tests.unit.linter import findings
 from tests.unit.recorded import ACCOUNT, REGION, SETTINGS, Recorded, record
 
 STATE = {"s3:ListBucket", "s3:GetObject", "kms:Decrypt"}
-"""What Pulumi reads itself: the state, and the key of the secrets in it."""
+"""Pulumi's own reads: the state, and the key of the secrets in it."""
 
 
 class Needs(NamedTuple):
-    """What the AWS provider asks AWS about a resource, in a preview.
+    """The AWS provider's request about a resource in a preview.
 
     A preview without `--refresh` compares the program with the state. The provider asks AWS only
     where a resource's `CustomizeDiff` does.
@@ -77,7 +77,7 @@ NEEDS = {
 }
 
 NO_PERMISSION = {"aws:index/getCallerIdentity:getCallerIdentity"}
-"""What the program asks that AWS answers everybody.
+"""The program's questions that AWS answers to any caller.
 
 Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 """

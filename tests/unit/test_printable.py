@@ -10,7 +10,7 @@ from stack.printable import JOINERS, printable
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("raw", "shown"),
     [
         ("app/web.log", "app/web.log"),
         ("Übergabe Köln 日本 ✅.log", "Übergabe Köln 日本 ✅.log"),
@@ -22,12 +22,12 @@ from stack.printable import JOINERS, printable
         (30007, "30007"),
     ],
 )
-def test_a_character_that_controls_a_terminal_becomes_its_escape(said: object, shown: str) -> None:
-    assert printable(said) == shown
+def test_a_character_that_controls_a_terminal_becomes_its_escape(raw: object, shown: str) -> None:
+    assert printable(raw) == shown
 
 
 @given(st.text(alphabet=st.characters()))
-def test_no_character_of_any_script_controls_the_terminal(said: str) -> None:
-    shown = printable(said)
+def test_no_character_of_any_script_controls_the_terminal(raw: str) -> None:
+    shown = printable(raw)
     controls = {one for one in shown if unicodedata.category(one) in {"Cc", "Cf", "Cs", "Zl", "Zp"}}
     assert controls <= set(JOINERS)

@@ -1,4 +1,4 @@
-"""What the program asks for: in which order, how secret, how little privilege."""
+"""The program's resources: their order, secrets and least privilege."""
 
 import json
 import re
@@ -180,7 +180,7 @@ def test_flush_runs_every_few_minutes(program: Recorded) -> None:
 
 
 def test_a_flush_that_aws_throttles_does_not_queue_up(program: Recorded) -> None:
-    """Lambda keeps what it throttles for six hours, unless it is told otherwise."""
+    """Lambda keeps what it throttles for six hours, unless its configuration says otherwise."""
     target = program.the("Schedule", "flush").inputs["target"]
     assert target["retryPolicy"] == {"maximumEventAgeInSeconds": 60, "maximumRetryAttempts": 0}
     flush = program.the("FunctionEventInvokeConfig", "flush").inputs

@@ -7,10 +7,9 @@ from handler.delivery_reports import MEANINGS
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Kind, Refusal, refusal
 from stack import ROOT
 
-BUSY, IN_DOUBT, ACCOUNT, SENDER, DESTINATION, UNKNOWN, PHONE, TEXT, IN_VAIN = Kind
+BUSY, IN_DOUBT, ACCOUNT, SENDER, DESTINATION, UNKNOWN, PHONE, TEXT, EXPIRED = Kind
 
-# What a request to send a text may be refused with, by what becomes of the text. A code decides
-# whatever the status is.
+# Twilio's codes that refuse a text, by kind of refusal. A code decides, not the status.
 CODES = {
     BUSY: [20429, 20503, 21611, 21730, 14107, 63038],
     IN_DOUBT: [20500, 21619],
@@ -66,7 +65,7 @@ def test_without_a_known_code_the_status_decides(
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "expected"),
     [
         ("not_routable", "not_routable"),
         ("21610", 21610),
@@ -86,8 +85,8 @@ def test_without_a_known_code_the_status_decides(
         ("word" * 20, 400),
     ],
 )
-def test_a_code_is_logged_only_as_a_number_or_a_word(code: object, told: int | str) -> None:
-    assert refusal(400, code).code == told
+def test_a_code_is_logged_only_as_a_number_or_a_word(code: object, expected: int | str) -> None:
+    assert refusal(400, code).code == expected
 
 
 def test_without_an_answer_it_is_as_if_twilio_were_busy_or_in_doubt() -> None:
@@ -95,7 +94,7 @@ def test_without_an_answer_it_is_as_if_twilio_were_busy_or_in_doubt() -> None:
 
 
 def test_only_a_phone_and_a_text_are_refused_for_good() -> None:
-    assert [kind for kind in Kind if not kind.is_temporary] == [PHONE, TEXT, IN_VAIN]
+    assert [kind for kind in Kind if not kind.is_temporary] == [PHONE, TEXT, EXPIRED]
 
 
 def test_only_refusals_of_account_sender_country_or_unknown_need_the_operator() -> None:

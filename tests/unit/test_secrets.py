@@ -1,4 +1,4 @@
-"""No secret and nobody's number is in the repository, nor ever was."""
+"""Neither the repository nor its history holds a secret or a person's number."""
 
 import re
 import subprocess

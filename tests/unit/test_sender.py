@@ -133,9 +133,9 @@ def test_a_refusal_shows_neither_secret_nor_number_nor_text(
     twilio.body = b'{"code": 21211, "message": "The number %s is invalid"}' % PHONE.encode()
     with caplog.at_level(logging.INFO):
         error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
-    told = "".join(traceback.format_exception(error)) + repr(error) + caplog.text
+    exposed = "".join(traceback.format_exception(error)) + repr(error) + caplog.text
     for hidden in (PHONE, "a secret", "a text\n", SID):
-        assert hidden not in told
+        assert hidden not in exposed
 
 
 def test_a_broken_connection_shows_neither_secret_nor_number_nor_text(
@@ -145,9 +145,9 @@ def test_a_broken_connection_shows_neither_secret_nor_number_nor_text(
     assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.WARNING)
     with caplog.at_level(logging.INFO):
         error = refused(texting)
-    told = "".join(traceback.format_exception(error)) + repr(error) + caplog.text
+    exposed = "".join(traceback.format_exception(error)) + repr(error) + caplog.text
     for hidden in (PHONE, "a secret", "a text\n", SID):
-        assert hidden not in told
+        assert hidden not in exposed
 
 
 def test_a_delivery_is_queried_by_the_sid_of_its_text(twilio: Server) -> None:
@@ -228,7 +228,7 @@ def test_a_sid_is_that_of_a_text_or_of_one_with_media(twilio: Server, form: str)
 
 
 @pytest.mark.parametrize(
-    ("told", "kind", "code"),
+    ("raw", "kind", "code"),
     [
         ({"code": "21610", "message": "m"}, Kind.PHONE, 21610),
         ({"code": "not_routable", "message": "m"}, Kind.UNKNOWN, "not_routable"),
@@ -241,9 +241,9 @@ def test_a_sid_is_that_of_a_text_or_of_one_with_media(twilio: Server, form: str)
     ],
 )
 def test_a_code_may_be_a_number_a_text_a_word_or_nonsense(
-    twilio: Server, told: object, kind: Kind, code: int | str
+    twilio: Server, raw: object, kind: Kind, code: int | str
 ) -> None:
-    twilio.status, twilio.body = 400, json.dumps(told).encode()
+    twilio.status, twilio.body = 400, json.dumps(raw).encode()
     error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
     assert (error.refusal.kind, error.refusal.code) == (kind, code)
     assert PHONE not in str(error)
@@ -262,24 +262,24 @@ def test_a_code_may_be_a_number_a_text_a_word_or_nonsense(
 def test_a_delivery_is_read_only_from_an_answer_of_twilios_form(
     twilio: Server, changes: dict[str, object]
 ) -> None:
-    told = {"sid": TEXT_SID, "status": "delivered", "error_code": None, "to": PHONE}
-    twilio.status, twilio.body = 200, json.dumps(told).encode()
+    record = {"sid": TEXT_SID, "status": "delivered", "error_code": None, "to": PHONE}
+    twilio.status, twilio.body = 200, json.dumps(record).encode()
     asking = TwilioSender(settings(twilio_api_url=twilio.url), new_session())
     assert asking.delivery(TEXT_SID) == Delivery(status="delivered", phone=PHONE)
-    twilio.body = json.dumps(told | changes).encode()
+    twilio.body = json.dumps(record | changes).encode()
     with pytest.raises(Refused) as caught:
         asking.delivery(TEXT_SID)
     assert caught.value.refusal is NOT_TWILIO
 
 
 @pytest.mark.parametrize(
-    ("told", "code"),
+    ("raw", "code"),
     [("not_routable", "not_routable"), ("30007", 30007), ("a sentence", 0), ([1], 0), (1e400, 0)],
 )
 def test_the_code_of_a_delivery_may_be_a_word_or_nonsense(
-    twilio: Server, told: object, code: int | str
+    twilio: Server, raw: object, code: int | str
 ) -> None:
-    answer = {"sid": TEXT_SID, "status": "undelivered", "error_code": told, "to": [PHONE]}
+    answer = {"sid": TEXT_SID, "status": "undelivered", "error_code": raw, "to": [PHONE]}
     twilio.status, twilio.body = 200, json.dumps(answer).encode()
     asking = TwilioSender(settings(twilio_api_url=twilio.url), new_session())
     assert asking.delivery(TEXT_SID) == Delivery(status="undelivered", code=code)

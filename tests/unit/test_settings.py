@@ -35,12 +35,12 @@ Warnings = Callable[..., list[str]]
 
 
 def mistakes(**changes: str | None) -> list[str]:
-    """Give what is said of settings with these changes; None leaves one out."""
+    """Give the messages about settings with these changes; None leaves one out."""
     changed = {**SETTINGS, **changes}
     with pytest.raises(pulumi.RunError) as caught:
         record({key: value for key, value in changed.items() if value is not None})
-    said = str(caught.value).split("\n\n", 1)[1]
-    return [re.sub(r"\n +", " -> ", mistake.strip()) for mistake in re.split(r"\n(?=  \w)", said)]
+    shown = str(caught.value).split("\n\n", 1)[1]
+    return [re.sub(r"\n +", " -> ", mistake.strip()) for mistake in re.split(r"\n(?=  \w)", shown)]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ SUFFIXES = "holds several suffixes, but S3 takes one"
 UNSEEN = "holds a character that cannot be seen"
 NOT_ASCII = "is not printable ASCII, as if it was copied from dots or from a document"
 
-# What is set, what is said of it, and what follows `pulumi config set --stack test`.
+# The setting, its value, the message, and the words after `pulumi config set --stack test`.
 MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     # SIDs
     (
@@ -127,7 +127,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
         f"is not the SID of a Messaging Service, MG and 32 {SID}: it has 5 characters",
         "messagingServiceSid MG...",
     ),
-    # What must be there
+    # Required settings
     ({"twilioSecret": None}, "is not set", "--secret twilioSecret"),
     ({"toNumbers": None}, "is not set", PHONES),
     *(
@@ -469,7 +469,7 @@ def test_a_number_and_a_messaging_service_exclude_each_other() -> None:
 
 
 def test_all_mistakes_are_reported_at_once() -> None:
-    said = mistakes(
+    shown = mistakes(
         twilioAccountSid="SK1",
         toNumbers="5551234",
         filterSuffix="*",
@@ -477,7 +477,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
         quietHours="00:00-23:59",
         colour="red",
     )
-    assert [mistake.split(":")[0] for mistake in said] == [
+    assert [mistake.split(":")[0] for mistake in shown] == [
         "twilioAccountSid",
         "toNumbers",
         "filterSuffix",
@@ -503,7 +503,7 @@ def test_the_readme_shows_the_programs_messages() -> None:
 
 
 def test_no_message_shows_a_whole_number_or_a_secret() -> None:
-    said = " ".join(
+    shown = " ".join(
         mistakes(
             fromNumber="15005550177",
             toNumbers="15005550199,+15005550188;+15005550188,15005550199",
@@ -517,8 +517,8 @@ def test_no_message_shows_a_whole_number_or_a_secret() -> None:
             toNumber="+15005550155",
         )
     )
-    assert "550" not in said
-    assert "canary" not in said
+    assert "550" not in shown
+    assert "canary" not in shown
 
 
 def test_an_encrypted_value_is_shown_in_no_message_and_asked_for_anew() -> None:
@@ -574,10 +574,10 @@ EACH_DIFFERENT = {
     "quietHours": "22:00-07:00",
     "timezone": "Europe/Berlin",
 }
-"""Another value for each setting that a function is told of, but for its sender."""
+"""Another value for each setting that a function receives, but for its sender."""
 
 NO_SETTINGS = {"stack", "ledger_table", "held_queue", "failed_queue"}
-"""What else a function is told."""
+"""Environment variables of a function that are no settings."""
 
 
 def test_every_setting_is_described_in_the_projects_file_and_the_other_way_round() -> None:
@@ -605,19 +605,19 @@ def test_the_readmes_table_has_each_setting_with_its_default() -> None:
 @pytest.mark.parametrize("sender", [{"fromNumber": "S3 Logs"}, {"messagingServiceSid": SERVICE}])
 def test_a_function_receives_each_setting_that_it_reads(sender: dict[str, str]) -> None:
     changes = {**EACH_DIFFERENT, "fromNumber": "", **sender}
-    told = read_settings(variables_of(**changes))._asdict()
+    received = read_settings(variables_of(**changes))._asdict()
     keys = {name: key for key, name in program_settings.NAMES.items()}
-    assert told.keys() - keys.keys() == NO_SETTINGS
-    read = {keys[name] for name in told.keys() - NO_SETTINGS}
+    assert received.keys() - keys.keys() == NO_SETTINGS
+    read = {keys[name] for name in received.keys() - NO_SETTINGS}
     assert read == EACH_DIFFERENT.keys() | {"fromNumber", "messagingServiceSid"}
     for key in read - {"twilioSecret"}:
         parsed = KINDS[key].parse(changes.get(key, ""))
-        assert told[program_settings.NAMES[key]] == parsed, key
-    assert told["twilio_secret"] == changes["twilioSecret"]
+        assert received[program_settings.NAMES[key]] == parsed, key
+    assert received["twilio_secret"] == changes["twilioSecret"]
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "expected"),
     [
         (
             "maxTextPerHour",
@@ -653,9 +653,9 @@ def test_a_function_receives_each_setting_that_it_reads(sender: dict[str, str]) 
     ],
 )
 def test_a_key_that_is_no_setting_is_named_with_the_nearest_that_is(
-    key: str, value: str, said: str
+    key: str, value: str, expected: str
 ) -> None:
-    assert mistakes(**{key: value}) == [f"{key}: is no setting{said}"]
+    assert mistakes(**{key: value}) == [f"{key}: is no setting{expected}"]
 
 
 def test_a_key_that_only_pulumis_cli_passes_is_named_too(
@@ -663,9 +663,9 @@ def test_a_key_that_only_pulumis_cli_passes_is_named_too(
 ) -> None:
     """The CLI hands the configuration over in the environment, the Automation API does not."""
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps({"s3-logs:flushMinute": "7", "aws:x": "y"}))
-    (said,) = mistakes()
-    assert said.startswith("flushMinute: is no setting; the nearest is flushMinutes.")
-    assert said.endswith(f"{SET} flushMinutes 7")
+    (shown,) = mistakes()
+    assert shown.startswith("flushMinute: is no setting; the nearest is flushMinutes.")
+    assert shown.endswith(f"{SET} flushMinutes 7")
 
 
 def test_keys_of_other_namespaces_are_ignored(load: Load) -> None:
@@ -678,16 +678,16 @@ def test_keys_of_other_namespaces_are_ignored(load: Load) -> None:
 def test_phones_in_clear_text_are_warned_of_with_the_command_that_encrypts_them(
     warnings: Warnings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (said,) = warnings(secrets=frozenset({"twilioSecret"}))
-    assert said.startswith("toNumbers stands in the stack's file in clear text")
-    assert said.endswith(f": {SET} --secret toNumbers")
+    (shown,) = warnings(secrets=frozenset({"twilioSecret"}))
+    assert shown.startswith("toNumbers stands in the stack's file in clear text")
+    assert shown.endswith(f": {SET} --secret toNumbers")
     assert warnings() == []
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", '["s3-logs:toNumbers"]')  # as the CLI does
     assert warnings(secrets=frozenset({"twilioSecret"})) == []
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "expected"),
     [
         ("☃ Snow on $key, $size, $time in $bucket", "☃ is U+2603 SNOWMAN"),
         ("$key, $time " + "漢" * 60, "漢 is U+6F22 CJK UNIFIED IDEOGRAPH-6F22"),
@@ -697,10 +697,10 @@ def test_phones_in_clear_text_are_warned_of_with_the_command_that_encrypts_them(
     ],
 )
 def test_a_message_that_costs_more_than_it_has_to_is_warned_of(
-    warnings: Warnings, message: str, said: str
+    warnings: Warnings, message: str, expected: str
 ) -> None:
     (found,) = warnings(message=message)
-    assert said in found
+    assert expected in found
 
 
 @pytest.mark.parametrize(
@@ -720,12 +720,12 @@ def test_a_message_that_costs_one_segment_is_not_warned_of(
 
 
 def test_a_name_that_texts_americans_is_warned_of(warnings: Warnings) -> None:
-    (said,) = warnings(fromNumber="S3 Logs")
-    assert "Twilio refuses a text to …0100 (error 21612)" in said
+    (shown,) = warnings(fromNumber="S3 Logs")
+    assert "Twilio refuses a text to …0100 (error 21612)" in shown
     assert warnings(fromNumber="S3 Logs", toNumbers="+4915112345678") == []
 
 
-# What is fine
+# Valid settings
 
 
 @pytest.mark.parametrize("sender", ["+15005550006", "123", "12345678", "S3 Logs", "24x7", " A "])
@@ -816,11 +816,11 @@ def test_the_most_phones_that_are_accepted_fit_the_environment_of_a_function(loa
 
 
 def test_an_environment_that_is_too_long_is_reported_with_the_size_of_each_part() -> None:
-    (said,) = mistakes(toNumbers=phones(300), message="New log $key")
+    (shown,) = mistakes(toNumbers=phones(300), message="New log $key")
     match = re.fullmatch(
         r"toNumbers: is too long: the settings take ([0-9,]+) bytes of a function's environment, "
         r"but Lambda allows 4,096 \((.*)\)\. -> (.*)",
-        said,
+        shown,
     )
     assert match
     assert match[3] == f"{SET} {PHONES}"

@@ -1,11 +1,11 @@
-"""What changes on a running stack when a setting does: nothing that holds a text or a log."""
+"""A changed setting replaces no resource that holds a text or a log."""
 
 import pytest
 
 from local.program import PROJECT
 from tests.unit.recorded import SETTINGS, Recorded, Resource, record
 
-# What holds logs or texts, or remembers them: to replace one of these loses something.
+# These hold logs or texts, or remember them: to replace one loses something.
 PRECIOUS = {"Bucket", "Queue", "Table", "Key"}
 
 FUNCTIONS = {"Function"}
@@ -33,7 +33,7 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "twilioApiUrl": ("https://gateway.example.com", FUNCTIONS),
 }
 
-# What may change of what is precious: S3 does not know of it.
+# These inputs may change on the resources above: S3 does not know of them.
 IN_PLACE = {"forceDestroy"}
 
 
@@ -102,11 +102,11 @@ def test_the_filters_of_an_existing_bucket_change_the_rule_only() -> None:
 
 
 def test_renaming_the_stack_changes_only_the_functions_and_the_monitoring() -> None:
-    """`pulumi stack rename` keeps in the state whatever has the same type and name as before."""
+    """`pulumi stack rename` keeps in the state every resource of the same type and name."""
 
     def by_name(stack_name: str) -> dict[str, Resource]:
-        told = record({**SETTINGS, "alarmEmail": "a@example.com"}, stack_name=stack_name)
-        return {f"{one.type} {one.name}": one for one in told.resources}
+        declared = record({**SETTINGS, "alarmEmail": "a@example.com"}, stack_name=stack_name)
+        return {f"{one.type} {one.name}": one for one in declared.resources}
 
     first, renamed = by_name("test"), by_name("other")
     watching = {"Topic", "TopicPolicy", "TopicSubscription", "MetricAlarm", "Dashboard"}

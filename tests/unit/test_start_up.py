@@ -1,4 +1,4 @@
-"""What is imported before the first text goes out, so that nothing creeps into a cold start."""
+"""The modules imported before the first text: a new one would slow every cold start."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from stack import ROOT
 CEILING = Path(__file__).parent / "start_up_modules.txt"
 
 OF_NEWER_PYTHONS = {"dataclasses"} if sys.version_info >= (3, 14) else set[str]()
-"""What the standard library itself imports there: `logging` does, for tracebacks in colour."""
+"""Modules that the standard library imports itself: `logging` does, for tracebacks in colour."""
 
 _TEXT = f"""
 import json, sys
@@ -47,7 +47,7 @@ def is_standard(name: str) -> bool:
 
 
 def test_nothing_new_is_imported_before_the_first_text(imported: set[str]) -> None:
-    """What is new costs every cold start: measure it (make bench), then write it into the list."""
+    """A new module costs every cold start: measure it (make bench), then write it into the list."""
     allowed = set(CEILING.read_text().split()) | OF_NEWER_PYTHONS
     assert sorted(imported - allowed) == []
 

@@ -1,4 +1,4 @@
-"""A text says which file, how big, when and where, in one segment, and harms nobody's phone."""
+"""A text says which file, how big, when and where, in one segment, and harms no phone."""
 
 import datetime
 import string
@@ -17,7 +17,7 @@ from simulation.samples import MESSAGE, log_file
 
 GSM_ALL = GSM | GSM_EXTENSION
 
-# What a reader takes for one character each, in scripts that are written in different ways.
+# Each of these is one character to a reader, in scripts that are written in different ways.
 SCRIPTS = {
     "GSM-7": ["a", "Z", "/", "-", "é", "Ω", "€", "[", "|"],
     "Latin": ["ï", "q\u0300", "\u201c", "\u2013", "\ufb01", "e"],
@@ -89,7 +89,7 @@ def test_no_text_is_longer_than_twilio_accepts(key: str, words: str, bucket: str
 
 @given(keys)
 def test_a_text_about_any_key_is_one_printable_line(key: str) -> None:
-    """Only joiners, and what names the country of a flag, are neither printable nor dangerous."""
+    """Only joiners and the letters of a flag are neither printable nor dangerous."""
     body = written(key, "$key")
     invisible = {character for character in body if not character.isprintable()}
     assert invisible <= {"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))}
@@ -198,7 +198,7 @@ def test_joiners_stay_where_they_join(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "expected"),
     [
         ("a\u200db.log", "a?b.log"),
         ("\u200dж", "?ж"),
@@ -208,8 +208,8 @@ def test_joiners_stay_where_they_join(key: str) -> None:
         ("ж\U000e0067", "ж?"),
     ],
 )
-def test_a_joiner_that_joins_nothing_is_not_texted(key: str, said: str) -> None:
-    assert written(key, "$key") == said
+def test_a_joiner_that_joins_nothing_is_not_texted(key: str, expected: str) -> None:
+    assert written(key, "$key") == expected
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_a_decomposed_name_is_texted_composed_and_in_gsm_7() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "expected"),
     [
         ("\u201cNew\u201d log\u00a0\u2013 $key\u2026", '"New" log - a.log...'),
         ("`$key`", "'a.log'"),
@@ -252,8 +252,8 @@ def test_a_decomposed_name_is_texted_composed_and_in_gsm_7() -> None:
         ("$name\u0301 is new", "a.log is new"),
     ],
 )
-def test_a_message_is_cleaned_like_its_values(message: str, said: str) -> None:
-    assert written("a.log", message) == said
+def test_a_message_is_cleaned_like_its_values(message: str, expected: str) -> None:
+    assert written("a.log", message) == expected
     assert "x" * 100 + ".log" in written("x" * 100 + ".log", message)
 
 
@@ -313,7 +313,7 @@ def test_a_cut_key_still_distinguishes_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "expected"),
     [
         ("naïve.log", "naive.log"),
         ("Ünïcode “quoted” \u2013 dash….log", 'Ünicode "quoted" - dash....log'),
@@ -322,8 +322,8 @@ def test_a_cut_key_still_distinguishes_files() -> None:
         ("ﬁle.log", "file.log"),
     ],
 )
-def test_lookalikes_do_not_double_the_bill(key: str, said: str) -> None:
-    assert written(key, "$key") == said
+def test_lookalikes_do_not_double_the_bill(key: str, expected: str) -> None:
+    assert written(key, "$key") == expected
 
 
 @pytest.mark.parametrize("key", ["日誌/ﬁle\u20131.log", "журнал.log", "🔥.log"])
@@ -342,7 +342,7 @@ def test_a_dollar_in_a_key_is_a_dollar() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "said"),
+    ("size", "expected"),
     [
         (None, "size unknown"),
         (0, "empty"),
@@ -359,8 +359,8 @@ def test_a_dollar_in_a_key_is_a_dollar() -> None:
         (5_000_000_000_000_000, "5000 TB"),
     ],
 )
-def test_a_size_is_rounded_to_a_readable_unit(size: int | None, said: str) -> None:
-    assert written("a", "$size", size=size) == said
+def test_a_size_is_rounded_to_a_readable_unit(size: int | None, expected: str) -> None:
+    assert written("a", "$size", size=size) == expected
 
 
 def test_the_time_is_that_of_the_reader() -> None:

@@ -87,7 +87,7 @@ def test_a_lease_outlasts_the_sending_of_its_text() -> None:
 
 
 def test_the_lease_of_a_crashed_invocation_ends_before_lambda_retries() -> None:
-    """Otherwise the second try meets the lease of the first, and of three tries two are in vain."""
+    """Otherwise the second try meets the lease of the first, and two of three tries are wasted."""
     assert LEASE_SECONDS < LAMBDA_WAITS
 
 
@@ -138,7 +138,7 @@ def test_a_phone_not_known_is_dropped_before_sqs_fails_its_texts() -> None:
 
 
 def test_received_messages_stay_hidden_until_their_flush_ends(program: Recorded) -> None:
-    """If it crashes, what it took first is back for the next flush."""
+    """If it crashes, the messages it received first are back for the next flush."""
     hidden = program.the("Queue", "texts-held").inputs["visibilityTimeoutSeconds"]
     assert timeout(program, "flush") < hidden < FLUSHES_EVERY
 
@@ -209,7 +209,7 @@ def test_an_hours_count_outlives_its_hour() -> None:
     assert count["texts"] == {"N": "2"}
 
 
-# What the table and its index give
+# The table and its index
 
 
 def test_the_index_projects_every_attribute_that_is_read(program: Recorded) -> None:
