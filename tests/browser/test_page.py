@@ -104,7 +104,7 @@ def test_an_outage_holds_and_ends_with_one_summary(page: Page) -> None:
     counts(page, "held", 0)
 
 
-def test_a_flush_after_an_outage_sends_what_earlier_flushes_could_not(page: Page) -> None:
+def test_a_flush_after_an_outage_sends_the_texts_that_earlier_flushes_held(page: Page) -> None:
     """It says each time what was texted, what is held still, and why."""
     texts = len(bodies(page))
     message = page.locator("#message")

@@ -42,9 +42,7 @@ def system(emulator: Emulator, shared_twilio: StandIn) -> Iterator[System]:
         ("a" * 1020 + ".log", "a" * 62 + "..." + "a" * 91 + ".log"),
     ],
 )
-def test_a_text_names_the_key_whatever_characters_it_has(
-    system: System, key: str, expected: str
-) -> None:
+def test_a_text_names_a_key_of_any_characters(system: System, key: str, expected: str) -> None:
     before = len(system.twilio.texts)
     system.upload(key)
     assert system.texts(before + 1)[before].body == expected

@@ -350,7 +350,7 @@ def test_missing_data_is_an_alarm_but_not_before_the_first_flush(deploy: Deploy)
     assert other not in shown  # which says nothing without data
 
 
-def test_a_dashboard_is_there_with_the_alarms(deploy: Deploy) -> None:
+def test_a_dashboard_with_the_alarms_is_deployed_and_deleted(deploy: Deploy) -> None:
     system = deploy()
     name = system.outputs["dashboard"].rpartition("/")[2]
     found = system.aws["cloudwatch"].get_dashboard(DashboardName=name)["DashboardBody"]

@@ -391,7 +391,7 @@ def test_a_fault_lasts_until_it_is_ended(stand_in: StandIn, client: Client) -> N
     text(client)
 
 
-def test_in_doubt_the_text_arrives_although_twilio_fails(stand_in: StandIn, client: Client) -> None:
+def test_a_text_in_doubt_arrives_although_twilio_fails(stand_in: StandIn, client: Client) -> None:
     stand_in.fault(IN_DOUBT, times=1)
     assert refused(client).status == 500
     assert len(stand_in.texts) == 1
@@ -431,13 +431,13 @@ def test_waiting_ends_with_the_last_text(stand_in: StandIn) -> None:
     sender.join()
 
 
-def test_a_wait_that_ends_says_how_many_texts_came(stand_in: StandIn) -> None:
+def test_a_wait_that_times_out_says_how_many_texts_came(stand_in: StandIn) -> None:
     raw(stand_in, data=FORM)
     with pytest.raises(TimeoutError, match=r"1 of 2 texts came within 0\.05 s"):
         stand_in.wait_for(2, seconds=0.05)
 
 
-def test_texts_from_many_at_once_are_all_there(stand_in: StandIn) -> None:
+def test_texts_from_concurrent_clients_are_all_kept(stand_in: StandIn) -> None:
     senders = [
         threading.Thread(target=raw, args=(stand_in,), kwargs={"data": FORM | {"Body": f"{n}"}})
         for n in range(20)
@@ -451,7 +451,7 @@ def test_texts_from_many_at_once_are_all_there(stand_in: StandIn) -> None:
     assert len({shown.sid for shown in texts}) == 20
 
 
-def test_two_at_once_share_nothing(stand_in: StandIn) -> None:
+def test_two_stand_ins_share_neither_faults_nor_texts(stand_in: StandIn) -> None:
     with StandIn(account_sid=ACCOUNT, credentials={ACCOUNT: TOKEN}) as other:
         other.fault(BUSY)
         assert raw(stand_in, data=FORM).status_code == 201
@@ -459,13 +459,13 @@ def test_two_at_once_share_nothing(stand_in: StandIn) -> None:
         assert (len(stand_in.texts), len(other.texts)) == (1, 0)
 
 
-def test_only_this_machine_is_answered(stand_in: StandIn) -> None:
+def test_the_stand_in_listens_on_the_loopback_address_only(stand_in: StandIn) -> None:
     port = int(stand_in.url.rpartition(":")[2])
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", port), timeout=60).close()
 
 
-def test_it_stops_before_it_has_answered_a_request_and_with_a_connection_open() -> None:
+def test_the_stand_in_stops_with_a_pending_request_and_an_open_connection() -> None:
     cut: list[Exception] = []
 
     def send(stand_in: StandIn) -> None:

@@ -99,7 +99,7 @@ def test_a_temporary_error_is_retried(server: Server, passing: tuple[int, bytes]
     assert calling(server).call("sqs", "SendMessage", {}) == {"fine": 1}
 
 
-def test_an_error_that_lasts_is_raised_after_three_tries(server: Server) -> None:
+def test_a_lasting_error_is_raised_after_three_tries(server: Server) -> None:
     server.answers = [THROTTLED] * 4
     with pytest.raises(AwsError, match="SendMessage: ThrottlingException"):
         calling(server).call("sqs", "SendMessage", {})

@@ -84,7 +84,7 @@ def test_only_object_created_events_of_s3_are_logs() -> None:
 
 
 @pytest.mark.parametrize("name", event_names())
-def test_an_events_name_may_have_the_prefix_of_its_family(name: str) -> None:
+def test_an_event_name_is_read_alike_with_and_without_its_prefix(name: str) -> None:
     """Some of AWS's sample events have it."""
     with_prefix, without = (
         files({"Records": [record("a.log", eventName=each)]}) for each in (f"s3:{name}", name)

@@ -139,7 +139,7 @@ def test_a_backlog_is_as_old_as_the_oldest_file_in_it(capsys: pytest.CaptureFixt
     assert [(line["Backlog"], line["BacklogAge"]) for line in flushed] == [(2, 3601), (0, 0)]
 
 
-def test_a_decision_without_metrics_costs_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_decision_without_metrics_logs_none(capsys: pytest.CaptureFixture[str]) -> None:
     world = World(to_numbers=())
     world.held.put(json.dumps({"Event": "s3:TestEvent"}))
     world.notify({**record("a.log"), "eventName": "ObjectRemoved:Delete"})

@@ -97,7 +97,7 @@ def test_a_console_that_is_not_known_gets_no_address(partition: str) -> None:
     )
 
 
-def test_nothing_in_another_partition_names_this_one() -> None:
+def test_no_resource_in_another_partition_has_an_arn_of_aws() -> None:
     for asked in (SETTINGS, {**SETTINGS, "existingBucket": "their-logs"}):
         program = record(asked, partition="aws-cn", region="cn-north-1")
         for resource in program.resources:
@@ -105,7 +105,7 @@ def test_nothing_in_another_partition_names_this_one() -> None:
         assert "arn:aws:" not in str(program.outputs)
 
 
-def test_no_code_writes_a_partition_out() -> None:
+def test_no_code_contains_a_literal_partition() -> None:
     paths = [ROOT / "__main__.py"]
     for folder in ("handler", "infra", "local", "ops", "stack"):
         paths += (ROOT / folder).glob("**/*.py")

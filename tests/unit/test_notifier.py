@@ -568,7 +568,7 @@ def test_an_unreadable_record_fails_unchanged_and_stops_no_other(
     assert [outcome for outcome, _, _ in outcomes(capsys)] == ["sent", "failed"]
 
 
-def test_an_unreadable_record_fails_once_however_often_its_event_is_tried() -> None:
+def test_an_unreadable_record_fails_once_although_its_event_is_retried() -> None:
     world = World(to_numbers=(PHONE,))
     event = [record("broken.log", eventVersion="9.0"), record("a.log")]
 
@@ -625,7 +625,7 @@ def test_the_times_in_a_text_are_those_of_the_setting() -> None:
     assert "23 Nov 23:05 JST" in world.texts[0][2]
 
 
-def test_a_log_line_has_all_to_search_for_and_no_whole_number_or_text(
+def test_a_log_line_has_file_phone_and_sid_but_no_whole_number_and_no_text(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     world = World(to_numbers=(PHONE,))

@@ -472,7 +472,7 @@ def test_a_package_that_cannot_be_put_in_its_place_is_an_error(
         build(source)
 
 
-def test_a_killed_build_leaves_nothing_that_counts(
+def test_an_abandoned_folder_of_a_killed_build_is_not_used(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "cache"
@@ -504,7 +504,9 @@ def test_a_killed_build_leaves_nothing_that_counts(
     assert list(cache.iterdir()) == [folder]
 
 
-def test_two_sweeps_at_once_do_no_harm(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removing_a_build_that_another_process_removed_raises_nothing(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def gone(path: Path) -> None:
         raise FileNotFoundError(path)
 

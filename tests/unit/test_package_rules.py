@@ -122,7 +122,9 @@ def name(rule: Rule) -> str:
 
 
 @pytest.mark.parametrize("rule", HOLLOWED, ids=name)
-def test_another_text_is_found(check: Check, tmp_path: Path, rule: Hollow) -> None:
+def test_a_changed_text_in_a_file_with_a_rule_is_found(
+    check: Check, tmp_path: Path, rule: Hollow
+) -> None:
     files = installed(rule.dependency)
     found = re.search(rule.pattern, files[rule.file])
     assert found

@@ -133,7 +133,7 @@ def test_the_handler_reads_the_environment_of_the_function(program: Recorded) ->
     assert settings.stack == "s3-logs/test"
 
 
-def test_secret_and_numbers_are_secret_wherever_they_go(program: Recorded) -> None:
+def test_secret_and_numbers_are_secret_in_every_resource(program: Recorded) -> None:
     for function in program.of_type("Function"):
         assert function.secret_inputs == {"environment"}
     for resource in program.resources:

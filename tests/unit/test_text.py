@@ -322,7 +322,7 @@ def test_a_cut_key_still_distinguishes_files() -> None:
         ("ﬁle.log", "file.log"),
     ],
 )
-def test_lookalikes_do_not_double_the_bill(key: str, expected: str) -> None:
+def test_characters_with_a_lookalike_in_gsm_7_are_replaced(key: str, expected: str) -> None:
     assert written(key, "$key") == expected
 
 
@@ -363,7 +363,7 @@ def test_a_size_is_rounded_to_a_readable_unit(size: int | None, expected: str) -
     assert written("a", "$size", size=size) == expected
 
 
-def test_the_time_is_that_of_the_reader() -> None:
+def test_a_text_shows_the_time_in_the_given_zone() -> None:
     file = log_file(time=datetime.datetime(2026, 7, 1, 23, 30, tzinfo=datetime.UTC))
     assert write(file, "$time", zoneinfo.ZoneInfo("Europe/Berlin")) == "02 Jul 01:30 CEST"
 
@@ -411,7 +411,7 @@ def test_a_key_is_never_cut_below_a_date() -> None:
     assert "2026-11-23.log" in written("2026-11-23.log", "x" * 155 + "$key")
 
 
-def test_a_summary_shows_the_time_of_the_reader() -> None:
+def test_a_summary_shows_the_time_in_the_given_zone() -> None:
     files = [log_file(key) for key in ("a.log", "b.log")]
     body = summarize(files, zoneinfo.ZoneInfo("Asia/Kathmandu"))
     assert body == "2 more logs since 23 Nov 19:50 +0545: / 2. Last: a.log"

@@ -120,7 +120,7 @@ def test_a_flush_ends_before_the_next_begins(program: Recorded) -> None:
     assert timeout(program, "flush") < FLUSHES_EVERY
 
 
-def test_a_flush_gives_back_for_as_long_as_one_more_request_has_time() -> None:
+def test_a_flush_gives_messages_back_while_time_for_one_more_request_is_left() -> None:
     """A request may meet three connections that break. Delivery reports end before."""
     longest_pauses = 2 * aws.PAUSE_SECONDS * sum(2**attempt for attempt in range(1, aws.TRIES))
     one_request = aws.TRIES * sum(aws.TIMEOUT_SECONDS) + longest_pauses
