@@ -71,7 +71,7 @@ connection.request("POST", "/2010-04-01/Accounts/AC/Messages.json", b"To=1", {})
 connection.getresponse().read()
 """
 
-# What the replaced project consists of, with Twilio's address; and what Lambda does with it.
+# The replaced project, with Twilio's address; and a start of it as Lambda does it.
 _NODE = """
 require("dotenv").config();
 const client = require("twilio")(process.env.TWILIO_ACCOUNT_SID, process.env.TWILIO_SECRET);

@@ -62,7 +62,7 @@ def measure() -> dict[str, Any]:
 
 
 def _hash_built_by(python: str, seed: str) -> str:
-    """Build in a folder of its own. What reads certificates is lent by this Python, if need be."""
+    """Build in a folder of its own. It may use this Python's pyOpenSSL."""
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(
             [python, "-c", _BUILD, cache],

@@ -45,7 +45,7 @@ class Scenario:
     """How files land, and what goes wrong.
 
     Attributes:
-        name: What it is called.
+        name: Its name.
         mode: The setting.
         burst_seconds: How many seconds' files land at once.
         outage_hours: The hours of a day in which Twilio takes nothing.
@@ -69,7 +69,7 @@ SCENARIOS = (
 
 @dataclasses.dataclass
 class Totals:
-    """What a simulation took, besides what its world counts.
+    """The totals of a simulation, besides those that its world counts.
 
     Attributes:
         flushes: How many there were.

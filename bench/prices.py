@@ -1,4 +1,4 @@
-"""What things cost: one table, with where each price stands.
+"""The prices: one table, with where each price stands.
 
 Dollars, in AWS's region us-east-1 and for texts in the US, without free tiers and taxes. Seen in
 November 2026.

@@ -60,7 +60,7 @@ def batches(items: Sequence[T], count: int) -> Iterator[Sequence[T]]:
         yield items[start : start + count]
 
 
-def part(value: object, *path: str | int) -> Any:
+def nested(value: object, *path: str | int) -> Any:
     """Return a part of an answer; None if the answer has another shape."""
     for key in path:
         try:
@@ -70,7 +70,7 @@ def part(value: object, *path: str | int) -> Any:
     return value
 
 
-def entries(value: object) -> list[Any]:
+def as_list(value: object) -> list[Any]:
     """Return the list that part of an answer is; empty if it is none."""
     return value if isinstance(value, list) else []
 
@@ -83,7 +83,7 @@ class AwsError(Exception):
             names none; "" without an answer.
         is_throttled: Whether it was asked too much: the request was not processed.
         is_temporary: Whether the same request may succeed a moment later.
-        details: What else the answer said.
+        details: The other fields of the answer.
     """
 
     def __init__(

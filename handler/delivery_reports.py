@@ -1,4 +1,4 @@
-"""What became of the texts that Twilio accepted: accepted is not delivered."""
+"""The delivery reports of the texts that Twilio accepted: accepted is not delivered."""
 
 import math
 import time
@@ -53,7 +53,7 @@ MEANINGS = {
 
 
 def meaning(code: int | str) -> str:
-    """Say what a code means that stands on a text which did not arrive."""
+    """Return the meaning of the error code of a text that did not arrive."""
     if not code:
         return "Twilio gives no reason"
     if isinstance(code, str):
@@ -67,7 +67,7 @@ def code_with_meaning(code: int | str) -> str:
 
 
 class DeliveryReports:
-    """Asks Twilio what became of each accepted text, until it knows, and reports that once."""
+    """Asks Twilio for the delivery of each accepted text, until it knows, and logs that once."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class DeliveryReports:
             self._log.decision("delivery reports stopped", level="WARN", meaning=str(error))
 
     def _ask(self, pending: PendingReport, breaker: Breaker) -> None:
-        """Ask what became of one text. An error of Twilio's for one text stops no other.
+        """Ask for the delivery of one text. An error of Twilio's for one text stops no other.
 
         Raises:
             AwsError: The table cannot be reached.
@@ -109,12 +109,12 @@ class DeliveryReports:
         too_old = self._clock() - pending.sent_at > GIVE_UP_SECONDS
         if not (known or too_old or delivery.status == NO_SUCH_TEXT):
             self._index.postpone(pending)
-        elif self._index.settle(pending):
+        elif self._index.remove(pending):
             with unexpected_errors_logged(self._log, sid=pending.sid):
                 self._report(pending, delivery)
 
     def _delivery(self, pending: PendingReport, breaker: Breaker) -> Delivery:
-        """Give what became of one text; where Twilio does not say, the reason is its status.
+        """Return the delivery of one text; where Twilio does not say, the reason is its status.
 
         Raises:
             Refused: Twilio refuses every such request.

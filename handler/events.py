@@ -1,4 +1,4 @@
-"""What S3 says happened: events of every shape that can reach the function, read into log files."""
+"""S3's events, of every shape that can reach the function, read into log files."""
 
 import datetime
 import urllib.parse
@@ -125,7 +125,7 @@ class Unreadable(NamedTuple):
     """A record, or a whole event, that is none of the shapes known here.
 
     Attributes:
-        reason: What is wrong with it, without any of its content.
+        reason: Its defect, without any of its content.
         record: The record itself, so that nothing is lost.
     """
 

@@ -71,7 +71,7 @@ class Flusher:
 
         Args:
             settings: The function's settings.
-            sender: Who sends.
+            sender: Sends the texts.
             ledger: Knows which texts were sent, and counts the texts of each phone.
             held: The queue of the texts that are held.
             outcomes: Gives each text its outcome.
@@ -95,14 +95,14 @@ class Flusher:
     def flush(self, seconds_left: Callable[[], float]) -> None:
         """Drain the queue, text each phone, and delete what has an outcome, then ask for reports.
 
-        What Twilio does not accept stays on the queue: it is given back for the next flush.
+        A text that Twilio does not accept stays on the queue, for the next flush.
 
         Args:
             seconds_left: How many seconds this invocation may still take.
 
         Raises:
             handler.aws.AwsError, handler.queues.NotQueued: A queue could not be reached, or refused
-                a message. All else was done, and nothing is lost: what is not deleted comes back.
+                a message. All else was done, and nothing is lost: undeleted messages come back.
         """
         unfinished: list[Exception] = []
         try:
@@ -125,7 +125,7 @@ class Flusher:
             messages.drain(run.seconds_left)
         by_phone = self._unsent(messages)
         with missing_outcomes_logged(self._log, run.unfinished):
-            messages.delete_settled()
+            messages.delete_finished()
         phones = list(by_phone)
         self._shuffle(phones)  # else the same two, if Twilio always refuses them, silence the rest
         for phone in phones:
@@ -177,7 +177,7 @@ class Flusher:
                     phone=notice.phone,
                     measured={metrics.DUPLICATES: 1},
                 )
-                messages.settle([notice])
+                messages.finish([notice])
             else:
                 by_phone.setdefault(notice.phone, []).append(notice)
         return by_phone
@@ -195,8 +195,8 @@ class Flusher:
         else:
             run.breaker.accepted(phone, self._clock())
             self._record_sent(phone, notices, sid, body)
-            run.messages.settle(notices)
-            run.messages.delete_settled()
+            run.messages.finish(notices)
+            run.messages.delete_finished()
             return
         run.refusals.append(refusal)
         if not refusal.kind.is_temporary:
@@ -225,20 +225,20 @@ class Flusher:
                 break
             with missing_outcomes_logged(self._log, run.unfinished):
                 fail(some)
-                run.messages.settle(some)
-                run.messages.delete_settled()
+                run.messages.finish(some)
+                run.messages.delete_finished()
 
     def _fail_defective(self, run: _Run) -> None:
-        """Move unreadable messages to `failed`. What `failed` does not take stays held."""
+        """Move unreadable messages to `failed`. A message that SQS refuses there stays held."""
         for some in batches(run.messages.defective, BATCH):
             if run.seconds_left() < SECONDS_TO_SEND:
                 break
             for one in some:
                 with missing_outcomes_logged(self._log, run.unfinished):
                     self._fail_message(one.message.body, one.defect and one.defect.error)
-                    run.messages.settle_defective(one)
+                    run.messages.finish_defective(one)
             with missing_outcomes_logged(self._log, run.unfinished):
-                run.messages.delete_settled()
+                run.messages.delete_finished()
 
     def _fail_message(self, body: str, error: Exception | None) -> None:
         if error:

@@ -132,7 +132,7 @@ class HeldMessages:
         self._characters = 0
         self._messages: list[HeldMessage] = []
         self._pending: dict[str, _Pending] = {}  # by the identity of the text
-        self._settled: list[HeldMessage] = []
+        self._finished: list[HeldMessage] = []
 
     @property
     def notices(self) -> list[Notice]:
@@ -157,22 +157,22 @@ class HeldMessages:
                 return
         self.is_complete = True
 
-    def settle(self, notices: Iterable[Notice]) -> None:
+    def finish(self, notices: Iterable[Notice]) -> None:
         """Record that texts have an outcome."""
         for notice in notices:
             for one in self._pending.pop(notice.id).messages:
                 one.without_outcome -= 1
-                self._settle(one)
+                self._finish_if_done(one)
 
     @property
     def defective(self) -> list[HeldMessage]:
         """The messages that move to `failed`, and hold no text without an outcome."""
         return [one for one in self._messages if one.defect and not one.without_outcome]
 
-    def settle_defective(self, one: HeldMessage) -> None:
+    def finish_defective(self, one: HeldMessage) -> None:
         """Record that the unreadable part of a message is on `failed`."""
         one.defect = None
-        self._settle(one)
+        self._finish_if_done(one)
 
     def expired(self, notices: Iterable[Notice]) -> list[Notice]:
         """Select the texts that were held for as long as they are tried."""
@@ -183,17 +183,17 @@ class HeldMessages:
             if any(one.message.sent_at < since for one in self._pending[notice.id].messages)
         ]
 
-    def delete_settled(self) -> None:
+    def delete_finished(self) -> None:
         """Delete the messages whose texts all have an outcome.
 
         Raises:
             handler.aws.AwsError: SQS could not be reached.
         """
-        failed = self._queue.delete([one.message for one in self._settled])
-        self.undeleted += failed - len(self._settled)
-        for one in self._settled:
+        failed = self._queue.delete([one.message for one in self._finished])
+        self.undeleted += failed - len(self._finished)
+        for one in self._finished:
             one.is_deleted = True
-        self._settled = []
+        self._finished = []
 
     def give_back(self, seconds_left: Callable[[], float]) -> int:
         """Let the next flush receive all other messages at once, as far as time allows.
@@ -261,8 +261,8 @@ class HeldMessages:
         self._messages.append(added)
         for id_, notice in zip(ids, content.notices, strict=True):
             self._pending.setdefault(id_, _Pending(notice)).messages.append(added)
-        self._settle(added)
+        self._finish_if_done(added)
 
-    def _settle(self, one: HeldMessage) -> None:
+    def _finish_if_done(self, one: HeldMessage) -> None:
         if not one.without_outcome and not one.defect:
-            self._settled.append(one)
+            self._finished.append(one)

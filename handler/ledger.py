@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from handler.aws import AwsError, batches, entries, part
+from handler.aws import AwsError, as_list, batches, nested
 from handler.notice import Notice
 from handler.retries import TryAgain
 from handler.table import PAUSE_SECONDS, Table
@@ -147,7 +147,7 @@ class Ledger:
         """
         self._update_if_sending(notice, "SET lease = :value", {"N": "0"})
 
-    def settle(self, notices: Sequence[Notice], state: State, sid: str = "") -> None:
+    def record_outcome(self, notices: Sequence[Notice], state: State, sid: str = "") -> None:
         """Record that texts were sent, or failed.
 
         Args:
@@ -186,7 +186,7 @@ class Ledger:
                 "BatchWriteItem", {self._table.name: puts}, "UnprocessedItems"
             )
             if batch.error:
-                count += len(entries(part(batch.left, self._table.name))) or len(puts)
+                count += len(as_list(nested(batch.unprocessed, self._table.name))) or len(puts)
                 why = batch.error
         if why:
             raise NotRecorded(count, why)
@@ -203,13 +203,13 @@ class Ledger:
                 "BatchGetItem", {self._table.name: request}, "UnprocessedKeys"
             )
             for answer in batch.answers:
-                for item in entries(part(answer, "Responses", self._table.name)):
-                    id_ = part(item, "id", "S")
-                    if id_ in ids and part(item, "state", "S") == State.SENT:
+                for item in as_list(nested(answer, "Responses", self._table.name)):
+                    id_ = nested(item, "id", "S")
+                    if id_ in ids and nested(item, "state", "S") == State.SENT:
                         sent.add(id_)
             if batch.error:
-                left = entries(part(batch.left, self._table.name, "Keys"))
-                named = [part(key, "id", "S") for key in left]
+                left = as_list(nested(batch.unprocessed, self._table.name, "Keys"))
+                named = [nested(key, "id", "S") for key in left]
                 unknown.update([id_ for id_ in ids if id_ in named] or ids)
                 why = batch.error
         return LookUp(sent, unknown - sent, why)
@@ -289,8 +289,10 @@ def _is_throttled(error: AwsError) -> bool:
 
     Source: the reasons in https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
     """
-    reasons = entries(error.details.get("CancellationReasons"))
-    codes = {part(reason, "Code") for reason in reasons if isinstance(part(reason, "Code"), str)}
+    reasons = as_list(error.details.get("CancellationReasons"))
+    codes = {
+        nested(reason, "Code") for reason in reasons if isinstance(nested(reason, "Code"), str)
+    }
     return not codes.isdisjoint({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
@@ -305,12 +307,12 @@ def _claim_of_error(error: AwsError) -> Claim:
         return Claim.CONTENDED
     if error.code != "TransactionCanceledException":
         return Claim.UNKNOWN
-    reasons = entries(error.details.get("CancellationReasons"))
-    codes = [part(reason, "Code") for reason in reasons]
+    reasons = as_list(error.details.get("CancellationReasons"))
+    codes = [nested(reason, "Code") for reason in reasons]
     # In the order of the items: the claim, the phone's hour.
     if codes[:1] == ["ConditionalCheckFailed"]:
-        state = part(reasons[0], "Item", "state", "S")
-        # A duplicate is texted by nobody. What the table does not say, a later try may see.
+        state = nested(reasons[0], "Item", "state", "S")
+        # Nobody texts a duplicate. Without a state in the answer, let a later try decide.
         has_outcome = state in [State.SENT, State.HELD, State.FAILED]
         return Claim.DUPLICATE if has_outcome else Claim.LEASED
     if codes[1:] == ["ConditionalCheckFailed"]:

@@ -1,4 +1,4 @@
-"""What the functions log: one line of JSON for each decision, for CloudWatch Logs Insights.
+"""The log of the functions: one line of JSON for each decision, for CloudWatch Logs Insights.
 
 The metrics of a decision are in the same line, see `handler.metrics`.
 """

@@ -1,4 +1,4 @@
-"""What the functions measure: named once, for them, the dashboard and the alarms.
+"""The metrics of the functions: named once, for them, the dashboard and the alarms.
 
 CloudWatch takes a metric from a line of the log (its embedded metric format), so that measuring
 costs no call. A library for that would add 25 ms (Powertools) or 140 ms (aws-embedded-metrics) to
@@ -39,7 +39,7 @@ ACCEPTED = Metric("TextsAccepted")
 """Texts that Twilio accepted."""
 
 SEGMENTS = Metric("Segments")
-"""Segments of accepted texts: what Twilio charges for."""
+"""Segments of accepted texts: Twilio charges for each."""
 
 SECONDS_TO_TEXT = Metric("SecondsToText", "Seconds")
 """From the upload to Twilio's acceptance, of a text that was not held."""

@@ -1,4 +1,4 @@
-"""A notice: what is claimed, sent, held or failed."""
+"""A notice: the unit that is claimed, sent, held or failed."""
 
 import hashlib
 import json

@@ -57,7 +57,7 @@ class Notifier:
         """Text every phone about every log file of an event; one that fails stops no other.
 
         Args:
-            event: What S3 says happened.
+            event: S3's event; see `handler.events.read`.
             seconds_left: How many seconds this invocation may still take.
 
         Raises:

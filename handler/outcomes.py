@@ -38,7 +38,7 @@ class Outcomes:
     def record_sent(self, notices: Sequence[Notice], sid: str) -> None:
         """Record that Twilio accepted texts under one SID: one, or all of a summary."""
         with ledger_errors_logged(self._log, len(notices)):
-            self._ledger.settle(notices, State.SENT, sid)
+            self._ledger.record_outcome(notices, State.SENT, sid)
 
     def hold(self, notice: Notice, reason: str, refusal: Refusal | None = None) -> None:
         """Hold a text until a flush takes it up again.
@@ -89,7 +89,7 @@ class Outcomes:
                     **details,
                 )
             with ledger_errors_logged(self._log, len(notices)):
-                self._ledger.settle(notices, State.FAILED)
+                self._ledger.record_outcome(notices, State.FAILED)
 
     def release(self, notice: Notice) -> None:
         """Leave a text without an outcome to the next try of its event."""

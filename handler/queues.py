@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from handler.aws import Aws, AwsError, batches, entries, part
+from handler.aws import Aws, AwsError, as_list, batches, nested
 from handler.retries import TryAgain
 
 BATCH = 10
-"""What SQS takes or gives at once."""
+"""How many messages SQS takes or gives at once."""
 
 VISIBILITY_SECONDS = 250
 """How long a received message is hidden from other flushes: a little longer than one flush runs.
@@ -34,8 +34,8 @@ class Message(NamedTuple):
     """A message that was received and must be deleted once it is dealt with.
 
     Attributes:
-        body: What was sent.
-        receipt: What it is deleted by.
+        body: The body, as it was sent.
+        receipt: The receipt handle, by which it is deleted.
         sent_at: When it was put on the queue, in seconds since the epoch; `UNKNOWN_AGE` where SQS
             does not say.
         receive_count: How often it was received, this time included; 1 where SQS does not say.
@@ -97,7 +97,7 @@ class Queue:
                 "MessageSystemAttributeNames": ["SentTimestamp", "ApproximateReceiveCount"],
             },
         )
-        found = [_message(message) for message in entries(answer.get("Messages"))]
+        found = [_message(message) for message in as_list(answer.get("Messages"))]
         return [message for message in found if message.receipt]
 
     def delete(self, messages: Sequence[Message]) -> int:
@@ -142,8 +142,8 @@ class Queue:
             The ids of the entries that SQS says it has done, and its codes for the others.
         """
         answer = self._aws.call("sqs", operation, {"QueueUrl": self._url, "Entries": requested})
-        done = [part(entry, "Id") for entry in entries(answer.get("Successful"))]
-        codes = {str(part(entry, "Code")) for entry in entries(answer.get("Failed"))}
+        done = [nested(entry, "Id") for entry in as_list(answer.get("Successful"))]
+        codes = {str(nested(entry, "Code")) for entry in as_list(answer.get("Failed"))}
         return {entry["Id"] for entry in requested if entry["Id"] in done}, ", ".join(sorted(codes))
 
 
@@ -156,13 +156,13 @@ def _receipts(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 def _message(received: object) -> Message:
     """Read a message; with an empty body or receipt where SQS sent none."""
-    body, receipt = part(received, "Body"), part(received, "ReceiptHandle")
-    sent_at = _number(part(received, "Attributes", "SentTimestamp"))
+    body, receipt = nested(received, "Body"), nested(received, "ReceiptHandle")
+    sent_at = _number(nested(received, "Attributes", "SentTimestamp"))
     return Message(
         body=body if isinstance(body, str) else "",
         receipt=receipt if isinstance(receipt, str) else "",
         sent_at=UNKNOWN_AGE if sent_at is None else sent_at / 1000,
-        receive_count=_number(part(received, "Attributes", "ApproximateReceiveCount")) or 1,
+        receive_count=_number(nested(received, "Attributes", "ApproximateReceiveCount")) or 1,
     )
 
 

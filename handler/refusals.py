@@ -49,10 +49,10 @@ class Refusal(NamedTuple):
     """One refusal.
 
     Attributes:
-        kind: What becomes of the text.
+        kind: Whose problem it is, and so the text's outcome.
         code: Twilio's error code, or the word that another service gives; the HTTP status if
             there was no code; 0 without any answer.
-        meaning: What it means, in a few words; never Twilio's own message, which may hold the
+        meaning: Its meaning, in a few words; never Twilio's own message, which may hold the
             whole phone number.
     """
 
@@ -67,7 +67,7 @@ class Refusal(NamedTuple):
 
     @property
     def details(self) -> dict[str, Any]:
-        """What an operator looks up: the code and what it means."""
+        """The code and its meaning, for an operator to look up."""
         return {"code": str(self.code), "meaning": self.meaning}
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from handler.aws import entries, part
+from handler.aws import as_list, nested
 from handler.ledger import REPORT_DUE, REPORT_INDEX
 from handler.table import Table
 
@@ -55,10 +55,10 @@ class ReportIndex:
                 "Limit": MAX_TEXTS,
             },
         )
-        found = [_pending(item) for item in entries(answer.get("Items"))]
+        found = [_pending(item) for item in as_list(answer.get("Items"))]
         return [one for one in found if one]
 
-    def settle(self, pending: PendingReport) -> bool:
+    def remove(self, pending: PendingReport) -> bool:
         """Record that the report of a text has come.
 
         Returns:
@@ -92,7 +92,7 @@ class ReportIndex:
 
 def _pending(item: object) -> PendingReport | None:
     """Read an item of the index; None if it has another shape."""
-    id_, sid, at = part(item, "id", "S"), part(item, "sid", "S"), part(item, "sent_at", "N")
+    id_, sid, at = nested(item, "id", "S"), nested(item, "sid", "S"), nested(item, "sent_at", "N")
     if not (isinstance(id_, str) and isinstance(sid, str) and isinstance(at, str)):
         return None
     is_time = at.isdecimal() and at.isascii() and len(at) < _MAX_DIGITS

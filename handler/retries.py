@@ -15,7 +15,7 @@ class TryAgain(Exception):
     """A request was not processed, and may be a moment later.
 
     Attributes:
-        error: What the last try raises.
+        error: The error that the last try raises.
         is_busy: Whether the service had too much to do.
     """
 

@@ -1,4 +1,4 @@
-"""Sending one text, and asking what became of it, by Twilio's own client."""
+"""Sending one text, and asking for its delivery, by Twilio's own client."""
 
 import json
 import logging
@@ -48,14 +48,14 @@ class Refused(Exception):
 
 
 class Delivery(NamedTuple):
-    """What became of a text, as far as Twilio knows.
+    """The delivery of a text, as far as Twilio knows.
 
     Attributes:
         status: Twilio's word, such as `delivered`:
             https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
         code: Why it was not delivered, a number of Twilio's or another service's word; 0 if Twilio
             does not say.
-        phone: Whom it went to; "" if Twilio does not say.
+        phone: The phone that it went to; "" if Twilio does not say.
     """
 
     status: str
@@ -64,7 +64,7 @@ class Delivery(NamedTuple):
 
 
 class Sender(Protocol):
-    """Whatever sends a text."""
+    """Sends texts, and asks for their delivery."""
 
     def send(self, phone: str, body: str) -> str:
         """Send a text.
@@ -77,7 +77,7 @@ class Sender(Protocol):
         """
 
     def delivery(self, sid: str) -> Delivery:
-        """Ask what became of a text.
+        """Ask for the delivery of a text.
 
         Raises:
             Refused: Twilio does not say.
@@ -88,7 +88,7 @@ class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has no type
     """Twilio's own, which keeps the answer.
 
     Attributes:
-        answer: What Twilio answered to the last request, if it did.
+        answer: Twilio's answer to the last request, if there was one.
     """
 
     answer: "Response | None" = None
@@ -142,7 +142,7 @@ class TwilioSender:
         return sid
 
     def delivery(self, sid: str) -> Delivery:
-        """Ask what became of a text; see `Sender.delivery`."""
+        """Ask for the delivery of a text; see `Sender.delivery`."""
         found = self._ask(lambda: self._messages(sid).fetch())
         status = read_word(found.get("status"))
         if found.get("sid") != sid or not status:
@@ -179,7 +179,7 @@ class TwilioSender:
             # So urllib3 says that it could not connect; what breaks later it raises as it is.
             unsent = any(isinstance(cause, MaxRetryError) for cause in error.args)
             refused = NO_CONNECTION if unsent else NO_ANSWER
-        except Exception:  # noqa: BLE001, S110  # what Twilio's client makes of a strange answer
+        except Exception:  # noqa: BLE001, S110  # Twilio's client fails at a strange answer
             pass
         if refused is NOT_TWILIO and (answer := self._http.read()) is not None:
             return answer

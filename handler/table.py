@@ -1,4 +1,4 @@
-"""Calling one DynamoDB table: conditional updates, and batches until nothing of them is left."""
+"""Calling one DynamoDB table: conditional updates, and batches with their unprocessed rest."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -17,12 +17,12 @@ class Batch(NamedTuple):
 
     Attributes:
         answers: The table's answers to its parts.
-        left: The part that was not done.
+        unprocessed: The part that was not done.
         error: Why not.
     """
 
     answers: list[dict[str, Any]]
-    left: Any
+    unprocessed: Any
     error: AwsError | None
 
 
@@ -73,24 +73,24 @@ class Table:
             return False
         return True
 
-    def batch(self, operation: str, wanted: dict[str, Any], name_of_rest: str) -> Batch:
-        """Repeat a batch until the table has left nothing of it over, or all tries are used."""
+    def batch(self, operation: str, request_items: dict[str, Any], unprocessed_field: str) -> Batch:
+        """Repeat a batch until the table has processed all of it, or all tries are used."""
         answers: list[dict[str, Any]] = []
-        left: Any = wanted
+        unprocessed: Any = request_items
 
         def attempt() -> None:
-            nonlocal left
-            answer = self.call(operation, {"RequestItems": left})
-            rest = answer.get(name_of_rest)
-            if not isinstance(rest, dict):  # the table always says what it left over
+            nonlocal unprocessed
+            answer = self.call(operation, {"RequestItems": unprocessed})
+            rest = answer.get(unprocessed_field)
+            if not isinstance(rest, dict):  # the table always names the rest
                 raise AwsError(operation, "NotAnAnswerOfAws", {})
             answers.append(answer)
             if rest:
-                left = rest
+                unprocessed = rest
                 raise TryAgain(AwsError(operation, "Throttled", {}), is_busy=True)
 
         try:
             self.retries.run(attempt, tries=BATCH_TRIES, seconds=PAUSE_SECONDS)
         except AwsError as error:
-            return Batch(answers, left, error)
+            return Batch(answers, unprocessed, error)
         return Batch(answers, {}, None)

@@ -16,10 +16,10 @@ MAX_CHARACTERS = 1600
 """Characters that Twilio accepts in one body (error 21617 beyond)."""
 
 PLACEHOLDERS = ("name", "key", "bucket", "size", "time")
-"""What the `message` setting may use, as `$name` or `${name}`."""
+"""The names that the `message` setting may use, as `$name` or `${name}`."""
 
 SUMMARY_SEGMENTS = 2
-"""What one text about many log files may cost."""
+"""The limit of segments for one text about many log files."""
 
 ELLIPSIS = "..."  # in GSM-7, unlike the character for an ellipsis
 MIN_WIDTH = 14  # a date and `.log`
@@ -110,7 +110,7 @@ class _Part:
 
     Attributes:
         text: The whole part.
-        width: The room that it takes: what it counts at most, as GSM-7 or as UCS-2.
+        width: The room that it takes at most, as GSM-7 or as UCS-2.
     """
 
     def __init__(self, text: str) -> None:
@@ -187,7 +187,7 @@ def _printable(part: str, *, lines: bool = False, unknown: str = "?") -> str:
     Args:
         part: The part.
         lines: Whether it may have several lines.
-        unknown: What stands for a character that cannot be shown.
+        unknown: The replacement of a character that cannot be shown.
     """
     part = unicodedata.normalize("NFC", part)
     if part.isprintable():

@@ -1,4 +1,4 @@
-"""The kinds of settings: what is wrong with a value, and what was probably meant.
+"""The kinds of settings: the problem of a value, and values that were probably meant.
 
 A suggested fix is pasted into a terminal, so it must be safe there. It is the value cleaned up,
 else the default or an example. Nothing here knows Pulumi.
@@ -98,7 +98,7 @@ def may_be_secret(value: str) -> bool:
 
 
 def quoted(value: str) -> str:
-    """Show a value in quotes: what cannot be seen is escaped, a long one is cut."""
+    """Show a value in quotes: invisible characters are escaped, a long value is cut."""
     if may_be_secret(value):
         return f"a value of {len(value)} letters and digits"
     if len(value) > MAX_QUOTED_CHARACTERS:

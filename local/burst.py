@@ -85,18 +85,18 @@ def files_in(body: str) -> int:
     return int(summary[1]) if summary else 1
 
 
-def _await(deployment: Deployment, twilio: StandIn, settled: int) -> None:
+def _await(deployment: Deployment, twilio: StandIn, outcomes: int) -> None:
     """Wait until so many texts are sent or held."""
     try:
         wait_until(
             lambda: len(twilio.texts) + _count_held(deployment),
-            lambda count: count >= settled,
+            lambda count: count >= outcomes,
             seconds=MAX_IDLE_SECONDS,
             poll_seconds=0.02,
             from_last_change=True,
         )
     except NotInTime as error:
-        raise BurstError(f"Only {error.seen} of {settled} texts are sent or held.") from None
+        raise BurstError(f"Only {error.seen} of {outcomes} texts are sent or held.") from None
 
 
 def _count_held(deployment: Deployment) -> int:

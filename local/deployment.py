@@ -36,7 +36,7 @@ class Made:
 
 
 class UploadError(Exception):
-    """S3 rejects the file. The message is one sentence: what is wrong."""
+    """S3 rejects the file. The message is one sentence: the problem."""
 
 
 class Deployed(Stack):

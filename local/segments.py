@@ -5,7 +5,7 @@ tests/unit/test_text.py compares them.
 """
 
 SEGMENT_DOLLARS = 0.0083
-"""What a segment costs in the US in November 2026, without carriers' fees.
+"""The price of a segment in the US in November 2026, without carriers' fees.
 
 Source: https://www.twilio.com/en-us/sms/pricing/us
 """

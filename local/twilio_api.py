@@ -1,4 +1,4 @@
-"""Twilio's Messages API: what it accepts, what it refuses, and the shape of its answers.
+"""Twilio's Messages API: the requests that it accepts or refuses, and the shape of its answers.
 
 Sources: https://www.twilio.com/docs/messaging/api/message-resource for requests and answers,
 https://www.twilio.com/docs/api/errors for the codes, and

@@ -1,1 +1,1 @@
-"""What an operator runs against a deployed stack: status, smoke, redrive, flush, tail."""
+"""The commands of an operator for a deployed stack: status, smoke, redrive, flush, tail."""

@@ -60,7 +60,7 @@ _NOT_FOUND_CODES = ("NotFound", "NonExistent", "DoesNotExist", "NoSuch")
 
 
 def explain(error: BotoCoreError | ClientError, stack: Stack | None) -> str:
-    """Return one line: what an error of AWS means, and what to do.
+    """Return one line: the meaning of an error of AWS, and the next step.
 
     Args:
         error: The error.

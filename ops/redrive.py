@@ -1,4 +1,4 @@
-"""The operator's redrive: what failed goes back to held, and the next flush texts it."""
+"""The operator's redrive: failed messages go back to held, and the next flush texts them."""
 
 import dataclasses
 import datetime

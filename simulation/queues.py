@@ -17,7 +17,7 @@ class StoredMessage:
     """A message on a queue.
 
     Attributes:
-        body: What was sent.
+        body: The body, as it was sent.
         sent_at: When, in seconds since the epoch.
         visible_at: When a receive may give it.
         receipt: The receipt handle of its last receive; empty before the first.

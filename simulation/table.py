@@ -20,7 +20,7 @@ REGION = "eu-central-1"
 OK = 200
 
 PROJECTED = ("sent_at", "sid")
-"""What the index holds besides the keys."""
+"""The attributes that the index holds besides the keys."""
 
 _accounts = itertools.count(1)
 
@@ -47,7 +47,7 @@ class Table:
 
         Args:
             name: Its name.
-            projected: What the index holds besides the keys.
+            projected: The attributes that the index holds besides the keys.
         """
         while _unused:
             _request(*_unused.pop())

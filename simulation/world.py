@@ -86,10 +86,10 @@ class World(Aws):
             **{name: functools.partial(self._ask_table, name) for name in TABLE_OPERATIONS},
             **{name: functools.partial(self._ask_queue, name) for name in QUEUE_OPERATIONS},
         }
-        self.texts: list[tuple[float, str, str]] = []  # when, phone, body: what phones received
+        self.texts: list[tuple[float, str, str]] = []  # when, phone, body
         self.refuses: Callable[[str], Refusal | None] = lambda _phone: None
         self.shuffle: Callable[[list[str]], None] = lambda _phones: None  # in a flush
-        self.deliveries: dict[str, Delivery] = {}  # what became of a text, where it is known
+        self.deliveries: dict[str, Delivery] = {}  # by SID, where they are known
         self.queried_sids: list[str] = []  # the SIDs that Twilio was asked about
         self.loses_answers = False  # Twilio accepts, and its answer is lost
         self.down: set[str] = set()  # the services that do not answer

@@ -47,9 +47,9 @@ class Stack:
 
     Attributes:
         name: Its name.
-        outputs: What the program exports.
+        outputs: The exports of the program.
         aws: Clients of the services that it runs on.
-        note: What the operator should know of the choice of this stack, or "".
+        note: A remark for the operator on the choice of this stack, or "".
     """
 
     def __init__(
@@ -180,7 +180,7 @@ def _explain_no_outputs(name: str, message: str) -> str:
 
     Args:
         name: The stack's name.
-        message: What the CLI wrote.
+        message: The CLI's output.
     """
     if "PULUMI_ACCESS_TOKEN" in message:
         return (

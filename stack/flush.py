@@ -1,4 +1,4 @@
-"""A flush that is run now, and its report: what it texted, what is still held, and why."""
+"""A flush that is run now, and its report: the texts that it sent, those still held, and why."""
 
 import dataclasses
 import datetime

@@ -31,7 +31,7 @@ class RunningDemo:
     Attributes:
         url: The emulator's address.
         credentials: The emulator's credentials, as boto3's arguments.
-        outputs: What the program exports.
+        outputs: The exports of the program.
     """
 
     url: str

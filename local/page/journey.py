@@ -23,15 +23,15 @@ class Journey:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._counts = dict.fromkeys(STATIONS, 0)
-        self._settled = 0
+        self._outcomes = 0
         self._texts: list[Event] = []
         self._listeners: list[Listener] = []
 
     @property
-    def settled(self) -> int:
+    def outcomes(self) -> int:
         """How many texts have an outcome of `notify` so far."""
         with self._lock:
-            return self._settled
+            return self._outcomes
 
     def listen(self, listener: Listener) -> Event:
         """Call a listener with every event from now on. Return the state before them."""
@@ -74,13 +74,13 @@ class Journey:
                 case "notify", "seen":
                     self._move(("bucket", "notify"), bucket=1, notify=1)
                 case "notify", "sent":
-                    self._settled += 1
+                    self._outcomes += 1
                     self._move(("notify", "claim", "notify", "twilio"), claim=1, twilio=1)
                 case "notify", "held":
-                    self._settled += 1
+                    self._outcomes += 1
                     self._move(("notify", "held"), held=1)
                 case "notify", "failed":
-                    self._settled += 1
+                    self._outcomes += 1
                     self._move(("notify", "failed"), failed=1)
                 case "notify", "duplicate":
                     self._move(("notify", "claim"))

@@ -131,13 +131,13 @@ class Page:
 
     def _burst(self) -> str:
         self._bursts += 1
-        phones, before = len(self._settings.to_numbers), self.journey.settled
+        phones, before = len(self._settings.to_numbers), self.journey.outcomes
         end = time.monotonic() + BURST_SECONDS
         for number in range(BURST_FILES):
-            settled = before + phones * (number - IN_FLIGHT + 1)
+            outcomes = before + phones * (number - IN_FLIGHT + 1)
             try:
                 wait_until(
-                    functools.partial(self._has_settled, settled),
+                    functools.partial(self._has_outcomes, outcomes),
                     seconds=end - time.monotonic(),
                     poll_seconds=0.05,
                 )
@@ -149,10 +149,10 @@ class Page:
             )
         return f"{BURST_FILES} files are in the bucket."
 
-    def _has_settled(self, settled: int) -> bool:
+    def _has_outcomes(self, outcomes: int) -> bool:
         if self._stopped.is_set():
             raise _Stopped
-        return self.journey.settled >= settled
+        return self.journey.outcomes >= outcomes
 
     def _switch_twilio(self) -> str:
         if self._twilio.is_failing:

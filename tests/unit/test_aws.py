@@ -293,7 +293,7 @@ def test_a_batch_that_is_not_recorded_affects_no_other_batch(server: Server) -> 
     over = (200, json.dumps({"UnprocessedItems": {"ledger": left}}).encode())
     server.answers = [NOTHING_LEFT, *[THROTTLED] * 3, over, *[NOTHING_LEFT] * 9]
     with pytest.raises(NotRecorded, match="26 texts: BatchWriteItem") as caught:
-        remembering(server, Clock()).settle(DUES, State.SENT, "SM1")
+        remembering(server, Clock()).record_outcome(DUES, State.SENT, "SM1")
     assert caught.value.count == 26
     put = [json.loads(one.body)["RequestItems"]["ledger"] for one in server.requests]
     assert {len(requests) for requests in put} == {25}

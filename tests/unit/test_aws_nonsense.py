@@ -23,7 +23,7 @@ def test_an_answer_without_dynamodbs_fields_confirms_nothing(server: Server, bod
     server.body, notice = body, Notice(log_file(), PHONE)
     assert remembering(server).look_up_sent([notice])[:2] == (set(), {notice.id})
     with pytest.raises(NotRecorded, match="1 texts: BatchWriteItem"):
-        remembering(server).settle([notice], State.SENT, "SM1")
+        remembering(server).record_outcome([notice], State.SENT, "SM1")
 
 
 @pytest.mark.parametrize("id_", [{}, [], None, 7, "another"])

@@ -332,7 +332,7 @@ def test_an_answer_of_any_shape_raises_only_the_expected_errors(status: int, ans
     assert isinstance(ledger.claim(wanted, limit=1), Claim)
     assert ledger.look_up_sent([wanted]).sent <= {wanted.id}
     for request in (
-        lambda: ledger.settle([wanted], State.SENT, "SM1"),
+        lambda: ledger.record_outcome([wanted], State.SENT, "SM1"),
         lambda: ledger.hold(wanted),
         lambda: ledger.count(PHONE),
         lambda: [len(one.id + one.sid) + one.sent_at for one in index.due()],

@@ -156,11 +156,13 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("claim"), one, st.sampled_from([None, 1, 2])),
     st.tuples(st.just("hold"), one),
     st.tuples(st.just("release"), one),
-    st.tuples(st.just("settle"), some, st.sampled_from(State), st.sampled_from(["", "SM1"])),
+    st.tuples(
+        st.just("record_outcome"), some, st.sampled_from(State), st.sampled_from(["", "SM1"])
+    ),
     st.tuples(st.just("look_up_sent"), some),
     st.tuples(st.just("count"), phone),
     st.tuples(st.just("uncount"), phone),
-    st.tuples(st.just("settle_report")),
+    st.tuples(st.just("remove_report")),
     st.tuples(st.just("postpone_report")),
     st.tuples(
         st.just("wait"),
@@ -186,8 +188,8 @@ class Operated:
                 return ledger.claim(args[0], limit=args[1])
             case "uncount":
                 return ledger.uncount(args[0], world.now)
-            case "settle_report":
-                return [world.index.settle(report) for report in world.index.due()[:1]]
+            case "remove_report":
+                return [world.index.remove(report) for report in world.index.due()[:1]]
             case "postpone_report":
                 for report in world.index.due()[:1]:
                     world.index.postpone(report)
