@@ -18,7 +18,7 @@ from infra.settings import Settings
 settings = Settings.load()  # every mistake at once, each with the command that fixes it
 
 logs = settings.bucket("logs")  # a new bucket, or an existing one by EventBridge
-ledger = Ledger("ledger")  # which phone was told of which log, and how often this hour
+ledger = Ledger("ledger")  # who was texted about which log, and how often this hour
 queues = TextQueues("texts")  # held and failed
 runtime = Runtime("functions", environment=settings.environment(ledger, queues))
 

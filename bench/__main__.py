@@ -36,22 +36,22 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"only these: {', '.join(PARTS)}")
-    wanted = parser.parse_args().parts or list(PARTS)
-    if unknown := set(wanted) - set(PARTS):
+    chosen = parser.parse_args().parts or list(PARTS)
+    if unknown := set(chosen) - set(PARTS):
         parser.error(f"there is no {', '.join(unknown)}")
     found: dict[str, Any] = {
         "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}",
         "python": platform.python_version(),
     }
-    for part in wanted:
+    for part in chosen:
         sys.stderr.write(f"Measuring: {part} ...\n")
         found[part] = PARTS[part]()
     if "month" in found:
         found["one_flush_keeps_up_to"] = month.flush_capacity()
         found["idle_dollars_a_month"] = month.idle()
     show(found)
-    if len(wanted) == len(PARTS):
+    if len(chosen) == len(PARTS):
         RESULTS.write_text(json.dumps(found, indent=2) + "\n")
         for drawn in plots.draw(found):
             sys.stderr.write(f"Drew {drawn.name}\n")

@@ -30,7 +30,7 @@ FLUSH_EVERY = 300
 BILLION = 1_000_000_000
 VOLUMES = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, BILLION)
 
-# Assumed, since no emulator tells: how long a function runs in AWS.
+# Assumed, since no emulator shows how long a function runs in AWS.
 SENT_SECONDS, HELD_SECONDS = 0.25, 0.03
 FLUSH_SECONDS, FLUSH_SECONDS_PER_MESSAGE = 1.5, 0.003
 REPORT_SECONDS = 0.1  # of a delivery report, for which Twilio charges nothing

@@ -89,7 +89,7 @@ def _delay(simulated: list[Mapping[str, Any]]) -> Path:
                 label=f"{scenario}, {share}",
             )
     axes.set(xscale="log", yscale="log", xlabel="logs a month", ylabel="seconds")
-    axes.set_title("From the upload to the text that tells of it")
+    axes.set_title("From the upload to the text about it")
     axes.legend(frameon=False, fontsize=8, bbox_to_anchor=(1.01, 1), loc="upper left")
     axes.grid(alpha=0.25)
     return _saved(figure, "scale-delay.png")

@@ -39,8 +39,8 @@ class CountingWorld(World):
             case "BatchWriteItem":
                 self._count_written(payload)
             case "BatchGetItem":
-                ((_, wanted),) = payload["RequestItems"].items()
-                self.units["read"] += len(wanted["Keys"])
+                ((_, request),) = payload["RequestItems"].items()
+                self.units["read"] += len(request["Keys"])
             case "Query":
                 self.units["read"] += 1
             case _:

@@ -36,8 +36,8 @@ class Breaker:
     def refuses_everybody(self, now: float) -> bool:
         """Whether Twilio would refuse any phone.
 
-        A trouble of Twilio's with one phone may be that phone's. It is everybody's when a second
-        phone met the same, while no phone was accepted.
+        An error of Twilio's for one phone may be that phone's. It affects everybody once a second
+        phone gets the same error, while Twilio accepts no text.
         """
         recent = [refusal for at, refusal in self._refused.values() if self._is_recent(at, now)]
         if any(one.affects_everyone for one in recent):

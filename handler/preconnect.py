@@ -88,7 +88,7 @@ class _Opening(threading.Thread):
         self._started_at = time.time()
 
     def run(self) -> None:
-        with contextlib.suppress(OSError):  # the request that needs it tries again, and tells
+        with contextlib.suppress(OSError):  # the request that needs it tries again, and reports
             plain = socket.create_connection(self._address, STEP_TIMEOUT_SECONDS)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket = self._tls_context().wrap_socket(plain, server_hostname=self._address[0])

@@ -26,7 +26,7 @@ _PULUMI = re.compile(r"\bpulumi (config set|\w+)")
 class Alarm:
     """One alarm, over one metric. Without data it is off, unless it is about missing data.
 
-    No data is no trouble: a function that nobody calls and a queue that was idle for six hours
+    Missing data is usual: a function that nobody calls and a queue that was idle for six hours
     send no metrics at all.
 
     Attributes:
@@ -89,7 +89,7 @@ def alarms(
     """
     dimensions: Mapping[str, pulumi.Input[str]] = {metrics.STACK: stack}
     # A flush measures once. One period of two keeps an alarm on from flush to flush, even if
-    # one of them is late: trouble that lasts is one e-mail.
+    # one of them is late: a lasting problem is one e-mail.
     flush_period = max(5, flush_minutes)
     return (
         Alarm(
@@ -194,7 +194,7 @@ def alarms(
             dimensions=dimensions,
             meaning="The ledger cannot be reached: texts go out, but may go out twice or too "
             "often.",
-            next_step="Is DynamoDB in trouble, or the table or a permission gone? See make tail.",
+            next_step="Is DynamoDB down, or the table or a permission gone? See make tail.",
             section="too-many-texts",
         ),
         Alarm(

@@ -136,7 +136,7 @@ def body(
                     stacked=True,
                 ),
                 graph(
-                    "Segments a day: the money",
+                    "Segments a day, as Twilio charges them",
                     own(metrics.SEGMENTS),
                     period=24 * 60 * 60,
                     view="timeSeries",
@@ -153,7 +153,7 @@ def body(
             [
                 graph("Errors", *of_functions("Errors"), *of_functions("Throttles")),
                 graph(
-                    "Trouble",
+                    "Refused settings, failing claims, unexpected errors, flushes",
                     own(metrics.SETTINGS_REFUSED),
                     own(metrics.FAILED_OPEN),
                     own(metrics.UNEXPECTED),

@@ -1,4 +1,4 @@
-"""The table that remembers which phone was told of which log file, and how often this hour."""
+"""The table that remembers which phone was texted about which log file, and how often this hour."""
 
 from collections.abc import Sequence
 

@@ -113,8 +113,8 @@ class Monitoring(pulumi.ComponentResource):
     def _alarm(self, name: str, alarm: Alarm, stack: str) -> aws.cloudwatch.MetricAlarm:
         """Declare one alarm.
 
-        One about silence tells of the lack of data rather than of an alarm: else it would be on
-        from the deployment to the first flush.
+        One about missing data notifies on insufficient data. By an alarm it would be on from the
+        deployment to the first flush.
         """
         on = [self.topic.arn]
         return aws.cloudwatch.MetricAlarm(

@@ -203,7 +203,7 @@ def _download(requirements: Path, *, into: Path) -> list[Path]:
         *("--no-deps", "--require-hashes", "--only-binary", ":all:"),
         *("--implementation", "py", "--abi", "none", "--platform", "any"),
         *("--python-version", "{}.{}".format(*sys.version_info)),
-        # Only when told so twice does pip say why it could not reach an index.
+        # Only with both letters does pip say why it could not reach an index.
         *("-vv", "--progress-bar", "off", "--no-input", "--disable-pip-version-check"),
     )
     if pip.returncode:

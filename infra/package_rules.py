@@ -160,7 +160,7 @@ RULES: Sequence[Rule] = (
         replacement='_IPV6_PAT = "[0-9A-Fa-f:.]+"',
         digest="247fbc4cfbd46851",
     ),
-    Hollow(  # urllib3 uses it only when told so
+    Hollow(  # urllib3 uses it only on request
         name="HTTP/2",
         dependency="urllib3",
         file="urllib3/http2/__init__.py",

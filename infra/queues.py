@@ -26,10 +26,10 @@ FLUSH_SECONDS = 240
 """How long one flush may take."""
 
 MAX_RECEIVES = 1000
-"""How often a text may be taken in vain, before it fails: the most that SQS counts.
+"""How often a flush may receive a text without sending it, before it fails: SQS's maximum.
 
 More than three days of a flush every five minutes. SQS moves messages back (redrive) only from a
-queue that another one names as its own for failures, hence it has to be said.
+queue that another one names as its own for failures, hence it is set here.
 """
 
 

@@ -306,8 +306,8 @@ def _phones_problem(value: str) -> str:
         return "names no phone"
     wrong = []
     for number in dict.fromkeys(numbers):
-        if said := _number_problem(number):
-            wrong.append(f"{_masked(number)} {said}")
+        if problem := _number_problem(number):
+            wrong.append(f"{_masked(number)} {problem}")
         if numbers.count(number) > 1:
             wrong.append(f"names {_masked(number)} twice")
     if any(_is_several(number) for number in numbers):
@@ -647,7 +647,7 @@ def _email_problem(value: str) -> str:
     if not value or re.fullmatch(rf"{word}(\.{word})*@({label}\.)+{label}", value):
         return ""
     if value.count("@") > 1 and re.search(r"[,;\s]", value):
-        return "is several e-mail addresses, but one is told of alarms"
+        return "is several e-mail addresses, but one gets the alarms"
     return f"is not one e-mail address{_non_ascii(value)}"
 
 

@@ -240,8 +240,8 @@ class Settings:
                 f"fromNumber is a name, {self.from_number}, but the US, Canada and others allow no "
                 f"names: Twilio refuses a text to {masked(american[0])} (error 21612)"
             )
-        if said := cost_of(self.message, zoneinfo.ZoneInfo(self.timezone)):
-            pulumi.log.warn(f"message: {said}")
+        if warning := cost_of(self.message, zoneinfo.ZoneInfo(self.timezone)):
+            pulumi.log.warn(f"message: {warning}")
 
     @property
     def stack(self) -> str:
@@ -335,7 +335,7 @@ class _Reader:
     def is_secret(self, key: str) -> bool:
         """Whether a setting is encrypted in the stack's file.
 
-        The Automation API tells Pulumi's runtime, the CLI the environment.
+        The Automation API sets it in Pulumi's runtime, the CLI in the environment.
         """
         full = self._config.full_key(key)
         return is_config_secret(full) or full in get_config_secret_keys_env()

@@ -25,7 +25,7 @@ from stack import ROOT
 from stack.clients import Clients
 
 EMULATOR = "S3_LOGS_EMULATOR"
-"""The environment variable that tells the provider where the emulator is."""
+"""The environment variable that gives the provider the emulator's address."""
 
 Wire = dict[str, Any]  # properties as Pulumi sends them: secrets and archives are marked
 

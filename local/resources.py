@@ -468,10 +468,10 @@ def _create_table(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
 
 
 def _update_table(aws: Clients, name: str, inputs: Properties) -> Properties:
-    wanted = _pascal_case(inputs["ttl"])
+    time_to_live = _pascal_case(inputs["ttl"])
     found = aws["dynamodb"].describe_time_to_live(TableName=name)["TimeToLiveDescription"]
-    if (found["TimeToLiveStatus"] == "ENABLED") != wanted["Enabled"]:
-        aws["dynamodb"].update_time_to_live(TableName=name, TimeToLiveSpecification=wanted)
+    if (found["TimeToLiveStatus"] == "ENABLED") != time_to_live["Enabled"]:
+        aws["dynamodb"].update_time_to_live(TableName=name, TimeToLiveSpecification=time_to_live)
     return {"arn": aws["dynamodb"].describe_table(TableName=name)["Table"]["TableArn"]}
 
 

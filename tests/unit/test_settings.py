@@ -445,7 +445,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ("nobody", "is not one e-mail address", "you@example.com"),
             (
                 "a@example.com, b@example.com",
-                "is several e-mail addresses, but one is told of alarms",
+                "is several e-mail addresses, but one gets the alarms",
                 "a@example.com",
             ),
         )
