@@ -126,8 +126,8 @@ def _show_subscribers(stack: Stack, terminal: Terminal) -> None:
 def _is_on(alarm: Mapping[str, Any]) -> bool:
     """Whether an alarm has notified its topic of its present state.
 
-    An alarm about silence notifies when data is missing. Each alarm also begins without data, but
-    then its reason is `Unchecked` and it notifies nobody.
+    An alarm about missing data notifies by insufficient data. Each alarm also begins without data,
+    but then its reason is `Unchecked` and it notifies nobody.
     """
     if alarm["StateValue"] == "INSUFFICIENT_DATA":
         unchecked = alarm["StateReason"].startswith("Unchecked")
