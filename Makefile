@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PULUMI_VERSION = $(shell sed -nE 's|.*pulumi/pkg/v3 (v[0-9.]+).*|\1|p' tools/pulumi/go.mod)
 
-.PHONY: help demo upload emulator burst status smoke redrive flush tail bench screenshots pulumi test test-engine judges check workflows fuzz audit sbom format package lock clean
+.PHONY: help demo upload emulator storm status smoke redrive flush tail bench screenshots pulumi test test-engine judges check workflows fuzz audit sbom format package lock clean
 
 help: ## List these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -18,10 +18,10 @@ upload: .venv/local ## Put a file into the running demo's bucket: make upload FI
 emulator: .venv/local ## Emulate AWS for the stack local, on port 4566 of this machine only (see README.md)
 	@$(BIN)/python -m local emulator
 
-burst: .venv/local ## Upload a burst of files to the emulator, and count the texts of each phone (ARGS=2000)
-	@$(BIN)/python -m local burst $(ARGS)
+storm: .venv/local ## Storm the emulator with files, and count what the phones are told (ARGS=2000)
+	@$(BIN)/python -m local storm $(ARGS)
 
-bench: .venv/bench ## Measure: cold and warm starts, uploads, bursts, a simulated month (some twenty minutes)
+bench: .venv/bench ## Measure: cold and warm starts, uploads, storms, a simulated month (some twenty minutes)
 	@$(BIN)/python -m bench $(ARGS)
 
 screenshots: .venv/tests ## Take the pictures of the phone that the README shows

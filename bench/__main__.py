@@ -15,7 +15,7 @@ try:
     from rich.console import Console
     from rich.table import Table
 
-    from bench import bursts, cold, deploy, month, plots, upload, warm
+    from bench import cold, deploy, month, plots, storms, upload, warm
 except ModuleNotFoundError as error:
     sys.exit(missing_requirement(error, "bench", "make bench"))
 
@@ -27,7 +27,7 @@ PARTS = {
     "warm": warm.measure,
     "deploy": deploy.measure,
     "upload": upload.measure,
-    "bursts": bursts.measure,
+    "storms": storms.measure,
     "month": month.measure,
 }
 
@@ -83,7 +83,7 @@ def show(found: dict[str, Any]) -> None:
         times = found["upload"]["milliseconds"]
         parts = ", ".join(f"{name} {ms}" for name, ms in found["upload"]["of_these"].items())
         table.add_row("upload to text, p50, p99", f"{times['p50']}, {times['p99']} ms", parts)
-    for where, runs in found.get("bursts", {}).items():
+    for where, runs in found.get("storms", {}).items():
         for run in runs:
             phone = next(iter(run["phones"].values()))
             resources = (
@@ -93,7 +93,7 @@ def show(found: dict[str, Any]) -> None:
                 f"a flush takes {run['peak_mb_of_a_flush']} MB"
             )
             table.add_row(
-                f"burst of {run['files']:,}, {where}", f"{phone['texts']} texts", resources
+                f"storm of {run['files']:,}, {where}", f"{phone['texts']} texts", resources
             )
     for run in found.get("month", []):
         what = f"{run['logs_a_month']:,} logs, {run['scenario']}"

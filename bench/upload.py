@@ -4,9 +4,9 @@ import statistics
 import time
 from typing import Any
 
-from local.burst import PHONES
 from local.deployment import Deployment
 from local.emulator import Emulator
+from local.storm import PHONES
 from local.twilio import StandIn
 
 FILES = 500

@@ -1,4 +1,4 @@
-"""The entry of `python -m local`: `make demo`, `make upload`, `make emulator`, `make burst`."""
+"""The entry of `python -m local`: `make demo`, `make upload`, `make emulator`, `make storm`."""
 
 import sys
 

@@ -24,7 +24,7 @@ import pulumi
 from botocore.exceptions import ClientError, HTTPClientError, ParamValidationError
 from pulumi.automation.errors import CommandError
 
-from local import burst, engine
+from local import engine, storm
 from local.deployment import Deployed, Deployment, UploadError
 from local.emulator import CREDENTIALS, Emulator, EmulatorError, clients, stop_signals
 from local.page.server import Page
@@ -68,8 +68,8 @@ def main() -> None:
                 _upload(options.file)
             elif options.command == "emulator":
                 _emulate()
-            elif options.command == "burst":
-                burst.run(options.files)
+            elif options.command == "storm":
+                storm.run(options.files)
             else:
                 _demo(options)
     except (
@@ -77,7 +77,7 @@ def main() -> None:
         NotRunning,
         ResourceError,
         CliError,
-        burst.BurstError,
+        storm.StormError,
         UploadError,
         pulumi.RunError,
     ) as error:
@@ -101,11 +101,11 @@ def _options() -> argparse.Namespace:
         type=_setting,
         help="set one of the program's settings, as pulumi config set would",
     )
-    commands = parser.add_subparsers(dest="command", metavar="upload FILE | emulator | burst")
+    commands = parser.add_subparsers(dest="command", metavar="upload FILE | emulator | storm")
     upload = commands.add_parser("upload", help="put a file into the running demo's bucket")
     upload.add_argument("file", type=Path, help="the file; its key is the path as it is given")
-    bursts = commands.add_parser("burst", help="run a burst, and count the texts of each phone")
-    bursts.add_argument("files", nargs="?", type=int, default=10_000, help="how many (10000)")
+    storms = commands.add_parser("storm", help="run a storm, and count the texts of each phone")
+    storms.add_argument("files", nargs="?", type=int, default=10_000, help="how many (10000)")
     commands.add_parser("emulator", help=f"emulate AWS on port {EMULATOR_PORT}, without a demo")
     return parser.parse_args()
 

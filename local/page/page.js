@@ -151,8 +151,7 @@ function addText(text) {
 }
 
 function announce(first) {
-  const isOne = unannounced === 1;
-  const message = isOne ? `A text to ${first.to}: ${first.body}` : `${unannounced} new texts`;
+  const message = unannounced === 1 ? `A text to ${first.to}: ${first.body}` : `${unannounced} new texts`;
   unannounced = 0;
   showMessage(message);
 }

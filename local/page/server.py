@@ -14,11 +14,11 @@ from typing import Any
 from aiohttp import web
 
 from handler.environment import variable
-from local.burst import IN_FLIGHT
 from local.deployment import Deployed, UploadError
 from local.loopback import Handler, Server
 from local.page.journey import Event, Journey
 from local.segments import SEGMENT_DOLLARS
+from local.storm import IN_FLIGHT
 from local.twilio import StandIn
 from local.twilio_faults import UNAVAILABLE
 from stack import log_lines
@@ -50,10 +50,10 @@ PRICE = {
 }
 
 MAX_FILE_BYTES = 10_000_000
-BURST_FILES = 200
+STORM_FILES = 200
 FOLDERS = ("app", "db", "web")
 POLL_SECONDS = 0.2
-BURST_SECONDS = 300
+STORM_SECONDS = 300
 ALL_DAY = "00:00-23:59"
 OPTED_OUT_NUMBER = "+15005550004"
 """Twilio's magic number of a phone whose owner replied STOP."""
@@ -84,7 +84,7 @@ class Page:
         self._server = Server(self._application, name="page")
         self._stopped = threading.Event()
         self._settings_lock = threading.Lock()
-        self._bursts = 0
+        self._storms = 0
         self._settings = self._deployment.read_settings()
 
     @property
@@ -129,11 +129,11 @@ class Page:
 
     # The buttons; each blocks
 
-    def _burst(self) -> str:
-        self._bursts += 1
+    def _storm(self) -> str:
+        self._storms += 1
         phones, before = len(self._settings.to_numbers), self.journey.outcomes
-        end = time.monotonic() + BURST_SECONDS
-        for number in range(BURST_FILES):
+        end = time.monotonic() + STORM_SECONDS
+        for number in range(STORM_FILES):
             outcomes = before + phones * (number - IN_FLIGHT + 1)
             try:
                 wait_until(
@@ -142,12 +142,12 @@ class Page:
                     poll_seconds=0.05,
                 )
             except (NotInTime, _Stopped):
-                return "The burst was cut short."
+                return "The storm was cut short."
             folder = FOLDERS[number % len(FOLDERS)]
             self._deployment.upload(
-                f"{self._prefix}{folder}/burst-{self._bursts}-{number:03}{self._suffix}"
+                f"{self._prefix}{folder}/storm-{self._storms}-{number:03}{self._suffix}"
             )
-        return f"{BURST_FILES} files are in the bucket."
+        return f"{STORM_FILES} files are in the bucket."
 
     def _has_outcomes(self, outcomes: int) -> bool:
         if self._stopped.is_set():
@@ -219,7 +219,7 @@ class Page:
             [
                 web.get("/events", self._events),
                 web.post("/files", self._upload),
-                web.post("/burst", self._button(self._burst)),
+                web.post("/storm", self._button(self._storm)),
                 web.post("/twilio_down", self._button(self._switch_twilio)),
                 web.post("/quiet_hours", self._button(self._switch_quiet_hours)),
                 web.post("/opted_out", self._button(self._switch_opted_out)),

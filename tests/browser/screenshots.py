@@ -1,4 +1,4 @@
-"""The pictures in the README: the page after a burst, while Twilio is down, light and dark."""
+"""The pictures in the README: the page after a storm, while Twilio is down, light and dark."""
 
 from playwright.sync_api import expect
 
@@ -6,7 +6,7 @@ from stack import ROOT
 from tests.browser.chromium import chromium, demo, opened, press, upload
 
 SIZE = {"width": 1240, "height": 860}
-MILLISECONDS = 180_000  # for a burst on a busy machine
+MILLISECONDS = 180_000  # for a storm on a busy machine
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
         page = browser.new_page()
         page.set_default_timeout(MILLISECONDS)
         opened(page, url)
-        press(page, "burst")
+        press(page, "storm")
         press(page, "flush")
         expect(page.locator("#held .count")).to_have_text("0", timeout=MILLISECONDS)
         press(page, "twilio_down")

@@ -7,8 +7,8 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from local.burst import files_in
-from local.page.server import BURST_FILES, MAX_FILE_BYTES, OPTED_OUT_NUMBER
+from local.page.server import MAX_FILE_BYTES, OPTED_OUT_NUMBER, STORM_FILES
+from local.storm import files_in
 from local.twilio import ACCOUNT_SID, SECRET
 from tests.browser.chromium import opened, press, upload
 from tests.browser.conftest import MILLISECONDS
@@ -78,15 +78,15 @@ def test_a_buttons_message_names_the_other_reason_that_texts_stay_held(page: Pag
     press(page, "twilio_down")
 
 
-def test_a_burst_ends_with_the_right_counts(page: Page) -> None:
+def test_a_storm_ends_with_the_right_counts(page: Page) -> None:
     landed, texted = count(page, "bucket"), sum(map(files_in, bodies(page)))
-    press(page, "burst")
-    counts(page, "bucket", landed + BURST_FILES)
-    expect(page.locator("#message")).to_contain_text(f"{BURST_FILES} files")
+    press(page, "storm")
+    counts(page, "bucket", landed + STORM_FILES)
+    expect(page.locator("#message")).to_contain_text(f"{STORM_FILES} files")
     press(page, "flush")
     counts(page, "held", 0)
     expect(page.locator(".texts p", has_text="more logs since")).not_to_have_count(0)
-    assert sum(map(files_in, bodies(page))) == texted + BURST_FILES
+    assert sum(map(files_in, bodies(page))) == texted + STORM_FILES
     assert count(page, "twilio") == count(page, "phone") == len(bodies(page))
 
 
@@ -216,7 +216,7 @@ def test_the_page_animates_nothing_when_the_reader_prefers_reduced_motion(
 
 
 def test_no_other_page_may_press_a_button(url: str) -> None:
-    for path in ("/twilio_down", "/burst", "/files?name=a.log"):
+    for path in ("/twilio_down", "/storm", "/files?name=a.log"):
         for origin in ("https://example.com", "null", url.replace("http", "https")):
             answer = requests.post(url + path, headers={"Origin": origin}, timeout=60)
             assert answer.status_code == 403

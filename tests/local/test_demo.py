@@ -272,7 +272,7 @@ def sockets(processes: list[int]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["local", "local upload README.md", "local burst", "ops --stack demo status"]
+    "command", ["local", "local upload README.md", "local storm", "ops --stack demo status"]
 )
 def test_ctrl_c_in_the_first_second_prints_no_traceback(command: str) -> None:
     process = subprocess.Popen(

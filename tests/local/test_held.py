@@ -1,4 +1,4 @@
-"""Outages, bursts, quiet hours: what is held comes back as one summary, and nothing is lost."""
+"""Outages, storms, quiet hours: what is held comes back as one summary, and nothing is lost."""
 
 import collections
 import datetime
@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from local.burst import burst, files_in
 from local.emulator import Emulator
+from local.storm import files_in, storm
 from local.twilio import ACCOUNT_SID, StandIn
 from local.twilio_api import Text
 from local.twilio_faults import BROKEN, BUSY, RESET, UNAUTHORIZED, UNAVAILABLE, Fault
@@ -27,7 +27,7 @@ from tests.local.conftest import (
 )
 
 SCHEDULE = "aws:scheduler/schedule:Schedule"
-BURST = 500  # files; `make burst` has ten thousand
+STORM = 500  # files; `make storm` has ten thousand
 
 
 def files_texted(texts: list[Text]) -> dict[str, int]:
@@ -176,10 +176,10 @@ def test_an_event_that_lambda_gives_up_on_fails_in_its_envelope(deploy: Deploy) 
     assert record["s3"]["object"]["key"] == "app/web.log"
 
 
-def test_a_burst_costs_each_phone_its_limit_and_one_summary(emulator: Emulator) -> None:
-    result = burst(emulator, BURST, maxTextsPerHour="5")
+def test_a_storm_costs_each_phone_its_limit_and_one_summary(emulator: Emulator) -> None:
+    result = storm(emulator, STORM, maxTextsPerHour="5")
     for phone in result["phones"].values():
-        assert phone["files"] == BURST
+        assert phone["files"] == STORM
         assert phone["texts"] <= 2 * 5 + 1  # an hour may end meanwhile
 
 

@@ -258,7 +258,7 @@ def counted(world: World) -> list[int]:
     ["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"],
 )
 def test_a_throttled_table_holds_texts(code: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is asked too much in the very burst that the limit is for."""
+    """It is asked too much in the very storm that the limit is for."""
     world = World(to_numbers=(PHONE,))
     world.throttled = code
     world.notify(record("a.log"))

@@ -97,7 +97,7 @@ def test_notify_has_time_to_send_when_it_has_started(program: Recorded) -> None:
 
 
 def test_after_a_refusal_twilio_is_tried_again_before_the_next_flush() -> None:
-    """Long enough to spare the other texts of a burst, short enough to hold no more than needed."""
+    """Long enough to spare the other texts of a storm, short enough to hold no more than needed."""
     assert sum(sender.TIMEOUT_SECONDS) < BREAKER_SECONDS < FLUSHES_EVERY
 
 

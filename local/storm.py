@@ -1,4 +1,4 @@
-"""A burst: many files at once for two phones, and how many texts they get.
+"""A storm: many files at once for two phones, and how many texts they get.
 
 It ends with one line of JSON: the number of files; for each phone the number of texts, and of files
 in them; the seconds it took; and the most memory that a process of each function used.
@@ -23,11 +23,11 @@ IN_FLIGHT = 16  # files at once: the emulator starts a process for each event
 MAX_IDLE_SECONDS = 180  # seconds without any progress
 
 
-class BurstError(Exception):
-    """The burst does not end."""
+class StormError(Exception):
+    """The storm does not end."""
 
 
-def burst(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
+def storm(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
     """Upload so many files, flush until nothing is held, and count texts and files per phone.
 
     Args:
@@ -36,7 +36,7 @@ def burst(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
         settings: More settings of the program.
 
     Raises:
-        BurstError: Files get no outcome.
+        StormError: Files get no outcome.
     """
     started = time.monotonic()
     with StandIn() as twilio:
@@ -45,7 +45,7 @@ def burst(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
             {
                 **twilio.settings,
                 "toNumbers": ",".join(PHONES),
-                "flushMinutes": "1440",  # the burst runs every flush itself
+                "flushMinutes": "1440",  # the storm runs every flush itself
                 "forceDestroy": "true",
                 **settings,
             },
@@ -61,7 +61,7 @@ def burst(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
             function = deployment.outputs["flushFunction"]
             answer = deployment.aws["lambda"].invoke(FunctionName=function)
             if "FunctionError" in answer:
-                raise BurstError(answer["Payload"].read().decode())
+                raise StormError(answer["Payload"].read().decode())
             _record_memory(memory)
         texts: collections.Counter[str] = collections.Counter()
         files_texted: collections.Counter[str] = collections.Counter()
@@ -96,7 +96,7 @@ def _await(deployment: Deployment, twilio: StandIn, outcomes: int) -> None:
             from_last_change=True,
         )
     except NotInTime as error:
-        raise BurstError(f"Only {error.seen} of {outcomes} texts are sent or held.") from None
+        raise StormError(f"Only {error.seen} of {outcomes} texts are sent or held.") from None
 
 
 def _count_held(deployment: Deployment) -> int:
@@ -119,11 +119,11 @@ def _record_memory(memory: dict[str, float]) -> None:
 
 
 def run(files: int) -> None:
-    """Run a burst on an emulator of its own, and print the result.
+    """Run a storm on an emulator of its own, and print the result.
 
     Raises:
-        BurstError: Files get no outcome.
+        StormError: Files get no outcome.
     """
-    sys.stderr.write(f"A burst of {files} files for {len(PHONES)} phones ...\n")
+    sys.stderr.write(f"A storm of {files} files for {len(PHONES)} phones ...\n")
     with Emulator() as emulator:
-        sys.stdout.write(json.dumps(burst(emulator, files)) + "\n")
+        sys.stdout.write(json.dumps(storm(emulator, files)) + "\n")

@@ -1,4 +1,4 @@
-"""Bursts: on the emulator, and larger ones on the handler's code with all around it faked."""
+"""Storms: on the emulator, and larger ones on the handler's code with all around it faked."""
 
 import contextlib
 import io
@@ -7,8 +7,8 @@ import tracemalloc
 from typing import Any
 
 from bench.world import CountingWorld
-from local.burst import burst, files_in
 from local.emulator import Emulator
+from local.storm import files_in, storm
 from simulation.samples import OTHER_PHONE, PHONE, record
 
 EMULATED_FILES = (1_000, 10_000)
@@ -22,7 +22,7 @@ def measure() -> dict[str, Any]:
     found: dict[str, Any] = {"emulator": [], "code": []}
     for files in EMULATED_FILES:
         with Emulator() as emulator:
-            found["emulator"].append(burst(emulator, files))
+            found["emulator"].append(storm(emulator, files))
     for files in SIMULATED_FILES:
         found["code"].append(_run_simulation(files))
     return found
