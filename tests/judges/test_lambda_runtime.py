@@ -120,7 +120,7 @@ def test_a_crash_is_reported_as_lambda_does_and_repeats_no_text(
     assert notify.answer["errorType"] == "Runtime.ExitError"
     assert "signal: killed" in notify.answer["errorMessage"]
     # Lambda tries again in a new process. Nobody may send what may have been sent a moment ago.
-    assert notify.invoke(event, "second")["errorType"] == "BeingSent"
+    assert notify.invoke(event, "second")["errorType"] == "LeaseHeld"
     assert len(system.twilio.texts) == before + 1
     assert complaints([line for line in notify.lines() if "outcome" in line]) == []
 
