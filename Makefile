@@ -63,7 +63,7 @@ pulumi: ## Find Pulumi's CLI, or build one for test-engine and --engine only: it
 	fi
 
 # A worker for each core. Each starts an emulator of its own, so four are enough for any memory.
-WORKERS := -n auto --maxprocesses 4 --dist loadgroup
+WORKERS := -n auto --maxprocesses 4
 test: .venv/tests ## Run the tests but for the engine and the judges (ARGS=tests/unit: in a minute)
 	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 

@@ -13,8 +13,6 @@ from local.twilio import ACCOUNT_SID, SECRET
 from tests.browser.chromium import opened, press, upload
 from tests.browser.conftest import MILLISECONDS
 
-pytestmark = pytest.mark.xdist_group("demos")  # `make upload` finds all demos of this checkout
-
 HOSTILE = "<img src=x onerror=alert(1)>\"'&amp;\u202egol.log"
 
 expect.set_options(timeout=MILLISECONDS)

@@ -27,7 +27,6 @@ from stack import ROOT
 from stack.running_demos import RECORDS
 from tests.local.conftest import SECONDS, until
 
-pytestmark = pytest.mark.xdist_group("demos")  # `make upload` finds all demos of this checkout
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="it reads Linux's /proc")
 
 
