@@ -35,10 +35,12 @@ def executable(file: Path, content: str) -> None:
 
 def make(folder: Path, *arguments: str) -> list[str]:
     """Run make. Gives the lines of its output."""
+    # Not as a part of the make that runs the tests: it would also print the folder.
+    environment = {name: os.environ[name] for name in os.environ if not name.startswith("MAKE")}
     done = subprocess.run(
         ["make", *arguments, f"PYTHON={folder}/python"],
         cwd=folder,
-        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "MAKEFLAGS": ""},
+        env={**environment, "PATH": f"{folder}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=True,
