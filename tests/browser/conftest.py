@@ -12,9 +12,12 @@ from tests.browser.chromium import NoBrowser, chromium, demo, opened
 MILLISECONDS = 180_000  # to wait for anything: a busy machine passes, a broken one fails
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real browser; without one the tests are skipped, except in CI."""
+    """A real browser; without one the tests are skipped, except in CI.
+
+    It ends with its tests: an event loop runs as long, beside which no program can be deployed.
+    """
     with contextlib.ExitStack() as stack:
         try:
             found = stack.enter_context(chromium())
@@ -25,7 +28,7 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """The page of one demo for all tests: each leaves every switch off."""
     with demo() as address:
