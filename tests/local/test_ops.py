@@ -227,7 +227,7 @@ def test_a_missing_requirement_is_one_clear_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("stack.pulumi_cli.BUILT", ROOT / "none")
-    monkeypatch.setattr("stack.running_demos.NOTES", ROOT / "none")  # a demo may run here
+    monkeypatch.setattr("stack.running_demos.RECORDS", ROOT / "none")  # a demo may run here
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "argv", ["ops", *arguments])
