@@ -104,7 +104,7 @@ class System(Deployment):
 
 def leave_time_in_this_hour() -> None:
     """Wait for the next clock hour, if this one ends soon: a limit begins anew with it."""
-    until(lambda: datetime.datetime.now(datetime.UTC).minute < 58, "the next hour")
+    until(lambda: datetime.datetime.now(datetime.UTC).minute < 59, "the next hour")
 
 
 def until(look: Callable[[], Seen], what: str, is_done: Callable[[Seen], object] = bool) -> Seen:
