@@ -35,12 +35,11 @@ def executable(file: Path, content: str) -> None:
 
 def make(folder: Path, *arguments: str) -> list[str]:
     """Run make. Gives the lines of its output."""
-    # Not as a part of the make that runs the tests: it would also print the folder.
-    environment = {name: os.environ[name] for name in os.environ if not name.startswith("MAKE")}
+    # Without the variables of the make that runs the tests: its ARGS, and that it is a part of it.
     done = subprocess.run(
         ["make", *arguments, f"PYTHON={folder}/python"],
         cwd=folder,
-        env={**environment, "PATH": f"{folder}:{os.environ['PATH']}"},
+        env={"PATH": f"{folder}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=True,
