@@ -124,6 +124,6 @@ class Outcomes:
 
 
 def refusal_metrics(refusal: Refusal | None) -> dict[Metric, float]:
-    """Count a refusal that needs_operator until an operator fixes its cause."""
+    """Count a refusal that lasts until an operator fixes its cause."""
     needs_operator = refusal and refusal.kind.needs_operator
     return {metrics.SETTINGS_REFUSED: 1} if needs_operator else {}
