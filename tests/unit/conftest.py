@@ -1,13 +1,20 @@
 """Fixtures for the unit tests."""
 
+import datetime
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from handler import aws, preconnect, sender
+from ops import commands, smoke
 from simulation.http_server import Server
+from stack import log_lines
+from stack.deployed import Stack
+from tests.unit.operated import NOW, Operated, Run
 
 PATIENCE = 60.0
 """Seconds that a test waits for an answer of this machine, which may be busy."""
@@ -36,3 +43,44 @@ def server(patience: None) -> Iterator[Server]:
     """A server that answers as the test says, and for which the handler waits."""
     with Server() as answering:
         yield answering
+
+
+class Stopped(datetime.datetime):
+    """A clock that shows the time of the fakes: on a busy machine they would grow old."""
+
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+        return NOW.astimezone(tz)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run commands to their end, without waiting: a fake answers at once, or never."""
+    for name in ("DECISION_SECONDS", "DELIVERY_SECONDS", "POLL_SECONDS"):
+        monkeypatch.setattr(smoke, name, 0)
+    monkeypatch.setattr(smoke, "NOTIFY_SECONDS", (0, 0, 0))
+    monkeypatch.setattr("stack.flush.LOG_SECONDS", 0)
+    monkeypatch.setattr(log_lines, "POLL_SECONDS", 0)
+    monkeypatch.setattr(datetime, "datetime", Stopped)
+
+    def ran(operated: Operated, command: str, *arguments: str) -> str:
+        monkeypatch.setattr(Stack, "open", lambda _: operated.stack)
+        monkeypatch.setattr(sys, "argv", ["ops", "--stack", operated.stack.name, command])
+        if command == "tail":
+            reads = iter(range(len(log_lines.FUNCTIONS)))
+
+            def end() -> None:
+                if next(reads, None) is None:
+                    raise KeyboardInterrupt
+
+            operated.logs.on_read = end
+        try:
+            commands.main()
+            code: object = 0
+        except SystemExit as ended:
+            code = ended.code
+        shown = capsys.readouterr()
+        assert bool(shown.err) == (code == 1), shown.err
+        return shown.out + shown.err
+
+    return ran

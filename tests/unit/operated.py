@@ -322,6 +322,10 @@ class Operated:
         self.logs.add("notify", **line)
 
 
+Run = Callable[..., str]
+"""Runs a command of the operator's on a stack, with its arguments. Gives its output."""
+
+
 def held_message(key: str = "app/web.log", reason: str = "busy", **details: Any) -> str:
     """Make what notify puts on held."""
     file = samples.log_file(key)._asdict() | {"time": samples.TIME.isoformat()}

@@ -1,0 +1,146 @@
+"""The status that an operator sees, on a faked AWS."""
+
+import re
+from typing import Any
+
+import pytest
+
+from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Refusal
+from handler.sender import Delivery, Refused
+from tests.unit.operated import (
+    OUTPUTS,
+    TOPIC,
+    Operated,
+    Pages,
+    Run,
+    held_message,
+    refusal,
+)
+
+
+def test_status_finds_messages_that_short_polling_misses(run: Run) -> None:
+    operated = Operated()
+    for number in range(12):
+        operated.held.put(held_message(f"{number}.log", code="503", meaning="unavailable"))
+    shown = run(operated, "status")
+    assert "On held: 12" in shown
+    assert "busy (503: unavailable)" in shown
+    assert "On failed: nothing." in shown
+    assert len(operated.held.visible) == 12
+
+
+def test_status_shows_the_messages_that_a_flush_received_and_why_the_last_one_kept_them(
+    run: Run,
+) -> None:
+    operated = Operated()
+    operated.held.put(held_message(), hidden=60)
+    why: dict[str, Any] = {"reason": "busy", "code": "503", "meaning": "Twilio is unavailable"}
+    operated.logs.add("flush", outcome="not sent", phone="…0100", **why)
+    operated.logs.add("flush", outcome="flushed", messages=1)
+    shown = run(operated, "status")
+    assert "On held: 1" in shown
+    assert "a flush has in hand: 1." in shown
+    assert "within 4 min" in shown
+    assert "busy (503: Twilio is unavailable) for …0100" in shown
+
+
+def test_status_shows_unconfirmed_subscriptions_to_the_alarms(run: Run) -> None:
+    operated = Operated()
+    assert "Alarms go to nobody\n" in run(operated, "status")
+    operated.sns.subscribe("on-call@example.com", "PendingConfirmation")
+    shown = run(operated, "status")
+    assert "Alarms go to nobody\n" in shown
+    assert "on-call@example.com has not confirmed" in shown
+    assert "--notification-endpoint on-call@example.com" in shown
+    operated.sns.subscriptions.clear()
+    operated.sns.subscribe("on-call@example.com")
+    shown = run(operated, "status")
+    assert "Alarms go to on-call@example.com\n" in shown
+    assert "confirmed" not in shown
+
+
+def test_status_goes_on_where_subscriptions_may_not_be_listed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operated = Operated()
+
+    def refuse(**_: object) -> Any:
+        raise refusal("AuthorizationError", "ListSubscriptionsByTopic")
+
+    monkeypatch.setattr(operated.sns, "get_paginator", lambda _: Pages(refuse))
+    shown = run(operated, "status")
+    assert "AWS does not say (AuthorizationError); needed: sns:ListSubscriptionsByTopic" in shown
+    assert "On failed: nothing." in shown
+
+
+def test_status_shows_how_to_get_the_alarms_by_email(run: Run) -> None:
+    assert ("pulumi config set alarmEmail ADDRESS --stack prod && pulumi up --stack prod\n") in run(
+        Operated(), "status"
+    )
+
+
+def test_status_says_how_many_it_looked_at_of_many(run: Run) -> None:
+    operated = Operated()
+    for number in range(150):
+        operated.failed.put(held_message(f"{number}.log"))
+    operated.held.put(held_message())
+    shown = run(operated, "status")
+    assert "On failed: 150, of which 100 were looked at\n" in shown
+    assert "On held: 1\n" in shown
+
+
+@pytest.mark.parametrize(("why", "asked"), [(NO_ANSWER, 1), (NO_CONNECTION, 1), (NOT_TWILIO, 3)])
+def test_status_does_not_wait_for_a_silent_twilio_again_and_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch, why: Refusal, asked: int
+) -> None:
+    operated = Operated()
+    for number in range(3):
+        operated.sends(f"{number}.log", sid=f"SM{number}")
+    sids: list[str] = []
+
+    def refuse(sid: str) -> Delivery:
+        sids.append(sid)
+        raise Refused(why)
+
+    monkeypatch.setattr(operated.twilio, "delivery", refuse)
+    assert run(operated, "status").count("Twilio does") == 3
+    assert len(sids) == asked
+
+
+def test_status_breaks_no_address_and_ends_no_line_with_spaces(run: Run) -> None:
+    operated = Operated()
+    operated.sends("app/web.log")
+    operated.held.put(held_message())
+    shown = run(operated, "status")
+    assert f"Dashboard    {OUTPUTS['dashboard']}\n" in shown
+    assert [line for line in shown.splitlines() if line != line.rstrip()] == []
+
+
+def test_a_long_key_is_cut_in_status(run: Run) -> None:
+    operated = Operated()
+    operated.sends("\x1b" * 500 + "x" * 500 + ".log")
+    shown = run(operated, "status")
+    assert shown.count("\n") < 40
+    assert "\\x1b\\x1b" in shown
+    assert "xxx.log" in re.sub(r"[\s│]", "", shown)
+
+
+def test_status_shows_the_alarms_of_this_stack_only(run: Run) -> None:
+    operated = Operated()
+    operated.cloudwatch.raise_alarm("of this stack")
+    operated.cloudwatch.raise_alarm("of another stack", f"{TOPIC}9")
+    shown = run(operated, "status")
+    assert "Alarms       1 of 1 are on\n  of this stack\n" in shown
+    assert "of another stack" not in shown
+
+
+def test_each_command_says_which_of_several_demos_it_is_about(run: Run) -> None:
+    operated = Operated("demo")
+    operated.stack.note = "2 demos are running."
+    assert run(operated, "redrive") == "2 demos are running.\nNothing has failed.\n"
+
+
+def test_status_of_the_demo_names_no_console(run: Run) -> None:
+    shown = run(Operated("demo"), "status")
+    assert "aws.amazon.com" not in shown
+    assert "pulumi" not in shown
