@@ -35,6 +35,7 @@ from stack import log_lines
 from stack.clients import Clients
 from stack.printable import printable
 from stack.pulumi_cli import CliError
+from stack.reasons import in_words
 from stack.running_demos import NotRunning, RunningDemo, newest, recorded
 from stack.waiting import NotInTime, wait_until
 
@@ -261,7 +262,7 @@ def _await_first_text(
 def _explain(line: log_lines.Line) -> str:
     """Return that a text is held or failed, and why."""
     what = "Failed" if line.outcome == "failed" else "Held"
-    why = line.fields.get("meaning") or line.fields.get("reason")
+    why = line.text("meaning") or in_words(line.text("reason"))
     code = str(line.fields.get("code", "0"))
     twilio = f" (Twilio's code {code})" if code.isdigit() and int(code) else ""
     return f"{what} for {line.fields.get('phone', 'all phones')}: {why}{twilio}."

@@ -13,6 +13,7 @@ from handler.sender import Refused
 from stack import log_lines
 from stack.deployed import Stack, clock
 from stack.log_lines import Line
+from stack.reasons import in_words
 from stack.waiting import NotInTime, Seen, wait_until
 
 NOTIFY_SECONDS = (120, 180, 60)
@@ -132,7 +133,7 @@ class Smoke:
                 )
             else:
                 # Without a code Twilio was not asked: it had refused other texts just before.
-                why = fields.get("meaning") or fields["reason"]
+                why = fields.get("meaning") or in_words(fields["reason"])
                 why += f" ({fields.get('code') or 'why: ' + self._stack.make('status')})"
                 failures.append(f"{line.outcome} for {fields['phone']}: {why}")
         if failures:

@@ -13,7 +13,7 @@ from handler.refusals import NO_ANSWER
 from handler.sender import Refused
 from ops.redrive import HIDDEN_SECONDS
 from stack import log_lines, queues
-from stack.deployed import Stack, ago
+from stack.deployed import Stack, ago, duration
 from stack.log_lines import FLUSH_ENDS, FLUSH_REFUSALS, Line, plural
 from stack.terminal import Cell, Terminal
 
@@ -151,7 +151,7 @@ def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
                 line.text("phone"),
                 line.text("key") or plural(line.number("files"), "file"),
                 line.text("Segments"),
-                f"{seconds:g} s",
+                duration(seconds),
                 deliveries.of(line.text("sid")),
             ]
         )
@@ -200,10 +200,28 @@ def _show_held(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
             f"Of these a flush has in hand: {count.hidden}. What it does not text comes back "
             f"within {count.hidden_minutes} min"
         )
-    refusals = [line for line in found if line.is_refusal]
-    if count.all and refusals:
-        last = refusals[-1]
+    if count.all and (last := _last_refusal(found)):
         terminal.say(f"The last flush that could not text, {ago(last.time)}: {last.reason}")
+
+
+def _last_refusal(found: list[Line]) -> Line | None:
+    """Return why the last flush that had something to text left texts on held; None if it sent all.
+
+    Flushes without a text, and those in quiet hours, say nothing about it.
+    """
+    last: Line | None = None
+    refusal: Line | None = None
+    has_texted = False
+    for line in (one for one in found if one.function == "flush"):
+        has_texted |= line.outcome == "sent"
+        # The end of a flush repeats a refusal, without its phone.
+        if line.is_refusal and not (line.ends_flush and refusal):
+            refusal = line
+        if refusal or has_texted:
+            last = refusal
+        if line.ends_flush:
+            refusal, has_texted = None, False
+    return last
 
 
 def _show_failed(stack: Stack, terminal: Terminal) -> None:

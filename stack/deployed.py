@@ -144,10 +144,18 @@ class Stack:
 def ago(moment: datetime.datetime) -> str:
     """Return how long ago a moment was, such as `3 min ago`."""
     seconds = (datetime.datetime.now(datetime.UTC) - moment).total_seconds()
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+    return f"{duration(max(0, round(seconds)))} ago"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its largest unit, with a decimal below ten: `0.3 s`, `12 min`, `2.6 d`."""
+    amount, unit = seconds, "s"
+    for size, larger in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{max(0, seconds):.0f} s ago"
+            amount, unit = seconds / size, larger
+            break
+    shown = f"{amount:.1f}".removesuffix(".0") if amount < 9.95 else f"{amount:.0f}"
+    return f"{shown} {unit}"
 
 
 def _part_of_arn(outputs: Mapping[str, Any], part: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from stack.deployed import Stack
+from stack.reasons import in_words
 
 FUNCTIONS = ("notify", "flush")
 POLL_SECONDS = 1.0
@@ -70,9 +71,7 @@ class Line:
     def reason(self) -> str:
         """The reason, with the code and its meaning, and the phone."""
         reason, code, meaning, phone = map(self.text, ("reason", "code", "meaning", "phone"))
-        details = ": ".join(one for one in (code, meaning) if one)
-        explanation = reason or self.outcome
-        explanation += f" ({details})" if details else ""
+        explanation = in_words(reason or self.outcome, code, meaning)
         return f"{explanation} for {phone}" if phone else explanation
 
     def text(self, key: str) -> str:
@@ -87,13 +86,13 @@ class Line:
     def __str__(self) -> str:
         if not self.outcome:
             return str(self.fields.get("text") or json.dumps(self.fields))
-        shown = [
-            str(self.fields[key]) for key in _SHOWN_FIELDS if self.fields.get(key) not in (None, "")
-        ]
+        fields = self.fields | {"reason": in_words(self.text("reason"))}
+        shown = [str(fields[key]) for key in _SHOWN_FIELDS if fields.get(key) not in (None, "")]
         shown += [
             plural(self.number(f"{one}s"), one) for one in _COUNT_FIELDS if f"{one}s" in self.fields
         ]
-        return "  ".join([self.outcome, *shown])
+        # What cannot be read has the same word as its reason and as its code.
+        return "  ".join(dict.fromkeys([self.outcome, *shown]))
 
 
 def plural(number: float, noun: str) -> str:

@@ -13,6 +13,7 @@ from handler.aws import batches
 from handler.events import Unreadable, read
 from handler.queues import BATCH
 from stack.deployed import Stack, clock
+from stack.reasons import in_words
 
 MAX_PEEKED = 100
 """How many messages are looked at, at most."""
@@ -173,10 +174,11 @@ def describe(body: str) -> Content:
     except (ValueError, RecursionError):
         return Content("not JSON", "")
     match message:
-        case {"file": {"key": key}, "phone": str(phone), "reason": reason}:
-            details = (message[one] for one in ("code", "meaning") if one in message)
-            code = f" ({': '.join(map(str, details))})" if "code" in message else ""
-            return Content(f"{reason}{code}", f"{key} for {log.masked(phone)}")
+        case {"file": {"key": key}, "reason": reason} if phones := _phones(message):
+            return Content(
+                in_words(str(reason), message.get("code", ""), message.get("meaning", "")),
+                f"{key} for {', '.join(map(log.masked, phones))}",
+            )
         case {"unreadable": _, "reason": reason}:
             return Content(f"unreadable: {reason}", "")
         case {"requestContext": dict(context), "requestPayload": payload}:
@@ -187,3 +189,9 @@ def describe(body: str) -> Content:
             return Content("EventBridge gave up on it", key)
         case _:
             return Content("unknown", "")
+
+
+def _phones(message: Message) -> list[str]:
+    """Return the phones of a held or failed file: one message may be for several."""
+    phones = message.get("phones", [message.get("phone")])
+    return [one for one in phones if isinstance(one, str)] if isinstance(phones, list) else []

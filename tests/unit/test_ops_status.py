@@ -1,5 +1,7 @@
 """The status that an operator sees, on a faked AWS."""
 
+import datetime
+import json
 import re
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Refusal
 from handler.sender import Delivery, Refused
 from tests.unit.operated import (
+    NOW,
     OUTPUTS,
     TOPIC,
     Operated,
@@ -144,3 +147,69 @@ def test_status_of_the_demo_names_no_console(run: Run) -> None:
     shown = run(Operated("demo"), "status")
     assert "aws.amazon.com" not in shown
     assert "pulumi" not in shown
+
+
+def flushes(operated: Operated, *lines: tuple[str, dict[str, Any]], minutes_ago: int) -> None:
+    """Let a flush log lines, and its end."""
+    at = NOW - datetime.timedelta(minutes=minutes_ago)
+    for outcome, fields in (*lines, ("flushed", {"messages": 1})):
+        operated.logs.add("flush", at=at, outcome=outcome, **fields)
+
+
+REFUSED = ("not sent", {"phone": "…0100", "reason": "busy", "code": "503"})
+SENT = ("sent", {"phone": "…0100", "sid": "SM1", "files": 2})
+
+
+def test_status_forgets_a_refusal_once_a_later_flush_texted(run: Run) -> None:
+    operated = Operated()
+    operated.held.put(held_message())
+    flushes(operated, REFUSED, minutes_ago=9)
+    assert "could not text, 9 min ago: busy (503) for …0100" in run(operated, "status")
+    flushes(operated, SENT, minutes_ago=4)
+    assert "could not text" not in run(operated, "status")
+    flushes(operated, SENT, REFUSED, minutes_ago=1)
+    assert "could not text, 1 min ago: busy (503) for …0100" in run(operated, "status")
+
+
+def test_status_remembers_a_refusal_while_later_flushes_had_nothing_to_text(run: Run) -> None:
+    operated = Operated()
+    operated.held.put(held_message())
+    flushes(operated, REFUSED, minutes_ago=9)
+    operated.logs.add("flush", outcome="quiet hours")
+    flushes(operated, minutes_ago=0)
+    assert "could not text, 9 min ago: busy (503) for …0100" in run(operated, "status")
+
+
+def test_status_says_that_notify_did_not_ask_twilio(run: Run) -> None:
+    operated = Operated()
+    operated.held.put(held_message(reason="Twilio refuses"))
+    operated.decides("app/web.log", outcome="held", reason="Twilio refuses")
+    for command in ("status", "tail"):
+        shown = re.sub(r"[\s│]+", " ", run(operated, command))
+        assert "not tried after a refusal" in shown
+        assert "Twilio refuses" not in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.349, "0.3 s"), (12, "12 s"), (90, "1.5 min"), (220_962, "2.6 d"), (864_000, "10 d")],
+)
+def test_status_shows_long_times_in_hours_and_days(run: Run, seconds: float, shown: str) -> None:
+    operated = Operated()
+    operated.sends("app/web.log", SecondsToText=seconds)
+    assert f"│ {shown} " in run(operated, "status")
+
+
+def test_no_line_repeats_a_word(run: Run) -> None:
+    operated = Operated()
+    same: dict[str, Any] = dict.fromkeys(("reason", "code"), "unreadable")
+    operated.logs.add("flush", outcome="failed", meaning="no key", **same)
+    assert run(operated, "tail").endswith("  failed  unreadable  no key\n")
+
+
+def test_status_shows_all_phones_of_a_held_file(run: Run) -> None:
+    operated = Operated()
+    message = json.loads(held_message("app/web.log", "digest"))
+    message["phones"] = [message.pop("phone"), "+15005550101"]
+    operated.held.put(json.dumps(message))
+    assert "app/web.log for …0100, …0101" in run(operated, "status")
