@@ -6,6 +6,7 @@ is switched on once for the whole bucket, and then any program may listen: see d
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 import pulumi
@@ -60,7 +61,7 @@ class ExistingBucket(pulumi.ComponentResource):
         handler: Handler,
         *,
         filter_prefix: str = "",
-        filter_suffix: str = "",
+        filter_suffix: str | Sequence[str] = "",
         **options: Unpack[FunctionOptions],
     ) -> EventSubscription:
         """Call a function whenever an object is created; see `LogBucket.on_object_created`.
@@ -69,7 +70,7 @@ class ExistingBucket(pulumi.ComponentResource):
             name: The subscription's name, and that of the function.
             handler: A plain Python function.
             filter_prefix: Only objects whose key begins with this.
-            filter_suffix: Only objects whose key ends with this.
+            filter_suffix: Only objects whose key ends with this, or with one of several.
             options: The function's options.
 
         Raises:
@@ -119,7 +120,7 @@ class ExistingBucket(pulumi.ComponentResource):
         return EventSubscription(rule=rule, func=function, permission=permission)
 
 
-def pattern(bucket: str, prefix: str, suffix: str) -> dict[str, Any]:
+def pattern(bucket: str, prefix: str, suffix: str | Sequence[str]) -> dict[str, Any]:
     """Return EventBridge's pattern for the objects created in a bucket.
 
     Of several values in a pattern one is enough, hence one wildcard for both ends of a key.
@@ -127,7 +128,13 @@ def pattern(bucket: str, prefix: str, suffix: str) -> dict[str, Any]:
     Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
     """
     detail: dict[str, Any] = {"bucket": {"name": [bucket]}}
-    if prefix or suffix:
-        ends = [end.replace("\\", "\\\\").replace("*", "\\*") for end in (prefix, suffix)]
-        detail["object"] = {"key": [{"wildcard": "*".join(ends)}]}
+    suffixes = [suffix] if isinstance(suffix, str) else sorted(suffix)
+    if prefix or "" not in suffixes:
+        keys = [f"{_literal(prefix)}*{_literal(one)}" for one in suffixes]
+        detail["object"] = {"key": [{"wildcard": key} for key in keys]}
     return {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail}
+
+
+def _literal(end: str) -> str:
+    """Escape an end of a key, so that it stands for itself in a wildcard."""
+    return end.replace("\\", "\\\\").replace("*", "\\*")

@@ -2,7 +2,7 @@
 
 import dataclasses
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Unpack, overload
 
 import pulumi
@@ -83,7 +83,7 @@ class LogBucket(pulumi.ComponentResource):
         super().__init__("s3logs:infra:LogBucket", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self._name = name
-        self._filters: dict[str, _Filter] = {}
+        self._filters: dict[str, Sequence[_Filter]] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._configured = False
 
@@ -149,7 +149,7 @@ class LogBucket(pulumi.ComponentResource):
         *,
         event: Event = "*",
         filter_prefix: str = "",
-        filter_suffix: str = "",
+        filter_suffix: str | Sequence[str] = "",
         **options: Unpack[FunctionOptions],
     ) -> Subscription: ...
 
@@ -161,7 +161,7 @@ class LogBucket(pulumi.ComponentResource):
         *,
         event: Event = "*",
         filter_prefix: str = "",
-        filter_suffix: str = "",
+        filter_suffix: str | Sequence[str] = "",
     ) -> Subscription: ...
 
     def on_object_created(
@@ -171,7 +171,7 @@ class LogBucket(pulumi.ComponentResource):
         *,
         event: Event = "*",
         filter_prefix: str = "",
-        filter_suffix: str = "",
+        filter_suffix: str | Sequence[str] = "",
         **options: Any,
     ) -> Subscription:
         """Call a function whenever an object is created, as Node's `bucket.onObjectCreated`.
@@ -182,14 +182,19 @@ class LogBucket(pulumi.ComponentResource):
                 Lambda function.
             event: How the object is created.
             filter_prefix: Only objects whose key begins with this.
-            filter_suffix: Only objects whose key ends with this.
+            filter_suffix: Only objects whose key ends with this, or with one of several: each
+                becomes a rule of the notification.
             options: The options of the Lambda function made of a plain Python function.
 
         Raises:
             pulumi.RunError: S3 or Lambda would refuse it: the name is taken, the filter overlaps
                 another one's, or the handler cannot be imported.
         """
-        self._check(name, _Filter(event=event, prefix=filter_prefix, suffix=filter_suffix))
+        suffixes = [filter_suffix] if isinstance(filter_suffix, str) else sorted(filter_suffix)
+        self._check(
+            name,
+            [_Filter(event=event, prefix=filter_prefix, suffix=suffix) for suffix in suffixes],
+        )
         child = pulumi.ResourceOptions(parent=self)
         if isinstance(handler, aws.lambda_.Function):
             if options:
@@ -216,7 +221,7 @@ class LogBucket(pulumi.ComponentResource):
         self._subscriptions[name] = subscription
         return subscription
 
-    def _check(self, name: str, new: _Filter) -> None:
+    def _check(self, name: str, filters: Sequence[_Filter]) -> None:
         call = f"{self._name}.on_object_created({name!r})"
         if self._configured:
             raise pulumi.RunError(
@@ -224,26 +229,31 @@ class LogBucket(pulumi.ComponentResource):
             )
         if name in self._filters:
             raise pulumi.RunError(f"{call}: there is one of this name already. Name it otherwise.")
-        for other, other_filter in self._filters.items():
-            if new.overlaps(other_filter):
-                raise pulumi.RunError(
-                    f"{call}: its filter overlaps that of {other!r}, and S3 would refuse both "
-                    f"({_describe(new)}; {other!r}: {_describe(other_filter)}). "
-                    "Make the prefixes or the suffixes exclude each other."
-                )
-        self._filters[name] = new
+        others = [(repr(other), one) for other, found in self._filters.items() for one in found]
+        for new in filters:
+            for other, other_filter in others:
+                if new.overlaps(other_filter):
+                    raise pulumi.RunError(
+                        f"{call}: its filter overlaps that of {other}, and S3 would refuse both "
+                        f"({_describe(new)}; {other}: {_describe(other_filter)}). "
+                        "Make the prefixes or the suffixes exclude each other."
+                    )
+            others.append(("itself", new))
+        self._filters[name] = filters
 
     async def _rules(self) -> list[aws.s3.BucketNotificationLambdaFunctionArgs]:
         self._configured = True
         return [
             aws.s3.BucketNotificationLambdaFunctionArgs(
-                id=name,
+                # A period is in no function's name, so no other subscription has this id.
+                id=f"{name}.{number}" if len(self._filters[name]) > 1 else name,
                 lambda_function_arn=subscription.func.arn,
-                events=[f"s3:ObjectCreated:{self._filters[name].event}"],
-                filter_prefix=_encoded(self._filters[name].prefix),
-                filter_suffix=_encoded(self._filters[name].suffix),
+                events=[f"s3:ObjectCreated:{one.event}"],
+                filter_prefix=_encoded(one.prefix),
+                filter_suffix=_encoded(one.suffix),
             )
             for name, subscription in sorted(self._subscriptions.items())
+            for number, one in enumerate(self._filters[name], 1)
         ]
 
     async def _permissions(self) -> list[pulumi.Resource]:

@@ -439,7 +439,7 @@ _MISTAKES_IN_PREFIXES = (
 
 _MISTAKES_IN_SUFFIXES = (
     *_MISTAKES_IN_FILTERS,
-    (".*[,;|{}]", "holds several suffixes, but S3 takes one"),
+    (".*[;|{}]", "holds several suffixes that are not separated by commas"),
     (r"\^|.*\\\.|.*\$\Z", "is a regular expression, but S3 takes a filter as it is"),
     (r".*/\Z", "ends in a slash, but that is a folder and no log"),
 )
@@ -470,11 +470,40 @@ def _prefix_suggestions(value: str) -> Iterator[str]:
     yield re.split(r"(?<=/)\s*[,;|]", plain)[0]
 
 
+def suffixes(value: str) -> tuple[str, ...]:
+    """Return the suffixes that a value lists; the empty one, which fits any key, for none."""
+    return tuple(value.split(","))
+
+
+def _suffixes_problem(value: str) -> str:
+    listed = suffixes(value)
+    for one in listed:
+        if problem := _filter_problem(one, _MISTAKES_IN_SUFFIXES):
+            return problem
+    if len(listed) > 1 and "" in listed:
+        return "has a comma without a suffix on both sides of it"
+    if twice := next((one for one in listed if listed.count(one) > 1), ""):
+        return f"names {twice} twice"
+    for longer in listed:
+        for shorter in listed:
+            if longer != shorter and longer.endswith(shorter):
+                return f"lists {longer}, which ends with {shorter}: S3 refuses filters that overlap"
+    return ""
+
+
 def _suffix_suggestions(value: str) -> Iterator[str]:
+    parts = [_plain_suffix(part) for part in re.split("[,;|]", value)]
+    plain = list(dict.fromkeys(part for part in parts if part))
+    # The shorter of two that overlap lets through the files of both.
+    kept = [one for one in plain if not any(one != end and one.endswith(end) for end in plain)]
+    if kept:
+        yield ",".join(kept)
+    yield from plain
+
+
+def _plain_suffix(value: str) -> str:
     plain = _filter_suggestions(value).strip("*").rpartition("*")[2]
-    plain = plain.replace("\\", "").lstrip("^").rstrip("$/")
-    parts = [part.strip() for part in re.split("[,;|]", plain)]
-    yield from (part for part in parts if part)
+    return plain.replace("\\", "").lstrip("^").rstrip("$/").strip()
 
 
 PREFIX = Kind(
@@ -485,9 +514,9 @@ PREFIX = Kind(
     stripped=False,
 )
 
-SUFFIX = Kind(
-    parse=str,
-    problem=lambda value: _filter_problem(value, _MISTAKES_IN_SUFFIXES),
+SUFFIXES = Kind(
+    parse=suffixes,
+    problem=_suffixes_problem,
     suggestions=_suffix_suggestions,
     show=quoted,
     stripped=False,

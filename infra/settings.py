@@ -108,7 +108,7 @@ class Settings:
     to_numbers: tuple[str, ...] = setting(kinds.PHONES)
     existing_bucket: str = setting(kinds.BUCKET)
     filter_prefix: str = setting(kinds.PREFIX)
-    filter_suffix: str = setting(kinds.SUFFIX)
+    filter_suffix: tuple[str, ...] = setting(kinds.SUFFIXES)
     message: str = setting(kinds.MESSAGE)
     mode: Mode = setting(kinds.choice("instant", "digest"))
     flush_minutes: int = setting(kinds.count(at_least=1, at_most=24 * 60))
@@ -250,8 +250,8 @@ class Settings:
 
     @property
     def log_keys(self) -> str:
-        """Which keys are texted, with a star for what may be anything."""
-        return f"{self.filter_prefix}*{self.filter_suffix}"
+        """Which keys are texted: `app/*.log,.log.gz`; `stack.deployed.Stack.filters` reads it."""
+        return f"{self.filter_prefix}*{','.join(self.filter_suffix)}"
 
     def bucket(self, name: str) -> LogBucket | ExistingBucket:
         """Declare the bucket: a new one, or the existing one of another program."""
@@ -266,7 +266,7 @@ class Settings:
 
     def upload_command(self, bucket: pulumi.Input[str]) -> pulumi.Output[str]:
         """Return a command that uploads a file which is texted."""
-        key = self.log_keys.replace("*", "example")
+        key = f"{self.filter_prefix}example{self.filter_suffix[0]}"
         return pulumi.Output.format("aws s3 cp example.log 's3://{}/{}'", bucket, key)
 
     def environment(self, ledger: Ledger, queues: TextQueues) -> dict[str, pulumi.Input[str]]:

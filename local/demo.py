@@ -150,7 +150,7 @@ def _demo(options: argparse.Namespace) -> None:
             page = Page(deployment, twilio)
             receivers.append(page.journey.add_text)
             _open(stack.enter_context(page.served()), browser=not options.no_browser)
-        prefix, suffix = deployment.filters
+        prefix, (suffix, *_) = deployment.filters
         key = f"{prefix or 'app/'}{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web{suffix}"
         _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...", "")
         deployment.upload(key, b"127.0.0.1 GET / 500\n" * 60)

@@ -45,12 +45,6 @@ class Deployed(Stack):
     def __init__(self, aws: Clients, outputs: Mapping[str, Any]) -> None:
         super().__init__(DEMO, outputs, aws)
 
-    @property
-    def filters(self) -> tuple[str, str]:
-        """The prefix and the suffix of the keys for which S3 calls `notify`."""
-        prefix, _, suffix = self.outputs["logKeys"].partition("*")
-        return prefix, suffix
-
     def upload(self, key: str, body: bytes | IO[bytes] = b"a line\n") -> str:
         """Put a file into the bucket.
 
@@ -77,12 +71,12 @@ class Deployed(Stack):
             raise UploadError(
                 f"S3 refuses the file: {error.response['Error']['Message']}"
             ) from None
-        prefix, suffix = self.filters
+        prefix, suffixes = self.filters
         reasons = []
         if not key.startswith(prefix):
             reasons.append(f"does not begin with {prefix}")
-        if not key.endswith(suffix):
-            reasons.append(f"does not end with {suffix}")
+        if not key.endswith(suffixes):
+            reasons.append(f"does not end with {' or '.join(suffixes)}")
         return " and ".join(reasons)
 
     def logged(self, function: str = "notify") -> list[dict[str, Any]]:

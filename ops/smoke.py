@@ -98,7 +98,8 @@ class Smoke:
     def _upload(self) -> None:
         # Each upload has a key of its own, so that its event differs from a late, earlier one.
         number = f"-{len(self._keys) + 1}" if self._keys else ""
-        key = self._stack.outputs["logKeys"].replace("*", self._name + number)
+        prefix, suffixes = self._stack.filters
+        key = f"{prefix}{self._name}{number}{suffixes[0]}"
         bucket = self._stack.outputs["bucket"]
         self._keys.append(key)
         answer = self._stack.aws["s3"].put_object(Bucket=bucket, Key=key, Body=b"make smoke\n")

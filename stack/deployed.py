@@ -95,6 +95,12 @@ class Stack:
         """The account that it is in."""
         return _part_of_arn(self.outputs, 4)
 
+    @property
+    def filters(self) -> tuple[str, tuple[str, ...]]:
+        """The prefix and the suffixes of the keys for which S3 calls `notify`."""
+        prefix, _, suffixes = self.outputs["logKeys"].partition("*")
+        return prefix, tuple(suffixes.split(","))
+
     def make(self, command: str) -> str:
         """Return a command of make that acts on this stack."""
         return make(command, self.name)

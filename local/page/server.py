@@ -80,7 +80,7 @@ class Page:
         self.journey = Journey()
         self._deployment = deployment
         self._twilio = twilio
-        self._prefix, self._suffix = deployment.filters
+        self._prefix, (self._suffix, *_) = deployment.filters
         self._server = Server(self._application, name="page")
         self._stopped = threading.Event()
         self._settings_lock = threading.Lock()

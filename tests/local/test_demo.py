@@ -143,12 +143,12 @@ def test_an_upload_that_the_filters_exclude_says_why(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a line\n")
     folder = tmp_path / "folder"
     folder.mkdir()
-    filters = ("--set", "filterPrefix=app/")
+    filters = ("--set", "filterPrefix=app/", "--set", "filterSuffix=.log,.log.gz")
     with nothing_left(folder), started(*filters, folder=folder):
         output = says("upload", str(tmp_path / "a.txt"), folder=folder)
         assert output.splitlines()[1:] == [
             "Nobody is texted about it: "
-            "the key does not begin with app/ and does not end with .log."
+            "the key does not begin with app/ and does not end with .log or .log.gz."
         ]
 
 

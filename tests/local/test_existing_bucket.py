@@ -31,16 +31,19 @@ def test_the_logs_of_an_existing_bucket_are_texted_and_the_bucket_stays(
     bucket: str, deploy: Deploy
 ) -> None:
     system = deploy(
-        existingBucket=bucket, filterPrefix="app/", message="$key", forceDestroy="false"
+        existingBucket=bucket,
+        filterPrefix="app/",
+        filterSuffix=".log.gz,.log",
+        message="$key",
+        forceDestroy="false",
     )
-    for key in ("other/a.log", "app/a.txt", "app/my logs/a+b%2F.log"):
+    for key in ("other/a.log", "app/a.txt", "app/my logs/a+b%2F.log", "app/b.log.gz"):
         system.upload(key)
-    (text,) = system.texts(1)
-    assert text.body == "app/my logs/a+b%2F.log"
+    assert {text.body for text in system.texts(2)} == {"app/my logs/a+b%2F.log", "app/b.log.gz"}
     steps: list[str] = []
     Smoke(Stack("test", system.outputs, system.aws), steps.append).run()
     assert "delivered to" in steps[-2]
     system.destroy()
     s3 = system.aws["s3"]
-    assert len(s3.list_objects_v2(Bucket=bucket)["Contents"]) == 3
+    assert len(s3.list_objects_v2(Bucket=bucket)["Contents"]) == 4
     assert "EventBridgeConfiguration" in s3.get_bucket_notification_configuration(Bucket=bucket)

@@ -97,7 +97,7 @@ def test_status_shows_quiet_hours_in_force_and_a_text_that_did_not_arrive(deploy
 
 
 def test_smoke_follows_a_log_to_its_delivery_and_removes_it(deploy: Deploy) -> None:
-    system = deploy(filterPrefix="app/", filterSuffix=".txt")
+    system = deploy(filterPrefix="app/", filterSuffix=".txt,.log.gz")
     uploaded, *rest = smoked(system)
     assert uploaded.startswith("uploaded app/smoke-")
     assert rest == [

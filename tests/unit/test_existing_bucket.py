@@ -76,15 +76,29 @@ def matches(wildcard: str, key: str) -> bool:
 ENDS = st.text(alphabet=string.ascii_letters + "/.*\\ +é", max_size=6)
 
 
-@given(prefix=ENDS, suffix=ENDS, middle=ENDS)
-def test_the_filters_match_every_key_that_they_match_in_s3(
-    prefix: str, suffix: str, middle: str
+@given(prefix=ENDS, suffixes=st.lists(ENDS, min_size=1, max_size=3), middle=ENDS, end=ENDS)
+def test_the_filters_match_the_keys_that_they_match_in_s3(
+    prefix: str, suffixes: list[str], middle: str, end: str
 ) -> None:
-    found = pattern(BUCKET, prefix, suffix)["detail"].get("object")
-    if not prefix and not suffix:
+    found = pattern(BUCKET, prefix, suffixes)["detail"].get("object")
+    if not prefix and "" in suffixes:
         assert found is None
-    else:
-        assert matches(found["key"][0]["wildcard"], prefix + middle + suffix)
+        return
+    wildcards = [one["wildcard"] for one in found["key"]]
+    for suffix in suffixes:
+        assert any(matches(wildcard, prefix + middle + suffix) for wildcard in wildcards)
+    key = middle + end
+    if any(matches(wildcard, key) for wildcard in wildcards):
+        assert key.startswith(prefix)
+        assert key.endswith(tuple(suffixes))
+
+
+def test_each_suffix_is_a_wildcard_of_the_rule() -> None:
+    changed = {"existingBucket": BUCKET, "filterPrefix": "app/", "filterSuffix": ".log,.log.gz"}
+    found = json.loads(run({**SETTINGS, **changed}).the("EventRule").inputs["eventPattern"])
+    assert found["detail"]["object"] == {
+        "key": [{"wildcard": "app/*.log"}, {"wildcard": "app/*.log.gz"}]
+    }
 
 
 # EventBridge's events

@@ -133,6 +133,24 @@ def test_filters_that_one_object_could_match_are_refused(
             assert len(rules(program(body))) == 2
 
 
+def test_several_suffixes_are_a_rule_each_of_one_subscription(program: Any) -> None:
+    made = program("logs.on_object_created('b', other, filter_suffix=['.txt', '.log'])\n")
+    assert rules(made) == {
+        "b.1": ("s3:ObjectCreated:*", "", ".log"),
+        "b.2": ("s3:ObjectCreated:*", "", ".txt"),
+    }
+    assert len(made.of_type("Permission")) == 1
+
+
+@pytest.mark.parametrize(
+    ("suffixes", "overlapping"), [(".log .txt", "'b'"), (".gz .log.gz", "itself")]
+)
+def test_each_of_several_suffixes_is_checked(program: Any, suffixes: str, overlapping: str) -> None:
+    one = "logs.on_object_created('b', other, filter_suffix='.access.log')\n"
+    body = f"logs.on_object_created('c', other, filter_suffix={suffixes.split()!r})\n"
+    assert f"its filter overlaps that of {overlapping}" in refusal(program, one + body)
+
+
 def test_subscribing_inside_apply_is_refused(program: Any) -> None:
     message = refusal(
         program,

@@ -85,6 +85,19 @@ def test_the_notification_filters_as_set(program: Recorded) -> None:
     assert (rule["filterPrefix"], rule["filterSuffix"]) == ("my+app/%C3%A9%2B", "")
 
 
+def test_each_suffix_is_a_rule_of_the_one_notification() -> None:
+    asked = record({**SETTINGS, "filterPrefix": "app/", "filterSuffix": ".log.gz,.log"})
+    rules = asked.the("BucketNotification").inputs["lambdaFunctions"]
+    assert [(rule["filterPrefix"], rule["filterSuffix"]) for rule in rules] == [
+        ("app/", ".log"),
+        ("app/", ".log.gz"),
+    ]
+    assert [rule["id"] for rule in rules] == ["notify.1", "notify.2"]
+    assert len(asked.of_type("Permission")) == 1
+    other_order = record({**SETTINGS, "filterPrefix": "app/", "filterSuffix": ".log,.log.gz"})
+    assert other_order.the("BucketNotification").inputs["lambdaFunctions"] == rules
+
+
 def test_only_this_bucket_of_this_account_may_call_the_function(program: Recorded) -> None:
     permission = program.the("Permission").inputs
     assert permission["principal"] == "s3.amazonaws.com"
@@ -322,6 +335,12 @@ def test_the_outputs_name_bucket_functions_queues_topic_and_dashboard(program: R
 def test_the_upload_command_names_a_file_that_the_filter_lets_through() -> None:
     program = record({**SETTINGS, "filterPrefix": "app/", "filterSuffix": ".txt"})
     assert program.outputs["uploadCommand"].endswith("/app/example.txt'")
+
+
+def test_with_several_suffixes_the_outputs_name_all_and_the_upload_command_the_first() -> None:
+    program = record({**SETTINGS, "filterPrefix": "a, b/", "filterSuffix": ".txt,.log.gz"})
+    assert program.outputs["uploadCommand"].endswith("/a, b/example.txt'")
+    assert program.outputs["logKeys"] == "a, b/*.txt,.log.gz"
 
 
 def test_two_runs_declare_the_same() -> None:

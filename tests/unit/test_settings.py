@@ -94,9 +94,15 @@ WILDCARD = "holds a wildcard, but S3 takes a filter as it is"
 ENCODED = "is encoded already, but the program encodes it for S3 itself"
 SPACE = "begins or ends in a space"
 SLASH = "begins with a slash, but keys begin without one"
-SUFFIXES = "holds several suffixes, but S3 takes one"
+SUFFIXES = "holds several suffixes that are not separated by commas"
 UNSEEN = "holds a character that cannot be seen"
+EMPTY_SUFFIX = "has a comma without a suffix on both sides of it"
 NOT_ASCII = "is not printable ASCII, as if it was copied from dots or from a document"
+
+
+def overlap(longer: str, shorter: str) -> str:
+    return f"lists {longer}, which ends with {shorter}: S3 refuses filters that overlap"
+
 
 # The setting, its value, the message, and the words after `pulumi config set --stack test`.
 MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
@@ -336,10 +342,17 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ('".txt"', "is in quotes, which are no part of it", ".txt"),
             ("-app.log*", WILDCARD, "-- -app.log"),
             (".log ", SPACE, ".log"),
-            (".txt|.log", SUFFIXES, ".txt"),
-            (".txt, .log", SUFFIXES, ".txt"),
-            (".txt;.log", SUFFIXES, ".txt"),
+            (".txt|.log", SUFFIXES, ".txt,.log"),
+            (".txt;.log", SUFFIXES, ".txt,.log"),
+            (".txt, .log", SPACE, ".txt,.log"),
             (".{txt,log}", SUFFIXES, ".log"),
+            ("*.log,*.log.gz", WILDCARD, ".log,.log.gz"),
+            (".log,", EMPTY_SUFFIX, ".log"),
+            (",", EMPTY_SUFFIX, ".log"),
+            (".log,.log", "names .log twice", ".log"),
+            (".log.gz,.txt,.gz", overlap(".log.gz", ".gz"), ".txt,.gz"),
+            (".gz,.log.gz", overlap(".log.gz", ".gz"), ".gz"),
+            ("*.log.gz,.gz", WILDCARD, ".gz"),
             ("%2Elog", ENCODED, ".log"),
             (r"\.txt$", "is a regular expression, but S3 takes a filter as it is", ".txt"),
             (".txt/", "ends in a slash, but that is a folder and no log", ".txt"),
@@ -745,6 +758,7 @@ def test_a_name_reaches_the_function_without_the_spaces_around_it() -> None:
         {"existingBucket": "their.logs-1"},
         {"filterPrefix": "my logs/Köln, Süd/", "filterSuffix": ""},
         {"filterPrefix": "100% sure/"},
+        {"filterSuffix": ".log,.log.gz"},
         {
             "filterPrefix": "\u06a9\u062a\u0627\u0628\u200c\u0647\u0627/"
         },  # a joiner that Persian words need
