@@ -28,7 +28,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     if missing:
         raise SettingsError(f"The function's environment lacks {', '.join(missing)}.")
     values["to_numbers"] = tuple(values["to_numbers"].split(","))
-    values["max_texts_per_hour"] = int(values["max_texts_per_hour"])
+    for name in ("max_texts_per_hour", "max_texts_at_once", "flush_minutes"):
+        values[name] = int(values[name])
     return Settings(**values)
 
 

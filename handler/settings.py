@@ -18,7 +18,9 @@ class Settings(NamedTuple):
         to_numbers: The phones, in E.164.
         message: The `string.Template` of a text; see `handler.text.PLACEHOLDERS`.
         mode: `instant`, or `digest` to hold every text until the next flush.
-        max_texts_per_hour: For each phone; what is over it is held.
+        max_texts_per_hour: For each phone and clock hour; what is over it is held.
+        max_texts_at_once: For each phone between two flushes; what is over it is held.
+        flush_minutes: How often a flush runs.
         timezone: The IANA name of the zone of the quiet hours, and of the times in a text.
         ledger_table: The name of the DynamoDB table.
         held_queue: The URL of the queue of texts that are due later.
@@ -37,6 +39,8 @@ class Settings(NamedTuple):
     message: str
     mode: Mode
     max_texts_per_hour: int
+    max_texts_at_once: int
+    flush_minutes: int
     timezone: str
     ledger_table: str
     held_queue: str

@@ -112,6 +112,7 @@ class Settings:
     message: str = setting(kinds.MESSAGE)
     mode: Mode = setting(kinds.choice("instant", "digest"))
     flush_minutes: int = setting(kinds.count(at_least=1, at_most=24 * 60))
+    max_texts_at_once: int = setting(kinds.count(at_least=1))
     max_texts_per_hour: int = setting(kinds.count(at_least=1))
     quiet_hours: str = setting(kinds.HOURS)
     timezone: str = setting(kinds.ZONE)

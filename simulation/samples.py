@@ -68,6 +68,8 @@ def settings(**changes: Any) -> Settings:
             "message": MESSAGE,
             "mode": "instant",
             "max_texts_per_hour": 30,
+            "max_texts_at_once": 30,
+            "flush_minutes": 5,
             "ledger_table": "ledger",
             "held_queue": "https://sqs/held",
             "failed_queue": "https://sqs/failed",

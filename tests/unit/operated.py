@@ -277,10 +277,8 @@ class Operated:
         self.sqs, self.logs, self.s3 = Sqs(), Logs(), Bucket()
         self.sns, self.cloudwatch, self.sts = Topics(), Alarms(), Callers()
         values = samples.settings(stack=f"s3-logs/{name}", **settings)._asdict()
-        values |= {
-            "to_numbers": ",".join(values["to_numbers"]),
-            "max_texts_per_hour": str(values["max_texts_per_hour"]),
-        }
+        numbers = ",".join(values["to_numbers"])
+        values = {name: str(value) for name, value in values.items()} | {"to_numbers": numbers}
         self.functions = Functions(to_environment(values))
         self.twilio = Twilio()
         aws = {

@@ -23,6 +23,8 @@ ENVIRONMENT = {
     "MESSAGE": "New log $key, $size, $time in $bucket",
     "MODE": "instant",
     "MAX_TEXTS_PER_HOUR": "30",
+    "MAX_TEXTS_AT_ONCE": "5",
+    "FLUSH_MINUTES": "5",
     "TIMEZONE": "UTC",
     "LEDGER_TABLE": "ledger",
     "HELD_QUEUE": "https://sqs/held",
@@ -103,7 +105,7 @@ def test_in_lambda_an_incomplete_environment_is_one_message_that_names_all() -> 
     assert done.stderr.splitlines()[-1] == (
         "handler.environment.SettingsError: The function's environment lacks TWILIO_ACCOUNT_SID, "
         "TWILIO_SECRET, TWILIO_API_URL, TO_NUMBERS, MESSAGE, MODE, MAX_TEXTS_PER_HOUR, "
-        "LEDGER_TABLE, HELD_QUEUE, FAILED_QUEUE, STACK."
+        "MAX_TEXTS_AT_ONCE, FLUSH_MINUTES, LEDGER_TABLE, HELD_QUEUE, FAILED_QUEUE, STACK."
     )
 
 
@@ -122,9 +124,8 @@ def test_the_handler_reads_the_environment_that_the_program_writes() -> None:
     wanted = settings()
     environment = to_environment(
         {
-            **wanted._asdict(),
+            **{name: str(value) for name, value in wanted._asdict().items()},
             "to_numbers": ",".join(wanted.to_numbers),
-            "max_texts_per_hour": str(wanted.max_texts_per_hour),
         },
     )
     assert environment["MESSAGE"] == wanted.message

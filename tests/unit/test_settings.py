@@ -583,6 +583,8 @@ EACH_DIFFERENT = {
     "toNumbers": "+15005550199,+15005550198",
     "message": "$name",
     "mode": "digest",
+    "flushMinutes": "7",
+    "maxTextsAtOnce": "2",
     "maxTextsPerHour": "3",
     "quietHours": "22:00-07:00",
     "timezone": "Europe/Berlin",
