@@ -210,4 +210,7 @@ NOT_FOUND = frozenset({404, 20404})
 
 NO_CONNECTION = Refusal(kind=Kind.BUSY, code=0, meaning="no connection to Twilio")
 NO_ANSWER = Refusal(kind=Kind.IN_DOUBT, code=0, meaning="no answer from Twilio in time")
+TOO_MANY_TEXTS = Refusal(
+    kind=Kind.IN_DOUBT, code=0, meaning="too many texts to this phone to look through"
+)
 NOT_TWILIO = Refusal(kind=Kind.IN_DOUBT, code=0, meaning="an answer that is not Twilio's")

@@ -1,7 +1,12 @@
-"""Sending one text, and asking for its delivery, by Twilio's own client."""
+"""Sending texts by Twilio's own client, and asking Twilio what became of them."""
 
+import datetime
+import email.utils
+import functools
 import json
 import logging
+import time
+import urllib.parse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
@@ -15,6 +20,7 @@ from handler.refusals import (
     NO_ANSWER,
     NO_CONNECTION,
     NOT_TWILIO,
+    TOO_MANY_TEXTS,
     Refusal,
     read_code,
     read_word,
@@ -33,6 +39,16 @@ SECONDS_TO_SEND = 30
 """How long one text may take at worst: connections to some of Twilio's addresses, the answer, and
 what AWS records of it."""
 
+SECONDS_TO_ASK = 2 * SECONDS_TO_SEND
+"""How long `Sender.messages_to` may take at worst: the last page takes no longer than a text."""
+
+PAGE_SIZE = 200
+"""How many texts Twilio lists at once. It allows 1,000, which are several seconds and megabytes; in
+the hours since a text was in doubt, a phone got fewer than these."""
+
+MAX_PAGES = 50
+"""How many pages are read: 10,000 texts, more than `maxTextsPerHour` allows in nine days."""
+
 
 # By these variables Twilio's client would send the secret to another host than twilioApiUrl says.
 # It reads them here instead: an empty mapping would make it read the real environment.
@@ -40,7 +56,7 @@ _NO_ENVIRONMENT = {"TWILIO_EDGE": "", "TWILIO_REGION": ""}
 
 
 class Refused(Exception):
-    """Twilio did not accept a text."""
+    """Twilio did not accept a text, or did not answer a question."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(f"{refusal.code}: {refusal.meaning}")
@@ -63,8 +79,23 @@ class Delivery(NamedTuple):
     phone: str = ""
 
 
+class SentText(NamedTuple):
+    """Twilio's record of a text that it accepted.
+
+    Attributes:
+        sid: Its SID.
+        created_at: When Twilio accepted it, in seconds since the epoch. Twilio gives whole seconds.
+        body: Its body. A trial account's begins with a sentence of Twilio's. It is "" where the
+            account redacts the bodies.
+    """
+
+    sid: str
+    created_at: float
+    body: str
+
+
 class Sender(Protocol):
-    """Sends texts, and asks for their delivery."""
+    """Sends texts, and asks what became of them."""
 
     def send(self, phone: str, body: str) -> str:
         """Send a text.
@@ -83,6 +114,17 @@ class Sender(Protocol):
             Refused: Twilio does not say.
         """
 
+    def messages_to(self, phone: str, since: float) -> list[SentText]:
+        """List the texts that Twilio accepted for a phone, the newest first.
+
+        Args:
+            phone: The phone.
+            since: When the first of them was accepted, in seconds since the epoch.
+
+        Raises:
+            Refused: Twilio does not say, or not about all of them.
+        """
+
 
 class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has no types here
     """Twilio's own, which keeps the answer.
@@ -98,12 +140,15 @@ class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has no type
         self.answer = super().request(*args, **kwargs)
         return self.answer
 
+    @property
+    def status(self) -> int:
+        """The HTTP status of the last answer; 0 without one."""
+        return self.answer.status_code if self.answer else 0
+
     def read(self) -> dict[str, Any] | None:
-        """Return the last answer, if it was a success with an object of JSON."""
-        if not self.answer or self.answer.status_code not in range(200, 300):
-            return None
+        """Return the last answer, if it was an object of JSON."""
         try:
-            read = json.loads(self.answer.text)
+            read = json.loads(self.answer.text) if self.answer else None
         except (ValueError, RecursionError):
             return None
         return read if isinstance(read, dict) else None
@@ -112,7 +157,21 @@ class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has no type
 class TwilioSender:
     """Sends texts by Twilio's Messages API, over one connection that is kept open."""
 
-    def __init__(self, settings: Settings, session: requests.Session) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        session: requests.Session,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make one.
+
+        Args:
+            settings: The account, its secret and the sender.
+            session: The connections.
+            monotonic: The seconds since any moment.
+        """
+        self._monotonic = monotonic
         # At INFO it prints the account's SID and all headers.
         logging.getLogger("twilio.http_client").setLevel(logging.WARNING)
         http = self._http = _HttpClient()
@@ -154,6 +213,28 @@ class TwilioSender:
             phone=phone if isinstance(phone, str) else "",
         )
 
+    def messages_to(self, phone: str, since: float) -> list[SentText]:
+        """List the texts to a phone; see `Sender.messages_to`.
+
+        It filters by the phone alone: a text that Twilio has not sent yet has no date sent. Twilio
+        lists the newest first, by the date sent, which never comes before the date created.
+        """
+        last_page_at = self._monotonic() + SECONDS_TO_ASK - SECONDS_TO_SEND
+        found: dict[str, SentText] = {}  # by SID: a text that comes meanwhile shifts the pages
+        where: dict[str, str] = {}
+        for _ in range(MAX_PAGES):
+            if self._monotonic() > last_page_at:
+                raise Refused(NO_ANSWER)
+            request = functools.partial(self._messages.page, to=phone, page_size=PAGE_SIZE, **where)
+            answer = self._ask(request)
+            texts = _read_texts(answer, phone)
+            found |= {text.sid: text for text, _ in texts if text.created_at >= since}
+            next_page = _read_next_page(answer)
+            if next_page is None or (texts and all(sent_at < since for _, sent_at in texts)):
+                return list(found.values())
+            where = next_page
+        raise Refused(TOO_MANY_TEXTS)
+
     def _ask(self, request: Callable[[], object]) -> dict[str, Any]:
         """Make a request to Twilio.
 
@@ -171,21 +252,93 @@ class TwilioSender:
         except TwilioRestException as error:
             refused = refusal(error.status, error.code)
         except TwilioException as error:
-            # An error in the newer form of RFC 9457, which is not a TwilioRestException.
-            status: Any = getattr(error, "status", None)  # as the answer's body says
+            # In RFC 9457's form the body says the status and the code; the error of a list has
+            # neither.
+            status: Any = getattr(error, "status", self._http.status)
+            code = getattr(error, "code", (self._http.read() or {}).get("code"))
             known = isinstance(status, int) and status in range(300, 600)
-            refused = refusal(status if known else 500, getattr(error, "code", None))
+            refused = refusal(status if known else 500, code)
         except requests.RequestException as error:
             # So urllib3 says that it could not connect; what breaks later it raises as it is.
             unsent = any(isinstance(cause, MaxRetryError) for cause in error.args)
             refused = NO_CONNECTION if unsent else NO_ANSWER
         except Exception:  # noqa: BLE001, S110  # Twilio's client fails at a strange answer
             pass
-        if refused is NOT_TWILIO and (answer := self._http.read()) is not None:
-            return answer
+        if self._http.status in range(200, 300):
+            refused = NOT_TWILIO
+            if (answer := self._http.read()) is not None:
+                return answer
         # Raised outside of the handlers: their exceptions hold whole numbers, and Lambda logs
         # what an exception was raised from.
         raise Refused(refused)
+
+
+def _read_texts(answer: dict[str, Any], phone: str) -> list[tuple[SentText, float]]:
+    """Read one page of the list of the texts to a phone.
+
+    Returns:
+        The texts that a request created, each with the time by which Twilio sorts: when it was
+        sent, or created if it was not sent yet.
+
+    Raises:
+        Refused: A record is strange. It may be the very text that is in doubt.
+    """
+    records = answer.get("messages")
+    if not isinstance(records, list):
+        raise Refused(NOT_TWILIO)
+    texts = []
+    for record in records:
+        if not isinstance(record, dict):
+            raise Refused(NOT_TWILIO)
+        if record.get("direction") in _OTHER_DIRECTIONS:
+            continue
+        sid, body, sent = (record.get(name) for name in ("sid", "body", "date_sent"))
+        created_at = _read_time(record.get("date_created"))
+        sent_at = created_at if sent is None else _read_time(sent)
+        if (
+            not _is_sid(sid)
+            or not isinstance(body, str | None)
+            # An account that redacts phone numbers replaces their last four digits.
+            or record.get("to") not in (phone, f"{phone[:-4]}XXXX")
+            or created_at is None
+            or sent_at is None
+        ):
+            raise Refused(NOT_TWILIO)
+        texts.append((SentText(sid=sid, created_at=created_at, body=body or ""), sent_at))
+    return texts
+
+
+def _read_next_page(answer: dict[str, Any]) -> dict[str, str] | None:
+    """Read where the next page begins, as parameters of `page`; None after the last page.
+
+    Only the parameters are taken over: an answer must not say which host gets the secret.
+
+    Raises:
+        Refused: It is strange.
+    """
+    uri = answer.get("next_page_uri", NOT_TWILIO)
+    if uri is None:
+        return None
+    query = dict(urllib.parse.parse_qsl(uri.partition("?")[2])) if isinstance(uri, str) else {}
+    parameters = {
+        name: query[key]
+        for key, name in {"Page": "page_number", "PageToken": "page_token"}.items()
+        if key in query
+    }
+    if not parameters:
+        raise Refused(NOT_TWILIO)
+    return parameters
+
+
+def _read_time(value: object) -> float | None:
+    """Read a time in the form of RFC 2822, as seconds since the epoch; None if it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        read = email.utils.parsedate_to_datetime(value)
+        return read.replace(tzinfo=read.tzinfo or datetime.UTC).timestamp()
+    except (ValueError, OverflowError, IndexError):
+        return None
 
 
 def _is_sid(value: object) -> TypeGuard[str]:
@@ -199,3 +352,6 @@ def _is_sid(value: object) -> TypeGuard[str]:
 
 
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+
+_OTHER_DIRECTIONS = ("inbound", "outbound-call", "outbound-reply")
+"""The directions of texts that no request like ours created."""

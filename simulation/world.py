@@ -23,7 +23,7 @@ from handler.queue_messages import read
 from handler.queues import Queue
 from handler.refusals import Kind, Refusal
 from handler.report_index import ReportIndex
-from handler.sender import Delivery, Refused
+from handler.sender import Delivery, Refused, SentText
 from handler.settings import Settings
 from handler.table import Table as CalledTable
 from simulation.queues import StoredQueue
@@ -182,6 +182,16 @@ class World(Aws):
         if refusal:
             raise Refused(refusal)
         return self.deliveries.get(sid, Delivery(status="sent"))
+
+    def messages_to(self, phone: str, since: float) -> list[SentText]:
+        self._step()
+        if refusal := self.refuses(phone):
+            raise Refused(refusal)
+        return [
+            SentText(sid=f"SM{number:032x}", created_at=at, body=body)
+            for number, (at, to, body) in reversed([*enumerate(self.texts, 1)])
+            if to == phone and at >= since
+        ]
 
     # AWS
 

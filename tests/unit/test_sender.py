@@ -1,18 +1,25 @@
 """Twilio's own client, over real HTTP, to a server that answers what a test says."""
 
 import base64
+import contextlib
+import datetime
+import email.utils
 import json
 import logging
 import traceback
 import urllib.parse
+from collections.abc import Iterator
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handler import sender
 from handler.connections import new_session
-from handler.refusals import NO_ANSWER, NOT_TWILIO, Kind
-from handler.sender import Delivery, Refused, TwilioSender
-from simulation.http_server import Server
+from handler.refusals import NO_ANSWER, NOT_TWILIO, TOO_MANY_TEXTS, Kind, Refusal
+from handler.sender import Delivery, Refused, SentText, TwilioSender
+from simulation.http_server import Answer, Request, Server
 from simulation.samples import PHONE, settings
 from tests.unit.conftest import until
 
@@ -25,6 +32,13 @@ SID = "AC" + "0" * 32
 def twilio(server: Server) -> Server:
     server.status, server.body = 201, CREATED
     return server
+
+
+@pytest.fixture(scope="module")
+def lasting_server(patience: None) -> Iterator[Server]:
+    """One server for all examples of a property."""
+    with Server() as answering:
+        yield answering
 
 
 def refused(from_: TwilioSender) -> Refused:
@@ -320,3 +334,281 @@ def test_a_text_that_twilio_has_no_record_of_is_refused(twilio: Server) -> None:
     with pytest.raises(Refused) as caught:
         TwilioSender(settings(twilio_api_url=twilio.url), new_session()).delivery(TEXT_SID)
     assert caught.value.refusal.code == 20404
+
+
+# The list of the texts to a phone
+
+MESSAGES = f"/2010-04-01/Accounts/{SID}/Messages.json"
+NOON = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.UTC)
+
+
+def sid_of(number: int) -> str:
+    return f"SM{number:032x}"
+
+
+def record(number: int, **changes: object) -> dict[str, object]:
+    """Return a record of the list. The next older one has the next number: a second earlier."""
+    at = email.utils.format_datetime(NOON - datetime.timedelta(seconds=number))
+    return {
+        "sid": sid_of(number),
+        "to": PHONE,
+        "body": f"text {number}",
+        "date_created": at,
+        "date_sent": at,
+        "direction": "outbound-api",
+        "status": "delivered",
+    } | changes
+
+
+def page(*records: object, next_page_uri: object = None, **more: object) -> tuple[int, bytes]:
+    """Return a page of the list, for `Server.answers`."""
+    answer = {"messages": records, "next_page_uri": next_page_uri, **more}
+    return 200, json.dumps(answer).encode()
+
+
+def more(number: int) -> str:
+    return f"{MESSAGES}?To=%2B1500&PageSize=200&Page={number}&PageToken=PA{sid_of(number)}"
+
+
+def texts_since(server: Server, seconds: float, *pages: tuple[int, bytes]) -> list[SentText]:
+    """Ask for the texts since so many seconds before noon, of a Twilio that answers with these."""
+    server.answers = list(pages)
+    asking = TwilioSender(settings(twilio_api_url=server.url), new_session())
+    return asking.messages_to(PHONE, NOON.timestamp() - seconds)
+
+
+def refused_list(server: Server, *pages: tuple[int, bytes]) -> Refusal:
+    with pytest.raises(Refused) as caught:
+        texts_since(server, 3600, *pages)
+    return caught.value.refusal
+
+
+def test_the_texts_to_a_phone_are_listed_by_the_phone_alone(server: Server) -> None:
+    """A filter by the date sent would hide a text that Twilio has accepted and not sent yet."""
+    queued = record(0, date_sent=None, status="queued")
+    assert texts_since(server, 60, page(queued, record(1), record(61))) == [
+        SentText(sid=sid_of(0), created_at=NOON.timestamp(), body="text 0"),
+        SentText(sid=sid_of(1), created_at=NOON.timestamp() - 1, body="text 1"),
+    ]
+    (request,) = server.requests
+    path, _, query = request.path.partition("?")
+    assert (request.method, path) == ("GET", MESSAGES)
+    assert dict(urllib.parse.parse_qsl(query)) == {"To": PHONE, "PageSize": "200"}
+    assert request.headers["Authorization"] == basic(SID, "a secret")
+
+
+def test_pages_are_followed_until_their_records_are_older(server: Server) -> None:
+    found = texts_since(
+        server,
+        2.5,
+        page(record(0), record(1), next_page_uri=more(1)),
+        page(record(2), record(3), next_page_uri=more(2)),
+        page(record(4), record(5), next_page_uri=more(3)),
+        page(record(6)),
+    )
+    assert [text.sid for text in found] == [sid_of(0), sid_of(1), sid_of(2)]
+    queries = [dict(urllib.parse.parse_qsl(one.path.partition("?")[2])) for one in server.requests]
+    first = {"To": PHONE, "PageSize": "200"}
+    assert queries == [
+        first,
+        first | {"Page": "1", "PageToken": f"PA{sid_of(1)}"},
+        first | {"Page": "2", "PageToken": f"PA{sid_of(2)}"},
+    ]
+
+
+def test_pages_are_followed_to_the_last(server: Server) -> None:
+    pages = [page(record(number), next_page_uri=more(number)) for number in range(9)]
+    assert len(texts_since(server, 3600, *pages, page(record(9)))) == 10
+
+
+def test_a_text_that_was_sent_late_does_not_end_the_list(server: Server) -> None:
+    """Twilio sorts by the date sent: behind a text that waited long there may be newer ones."""
+    waited = record(300, date_sent=record(1)["date_sent"])
+    found = texts_since(server, 60, page(waited, next_page_uri=more(1)), page(record(2)))
+    assert [text.sid for text in found] == [sid_of(2)]
+
+
+def test_a_text_on_two_pages_is_one(server: Server) -> None:
+    """So it is when another text arrives between two requests."""
+    pages = page(record(0), record(1), next_page_uri=more(1)), page(record(1), record(2))
+    assert len(texts_since(server, 60, *pages)) == 3
+
+
+def test_a_phone_without_texts_has_none(server: Server) -> None:
+    assert texts_since(server, 60, page()) == []
+
+
+def test_a_page_of_a_thousand_other_texts_is_read(server: Server) -> None:
+    others = [record(number, body="x" * 1600) for number in range(1000)]
+    found = texts_since(server, 3600, page(*others, record(1000)))
+    assert found[-1].body == "text 1000"
+
+
+@pytest.mark.parametrize("body", ["", None])
+def test_a_redacted_body_is_empty(server: Server, body: object) -> None:
+    (text,) = texts_since(server, 60, page(record(0, body=body)))
+    assert text.body == ""
+
+
+def test_a_redacted_number_is_the_phone_that_was_asked_for(server: Server) -> None:
+    assert texts_since(server, 60, page(record(0, to=PHONE[:-4] + "XXXX")))
+
+
+@pytest.mark.parametrize("direction", ["inbound", "outbound-call", "outbound-reply"])
+def test_a_text_that_no_request_created_is_not_listed(server: Server, direction: str) -> None:
+    assert texts_since(server, 60, page(record(0, direction=direction))) == []
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        None,
+        7,
+        [],
+        "SM",
+        {},
+        record(0, sid=None),
+        record(0, sid="SM1"),
+        record(0, to=None),
+        record(0, to="+15005550199"),
+        record(0, date_created=None),
+        record(0, date_created=7),
+        record(0, date_created=""),
+        record(0, date_created="soon"),
+        record(0, date_created="Tue, 24 Nov 2026 99:99:99 +0000"),
+        record(0, date_created="Tue, 24 Nov 99999 10:00:00 +0000"),
+        record(0, date_sent=[]),
+        record(0, date_sent="soon"),
+        record(0, body=7),
+        record(0, body=["a text"]),
+    ],
+    ids=repr,
+)
+def test_a_strange_record_is_no_answer(server: Server, strange: object) -> None:
+    """It may be the very text: left out, the text would be repeated."""
+    assert refused_list(server, page(record(1), strange)) is NOT_TWILIO
+
+
+def test_a_strange_record_of_another_direction_is_left_out(server: Server) -> None:
+    assert texts_since(server, 60, page(record(0, direction="inbound", to=7))) == []
+
+
+STRANGE_URIS: tuple[object, ...] = (7, [], {}, True, "", "x", "?Page=", "[//")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b"7",
+        b'{"messages": null}',
+        b'{"messages": {}}',
+        b'{"messages": "none"}',
+        b"<html>a captive portal</html>",
+        b"[" * 100_000,
+        b'{"messages": []}',
+        *(page(record(1), next_page_uri=uri)[1] for uri in STRANGE_URIS),
+    ],
+    ids=repr,
+)
+def test_an_answer_that_is_no_list_is_no_answer(server: Server, answer: bytes) -> None:
+    assert refused_list(server, (200, answer)) is NOT_TWILIO
+
+
+def test_a_list_with_names_that_are_new_is_read(server: Server) -> None:
+    """Twilio's client raises over each that it does not know."""
+    assert texts_since(server, 60, page(record(0, colour="red"), colour="red", meta=7))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "code"),
+    [
+        (401, b'{"code": 20003, "message": "m", "status": 401}', Kind.ACCOUNT, 20003),
+        (429, b'{"code": 20429, "message": "m", "status": 429}', Kind.BUSY, 20429),
+        (503, b"<html>Unavailable</html>", Kind.BUSY, 503),
+        (500, b"[]", Kind.IN_DOUBT, 500),
+        (307, b"", Kind.UNKNOWN, 307),
+        (400, b'{"code": [], "message": "m"}', Kind.UNKNOWN, 400),
+    ],
+)
+def test_a_refused_list_is_classed(
+    server: Server, status: int, body: bytes, kind: Kind, code: int
+) -> None:
+    found = refused_list(server, page(record(1), next_page_uri=more(1)), (status, body))
+    assert (found.kind, found.code) == (kind, code)
+    assert len(server.requests) == 2
+
+
+def test_a_list_that_breaks_is_refused(server: Server) -> None:
+    server.closing.set()
+    assert refused_list(server, page(record(1), next_page_uri=more(1)), (0, b"")) is NO_ANSWER
+
+
+@pytest.mark.parametrize(
+    "prefix", ["http://127.0.0.1:9", "//127.0.0.1:9", "@127.0.0.1:9", "https://evil.example"]
+)
+def test_the_next_page_is_asked_for_at_the_same_host(server: Server, prefix: str) -> None:
+    """Else an answer could send the secret to another host."""
+    uri = prefix + more(1)
+    pages = page(record(0), next_page_uri=uri, meta={"next_page_url": uri}), page(record(1))
+    assert len(texts_since(server, 60, *pages)) == 2
+    assert all(one.path.startswith(MESSAGES + "?") for one in server.requests)
+
+
+def test_a_list_without_an_end_is_refused(server: Server) -> None:
+    assert refused_list(server, page(record(0), next_page_uri=more(1))) is TOO_MANY_TEXTS
+    assert len(server.requests) == sender.MAX_PAGES
+
+
+def test_a_list_that_takes_too_long_is_refused(server: Server) -> None:
+    now = [0.0]
+
+    def answer(_: Request) -> Answer:
+        now[0] += 6
+        return Answer(*page(record(0), next_page_uri=more(1)))
+
+    server.respond = answer
+    asking = TwilioSender(
+        settings(twilio_api_url=server.url), new_session(), monotonic=lambda: now[0]
+    )
+    with pytest.raises(Refused) as caught:
+        asking.messages_to(PHONE, 0)
+    assert caught.value.refusal is NO_ANSWER
+    assert now[0] <= sender.SECONDS_TO_ASK - sender.SECONDS_TO_SEND + 6
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(PHONE),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    ),
+    st.sampled_from([*record(0), "messages", "next_page_uri"]),
+)
+@hypothesis.settings(max_examples=150, deadline=None)
+def test_no_answer_leads_to_another_error(
+    lasting_server: Server, strange: object, field: str
+) -> None:
+    one = record(0, **{field: strange})
+    answer = {"messages": [one], "next_page_uri": None}
+    lasting_server.answers = [(200, json.dumps(answer | {field: strange}).encode())]
+    asking = TwilioSender(settings(twilio_api_url=lasting_server.url), new_session())
+    with contextlib.suppress(Refused):
+        for text in asking.messages_to(PHONE, 0):
+            assert isinstance(text.body, str)
+            assert isinstance(text.created_at, float)
+
+
+def test_a_refused_list_shows_neither_secret_nor_number_nor_text(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers = [page(record(0), 7)]
+    asking = TwilioSender(settings(twilio_api_url=server.url), new_session())
+    with caplog.at_level(logging.DEBUG), pytest.raises(Refused) as caught:
+        asking.messages_to(PHONE, 0)
+    exposed = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    for hidden in (PHONE, "a secret", "text 0", SID):
+        assert hidden not in exposed
+        assert hidden not in "".join(record.getMessage() for record in caplog.records)
