@@ -1,9 +1,13 @@
 """The settings of the functions."""
 
 import datetime
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple, Union
 
 from handler.quiet_hours import QuietHours
+
+if TYPE_CHECKING:
+    from handler.routes import Route
 
 Mode = Literal["instant", "digest"]
 
@@ -15,7 +19,7 @@ class Settings(NamedTuple):
         twilio_account_sid: AC…
         twilio_secret: The API key's secret or the auth token.
         twilio_api_url: Where Twilio's API is, without a slash at the end.
-        to_numbers: The phones, in E.164.
+        to_numbers: The phones of logs that match no route, in E.164; see `phones`.
         message: The `string.Template` of a text; see `handler.text.PLACEHOLDERS`.
         mode: `instant`, or `digest` to hold every text until the next flush.
         max_texts_per_hour: For each phone and clock hour; what is over it is held.
@@ -30,6 +34,7 @@ class Settings(NamedTuple):
         from_number: The sender, a number, a short code or a name; "" with a Messaging Service.
         messaging_service_sid: MG…, or "" with a number.
         quiet_hours: When texts are held, as `22:00-07:00`; "" for never.
+        routes: Which logs text which phones, and how; see `handler.routes`.
     """
 
     twilio_account_sid: str
@@ -50,10 +55,37 @@ class Settings(NamedTuple):
     from_number: str = ""
     messaging_service_sid: str = ""
     quiet_hours: str = ""
+    routes: tuple["Route", ...] = ()
 
     def __repr__(self) -> str:
         """Show neither the secret nor whole numbers."""
         return f"Settings(stack={self.stack!r})"
+
+    @property
+    def name(self) -> str:
+        """The name of the route that the flat settings are."""
+        return ""
+
+    @property
+    def phones(self) -> tuple[str, ...]:
+        """Every phone, of the routes too, each once."""
+        numbers = dict.fromkeys(self.to_numbers)
+        for route in self.routes:
+            numbers |= dict.fromkeys(route.to_numbers)
+        return tuple(numbers)
+
+    @property
+    def phones_of(self) -> Callable[[str], Mapping[str, Union["Route", "Settings"]]]:
+        """Find the phones that a log is for, by its key, each with the route that words its text.
+
+        To be asked for once. Without routes the flat settings are the route.
+        """
+        if self.routes:
+            from handler.routes import Routes  # noqa: PLC0415  # most stacks have none
+
+            return Routes(self).phones
+        phones = dict.fromkeys(self.to_numbers, self)
+        return lambda _key: phones
 
     @property
     def zone(self) -> datetime.tzinfo:

@@ -591,7 +591,7 @@ EACH_DIFFERENT = {
 }
 """Another value for each setting that a function receives, but for its sender."""
 
-NO_SETTINGS = {"stack", "ledger_table", "held_queue", "failed_queue"}
+NO_SETTINGS = {"stack", "ledger_table", "held_queue", "failed_queue", "routes"}
 """Environment variables of a function that are no settings."""
 
 
