@@ -6,7 +6,9 @@ from typing import Any
 
 import yaml
 
+from handler.environment import to_environment
 from handler.events import LogFile
+from handler.routes import write
 from handler.settings import Settings
 
 _SETTINGS = yaml.safe_load((Path(__file__).parent.parent / "Pulumi.yaml").read_text())["config"]
@@ -76,5 +78,16 @@ def settings(**changes: Any) -> Settings:
             "timezone": "UTC",
             "stack": "s3-logs/test",
             **changes,
+        }
+    )
+
+
+def environment(given: Settings) -> dict[str, str]:
+    """Make the environment of a function with these settings, as the program does."""
+    return to_environment(
+        {
+            **{name: str(value) for name, value in given._asdict().items()},
+            "to_numbers": ",".join(given.to_numbers),
+            "routes": write(given.routes, given),
         }
     )

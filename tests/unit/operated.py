@@ -10,7 +10,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from handler.environment import to_environment
 from handler.sender import Delivery
 from simulation import samples
 from stack.deployed import Stack
@@ -276,10 +275,8 @@ class Operated:
     def __init__(self, name: str = "prod", **settings: Any) -> None:
         self.sqs, self.logs, self.s3 = Sqs(), Logs(), Bucket()
         self.sns, self.cloudwatch, self.sts = Topics(), Alarms(), Callers()
-        values = samples.settings(stack=f"s3-logs/{name}", **settings)._asdict()
-        numbers = ",".join(values["to_numbers"])
-        values = {name: str(value) for name, value in values.items()} | {"to_numbers": numbers}
-        self.functions = Functions(to_environment(values))
+        in_force = samples.settings(stack=f"s3-logs/{name}", **settings)
+        self.functions = Functions(samples.environment(in_force))
         self.twilio = Twilio()
         aws = {
             "sqs": self.sqs,

@@ -11,6 +11,7 @@ import pytest
 
 import handler
 from handler.environment import SettingsError, read_settings, to_environment
+from simulation import samples
 from simulation.http_server import Server
 from simulation.samples import record, settings
 
@@ -122,12 +123,7 @@ handler.notify({'Event': 's3:TestEvent'}, types.SimpleNamespace(aws_request_id='
 
 def test_the_handler_reads_the_environment_that_the_program_writes() -> None:
     wanted = settings()
-    environment = to_environment(
-        {
-            **{name: str(value) for name, value in wanted._asdict().items()},
-            "to_numbers": ",".join(wanted.to_numbers),
-        },
-    )
+    environment = samples.environment(wanted)
     assert environment["MESSAGE"] == wanted.message
     assert "MESSAGING_SERVICE_SID" not in environment
     assert read_settings(environment) == wanted

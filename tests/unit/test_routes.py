@@ -13,10 +13,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from handler.environment import SettingsError, read_settings, to_environment
+from handler.environment import SettingsError, read_settings
 from handler.routes import FIELDS, INHERITED, Glob, Route, Routes, globs, read, write
 from handler.settings import Settings
-from simulation.samples import OTHER_PHONE, PHONE, settings
+from simulation.samples import OTHER_PHONE, PHONE, environment, settings
 from stack import ROOT
 
 THIRD_PHONE = "+15005550102"
@@ -210,13 +210,6 @@ def test_with_routes_the_phones_are_those_of_all_routes() -> None:
     changed = settings(to_numbers=(OTHER_PHONE,), routes=routes)
     assert changed.phones == (OTHER_PHONE, THIRD_PHONE, PHONE)
     assert changed.phones_of("b") == {PHONE: routes[1]}
-
-
-def environment(flat: Settings) -> dict[str, str]:
-    return to_environment(
-        {name: str(value) for name, value in flat._asdict().items()}
-        | {"to_numbers": ",".join(flat.to_numbers), "routes": write(flat.routes, flat)}
-    )
 
 
 def test_the_variable_has_the_fields_of_the_stacks_file_that_differ_from_the_flat_settings() -> (
