@@ -5,6 +5,7 @@ runs in a thread of its own, so that the demo and the tests just call it.
 """
 
 import asyncio
+import collections
 import datetime
 import http.client
 import secrets
@@ -13,7 +14,7 @@ import struct
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlencode
 
 from aiohttp import BasicAuth, hdrs, web
@@ -25,6 +26,7 @@ from local.twilio_api import (
     CREATE_PARAMETERS,
     FILTERS,
     MAX_PAGE_SIZE,
+    TRIAL_SENTENCE,
     VALID_SENDER,
     Text,
     error,
@@ -33,7 +35,7 @@ from local.twilio_api import (
     refusal,
     refused,
 )
-from local.twilio_faults import Fault
+from local.twilio_faults import Asked, Fault
 
 ACCOUNT_SID = "AC" + "0" * 32
 SECRET = "a-secret-of-this-machine-only"  # noqa: S105  # the stand-in's
@@ -45,6 +47,8 @@ class StandIn:
     Attributes:
         undeliverable: The phones to which texts are not delivered, each with the code to report.
         queued: The phones whose texts Twilio has accepted and not sent yet.
+        is_trial: Whether the account is a trial account: Twilio puts a sentence before each text.
+        redacts_bodies: Whether the account lets Twilio keep no text.
     """
 
     def __init__(
@@ -65,13 +69,16 @@ class StandIn:
         self._server = Server(self._application, name="stand-in for Twilio")
         self.undeliverable: dict[str, int] = {}
         self.queued: set[str] = set()
+        self.is_trial = False
+        self.redacts_bodies = False
         self._account_sid = account_sid
         self._credentials = dict(credentials or {account_sid: SECRET})
         self._on_text = on_text
-        self._condition = threading.Condition()  # guards the four below
+        self._condition = threading.Condition()  # guards all below
         self._texts: list[Text] = []
         self._requests = 0
-        self._fault: Fault | None = None
+        self._faults: tuple[Fault, ...] = ()
+        self._requests_met: collections.Counter[Fault] = collections.Counter()
         self._requests_to_fail: int | None = None
 
     @property
@@ -129,29 +136,34 @@ class StandIn:
                 )
             return list(self._texts)
 
-    def fault(self, fault: Fault, *, times: int | None = None) -> None:
-        """Fail the next requests to Twilio's API, of every kind. It replaces an earlier fault.
+    def fault(self, *faults: Fault, times: int | None = None) -> None:
+        """Fail the next requests to Twilio's API. It replaces the faults before.
 
         Args:
-            fault: How to fail.
+            faults: How to fail. A request fails by the first fault that is for it.
             times: How many requests to fail; None for all until `end_fault`.
         """
         with self._condition:
-            self._fault, self._requests_to_fail = fault, times
+            self._faults, self._requests_to_fail = faults, times
+            self._requests_met.clear()
 
     @property
     def is_failing(self) -> bool:
-        """Whether the next request fails."""
+        """Whether requests fail."""
         with self._condition:
-            return self._fault is not None
+            return bool(self._faults)
 
     def end_fault(self) -> None:
         """Answer the next requests as usual."""
-        with self._condition:
-            self._fault = None
+        self.fault()
 
     def _application(self) -> web.Application:
         """Build the application: Twilio's Messages API."""
+        self._asked: dict[Any, Asked] = {
+            self._create: "create",
+            self._fetch: "fetch",
+            self._list: "list",
+        }
         app = web.Application(middlewares=[self._middleware])
         messages = f"{API}/Accounts/{{account}}/Messages"
         app.add_routes(
@@ -167,7 +179,9 @@ class StandIn:
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Count, fail, authenticate and refuse."""
         await request.read()  # all of it: a fault must not come before its end
-        fault = self._count_request(creation=request.match_info.handler == self._create)
+        asked = self._asked.get(request.match_info.handler)
+        phone = request.query.get("To") or (await request.post()).get("To")
+        fault = self._count_request(asked, phone)
         if fault is None:
             return await self._process(request, handler)
         answer = None
@@ -180,16 +194,25 @@ class StandIn:
             answer = _failure(fault)
         return answer
 
-    def _count_request(self, *, creation: bool) -> Fault | None:
+    def _count_request(self, asked: Asked | None, phone: object) -> Fault | None:
         """Count a request, and return how it is to fail."""
         with self._condition:
-            self._requests += creation
-            fault = self._fault
-            if fault and self._requests_to_fail is not None:
-                self._requests_to_fail -= 1
-                if self._requests_to_fail == 0:
-                    self._fault = None
-            return fault
+            self._requests += asked == "create"
+            for fault in self._faults:
+                if fault.asked in {None, asked} and fault.phone in {"", phone}:
+                    self._requests_met[fault] += 1
+                    return (
+                        self._fail(fault) if not self._requests_met[fault] % fault.every else None
+                    )
+            return None
+
+    def _fail(self, fault: Fault) -> Fault:
+        """Count a request that fails."""
+        if self._requests_to_fail is not None:
+            self._requests_to_fail -= 1
+            if self._requests_to_fail == 0:
+                self._faults = ()
+        return fault
 
     async def _process(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not self._is_authenticated(request):
@@ -216,6 +239,8 @@ class StandIn:
         to, sender, service, body = (str(form.get(name, "")) for name in CREATE_PARAMETERS)
         if code := refusal(to, sender, service, body):
             return refused(code, to=to, sender=sender)
+        if self.is_trial:
+            body = TRIAL_SENTENCE + body
         text = Text(
             sid=f"SM{secrets.token_hex(16)}",
             to=to,
@@ -232,7 +257,7 @@ class StandIn:
             self._condition.notify_all()
         if self._on_text:
             self._on_text(text)
-        resource = message_resource(self._account_sid, text)
+        resource = self._resource(text)
         # Twilio does not know these yet when it accepts a text.
         resource |= {"date_sent": None, "status": "queued", "error_code": None}
         resource["error_message"] = None
@@ -243,7 +268,7 @@ class StandIn:
     async def _fetch(self, request: web.Request) -> web.Response:
         for text in self.texts:
             if text.sid == request.match_info["sid"]:
-                return web.json_response(message_resource(self._account_sid, text))
+                return web.json_response(self._resource(text))
         raise web.HTTPNotFound
 
     async def _list(self, request: web.Request) -> web.Response:
@@ -269,7 +294,7 @@ class StandIn:
         more = begin + size < len(found)
         return web.json_response(
             {
-                "messages": [message_resource(self._account_sid, text) for text in page_texts],
+                "messages": [self._resource(text) for text in page_texts],
                 "uri": str(request.rel_url),
                 "first_page_uri": uri(0),
                 "previous_page_uri": uri(page - 1) if page else None,
@@ -282,6 +307,10 @@ class StandIn:
                 "end": page * size + max(len(page_texts) - 1, 0),
             }
         )
+
+    def _resource(self, text: Text) -> dict[str, Any]:
+        resource = message_resource(self._account_sid, text)
+        return resource | {"body": ""} if self.redacts_bodies else resource
 
     def _status_of(self, phone: str) -> str:
         if phone in self.queued:

@@ -18,6 +18,8 @@ from aiohttp import hdrs, web
 API = "/2010-04-01"
 VALID_SENDER = "+15005550006"
 """Twilio's magic number that may send; here also the one number of every Messaging Service."""
+TRIAL_SENTENCE = "Sent from your Twilio trial account - "
+"""It begins each text of a trial account, on the phone and in Twilio's records."""
 
 # The parameters that are read. As Twilio does, the stand-in ignores all others.
 CREATE_PARAMETERS = ("To", "From", "MessagingServiceSid", "Body")

@@ -1,6 +1,10 @@
 """The ways in which Twilio fails, for the stand-in to do the same."""
 
 import dataclasses
+from typing import Literal
+
+Asked = Literal["create", "fetch", "list"]
+"""What a request to Twilio asks for: to create a text, to fetch one, or to list some."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,6 +21,9 @@ class Fault:
         delay: Seconds to wait before the answer or the reset.
         reset: Whether to reset the TCP connection rather than answer.
         accepts: Whether the request is processed all the same, although the client cannot know.
+        asked: The requests that fail; None for all.
+        phone: The phone whose requests fail; "" for all.
+        every: Which of these requests fail: 10 for the tenth, the twentieth and so on.
     """
 
     status: int | None = None
@@ -24,11 +31,19 @@ class Fault:
     delay: float = 0
     reset: bool = False
     accepts: bool = False
+    asked: Asked | None = None
+    phone: str = ""
+    every: int = 1
 
 
 BUSY = Fault(status=429, code=20429)
 UNAVAILABLE = Fault(status=503)
 BROKEN = Fault(status=500, code=20500)
-IN_DOUBT = Fault(status=500, code=20500, accepts=True)
 UNAUTHORIZED = Fault(status=401, code=20003)
 RESET = Fault(reset=True)
+LIST_DOWN = Fault(status=503, code=20503, asked="list")
+
+# Twilio accepts the text, and its answer is lost.
+ERROR_AFTER_TEXT = Fault(status=500, code=20500, accepts=True, asked="create")
+RESET_AFTER_TEXT = Fault(reset=True, accepts=True, asked="create")
+SILENCE_AFTER_TEXT = Fault(delay=60, reset=True, accepts=True, asked="create")

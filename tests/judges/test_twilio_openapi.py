@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -123,6 +124,48 @@ def test_a_list_is_asked_for_and_answered_page_by_page(
         assert judge.of_answer(answer) == []
 
 
+SHAPES: dict[str, Callable[[StandIn], object]] = {
+    "sent": lambda _: None,
+    "not sent yet": lambda to: to.queued.add(PHONE),
+    "undelivered": lambda to: to.undeliverable.update({PHONE: 30003}),
+    "of a trial account": lambda to: setattr(to, "is_trial", True),
+    "redacted": lambda to: setattr(to, "redacts_bodies", True),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("sender", SENDERS.values(), ids=SENDERS)
+def test_the_handler_lists_the_texts_to_a_phone_as_twilio_describes_it(
+    session: requests.Session,
+    heard: list[requests.Response],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    shape: str,
+    sender: dict[str, str],
+) -> None:
+    monkeypatch.setattr("handler.sender.PAGE_SIZE", 2)
+    began = time.time()
+    account = {"twilio_account_sid": ACCOUNT, "twilio_secret": TOKEN}
+    with StandIn(account_sid=ACCOUNT, credentials={ACCOUNT: TOKEN, KEY: KEY_SECRET}) as stand_in:
+        SHAPES[shape](stand_in)
+        asking = TwilioSender(settings(twilio_api_url=stand_in.url, **account | sender), session)
+        assert asking.messages_to(PHONE, began - 60) == []
+        sids = [asking.send(PHONE, f"New log app/{number}.log, 世界") for number in range(5)]
+        asking.send(UNREACHED, "New log of another phone")
+        heard.clear()
+        texts = asking.messages_to(PHONE, began - 60)
+        judge = Judge(stand_in.url)
+        assert [text.sid for text in texts] == sids[::-1]
+        for text, number in zip(texts, range(4, -1, -1), strict=True):
+            body = f"New log app/{number}.log, 世界"
+            assert text.body.endswith("" if shape == "redacted" else body)
+            assert abs(text.created_at - began) < 60
+        assert [answer.status_code for answer in heard] == [200] * 3
+        for answer in heard:
+            assert judge.of_request(answer.request) == []
+            assert judge.of_answer(answer) == []
+
+
 REFUSALS: dict[int, Callable[[StandIn], requests.Response]] = {
     20001: lambda to: raw(to, "GET", params={"DateSent": "yesterday"}),
     20003: lambda to: raw(to, data=FORM, auth=(ACCOUNT, "wrong")),
@@ -226,6 +269,54 @@ def test_an_answer_that_twilio_does_not_describe_is_found(
     answer._content = json.dumps({k: v for k, v in body.items() if k not in change or v}).encode()
     (found,) = judge.of_answer(answer)
     assert any(part in found for part in objection.split("|")), found
+
+
+@pytest.mark.parametrize(
+    ("change", "objection"),
+    [
+        ({"messages": None}, "'messages' is a required property"),
+        ({"messages": {}}, "{} is not of type 'array'"),
+        ({"messages": [{"sid": "SM1"}]}, "SM1|is a required property"),
+        ({"next_page_uri": 7}, "7 is not"),
+        ({"page_size": "two"}, "two"),
+        ({"total": 7}, "'total' was unexpected"),
+        ({"page": None}, "'page' is a required property"),
+    ],
+    ids=str,
+)
+def test_a_list_that_twilio_does_not_describe_is_found(
+    stand_in: StandIn, judge: Judge, change: dict[str, Any], objection: str
+) -> None:
+    raw(stand_in, data=FORM)
+    answer = raw(stand_in, "GET", params={"To": US_PHONE, "PageSize": "1"})
+    assert judge.of_answer(answer) == []
+    body = answer.json() | change
+    kept = {k: v for k, v in body.items() if k not in change or v is not None}
+    answer._content = json.dumps(kept).encode()
+    (found,) = judge.of_answer(answer)
+    assert any(part in found for part in objection.split("|")), found
+
+
+@pytest.mark.parametrize(
+    ("change", "objection"),
+    [
+        ({"date_created": "2026-11-24T21:48:03Z"}, "2026-11-24"),
+        ({"date_sent": "soon"}, "soon"),
+        ({"direction": "outward"}, "'outward' is not one of"),
+        ({"colour": "red"}, "'colour' was unexpected"),
+    ],
+    ids=str,
+)
+def test_a_record_of_a_list_that_twilio_does_not_describe_is_found(
+    stand_in: StandIn, judge: Judge, change: dict[str, Any], objection: str
+) -> None:
+    raw(stand_in, data=FORM)
+    answer = raw(stand_in, "GET", params={"To": US_PHONE, "PageSize": "1"})
+    body = answer.json()
+    body["messages"][0] |= change
+    answer._content = json.dumps(body).encode()
+    (found,) = judge.of_answer(answer)
+    assert objection in found
 
 
 def test_an_error_without_a_code_and_an_unexpected_status_are_found(

@@ -1,6 +1,7 @@
 """The stand-in answers as Twilio does: to its own client, and when it fails."""
 
 import contextlib
+import dataclasses
 import datetime
 import re
 import socket
@@ -19,8 +20,18 @@ from twilio.rest import Client
 
 from local.segments import segments
 from local.twilio import StandIn
-from local.twilio_api import Text
-from local.twilio_faults import BROKEN, BUSY, IN_DOUBT, UNAUTHORIZED, UNAVAILABLE, Fault
+from local.twilio_api import TRIAL_SENTENCE, Text
+from local.twilio_faults import (
+    BROKEN,
+    BUSY,
+    ERROR_AFTER_TEXT,
+    LIST_DOWN,
+    RESET_AFTER_TEXT,
+    SILENCE_AFTER_TEXT,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    Fault,
+)
 
 ACCOUNT = "AC" + "1a" * 16
 TOKEN = "2b" * 16
@@ -141,6 +152,27 @@ def test_each_text_is_reported_once_as_it_is_accepted() -> None:
         raw(stand_in, data=FORM)
         assert reported == stand_in.texts
         assert len(reported) == 2
+
+
+def test_a_trial_account_puts_a_sentence_before_each_text(
+    stand_in: StandIn, client: Client
+) -> None:
+    stand_in.is_trial = True
+    message = text(client, "x" * 140)
+    assert message.body == TRIAL_SENTENCE + "x" * 140
+    assert [one.body for one in client.messages.list()] == [message.body]
+    assert stand_in.texts[0].body == message.body
+    assert message.num_segments == "2"
+
+
+def test_an_account_that_redacts_bodies_shows_none_of_them(
+    stand_in: StandIn, client: Client
+) -> None:
+    stand_in.redacts_bodies = True
+    message = text(client, "a secret")
+    listed = client.messages.list()
+    assert [one.body for one in (message, message.fetch(), *listed)] == ["", "", ""]
+    assert stand_in.texts[0].body == "a secret"  # the phone shows it
 
 
 # Who is let in
@@ -391,10 +423,52 @@ def test_a_fault_lasts_until_it_is_ended(stand_in: StandIn, client: Client) -> N
     text(client)
 
 
-def test_a_text_in_doubt_arrives_although_twilio_fails(stand_in: StandIn, client: Client) -> None:
-    stand_in.fault(IN_DOUBT, times=1)
-    assert refused(client).status == 500
-    assert len(stand_in.texts) == 1
+@pytest.mark.parametrize(
+    "fault",
+    [ERROR_AFTER_TEXT, RESET_AFTER_TEXT, SILENCE_AFTER_TEXT],
+    ids=["error", "reset", "silence"],
+)
+def test_a_text_arrives_although_its_answer_is_lost(stand_in: StandIn, fault: Fault) -> None:
+    stand_in.fault(fault)
+    seconds = 0.5 if fault is SILENCE_AFTER_TEXT else 60.0
+    for client in connected(stand_in, ACCOUNT, TOKEN, seconds=seconds):
+        with pytest.raises((TwilioRestException, requests.RequestException)):
+            text(client)
+        (listed,) = client.messages.list(to=PHONE)  # no other request fails
+        assert listed.fetch().sid == stand_in.texts[0].sid
+
+
+def test_a_list_is_down_while_texts_are_accepted(stand_in: StandIn, client: Client) -> None:
+    stand_in.fault(LIST_DOWN)
+    message = text(client)
+    assert message.fetch().sid == message.sid
+    with pytest.raises(TwilioException):
+        client.messages.list(to=PHONE)
+
+
+def test_every_third_answer_is_lost(stand_in: StandIn) -> None:
+    stand_in.fault(dataclasses.replace(ERROR_AFTER_TEXT, every=3))
+    answers = []
+    for _ in range(7):
+        answers.append(raw(stand_in, data=FORM).status_code)
+        raw(stand_in, "GET")  # not counted
+    assert answers == [201, 201, 500, 201, 201, 500, 201]
+    assert len(stand_in.texts) == 7
+
+
+def test_each_phone_may_have_a_fault_of_its_own(stand_in: StandIn) -> None:
+    other, third = "+14155552672", "+14155552673"
+    stand_in.fault(
+        dataclasses.replace(UNAVAILABLE, phone=other), dataclasses.replace(LIST_DOWN, phone=third)
+    )
+    answers = {
+        phone: (
+            raw(stand_in, data=FORM | {"To": phone}).status_code,
+            raw(stand_in, "GET", params={"To": phone}).status_code,
+        )
+        for phone in (PHONE, other, third)
+    }
+    assert answers == {PHONE: (201, 200), other: (503, 503), third: (201, 503)}
 
 
 def test_a_slow_twilio_leaves_the_client_in_doubt(stand_in: StandIn) -> None:
