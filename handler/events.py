@@ -47,7 +47,7 @@ _MAX_BYTES = 1024
 """No key is longer, in bytes of UTF-8, and no other name of S3's:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
-_YEARS = range(1970, 9999)
+YEARS = range(1970, 9999)
 """From the year of AWS's own sample events on. Neither end can leave Python's range in any time
 zone."""
 
@@ -97,18 +97,19 @@ def validated(file: LogFile) -> LogFile:
     Raises:
         ValueError: A field is not what it should be. The message repeats nothing of it.
     """
-    if not (file.bucket and file.key and _is_name(file.bucket) and _is_name(file.key)):
+    if not (file.bucket and file.key and is_name(file.bucket) and is_name(file.key)):
         raise ValueError("its bucket or key is not a name")
-    if not (_is_name(file.version) and _is_name(file.sequencer)):
+    if not (is_name(file.version) and is_name(file.sequencer)):
         raise ValueError("its version or sequencer is not a name")
-    if file.size is not None and not _is_size(file.size):
+    if file.size is not None and not is_size(file.size):
         raise ValueError("its size is not a number of bytes")
-    if file.time.year not in _YEARS:
+    if file.time.year not in YEARS:
         raise ValueError("its time is not a time of S3's")
     return file
 
 
-def _is_name(value: object) -> bool:
+def is_name(value: object) -> bool:
+    """Whether a value may be the name of something at S3; "" too."""
     # A lone surrogate can stand in JSON, but not in UTF-8, and so neither in a key nor in a text.
     return (
         isinstance(value, str)
@@ -117,7 +118,8 @@ def _is_name(value: object) -> bool:
     )
 
 
-def _is_size(value: object) -> bool:
+def is_size(value: object) -> bool:
+    """Whether a value may be the size of an object."""
     return type(value) is int and 0 <= value < _SIZE_LIMIT  # a bool is an int to Python, not to S3
 
 
@@ -238,7 +240,7 @@ def _log_file(
     file = LogFile(
         bucket=bucket,
         key=key,
-        size=size if _is_size(size) else None,  # type: ignore[arg-type]  # checked right here
+        size=size if is_size(size) else None,  # type: ignore[arg-type]  # checked right here
         time=_moment(time),
         # S3 calls the version of an object without versions "null", where it names one at all.
         version="" if version == "null" else version,
@@ -263,7 +265,7 @@ def _moment(time: object) -> datetime.datetime:
         moment = datetime.datetime.fromisoformat(time)
     except ValueError:
         raise ValueError("its eventTime is not a time") from None
-    if moment.year not in _YEARS:
+    if moment.year not in YEARS:
         raise ValueError("its eventTime is not a time of S3's")
     return moment.astimezone(datetime.UTC) if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 

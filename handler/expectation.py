@@ -53,12 +53,12 @@ class Known(NamedTuple):
     Attributes:
         since: When a flush first saw the route with its present settings.
         last: The time of the latest log that counts, if one came.
-        late: The time of the log that ended the last miss, if one did.
+        is_late: Whether that log ended a miss.
     """
 
     since: datetime.datetime
     last: datetime.datetime | None = None
-    late: datetime.datetime | None = None
+    is_late: bool = False
 
 
 class Status(NamedTuple):
@@ -109,7 +109,7 @@ class Daily:
         start = self._previous(now - GRACE)
         deadline = self._following(start)
         if known.last is not None and known.last > start:
-            state = State.LATE if known.last == known.late else State.CAME
+            state = State.LATE if known.is_late else State.CAME
         elif self.missed(known, now):
             state = State.MISSING
         else:
@@ -189,7 +189,7 @@ class Every:
             return Status(State.MISSING, missed + DAY)
         deadline = self._deadline(known)
         if known.last is not None and known.last > known.since:
-            state = State.LATE if known.last == known.late else State.CAME
+            state = State.LATE if known.is_late else State.CAME
         else:
             state = State.NEW if now - GRACE < known.since + self.shortest else State.WAITING
         return Status(state, deadline)

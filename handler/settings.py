@@ -34,6 +34,8 @@ class Settings(NamedTuple):
         from_number: The sender, a number, a short code or a name; "" with a Messaging Service.
         messaging_service_sid: MG…, or "" with a number.
         quiet_hours: When texts are held, as `22:00-07:00`; "" for never.
+        expect: When a log that matches no route is due, as `by 06:30`; "" for never.
+        at_least: The size below which a log is not the one that is due; "" for any size.
         routes: Which logs text which phones, and how; see `handler.routes`.
     """
 
@@ -55,6 +57,8 @@ class Settings(NamedTuple):
     from_number: str = ""
     messaging_service_sid: str = ""
     quiet_hours: str = ""
+    expect: str = ""
+    at_least: str = ""
     routes: tuple["Route", ...] = ()
 
     def __repr__(self) -> str:

@@ -8,9 +8,13 @@ import string
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from handler.events import LogFile
 from handler.segments import GSM_7, GSM_EXTENSION, is_gsm, segments
+
+if TYPE_CHECKING:
+    from handler.missing_log import MissingLog
 
 MAX_CHARACTERS = 1600
 """Characters that Twilio accepts in one body (error 21617 beyond)."""
@@ -101,6 +105,31 @@ def summarize(files: Sequence[LogFile], zone: datetime.tzinfo) -> str:
             f"{len(files)} more logs since {since}: {', '.join(places)}. Last: {last.cut(longest)}"
         )
         if segments(body) <= SUMMARY_SEGMENTS:
+            break
+    return body
+
+
+def write_missing(log: "MissingLog", zone: datetime.tzinfo, *, width: int = MAX_CHARACTERS) -> str:
+    """Word the text about a log that did not come, or that came and is too small.
+
+    The name of the logs, or of the log, is cut in the middle so that the text takes one segment.
+
+    Args:
+        log: The missing log.
+        zone: The time zone of the time in the text.
+        width: The room for the name.
+    """
+    name = _Part(_printable(log.small_key or log.logs))
+    since = f"{log.since.astimezone(zone):%d %b %H:%M %Z}"
+    for longest in (width, 80, 60, 40, 20, MIN_WIDTH):
+        shown = name.cut(min(longest, width))
+        if log.small_key:
+            size = _size(log.small_size)
+            body = f"Too small: {shown} {size}, expected at least {log.at_least}"
+        else:
+            body = f"Missing: no {shown or 'log'} since {since}, expected {log.expected}"
+        body = _to_gsm(body)
+        if segments(body) == 1:
             break
     return body
 

@@ -242,40 +242,52 @@ SEEN = "2026-11-20T10:00"  # a Friday
 
 
 @pytest.mark.parametrize(
-    ("text", "last", "late", "now", "expected"),
+    ("text", "last", "is_late", "now", "expected"),
     [
-        ("by 06:30", None, None, "2026-11-20T10:00", ("new", "2026-11-21T05:30")),
-        ("by 06:30", None, None, "2026-11-21T05:31", ("new", "2026-11-21T05:30")),
-        ("by 06:30", None, None, "2026-11-21T05:32", ("waiting", "2026-11-22T05:30")),
-        ("by 06:30", "2026-11-20T11:00", None, "2026-11-20T12:00", ("came", "2026-11-21T05:30")),
-        ("by 06:30", None, None, "2026-11-22T05:31", ("waiting", "2026-11-22T05:30")),
-        ("by 06:30", None, None, "2026-11-22T05:32", ("missing", "2026-11-23T05:30")),
-        ("by 06:30", "2026-11-22T05:30", None, "2026-11-22T05:32", ("waiting", "2026-11-23T05:30")),
-        ("by 06:30", "2026-11-22T07:00", None, "2026-11-22T07:01", ("came", "2026-11-23T05:30")),
+        ("by 06:30", None, False, "2026-11-20T10:00", ("new", "2026-11-21T05:30")),
+        ("by 06:30", None, False, "2026-11-21T05:31", ("new", "2026-11-21T05:30")),
+        ("by 06:30", None, False, "2026-11-21T05:32", ("waiting", "2026-11-22T05:30")),
+        ("by 06:30", "2026-11-20T11:00", False, "2026-11-20T12:00", ("came", "2026-11-21T05:30")),
+        ("by 06:30", None, False, "2026-11-22T05:31", ("waiting", "2026-11-22T05:30")),
+        ("by 06:30", None, False, "2026-11-22T05:32", ("missing", "2026-11-23T05:30")),
         (
-            *("by 06:30", "2026-11-22T07:00", "2026-11-22T07:00"),
+            "by 06:30",
+            "2026-11-22T05:30",
+            False,
+            "2026-11-22T05:32",
+            ("waiting", "2026-11-23T05:30"),
+        ),
+        ("by 06:30", "2026-11-22T07:00", False, "2026-11-22T07:01", ("came", "2026-11-23T05:30")),
+        (
+            *("by 06:30", "2026-11-22T07:00", True),
             *("2026-11-23T05:31", ("late", "2026-11-23T05:30")),
         ),
         (
-            *("by 06:30", "2026-11-22T07:00", "2026-11-22T07:00"),
+            *("by 06:30", "2026-11-22T07:00", True),
             *("2026-11-23T05:32", ("waiting", "2026-11-24T05:30")),
         ),
-        ("Mon-Fri by 06:30", None, None, "2026-11-23T05:32", ("waiting", "2026-11-24T05:30")),
-        ("every 6h", None, None, "2026-11-20T16:01", ("new", "2026-11-20T22:00")),
-        ("every 6h", None, None, "2026-11-20T16:02", ("waiting", "2026-11-20T22:00")),
-        ("every 6h", None, None, "2026-11-20T22:01", ("waiting", "2026-11-20T22:00")),
-        ("every 6h", None, None, "2026-11-20T22:02", ("missing", "2026-11-21T22:00")),
-        ("every 6h", None, None, "2026-11-21T22:02", ("missing", "2026-11-22T22:00")),
-        ("every 6h", "2026-11-20T11:00", None, "2026-11-20T17:01", ("came", "2026-11-20T17:00")),
-        ("every 6h", "2026-11-20T11:00", None, "2026-11-20T17:02", ("missing", "2026-11-21T17:00")),
+        ("Mon-Fri by 06:30", None, False, "2026-11-23T05:32", ("waiting", "2026-11-24T05:30")),
+        ("every 6h", None, False, "2026-11-20T16:01", ("new", "2026-11-20T22:00")),
+        ("every 6h", None, False, "2026-11-20T16:02", ("waiting", "2026-11-20T22:00")),
+        ("every 6h", None, False, "2026-11-20T22:01", ("waiting", "2026-11-20T22:00")),
+        ("every 6h", None, False, "2026-11-20T22:02", ("missing", "2026-11-21T22:00")),
+        ("every 6h", None, False, "2026-11-21T22:02", ("missing", "2026-11-22T22:00")),
+        ("every 6h", "2026-11-20T11:00", False, "2026-11-20T17:01", ("came", "2026-11-20T17:00")),
         (
-            *("every 6h", "2026-11-20T18:00", "2026-11-20T18:00"),
+            "every 6h",
+            "2026-11-20T11:00",
+            False,
+            "2026-11-20T17:02",
+            ("missing", "2026-11-21T17:00"),
+        ),
+        (
+            *("every 6h", "2026-11-20T18:00", True),
             *("2026-11-20T19:00", ("late", "2026-11-21T00:00")),
         ),
     ],
 )
 def test_the_state_and_the_next_deadline(
-    text: str, last: str | None, late: str | None, now: str, expected: tuple[str, str]
+    text: str, last: str | None, is_late: bool, now: str, expected: tuple[str, str]
 ) -> None:
-    known = Known(utc(SEEN), utc(last) if last else None, utc(late) if late else None)
+    known = Known(utc(SEEN), utc(last) if last else None, is_late)
     assert berlin(text).status(known, utc(now)) == (State(expected[0]), utc(expected[1]))
