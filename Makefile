@@ -4,42 +4,50 @@ PYTHON ?= python3
 BIN := .venv/bin
 PULUMI_VERSION = $(shell sed -nE 's|.*pulumi/pkg/v3 (v[0-9.]+).*|\1|p' tools/pulumi/go.mod)
 
-.PHONY: help demo upload emulator storm status smoke redrive flush tail bench screenshots pulumi test test-engine judges check workflows fuzz audit sbom format package lock clean
+.PHONY: help demo upload status explain smoke flush redrive tail emulator storm bench screenshots pulumi test test-engine judges check workflows fuzz audit sbom format package lock clean
 
-help: ## List these commands
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
+help:
+	@awk -F ':.*## ' '/^## / { print "\n" substr($$0, 4) } \
+		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: .venv/local ## Deploy to an emulator on this machine, upload a log, show the text (ARGS=--once: and stop)
+## Use it (STACK=dev is the default, STACK=prod another, STACK=demo the demo):
+
+demo: .venv/local ## Try it on this machine: upload a log, see the text
 	@$(BIN)/python -m local $(ARGS)
 
-upload: .venv/local ## Put a file into the running demo's bucket: make upload FILE=app/web.log
-	@$(BIN)/python -m local upload "$(FILE)"
+# In quotes of the shell, not of make: a key may have any character.
+upload: .venv/local ## Put a file into the demo's bucket (FILE=a.log KEY=app/a.log)
+	@$(BIN)/python -m local upload "$$FILE" $(if $(KEY),--key="$$KEY")
 
-emulator: .venv/local ## Emulate AWS for the stack local, on port 4566 of this machine only (see README.md)
+STACK ?= dev
+status explain smoke flush redrive tail: .venv/ops
+	@$(BIN)/python -m ops --stack $(STACK) $@ $(if $(filter explain,$@),--key="$$KEY")
+status: ## Show whether texts go out, what waits and why
+explain: ## Show whom a log would text, and why (KEY=app/a.log)
+smoke: ## Upload a log and follow it to Twilio's record of the text
+flush: ## Text what is held, now
+redrive: ## Move what failed back to held
+
+## Develop it:
+
+tail: ## Show what the functions decide, as they do
+
+emulator: .venv/local ## Emulate AWS for the stack local (see README.md)
 	@$(BIN)/python -m local emulator
 
-storm: .venv/local ## Storm the emulator with files, and count what the phones are told (ARGS=2000)
+storm: .venv/local ## Upload 10,000 files to the emulator, count texts (ARGS=2000)
 	@$(BIN)/python -m local storm $(ARGS)
 
-bench: .venv/bench ## Measure: cold and warm starts, uploads, storms, a simulated month (some twenty minutes)
+bench: .venv/bench ## Measure starts, uploads, storms, a month (twenty minutes)
 	@$(BIN)/python -m bench $(ARGS)
 
 screenshots: .venv/tests ## Take the pictures of the phone that the README shows
 	@$(BIN)/python -m tests.browser.screenshots
 
-STACK ?= dev
-status smoke redrive flush tail: .venv/ops
-	@$(BIN)/python -m ops --stack $(STACK) $@
-status: ## Show whether texts go out, what waits and why (STACK=dev; STACK=demo is the demo)
-smoke: ## Upload a log and follow it to Twilio's record of the text
-redrive: ## Move what failed back to the held
-flush: ## Text what is held, now
-tail: ## Show what the functions decide, as they do
-
 # In a process of their own: after an update that fails, Pulumi's Automation API leaves its event
 # loop open, which is no other test's business. Nor is there anything for hypothesis to do, whose
 # late import that loop's end has been seen to disturb.
-test-engine: .venv/tests ## Run the program by Pulumi's own engine, on the emulator
+test-engine: .venv/tests ## Run the program by Pulumi's own engine
 	@$(BIN)/python -m pytest tests/engine -p no:hypothesispytest \
 		-W ignore::pytest.PytestUnraisableExceptionWarning $(ARGS)
 
@@ -47,7 +55,7 @@ test-engine: .venv/tests ## Run the program by Pulumi's own engine, on the emula
 # beside it, which `pulumi preview` and `pulumi up` need.
 DEPLOYS := It runs make test-engine and make demo ARGS=--engine. It has no language plugin, so it \
            cannot deploy: for that, install Pulumi from https://www.pulumi.com/docs/install/
-pulumi: ## Find Pulumi's CLI, or build one for test-engine and --engine only: it cannot deploy
+pulumi: ## Find Pulumi's CLI, or build one for tests: it cannot deploy
 	@if pulumi version 2>/dev/null | grep -q '^v3\.'; then \
 		echo "Pulumi's CLI is there."; \
 	elif .bin/pulumi version >/dev/null 2>&1; then \
@@ -64,13 +72,13 @@ pulumi: ## Find Pulumi's CLI, or build one for test-engine and --engine only: it
 
 # A worker for each core. Each starts an emulator of its own, so four are enough for any memory.
 WORKERS := -n auto --maxprocesses 4
-test: .venv/tests ## Run the tests but for the engine and the judges (ARGS=tests/unit: in a minute)
+test: .venv/tests ## Run most tests (ARGS=tests/unit: the fast ones)
 	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
-judges: .venv/judges ## Ask what others wrote: AWS's runtime, cfn-lint, botocore, Twilio's OpenAPI
+judges: .venv/judges ## Test with AWS's runtime, cfn-lint, botocore, Twilio's API
 	@$(BIN)/python -m pytest tests/judges $(ARGS)
 
-check: .venv/tests .venv/judges ## Format, lint, types, all tests, coverage: what CI runs
+check: .venv/tests .venv/judges ## Check all that CI does: format, lint, types, tests, coverage
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -79,7 +87,7 @@ check: .venv/tests .venv/judges ## Format, lint, types, all tests, coverage: wha
 	@$(MAKE) --no-print-directory test-engine
 	@$(MAKE) --no-print-directory judges
 
-workflows: .venv/tests ## Read the workflows of GitHub Actions with zizmor and actionlint
+workflows: .venv/tests ## Check the workflows of GitHub Actions
 	@$(BIN)/zizmor --offline --quiet .github
 	@if command -v actionlint >/dev/null; then actionlint; \
 	elif [ -x .bin/actionlint ]; then .bin/actionlint; \
@@ -91,11 +99,11 @@ workflows: .venv/tests ## Read the workflows of GitHub Actions with zizmor and a
 fuzz: .venv/tests ## Feed the readers random input for some minutes
 	@$(BIN)/python -m pytest tests/unit/test_fuzz.py --hypothesis-profile=fuzz $(ARGS)
 
-audit: .venv/tests ## Look for known vulnerabilities in all that is locked
+audit: .venv/tests ## Look for known vulnerabilities in the locked dependencies
 	@for lock in requirements.txt */requirements.txt tests/judges/requirements.txt; do \
 		echo "$$lock"; $(BIN)/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; done
 
-sbom: .venv/tests ## Write what ships to Lambda into .build/sbom.json (CycloneDX)
+sbom: .venv/tests ## Write what ships to Lambda to .build/sbom.json (CycloneDX)
 	@mkdir -p .build
 	@$(BIN)/cyclonedx-py requirements handler/requirements.txt -o .build/sbom.json
 	@echo "Wrote .build/sbom.json"
@@ -104,7 +112,7 @@ format: .venv/tests ## Format the code and fix what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-package: .venv/local ## Build what goes to Lambda; print its folder, hash and size
+package: .venv/local ## Build the package for Lambda; print its folder, hash, size
 	@$(BIN)/python -m infra.package
 
 # aiohttp and PyJWT are required by twilio's metadata and never imported for a text:
@@ -113,7 +121,7 @@ UNUSED := aiohappyeyeballs aiohttp aiohttp-retry aiosignal attrs frozenlist mult
           typing-extensions yarl
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
         --no-annotate --no-header --no-emit-index-url
-lock: .venv/tests ## Resolve pyproject.toml's dependencies into the lock files, with hashes
+lock: .venv/tests ## Lock the dependencies of pyproject.toml, with hashes
 	@$(LOCK) --group tests $(ARGS) -o tests/requirements.txt
 	@$(LOCK) --group judges -c tests/requirements.txt --no-emit-package future -o tests/judges/requirements.txt
 	@$(LOCK) --group bench -c tests/requirements.txt -o bench/requirements.txt
@@ -123,7 +131,7 @@ lock: .venv/tests ## Resolve pyproject.toml's dependencies into the lock files, 
 	@$(LOCK) --group handler -c tests/requirements.txt $(UNUSED:%=--no-emit-package %) \
 		-o handler/requirements.txt
 
-clean: ## Remove what the commands above made, but for .bin/, which took minutes
+clean: ## Remove what these commands made, except .bin/
 	@rm -rf .venv .build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .venv/pyvenv.cfg:

@@ -66,7 +66,7 @@ def main() -> None:
     try:
         with stop_signals():
             if options.command == "upload":
-                _upload(options.file)
+                _upload(options.file, options.key)
             elif options.command == "emulator":
                 _emulate()
             elif options.command == "storm":
@@ -104,7 +104,8 @@ def _options() -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", metavar="upload FILE | emulator | storm")
     upload = commands.add_parser("upload", help="put a file into the running demo's bucket")
-    upload.add_argument("file", type=Path, help="the file; its key is the path as it is given")
+    upload.add_argument("file", type=Path, help="the file")
+    upload.add_argument("--key", default="", help="its key; without one, the path as it is given")
     storms = commands.add_parser("storm", help="run a storm, and count the texts of each phone")
     storms.add_argument("files", nargs="?", type=int, default=10_000, help="how many (10000)")
     commands.add_parser("emulator", help=f"emulate AWS on port {EMULATOR_PORT}, without a demo")
@@ -283,7 +284,7 @@ def _show(text: Text, seconds: float | None = None) -> None:
     _say(f"  └ from {text.sender}, {text.segments} segment{'s' * (text.segments > 1)}", "")
 
 
-def _upload(file: Path) -> None:
+def _upload(file: Path, key: str) -> None:
     if file == Path():
         _fail("Which file? make upload FILE=app/web.log")
     name = printable(file)
@@ -293,7 +294,7 @@ def _upload(file: Path) -> None:
         _fail(f"There is no file {name}.")
     demo, count = newest()
     is_relative = not file.is_absolute() and ".." not in file.parts
-    key = file.as_posix() if is_relative else file.name
+    key = key or (file.as_posix() if is_relative else file.name)
     try:
         with contextlib.closing(clients(demo.url)) as aws, file.open("rb") as body:
             deployment = Deployed(aws, demo.outputs)

@@ -139,6 +139,17 @@ def test_a_demo_takes_uploads_until_it_is_stopped(tmp_path: Path) -> None:
         assert process.wait(SECONDS) == 0
 
 
+def test_an_upload_chooses_its_key(tmp_path: Path) -> None:
+    log = tmp_path / "web.log"
+    log.write_text("a line\n")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with nothing_left(folder), started(folder=folder) as process:
+        output = says("upload", str(log), "--key=payments/it's 1.log", folder=folder)
+        assert output.endswith("/payments/it's 1.log\n")
+        read_until(process, "payments/it's 1.log")
+
+
 def test_an_upload_that_the_filters_exclude_says_why(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a line\n")
     folder = tmp_path / "folder"

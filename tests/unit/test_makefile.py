@@ -104,3 +104,31 @@ def test_make_pulumi_says_that_the_cli_built_from_source_cannot_deploy(tmp_path:
     assert "cannot deploy" in help_
     executable(folder / "pulumi", "#!/bin/sh\necho v3.0.0\n")
     assert make(folder, "pulumi") == ["Pulumi's CLI is there."]
+
+
+def test_help_names_seven_commands_of_a_user_before_those_of_a_developer(tmp_path: Path) -> None:
+    shown = make(checkout(tmp_path), "help")
+    groups = "\n".join(shown).split("\n\n")
+    commands = [re.findall(r"^  make ([a-z-]+) +\S", group, re.MULTILINE) for group in groups]
+    first, *others = commands
+    assert first == ["demo", "upload", "status", "explain", "smoke", "flush", "redrive"]
+    assert "test" in others[-1]
+    assert "demo" not in others[-1]
+    listed = [one for group in commands for one in group]
+    documented = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(documented)
+    assert [line for line in shown if len(line) > 80] == []
+
+
+def test_make_passes_a_key_on_as_it_is(tmp_path: Path) -> None:
+    folder = checkout(tmp_path)
+    (folder / "ops").mkdir()
+    (folder / "ops/requirements.txt").touch()
+    (folder / "requirements.txt").touch()
+    executable(folder / "python", PYTHON.replace("cut -c 1-24", "cat"))
+    key = "app/my file $(x) it's *.log"
+    asked = make(folder, "upload", "FILE=a b.log", f"KEY={key.replace('$', '$$')}")[-1]
+    assert asked == f"python -m local upload a b.log --key={key}"
+    assert make(folder, "upload", "FILE=a b.log")[-1] == "python -m local upload a b.log"
+    asked = make(folder, "explain", f"KEY={key.replace('$', '$$')}", "STACK=prod")[-1]
+    assert asked == f"python -m ops --stack prod explain --key={key}"
