@@ -71,13 +71,7 @@ class Deployed(Stack):
             raise UploadError(
                 f"S3 refuses the file: {error.response['Error']['Message']}"
             ) from None
-        prefix, suffixes = self.filters
-        reasons = []
-        if not key.startswith(prefix):
-            reasons.append(f"does not begin with {prefix}")
-        if not key.endswith(suffixes):
-            reasons.append(f"does not end with {' or '.join(suffixes)}")
-        return " and ".join(reasons)
+        return self.excludes(key)
 
     def logged(self, function: str = "notify") -> list[dict[str, Any]]:
         """Return what a function logged, decoded. Lines that are no JSON become `{"text": …}`."""

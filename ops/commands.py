@@ -14,7 +14,8 @@ from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.aws_errors import explain
+from ops.aws_errors import explain as explain_error
+from ops.explain import explain
 from ops.redrive import HIDDEN_SECONDS, redrive
 from ops.smoke import Smoke, SmokeFailed
 from ops.status import status
@@ -43,13 +44,14 @@ def main() -> None:
         terminal = Terminal()
         if stack.note:
             terminal.say(stack.note)
-        COMMANDS[options.command](stack, terminal)
+        arguments = [options.key] if options.command == "explain" else []
+        COMMANDS[options.command](stack, terminal, *arguments)
     except StackError as error:
         _fail(str(error))
     except SmokeFailed as error:
         _fail(f"Stopped: {error}.")
     except (BotoCoreError, ClientError) as error:
-        _fail(explain(error, stack))
+        _fail(explain_error(error, stack))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -63,13 +65,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stack", default="dev", help="the stack (dev)")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
-        commands.add_parser(name, help=command.__doc__)
+        command_parser = commands.add_parser(name, help=command.__doc__)
+        if name == "explain":
+            command_parser.add_argument("--key", required=True, help="the key of a log")
     return parser.parse_args()
 
 
 def _status(stack: Stack, terminal: Terminal) -> None:
     """Show the last texts, the held and failed ones, the settings and the alarms."""
     status(stack, terminal)
+
+
+def _explain(stack: Stack, terminal: Terminal, key: str) -> None:
+    """Show whom a log would text, in which words, and whether it would go now. It sends nothing."""
+    explain(stack, terminal, key)
 
 
 def _smoke(stack: Stack, terminal: Terminal) -> None:
@@ -135,8 +144,9 @@ def _fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
-COMMANDS: dict[str, Callable[[Stack, Terminal], None]] = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "status": _status,
+    "explain": _explain,
     "smoke": _smoke,
     "redrive": _redrive,
     "flush": _flush,

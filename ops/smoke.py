@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from handler import log
 from handler.delivery_reports import DELIVERED_STATUSES, UNDELIVERED_STATUSES, code_with_meaning
 from handler.refusals import NOT_FOUND
+from handler.routes import globs
 from handler.sender import Refused
 from stack import log_lines
 from stack.deployed import Stack, clock
@@ -97,9 +98,7 @@ class Smoke:
 
     def _upload(self) -> None:
         # Each upload has a key of its own, so that its event differs from a late, earlier one.
-        number = f"-{len(self._keys) + 1}" if self._keys else ""
-        prefix, suffixes = self._stack.filters
-        key = f"{prefix}{self._name}{number}{suffixes[0]}"
+        key = self._new_key(f"-{len(self._keys) + 1}" if self._keys else "")
         bucket = self._stack.outputs["bucket"]
         self._keys.append(key)
         answer = self._stack.aws["s3"].put_object(Bucket=bucket, Key=key, Body=b"make smoke\n")
@@ -107,6 +106,27 @@ class Smoke:
         uploaded = clock(answer) - datetime.timedelta(minutes=1)
         self._since = min(self._since, uploaded)
         self._report(f"uploaded {key} to s3://{bucket}")
+
+    def _new_key(self, number: str) -> str:
+        """Return a key about which somebody is texted: of no route if possible, else of the first.
+
+        Raises:
+            SmokeFailed: None was found.
+        """
+        prefix, suffixes = self._stack.filters
+        settings, name = self._stack.settings, self._name + number
+        of_routes = [
+            glob.pattern.replace("*", name).replace("?", "x")
+            for route in settings.routes
+            for glob in globs(route.logs)
+        ]
+        for key in (f"{prefix}{name}{suffixes[0]}", *of_routes):
+            if settings.phones_of(key) and not self._stack.excludes(key):
+                return key
+        raise SmokeFailed(
+            "no key was found that a route matches, toNumbers is empty, and so nobody would be "
+            f"texted. What a key would do: {self._stack.make('explain')} KEY=…"
+        )
 
     def _await_decisions(self, key: str) -> list[Line]:
         # The lines show four digits of a phone, and two phones may share them.

@@ -101,6 +101,16 @@ class Stack:
         prefix, _, suffixes = self.outputs["logKeys"].partition("*")
         return prefix, tuple(suffixes.split(","))
 
+    def excludes(self, key: str) -> str:
+        """Return why S3 does not call `notify` about a key: the filters; "" if it does."""
+        prefix, suffixes = self.filters
+        reasons = []
+        if not key.startswith(prefix):
+            reasons.append(f"does not begin with {prefix}")
+        if not key.endswith(suffixes):
+            reasons.append(f"does not end with {' or '.join(suffixes)}")
+        return " and ".join(reasons)
+
     def make(self, command: str) -> str:
         """Return a command of make that acts on this stack."""
         return make(command, self.name)

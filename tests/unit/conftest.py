@@ -53,6 +53,10 @@ class Stopped(datetime.datetime):
         return NOW.astimezone(tz)
 
 
+KEY = {"explain": ("--key", "app/web.log")}
+"""The arguments of a command that needs some."""
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run commands to their end, without waiting: a fake answers at once, or never."""
@@ -65,7 +69,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def ran(operated: Operated, command: str, *arguments: str) -> str:
         monkeypatch.setattr(Stack, "open", lambda _: operated.stack)
-        monkeypatch.setattr(sys, "argv", ["ops", "--stack", operated.stack.name, command])
+        given = arguments or KEY.get(command, ())
+        monkeypatch.setattr(sys, "argv", ["ops", "--stack", operated.stack.name, command, *given])
         if command == "tail":
             reads = iter(range(len(log_lines.FUNCTIONS)))
 

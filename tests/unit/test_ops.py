@@ -14,7 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from handler.routes import Route
 from ops import commands
+from simulation import samples
 from stack import queues
 from tests.unit.operated import (
     HOSTILE,
@@ -146,7 +148,10 @@ def refuses(operated: Operated, code: str) -> None:
         raise refusal(code, "Ask", code)
 
     for service in (operated.logs, operated.sqs, operated.s3, operated.functions):
-        for name in ("get_paginator", "get_queue_attributes", "put_object", "invoke"):
+        for name in (
+            *("get_paginator", "get_queue_attributes", "put_object"),
+            *("get_function_configuration", "invoke"),
+        ):
             setattr(service, name, refuse)
 
 
@@ -197,10 +202,10 @@ def test_the_account_of_the_credentials_is_asked_only_after_a_refusal(
     operated = Operated()
     operated.s3.on_put = operated.sends
     run(operated, command)
-    without = operated.sts.asked
-    refuses(operated, "AccessDenied")
-    run(operated, command)
-    assert (without, operated.sts.asked) == (0, 1)
+    refused = Operated()
+    refuses(refused, "AccessDenied")
+    run(refused, command)
+    assert (operated.sts.asked, refused.sts.asked) == (0, 1)
 
 
 # Redrive
@@ -526,3 +531,37 @@ def test_a_flush_that_fails_says_why(run: Run) -> None:
     operated = Operated()
     operated.functions.on_invoke = lambda: {"errorType": "AwsError", "errorMessage": "no table"}
     assert "The flush failed: AwsError: no table" in run(operated, "flush")
+
+
+# Smoke, with routes
+
+
+def route(name: str, logs: str, *phones: str) -> Route:
+    flat = Route.inheriting(samples.settings())
+    return flat._replace(name=name, logs=logs, to_numbers=phones)
+
+
+def test_smoke_waits_for_the_phones_of_its_own_log_only(run: Run) -> None:
+    routes = (route("payments", "payments/*", "+15005550109"),)
+    operated = Operated(to_numbers=TWINS[:1], routes=routes)
+    operated.s3.on_put = operated.sends
+    assert run(operated, "smoke").endswith("Everything works.\n")
+
+
+def test_smoke_uploads_a_log_of_a_route_where_no_other_is_texted(run: Run) -> None:
+    routes = (
+        route("other", "other/*.txt", "+15005550108"),
+        route("payments", "*/payments/2???/*.log", TWINS[0]),
+    )
+    operated = Operated(to_numbers=(), routes=routes)
+    operated.s3.on_put = operated.sends
+    assert run(operated, "smoke").endswith("Everything works.\n")
+    (key,) = operated.s3.uploads
+    assert re.fullmatch(r"smoke-\w+/payments/2xxx/smoke-\w+\.log", key)
+
+
+def test_smoke_says_that_it_finds_no_key_which_is_texted(run: Run) -> None:
+    operated = Operated(to_numbers=(), routes=(route("other", "other/*.txt", TWINS[0]),))
+    shown = run(operated, "smoke")
+    assert "Stopped: no key was found that a route matches" in shown
+    assert operated.s3.uploads == []

@@ -1,0 +1,228 @@
+"""The explanation of a key: whom a log would text, in which words, and whether at once.
+
+It only reads. It sends nothing, and does not ask Twilio. The permissions that it needs:
+
+- `lambda:GetFunctionConfiguration` of `notify`, and `kms:Decrypt` with the stack's key;
+- `logs:FilterLogEvents` of both log groups, for what Twilio refused lately.
+
+Without the last one it says so, and explains the rest.
+"""
+
+import datetime
+import unicodedata
+from collections.abc import Sequence
+
+from botocore.exceptions import ClientError
+
+from handler import text
+from handler.breaker import Breaker
+from handler.events import LogFile
+from handler.log import masked
+from handler.notifier import BREAKER_SECONDS
+from handler.quiet_hours import QuietHours
+from handler.refusals import Kind, Refusal
+from handler.routes import Glob, Route, Routes, globs
+from handler.segments import segments
+from handler.settings import Settings
+from stack import log_lines
+from stack.deployed import Stack, StackError, ago, duration
+from stack.log_lines import Line, plural
+from stack.reasons import in_words
+from stack.terminal import Cell, Terminal
+
+SAMPLE_BYTES = 1234
+"""The size of the log in the text that is shown."""
+
+PERIOD = datetime.timedelta(days=1)
+"""How far back the log is searched for what Twilio refused."""
+
+MINUTE = datetime.timedelta(minutes=1)
+MAX_QUIET = datetime.timedelta(days=8)
+
+OUTCOMES = ("sent", "held", "failed", "not sent")
+
+NO_ROUTE = "(no route)"
+"""The name that is shown for the flat settings, where there are routes."""
+
+NOBODY = "Nobody is texted: the key matches no route, and toNumbers is empty."
+
+_PERMISSION = "logs:FilterLogEvents"
+
+
+def explain(stack: Stack, terminal: Terminal, key: str) -> None:
+    """Show which routes a key matches, and what would happen to a log of that key now.
+
+    Args:
+        stack: The stack.
+        terminal: Where to write.
+        key: The whole key.
+
+    Raises:
+        StackError: There is no key, or the settings cannot be read.
+    """
+    if not key:
+        raise StackError(f"Which key? {stack.make('explain')} KEY=app/web.log")
+    settings = stack.settings
+    terminal.field("Stack", settings.stack)
+    terminal.field("Key", key)
+    excluded = stack.excludes(key)
+    if excluded:
+        terminal.field("S3", f"does not call notify: the key {excluded}", "yellow")
+    else:
+        terminal.field("S3", "calls notify")
+    routes = Routes(settings)
+    _show_routes(routes, key, terminal)
+    if excluded:
+        return
+    phones = routes.phones(key)
+    if not phones:
+        terminal.say(NOBODY, "yellow")
+        return
+    now = datetime.datetime.now(datetime.UTC)
+    file = LogFile(bucket=stack.outputs["bucket"], key=key, size=SAMPLE_BYTES, time=now)
+    refusals = _Refusals(stack, now, terminal)
+    any_held = False
+    for route in dict.fromkeys(phones.values()):
+        _show_text(route, file, settings.zone, terminal)
+        for phone in (one for one, its_route in phones.items() if its_route == route):
+            held = [*_held_by_setting(route, settings, now), *refusals.held(phone)]
+            goes = [_limits(route), *refusals.past(phone)]
+            any_held |= bool(held)
+            what, style = ("held", "yellow") if held else ("sent now", "green")
+            terminal.field(masked(phone), f"{what}: {'; '.join(held or goes)}", style)
+    if any_held:
+        every = duration(60 * settings.flush_minutes)
+        terminal.say(f"The next flush after that sends what is held. One runs every {every}.")
+
+
+def _show_routes(routes: Routes, key: str, terminal: Terminal) -> None:
+    """Show each route, and the glob that decides whether the key matches it."""
+    if not routes.all:
+        terminal.field("Routes", "none are set: each log goes to toNumbers")
+        return
+    matching = routes.matching(key)
+    rows: list[list[Cell]] = [
+        [
+            route.name,
+            ("yes", "green") if route in matching else "no",
+            _why(route, key),
+            _masked(route.to_numbers),
+        ]
+        for route in routes.all
+    ]
+    others = routes.others in matching
+    rows.append(
+        [
+            NO_ROUTE,
+            ("yes", "green") if others else "no",
+            "no route matches" if others else "a route matches",
+            _masked(routes.others.to_numbers) or "toNumbers is empty",
+        ]
+    )
+    # What a route looks for in a log, or when it expects one, belongs into columns or rows here.
+    terminal.table("Routes", ("Route", "Matches", "Why", "Phones"), rows)
+
+
+def _why(route: Route, key: str) -> str:
+    """Return the glob that decides whether a key matches a route."""
+    if exception := _first_match(globs(route.except_), key):
+        return f"except {exception}"
+    return _first_match(globs(route.logs), key) or f"not {route.logs}"
+
+
+def _first_match(patterns: Sequence[Glob], key: str) -> str:
+    composed = unicodedata.normalize("NFC", key)
+    return next((glob.pattern for glob in patterns if glob.matches(composed)), "")
+
+
+def _show_text(route: Route, file: LogFile, zone: datetime.tzinfo, terminal: Terminal) -> None:
+    body = text.write(file, route.message, zone)
+    name = f"Text of {route.name}" if route.name else "Text"
+    count = plural(segments(body), "segment")
+    terminal.say(f"{name}, with an example of a size and a time ({count}):")
+    for line in body.splitlines():
+        terminal.say(f"  {line}")
+
+
+def _held_by_setting(route: Route, settings: Settings, now: datetime.datetime) -> list[str]:
+    """Return by which settings a text is held now, and until when."""
+    reasons = []
+    if route.mode == "digest":
+        reasons.append("digest, until the next flush")
+    hours = route.quiet_hours and QuietHours.parse(route.quiet_hours, settings.zone)
+    if hours and now in hours:
+        end = _end(hours, now).astimezone(settings.zone)
+        reasons.append(f"quiet hours {route.quiet_hours}, until {end:%a %H:%M %Z}")
+    return reasons
+
+
+def _end(hours: QuietHours, now: datetime.datetime) -> datetime.datetime:
+    """Return the first minute after quiet hours that go on now."""
+    minute = now.replace(second=0, microsecond=0)
+    end = minute + MAX_QUIET
+    while minute < end and minute in hours:
+        minute += MINUTE
+    return minute
+
+
+def _limits(route: Route) -> str:
+    return f"at most {route.max_texts_per_hour} an hour, {route.max_texts_at_once} at once"
+
+
+class _Refusals:
+    """What Twilio refused lately, by the log.
+
+    The lines have four digits of a phone: two phones that share them count as one here.
+    """
+
+    def __init__(self, stack: Stack, now: datetime.datetime, terminal: Terminal) -> None:
+        self._now = now
+        self._breaker = Breaker(BREAKER_SECONDS)
+        self._last: dict[str, Line] = {}
+        try:
+            lines = log_lines.read(stack, since=now - PERIOD, outcomes=OUTCOMES)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            terminal.field(
+                "Twilio", f"AWS does not show the log ({code}); needed: {_PERMISSION}", "yellow"
+            )
+            return
+        for line in lines:
+            self._add(line)
+
+    def _add(self, line: Line) -> None:
+        phone, at = line.text("phone"), line.time.timestamp()
+        if line.outcome == "sent":
+            self._last.pop(phone, None)
+            if line.function == "notify":
+                self._breaker.accepted(phone, at)
+        elif phone and (refusal := _refusal(line)):
+            self._last[phone] = line
+            if line.function == "notify" and refusal.kind.is_temporary:
+                self._breaker.refused(phone, refusal, at)
+
+    def held(self, phone: str) -> list[str]:
+        """Return why `notify` holds a text to this phone without asking Twilio."""
+        if not self._breaker.refuses(masked(phone), self._now.timestamp()):
+            return []
+        return self.past(phone) or ["Twilio refused another phone, as it would this one"]
+
+    def past(self, phone: str) -> list[str]:
+        """Return the last refusal, unless Twilio accepted a text to this phone later."""
+        last = self._last.get(masked(phone))
+        if not last:
+            return []
+        why = in_words(*map(last.text, ("reason", "code", "meaning")))
+        return [f"Twilio refused the last one {ago(last.time)}: {why}"]
+
+
+def _refusal(line: Line) -> Refusal | None:
+    """Return Twilio's refusal in a line; None if it has none."""
+    reason, code, meaning = map(line.text, ("reason", "code", "meaning"))
+    if not code or reason not in set(Kind):
+        return None
+    return Refusal(Kind(reason), int(code) if code.isdecimal() else code, meaning)
+
+
+def _masked(phones: Sequence[str]) -> str:
+    return ", ".join(map(masked, phones))

@@ -1,0 +1,189 @@
+"""The explanation of a key, on a faked AWS."""
+
+import datetime
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handler.routes import Route, Routes
+from ops.explain import _why
+from simulation import samples
+from tests.unit.operated import HOSTILE, NOW, OUTPUTS, Operated, Run, refusal
+
+ON_CALL, BACKUP = "+15005550101", "+15005550102"
+
+
+def route(name: str, logs: str, *phones: str, **changes: Any) -> Route:
+    flat = Route.inheriting(samples.settings())
+    return flat._replace(name=name, logs=logs, to_numbers=phones, **changes)
+
+
+ROUTES = (
+    route("on-call", "payments/*.log, *.err", ON_CALL, except_="*/debug/*", message="Look: $name"),
+    route("backup", "*/backup/*.log", ON_CALL, BACKUP, mode="digest"),
+)
+
+
+def explained(run: Run, operated: Operated, key: str) -> str:
+    """Explain a key. Give the output, each table as lines of cells between bars."""
+    shown = run(operated, "explain", "--key", key)
+    return re.sub(r" +", " ", re.sub(r"[│┃]", "|", shown))
+
+
+def minutes_ago(minutes: float) -> datetime.datetime:
+    return NOW - datetime.timedelta(minutes=minutes)
+
+
+# Routes
+
+
+def test_explain_shows_which_routes_match_and_which_glob_decides(run: Run) -> None:
+    operated = Operated(routes=ROUTES)
+    shown = explained(run, operated, "payments/2026/a.log")
+    assert "| on-call | yes | payments/*.log | …0101 |" in shown
+    assert "| backup | no | not */backup/*.log | …0101, …0102 |" in shown
+    assert "| (no route) | no | a route matches | …0100, …0101 |" in shown
+    assert "| on-call | no | except */debug/* |" in explained(run, operated, "payments/debug/a.log")
+    assert "| (no route) | yes | no route matches |" in explained(run, operated, "a.log")
+
+
+def test_explain_texts_a_phone_once_in_the_words_of_its_first_route(run: Run) -> None:
+    shown = explained(run, Operated(routes=ROUTES), "payments/backup/a.log")
+    assert "Text of on-call, with an example of a size and a time (1 segment):\n" in shown
+    assert "\n Look: a.log\n" in shown
+    assert "Text of backup," in shown
+    of_on_call, of_backup = shown.split("Text of backup")
+    assert "…0101 sent now: " in of_on_call
+    assert "…0101 " not in of_backup
+    assert "…0102 held: digest, until the next flush\n" in of_backup
+
+
+def test_explain_does_without_routes(run: Run) -> None:
+    shown = explained(run, Operated(), "app/web.log")
+    assert "Routes none are set: each log goes to toNumbers\n" in shown
+    assert "Text, with an example of a size and a time (1 segment):\n New log app/web" in shown
+    assert "…0100 sent now: " in shown
+
+
+def test_explain_says_that_nobody_is_texted(run: Run) -> None:
+    shown = explained(run, Operated(routes=ROUTES, to_numbers=()), "a.log")
+    assert "Nobody is texted: the key matches no route, and toNumbers is empty.\n" in shown
+    assert "Text" not in shown
+
+
+def test_explain_shows_the_filter_that_keeps_s3_from_calling_notify(run: Run) -> None:
+    operated = Operated(routes=ROUTES)
+    operated.stack.outputs = {**OUTPUTS, "logKeys": "app/*.log,.gz"}
+    shown = explained(run, operated, "payments/a.txt")
+    assert (
+        "S3 does not call notify: "
+        "the key does not begin with app/ and does not end with .log or .gz\n"
+    ) in shown
+    assert "Text" not in shown
+    assert "S3 calls notify\n" in explained(run, operated, "app/a.gz")
+
+
+@given(
+    st.lists(st.sampled_from(["a*", "*b", "é*", "e\u0301?", "?"]), min_size=1).map(",".join),
+    st.sampled_from(["", "a*", "*b,?"]),
+    st.text("abée\u0301", max_size=4),
+)
+def test_the_glob_that_is_shown_agrees_with_the_handler(
+    logs: str, exception: str, key: str
+) -> None:
+    one = route("one", logs, ON_CALL, except_=exception)
+    matches = one in Routes(samples.settings(routes=(one,))).matching(key)
+    why = _why(one, key)
+    assert matches == (not why.startswith(("not ", "except ")))
+
+
+# Now or later
+
+
+def test_explain_says_until_when_quiet_hours_hold_a_text(run: Run) -> None:
+    start, end = NOW - datetime.timedelta(hours=1), NOW + datetime.timedelta(hours=2)
+    hours = f"{start:%H:%M}-{end:%H:%M}"
+    operated = Operated(
+        quiet_hours=hours, routes=(route("now", "now/*", ON_CALL),), flush_minutes=7
+    )
+    shown = explained(run, operated, "app/web.log")
+    assert f"…0100 held: quiet hours {hours}, until {end:%a %H:%M} UTC\n" in shown
+    assert "The next flush after that sends what is held. One runs every 7 min.\n" in shown
+    assert "…0101 sent now: " in explained(run, operated, "now/a.log")
+
+
+def test_explain_shows_a_limit_of_the_route(run: Run) -> None:
+    routes = (route("few", "*", ON_CALL, max_texts_per_hour=7, max_texts_at_once=2),)
+    shown = explained(run, Operated(routes=routes), "a.log")
+    assert "…0101 sent now: at most 7 an hour, 2 at once\n" in shown
+
+
+REFUSED: dict[str, Any] = {"outcome": "held", "reason": "busy", "code": "503", "meaning": "down"}
+
+
+def test_explain_says_that_twilio_refuses_a_phone(run: Run) -> None:
+    operated = Operated(to_numbers=(ON_CALL, BACKUP))
+    operated.logs.add("notify", at=minutes_ago(0.5), phone="…0101", key="a.log", **REFUSED)
+    shown = explained(run, operated, "app/web.log")
+    assert "…0101 held: Twilio refused the last one 30 s ago: busy (503: down)\n" in shown
+    assert "…0102 sent now: " in shown
+
+
+def test_explain_says_that_twilio_refuses_everybody(run: Run) -> None:
+    operated = Operated(to_numbers=(ON_CALL, BACKUP))
+    account = REFUSED | {"reason": "account", "code": "20003"}
+    operated.logs.add("notify", at=minutes_ago(0.5), phone="…0101", key="a.log", **account)
+    shown = explained(run, operated, "app/web.log")
+    assert "…0102 held: Twilio refused another phone, as it would this one\n" in shown
+
+
+def test_explain_forgets_a_refusal_that_was_followed_by_a_text(run: Run) -> None:
+    operated = Operated(to_numbers=(ON_CALL,))
+    operated.logs.add("notify", at=minutes_ago(9), phone="…0101", key="a.log", **REFUSED)
+    shown = explained(run, operated, "app/web.log")
+    assert (
+        "sent now: at most 30 an hour, 30 at once; Twilio refused the last one 9 min ago" in shown
+    )
+    operated.logs.add("flush", at=minutes_ago(8), outcome="sent", phone="…0101", sid="SM1")
+    assert "Twilio refused" not in explained(run, operated, "app/web.log")
+
+
+def test_explain_goes_on_where_the_log_may_not_be_read(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operated = Operated()
+
+    def refuse(_: str) -> Any:
+        raise refusal("AccessDeniedException", "FilterLogEvents")
+
+    monkeypatch.setattr(operated.logs, "get_paginator", refuse)
+    shown = explained(run, operated, "app/web.log")
+    assert (
+        "AWS does not show the log (AccessDeniedException); needed: logs:FilterLogEvents" in shown
+    )
+    assert "…0100 sent now: " in shown
+
+
+# The command
+
+
+def test_explain_sends_nothing_and_changes_nothing(run: Run) -> None:
+    operated = Operated(routes=ROUTES)
+    operated.stack.aws = {name: operated.stack.aws[name] for name in ("lambda", "logs")}
+    del operated.stack.__dict__["sender"]
+    assert "sent now: " in explained(run, operated, "payments/a.log")
+
+
+def test_explain_asks_for_a_key(run: Run) -> None:
+    shown = run(Operated(), "explain", "--key", "")
+    assert shown == "Which key? make explain STACK=prod KEY=app/web.log\n"
+
+
+def test_explain_shows_no_whole_number_and_controls_no_terminal(run: Run) -> None:
+    shown = run(Operated(routes=ROUTES), "explain", "--key", f"payments/{HOSTILE}")
+    assert "\x1b" not in shown
+    for phone in (samples.PHONE, samples.OTHER_PHONE, ON_CALL, BACKUP):
+        assert phone not in shown
