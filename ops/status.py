@@ -2,15 +2,17 @@
 
 import datetime
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from handler.delivery_reports import DELIVERED_STATUSES, UNDELIVERED_STATUSES, code_with_meaning
 from handler.log import masked
+from handler.quiet_hours import QuietHours
 from handler.refusals import NO_ANSWER
 from handler.sender import Refused
+from handler.settings import Settings
 from ops.redrive import HIDDEN_SECONDS
 from stack import log_lines, queues
 from stack.deployed import Stack, ago, duration
@@ -23,6 +25,10 @@ TEXTS = 10
 PERIOD = datetime.timedelta(days=1)
 
 _PERMISSION = "sns:ListSubscriptionsByTopic"
+
+_NO_ROUTE = "no route"
+UNMATCHED_KEYS = 3
+"""How many keys are shown that matched no route."""
 
 _DELIVERIES = ("delivered", "undelivered", "unconfirmed")
 
@@ -38,9 +44,12 @@ def status(stack: Stack, terminal: Terminal) -> None:
     found = log_lines.read(
         stack,
         since=now - PERIOD,
-        outcomes=("sent", *_DELIVERIES, *FLUSH_ENDS, *FLUSH_REFUSALS),
+        outcomes=("sent", _NO_ROUTE, *_DELIVERIES, *FLUSH_ENDS, *FLUSH_REFUSALS),
     )
     _show_settings(stack, terminal, now)
+    if stack.settings.routes:
+        _show_routes(stack.settings, terminal, now)
+        _show_unmatched(stack.settings, terminal, found)
     _show_flush(terminal, found)
     _show_alarms(stack, terminal)
     _show_subscribers(stack, terminal)
@@ -51,19 +60,59 @@ def status(stack: Stack, terminal: Terminal) -> None:
 
 def _show_settings(stack: Stack, terminal: Terminal, now: datetime.datetime) -> None:
     settings = stack.settings
-    quiet = settings.quiet_hours and f"{settings.quiet_hours} {settings.timezone}"
-    if settings.quiet and now in settings.quiet:
-        quiet += ", now"
     terminal.field("Stack", settings.stack)
     terminal.field("Bucket", stack.outputs["bucket"])
-    terminal.field("Phones", ", ".join(masked(phone) for phone in settings.to_numbers))
+    terminal.field("Phones", _masked(settings.to_numbers) or "nobody: toNumbers is empty")
     terminal.field(
-        "Mode", f"{settings.mode}, at most {settings.max_texts_per_hour} texts a phone and hour"
+        "Mode",
+        f"{settings.mode}, at most {settings.max_texts_per_hour} texts a phone and hour, "
+        f"{settings.max_texts_at_once} at once",
     )
-    terminal.field("Quiet hours", quiet or "none")
+    terminal.field("Quiet hours", _quiet_hours(settings.quiet_hours, settings, now))
     # The program exports an address in AWS's console, which knows no demo.
     demo = "in AWS's console only: the demo has none"
     terminal.field("Dashboard", demo if stack.is_demo else stack.outputs["dashboard"])
+
+
+def _show_routes(settings: Settings, terminal: Terminal, now: datetime.datetime) -> None:
+    rows: list[list[Cell]] = [
+        [
+            route.name,
+            route.logs + (f", except {route.except_}" if route.except_ else ""),
+            _masked(route.to_numbers),
+            route.mode,
+            f"{route.max_texts_per_hour} an hour, {route.max_texts_at_once} at once",
+            _quiet_hours(route.quiet_hours, settings, now),
+        ]
+        for route in settings.routes
+    ]
+    columns = ("Route", "Logs", "Phones", "Mode", "Limits", "Quiet hours")
+    terminal.table("Routes; what stands above is for logs that match none", columns, rows)
+
+
+def _show_unmatched(settings: Settings, terminal: Terminal, found: list[Line]) -> None:
+    """Show the logs that matched no route, so that nobody was texted: toNumbers was empty."""
+    keys = [line.text("key") for line in reversed(found) if line.outcome == _NO_ROUTE]
+    if keys:
+        last = ", ".join(list(dict.fromkeys(keys))[:UNMATCHED_KEYS])
+        terminal.say(
+            f"Logs within a day that matched no route, so that nobody was texted: {len(keys)}, "
+            f"such as {last}",
+            "yellow",
+        )
+    elif not settings.to_numbers:
+        terminal.say("Each log within a day matched a route.")
+
+
+def _quiet_hours(hours: str, settings: Settings, now: datetime.datetime) -> str:
+    if not hours:
+        return "none"
+    is_now = now in QuietHours.parse(hours, settings.zone)
+    return f"{hours} {settings.timezone}{', now' if is_now else ''}"
+
+
+def _masked(phones: Sequence[str]) -> str:
+    return ", ".join(map(masked, phones))
 
 
 def _show_flush(terminal: Terminal, found: list[Line]) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Refusal
+from handler.routes import Route
 from handler.sender import Delivery, Refused
+from simulation import samples
 from tests.unit.operated import (
     NOW,
     OUTPUTS,
@@ -156,6 +158,7 @@ def flushes(operated: Operated, *lines: tuple[str, dict[str, Any]], minutes_ago:
         operated.logs.add("flush", at=at, outcome=outcome, **fields)
 
 
+EARLIER = NOW - datetime.timedelta(hours=1)
 REFUSED = ("not sent", {"phone": "…0100", "reason": "busy", "code": "503"})
 SENT = ("sent", {"phone": "…0100", "sid": "SM1", "files": 2})
 
@@ -213,3 +216,66 @@ def test_status_shows_all_phones_of_a_held_file(run: Run) -> None:
     message["phones"] = [message.pop("phone"), "+15005550101"]
     operated.held.put(json.dumps(message))
     assert "app/web.log for …0100, …0101" in run(operated, "status")
+
+
+# Routes
+
+
+HOURS = f"{EARLIER:%H:%M}-{NOW:%H:%M}"
+
+
+def routes() -> tuple[Route, ...]:
+    flat = Route.inheriting(samples.settings(quiet_hours=HOURS))
+    return (
+        flat._replace(
+            name="on-call",
+            logs="payments/*.log",
+            except_="*/debug/*",
+            to_numbers=("+15005550108", "+15005550109"),
+            max_texts_per_hour=60,
+            quiet_hours="",
+        ),
+        flat._replace(name="backup", logs="b/*", to_numbers=("+15005550109",), mode="digest"),
+    )
+
+
+def test_status_shows_the_routes_in_force(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = run(Operated(quiet_hours=HOURS, routes=routes()), "status")
+    rows = [re.split(r" *│ *", line)[1:-1] for line in shown.splitlines() if line.startswith("│")]
+    assert rows[:2] == [
+        [
+            "on-call",
+            "payments/*.log, except */debug/*",
+            "…0108, …0109",
+            "instant",
+            "60 an hour, 30 at once",
+            "none",
+        ],
+        ["backup", "b/*", "…0109", "digest", "30 an hour, 30 at once", f"{HOURS} UTC"],
+    ]
+    assert "Phones       …0100, …0101\n" in shown
+    assert "+1500" not in shown
+
+
+def test_status_of_a_stack_without_routes_shows_none(run: Run) -> None:
+    operated = Operated()
+    operated.logs.add("notify", outcome="no route", key="c.log")
+    shown = run(operated, "status")
+    assert "oute" not in shown
+
+
+def test_status_shows_logs_that_matched_no_route_lately(run: Run) -> None:
+    operated = Operated(to_numbers=(), routes=routes())
+    shown = run(operated, "status")
+    assert "Phones       nobody: toNumbers is empty\n" in shown
+    assert "Each log within a day matched a route.\n" in shown
+    others = run(Operated(routes=routes()), "status")
+    assert "matched" not in others  # these logs went to toNumbers
+    for number in range(7):
+        operated.logs.add("notify", outcome="no route", key=f"c{number}.log")
+        operated.logs.add("notify", outcome="no route", key="c0.log")
+    assert (
+        "Logs within a day that matched no route, so that nobody was texted: 14, "
+        "such as c0.log, c6.log, c5.log\n"
+    ) in run(operated, "status")
