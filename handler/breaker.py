@@ -6,13 +6,16 @@ from handler.refusals import Kind, Refusal
 class Breaker:
     """Which phones Twilio refused lately, and whether that means that it refuses everybody."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, in_outage: bool = False) -> None:
         """Make one.
 
         Args:
             seconds: How long a refusal, or an acceptance, is taken for what holds still.
+            in_outage: Whether Twilio refused everybody just before. Then the first error of
+                Twilio's, for whichever phone, shows that it still does.
         """
         self._seconds = seconds
+        self._in_outage = in_outage
         self._refused: dict[str, tuple[float, Refusal]] = {}
         self._accepted_at: float | None = None
 
@@ -44,7 +47,8 @@ class Breaker:
             return True
         of_twilio = [one for one in recent if one.kind in {Kind.BUSY, Kind.IN_DOUBT}]
         is_repeated = len(set(of_twilio)) < len(of_twilio)
-        return is_repeated and not self._is_recent(self._accepted_at, now)
+        is_outage = is_repeated or (self._in_outage and bool(of_twilio))
+        return is_outage and not self._is_recent(self._accepted_at, now)
 
     def refused_at(self, phone: str) -> float | None:
         """When Twilio refused a phone last; None if it did not."""

@@ -33,6 +33,13 @@ FAILED_AT_ONCE = 250
 """How many texts move to `failed` at once, before their messages are deleted from `held`."""
 
 
+PROBING_SECONDS = 60 * 60
+"""How long flushes probe, after one that received all met an outage. Then one receives all again.
+
+Texts that expire must be found among all that is held, before SQS deletes them.
+"""
+
+
 class _Run(NamedTuple):
     """One flush.
 
@@ -91,6 +98,7 @@ class Flusher:
         self._log = log
         self._clock = clock
         self._reports = reports
+        self._probe_until = 0.0  # Lambda may forget it with the process: then a flush receives all
 
     def flush(self, seconds_left: Callable[[], float]) -> None:
         """Drain the queue, text each phone, and delete what has an outcome, then ask for reports.
@@ -112,7 +120,8 @@ class Flusher:
                 messages = HeldMessages(
                     self._held, phones=self._settings.to_numbers, log=self._log, clock=self._clock
                 )
-                self._flush(_Run(messages, Breaker(math.inf), seconds_left, [], unfinished))
+                breaker = Breaker(math.inf, in_outage=self._clock() < self._probe_until)
+                self._flush(_Run(messages, breaker, seconds_left, [], unfinished))
         finally:
             # The reports of earlier texts have nothing to do with an error of this flush.
             self._reports.run(seconds_left)
@@ -121,8 +130,38 @@ class Flusher:
 
     def _flush(self, run: _Run) -> None:
         messages = run.messages
-        with missing_outcomes_logged(self._log, run.unfinished):
-            messages.drain(run.seconds_left)
+        is_outage = self._clock() < self._probe_until
+        if is_outage:
+            with missing_outcomes_logged(self._log, run.unfinished):
+                messages.receive()
+            self._text_phones(run, is_probe=True)
+            is_outage = self._refuses_all(run) and not messages.expired(messages.notices)
+        if not is_outage:
+            with missing_outcomes_logged(self._log, run.unfinished):
+                messages.drain(run.seconds_left)
+            self._text_phones(run)
+            self._probe_until = self._clock() + PROBING_SECONDS if self._refuses_all(run) else 0.0
+        self._fail_defective(run)
+        given_back = messages.give_back(run.seconds_left)
+        details: dict[str, Any] = {"messages": messages.received, "given_back": given_back}
+        if messages.for_other_settings:
+            details["for_other_settings"] = messages.for_other_settings
+        if run.refusals:
+            details |= {"reason": run.refusals[-1].kind, **run.refusals[-1].details}
+        measured = {metrics.FLUSHES: 1, metrics.BACKLOG_AGE: messages.age}
+        if not is_outage:  # else it does not know the other messages
+            measured[metrics.BACKLOG] = messages.undeleted
+        self._log.decision("flushed", measured=measured, **details)
+
+    def _refuses_all(self, run: _Run) -> bool:
+        """Whether Twilio refuses everybody, or each of the phones for its own reason."""
+        now = self._clock()
+        phones = self._settings.to_numbers
+        return bool(run.refusals) and all(run.breaker.refuses(phone, now) for phone in phones)
+
+    def _text_phones(self, run: _Run, *, is_probe: bool = False) -> None:
+        """Text the phones about what was received so far; as a probe, until one accepts."""
+        messages = run.messages
         by_phone = self._unsent(messages)
         with missing_outcomes_logged(self._log, run.unfinished):
             messages.delete_finished()
@@ -133,29 +172,15 @@ class Flusher:
                 break
             notices = by_phone[phone]
             # SQS soon deletes expired texts: Twilio is asked about them once more, then they fail.
-            if run.breaker.refuses_everybody(self._clock()) and not messages.expired(notices):
+            if run.breaker.refuses(phone, self._clock()) and not messages.expired(notices):
                 continue
             with (
                 unexpected_errors_logged(self._log, phone),
                 missing_outcomes_logged(self._log, run.unfinished),
             ):
                 self._text_phone(phone, notices, run)
-        self._fail_defective(run)
-        given_back = messages.give_back(run.seconds_left)
-        details: dict[str, Any] = {"messages": messages.received, "given_back": given_back}
-        if messages.for_other_settings:
-            details["for_other_settings"] = messages.for_other_settings
-        if run.refusals:
-            details |= {"reason": run.refusals[-1].kind, **run.refusals[-1].details}
-        self._log.decision(
-            "flushed",
-            measured={
-                metrics.FLUSHES: 1,
-                metrics.BACKLOG: messages.undeleted,
-                metrics.BACKLOG_AGE: messages.age,
-            },
-            **details,
-        )
+            if is_probe and not run.breaker.refuses(phone, self._clock()):
+                return
 
     def _unsent(self, messages: HeldMessages) -> dict[str, list[Notice]]:
         """Group the texts by phone, without those that were sent already."""

@@ -8,7 +8,7 @@ from handler.aws import AwsError, batches
 from handler.events import IS_FOLDER, Unreadable
 from handler.log import Log
 from handler.notice import Notice
-from handler.queues import BATCH, Message, Queue
+from handler.queues import BATCH, MAX_RECEIVES, Message, Queue
 
 MAX_MESSAGES = 20_000
 """How many messages one flush receives at most: some 40 MB. The next flush receives the rest."""
@@ -30,11 +30,11 @@ operator has a day to run it again.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
-MAX_RECEIVES_TO_GIVE_BACK = 100
-"""How often a message is given back at once. Then it comes back by itself, after four minutes.
+RENEW_AFTER_RECEIVES = MAX_RECEIVES // 2
+"""How often a message is received before it is put anew on the queue.
 
 SQS counts each receive, and moves a message to `failed` after a thousand. With a flush every minute
-that would be within 17 hours: too soon for an outage of a weekend.
+that would be within 17 hours. The other half is for renewals that fail, and for `make status`.
 """
 
 SECONDS_TO_GIVE_BACK = 15
@@ -139,6 +139,23 @@ class HeldMessages:
         """The texts without an outcome, each once."""
         return [pending.notice for pending in self._pending.values()]
 
+    def receive(self) -> bool:
+        """Receive ten messages at most.
+
+        Returns:
+            Whether there were any.
+
+        Raises:
+            handler.aws.AwsError: SQS could not be reached.
+        """
+        messages = self._queue.receive()
+        for message in messages:
+            try:
+                self._add(message, self._read(message))
+            except Exception as error:  # noqa: BLE001  # one message stops no other
+                self._add(message, _Content(defect=Defect(error)))
+        return bool(messages)
+
     def drain(self, seconds_left: Callable[[], float]) -> None:
         """Receive messages until there are none, or no room or time for more.
 
@@ -146,12 +163,7 @@ class HeldMessages:
             handler.aws.AwsError: SQS could not be reached.
         """
         until = seconds_left() * (1 - DRAIN_SHARE)
-        while messages := self._queue.receive():
-            for message in messages:
-                try:
-                    self._add(message, self._read(message))
-                except Exception as error:  # noqa: BLE001  # one message stops no other
-                    self._add(message, _Content(defect=Defect(error)))
+        while self.receive():
             is_full = self.received >= MAX_MESSAGES or self._characters >= MAX_CHARACTERS
             if is_full or seconds_left() <= until:
                 return
@@ -201,21 +213,32 @@ class HeldMessages:
         Returns:
             How many messages were given back. The others come back later by themselves.
         """
-        given_back = 0
-        left = [
-            one.message
-            for one in self._messages
-            if not one.is_deleted and one.message.receive_count <= MAX_RECEIVES_TO_GIVE_BACK
-        ]
-        for some in batches(left, BATCH):
+        left = [one.message for one in self._messages if not one.is_deleted]
+        often = [one for one in left if one.receive_count >= RENEW_AFTER_RECEIVES]
+        renewed = self._each(often, "renewed", self._queue.renew, seconds_left)
+        receipts = {one.receipt for one in renewed}
+        rest = [one for one in left if one.receipt not in receipts]
+        given_back = self._each(rest, "given back", self._queue.give_back, seconds_left)
+        return len(renewed) + len(given_back)
+
+    def _each(
+        self,
+        messages: Sequence[Message],
+        action: str,
+        request: Callable[[Sequence[Message]], list[Message]],
+        seconds_left: Callable[[], float],
+    ) -> list[Message]:
+        """Make a request for ten messages at a time. Return those for which SQS did it."""
+        done: list[Message] = []
+        for some in batches(messages, BATCH):
             if seconds_left() < SECONDS_TO_GIVE_BACK:
                 break
             try:
-                given_back += self._queue.give_back(some)
+                done += request(some)
             except AwsError as error:
-                self._log.decision("not given back", level="WARN", meaning=str(error))
+                self._log.decision(f"not {action}", level="WARN", meaning=str(error))
                 break
-        return given_back
+        return done
 
     @property
     def age(self) -> float:

@@ -12,9 +12,20 @@ BATCH = 10
 VISIBILITY_SECONDS = 250
 """How long a received message is hidden from other flushes: a little longer than one flush runs.
 
-A flush that ends early gives back what it could not send. The rest is visible again before the next
-flush, which comes after five minutes.
+A flush gives back what it could not send. After a crash, SQS shows the messages again by itself.
 """
+
+MAX_RECEIVES = 1000
+"""How often SQS gives a message of `held` to a flush. Then it moves it to `failed`.
+
+It is SQS's maximum: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+"""
+
+HELD_SINCE = "HeldSince"
+"""The attribute of a renewed message: when it was first held, in milliseconds since the epoch."""
+
+MAX_CHARACTERS_AT_ONCE = 250_000
+"""How long the messages of one request may be together: no more than SQS's 1 MiB, in any script."""
 
 SEND_TRIES, PAUSE_SECONDS = 2, 0.02
 """How often messages are sent that SQS refuses within a success."""
@@ -36,8 +47,8 @@ class Message(NamedTuple):
     Attributes:
         body: The body, as it was sent.
         receipt: The receipt handle, by which it is deleted.
-        sent_at: When it was put on the queue, in seconds since the epoch; `UNKNOWN_AGE` where SQS
-            does not say.
+        sent_at: When it was first put on the queue, before any renewal, in seconds since the epoch;
+            `UNKNOWN_AGE` where SQS does not say.
         receive_count: How often it was received, this time included; 1 where SQS does not say.
     """
 
@@ -95,6 +106,7 @@ class Queue:
                 "MaxNumberOfMessages": BATCH,
                 "WaitTimeSeconds": 1,
                 "MessageSystemAttributeNames": ["SentTimestamp", "ApproximateReceiveCount"],
+                "MessageAttributeNames": [HELD_SINCE],
             },
         )
         found = [_message(message) for message in as_list(answer.get("Messages"))]
@@ -121,17 +133,43 @@ class Queue:
             raise error
         return left
 
-    def give_back(self, messages: Sequence[Message]) -> int:
+    def give_back(self, messages: Sequence[Message]) -> list[Message]:
         """Make messages visible again, ten at most, so that the next flush receives them.
 
         Returns:
-            How many SQS made visible. Each other one comes back later by itself.
+            Those that SQS made visible. Each other one comes back later by itself.
 
         Raises:
             handler.aws.AwsError: SQS could not be reached.
         """
         requested = [entry | {"VisibilityTimeout": 0} for entry in _receipts(messages)]
-        return len(self._batch("ChangeMessageVisibilityBatch", requested)[0])
+        done, _ = self._batch("ChangeMessageVisibilityBatch", requested)
+        return [one for number, one in enumerate(messages) if str(number) in done]
+
+    def renew(self, messages: Sequence[Message]) -> list[Message]:
+        """Put messages anew on the queue: SQS counts their receives from zero, but not their age.
+
+        If the process ends before it deletes one, the text is on the queue twice. It is one text
+        to the ledger.
+
+        Returns:
+            Those that SQS accepted anew.
+
+        Raises:
+            handler.aws.AwsError: SQS could not be reached.
+        """
+        renewed: list[Message] = []
+        length = sum(len(message.body) for message in messages)
+        for some in batches(messages, BATCH if length <= MAX_CHARACTERS_AT_ONCE else 1):
+            requested = [
+                {"Id": str(number), "MessageBody": one.body, **_held_since(one)}
+                for number, one in enumerate(some)
+            ]
+            done, _ = self._batch("SendMessageBatch", requested)
+            accepted = [one for number, one in enumerate(some) if str(number) in done]
+            renewed += accepted
+            self.delete(accepted)
+        return renewed
 
     def _batch(
         self, operation: str, requested: Sequence[Mapping[str, Any]]
@@ -154,10 +192,19 @@ def _receipts(messages: Sequence[Message]) -> list[dict[str, Any]]:
     ]
 
 
+def _held_since(message: Message) -> dict[str, Any]:
+    """Return the attribute of a renewed message, if its age is known."""
+    if message.sent_at == UNKNOWN_AGE:
+        return {}
+    milliseconds = str(int(message.sent_at * 1000))
+    return {"MessageAttributes": {HELD_SINCE: {"DataType": "Number", "StringValue": milliseconds}}}
+
+
 def _message(received: object) -> Message:
     """Read a message; with an empty body or receipt where SQS sent none."""
     body, receipt = nested(received, "Body"), nested(received, "ReceiptHandle")
-    sent_at = _number(nested(received, "Attributes", "SentTimestamp"))
+    held_since = _number(nested(received, "MessageAttributes", HELD_SINCE, "StringValue"))
+    sent_at = held_since or _number(nested(received, "Attributes", "SentTimestamp"))
     return Message(
         body=body if isinstance(body, str) else "",
         receipt=receipt if isinstance(receipt, str) else "",

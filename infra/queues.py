@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from handler.held_messages import EXPIRES_AFTER_SECONDS
-from handler.queues import VISIBILITY_SECONDS
+from handler.queues import MAX_RECEIVES, VISIBILITY_SECONDS
 from infra import policy
 from infra.policy import Statement
 
@@ -25,13 +25,6 @@ be late, or have no time for each phone.
 FLUSH_SECONDS = 240
 """How long one flush may take."""
 
-MAX_RECEIVES = 1000
-"""How often a flush may receive a text without sending it, before it fails: SQS's maximum.
-
-More than three days of a flush every five minutes. SQS moves messages back (redrive) only from a
-queue that another one names as its own for failures, hence it is set here.
-"""
-
 
 class TextQueues(pulumi.ComponentResource):
     """The queues of the texts that are held and of those that failed.
@@ -40,8 +33,8 @@ class TextQueues(pulumi.ComponentResource):
         held: The queue of texts that go later.
         failed: The queue of texts that no retry can send, and of events that Lambda gave up on.
         may_hold: The permission to hold a text.
-        may_flush: The permissions to take held texts, to delete them, to give them back, and to
-            move them to `failed`.
+        may_flush: The permissions to take held texts, to delete them, to give them back, to put
+            them anew on the queue, and to move them to `failed`.
     """
 
     held: aws.sqs.Queue
@@ -63,6 +56,7 @@ class TextQueues(pulumi.ComponentResource):
             f"{name}-held",
             message_retention_seconds=HELD_SECONDS,
             visibility_timeout_seconds=VISIBILITY_SECONDS,
+            # SQS moves messages back (redrive) only from a queue that another one names as its own.
             redrive_policy=policy.json(
                 {"deadLetterTargetArn": self.failed.arn, "maxReceiveCount": MAX_RECEIVES}
             ),
@@ -77,6 +71,7 @@ class TextQueues(pulumi.ComponentResource):
                     "sqs:ChangeMessageVisibility",
                     "sqs:DeleteMessage",
                     "sqs:ReceiveMessage",
+                    "sqs:SendMessage",
                 ],
                 "Resource": self.held.arn,
             },

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from handler.queues import VISIBILITY_SECONDS
+from handler.queues import MAX_RECEIVES, VISIBILITY_SECONDS
 
 MAX_ENTRIES = 10
 """How many messages one request may be about."""
@@ -22,6 +22,7 @@ class StoredMessage:
         visible_at: When a receive may give it.
         receipt: The receipt handle of its last receive; empty before the first.
         receive_count: How often it was received.
+        attributes: The attributes with which it was sent.
     """
 
     body: str
@@ -29,6 +30,7 @@ class StoredMessage:
     visible_at: float
     receipt: str = ""
     receive_count: int = 0
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def as_received(self) -> dict[str, Any]:
         """Return what SQS answers about it."""
@@ -39,14 +41,25 @@ class StoredMessage:
                 "SentTimestamp": str(int(self.sent_at * 1000)),
                 "ApproximateReceiveCount": str(self.receive_count),
             },
+            "MessageAttributes": self.attributes,
         }
 
 
 class StoredQueue(Sequence[StoredMessage]):
     """All messages of a queue, visible and hidden, in the order in which they are received."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], *, dead_letters: "StoredQueue | None" = None
+    ) -> None:
+        """Make an empty queue.
+
+        Args:
+            clock: The time, in seconds since the epoch.
+            dead_letters: The queue that gets a message which was received too often.
+        """
         self._clock = clock
+        self._dead_letters = dead_letters
+        self.requests = 0  # for which SQS charges
         self._messages: dict[int, StoredMessage] = {}  # by their places
         self._visible: list[int] = []  # places, as a heap; some of messages that are gone
         self._hidden: list[tuple[float, int]] = []  # until when, and places: a heap as well
@@ -54,11 +67,18 @@ class StoredQueue(Sequence[StoredMessage]):
         self._last, self._first = itertools.count(), itertools.count(-1, -1)
         self._receipts = itertools.count(1)
 
-    def put(self, body: str, *, sent_at: float | None = None, first: bool = False) -> None:
+    def put(
+        self,
+        body: str,
+        *,
+        sent_at: float | None = None,
+        first: bool = False,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
         """Add a message, as the last one or as the first one."""
         now = self._clock() if sent_at is None else sent_at
         place = next(self._first if first else self._last)
-        self._messages[place] = StoredMessage(body, now, now)
+        self._messages[place] = StoredMessage(body, now, now, attributes=attributes or {})
         heapq.heappush(self._hidden, (now, place))
 
     def clear(self) -> None:
@@ -88,6 +108,7 @@ class StoredQueue(Sequence[StoredMessage]):
 
     def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one operation of SQS."""
+        self.requests += 1
         match operation:
             case "SendMessageBatch":
                 return self._send(payload["Entries"])
@@ -104,7 +125,7 @@ class StoredQueue(Sequence[StoredMessage]):
         assert 0 < len(entries) <= MAX_ENTRIES
         done = []
         for number, entry in enumerate(entries):
-            self.put(entry["MessageBody"])
+            self.put(entry["MessageBody"], attributes=entry.get("MessageAttributes"))
             named = {"MessageId": f"m{number}", "MD5OfMessageBody": "0" * 32}
             done.append({"Id": entry["Id"], **named})
         return {"Successful": done, "Failed": []}
@@ -126,12 +147,21 @@ class StoredQueue(Sequence[StoredMessage]):
             message = self._messages.get(place)
             if not message or message.visible_at > now:
                 continue  # deleted, or hidden since
+            if self._dead_letters is not None and message.receive_count >= MAX_RECEIVES:
+                self._move(place, self._dead_letters)
+                continue
             self._by_receipt.pop(message.receipt, None)
             message.receipt = f"r{next(self._receipts)}"
             message.receive_count += 1
             self._by_receipt[message.receipt] = place
             self._change_visibility(place, now + VISIBILITY_SECONDS)
             yield message
+
+    def _move(self, place: int, queue: "StoredQueue") -> None:
+        """Move a message to another queue. It keeps its age."""
+        message = self._messages.pop(place)
+        self._by_receipt.pop(message.receipt, None)
+        queue.put(message.body, sent_at=message.sent_at, attributes=message.attributes)
 
     def _change_visibility(self, place: int, at: float) -> None:
         self._messages[place].visible_at = at

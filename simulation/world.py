@@ -76,7 +76,8 @@ class World(Aws):
         self.now = TIME.timestamp() + 1
         super().__init__({}, requests.Session(), clock=self.clock, sleep=self.wait)
         self.table = table(self.settings.ledger_table)
-        self.held, self.failed = StoredQueue(self.clock), StoredQueue(self.clock)
+        self.failed = StoredQueue(self.clock)
+        self.held = StoredQueue(self.clock, dead_letters=self.failed)
         self._queues = {
             self.settings.held_queue: self.held,
             self.settings.failed_queue: self.failed,

@@ -7,6 +7,7 @@ from unittest import mock
 
 import pytest
 
+from handler.held_messages import RENEW_AFTER_RECEIVES
 from infra import package
 from local import resources
 from local.emulator import Emulator
@@ -106,8 +107,14 @@ def permissions() -> list[Permission]:
 PERMISSIONS = permissions()
 
 
-def run(system: System, role: str) -> None:
-    """Let a function do all that it can do: send, hold and fail, and give back what it may not."""
+def run(system: System, role: str, *, renews: bool = True) -> None:
+    """Let a function do all that it can do: send, hold and fail, give back and renew.
+
+    Args:
+        system: The deployed stack.
+        role: The function.
+        renews: Whether `flush` gets a message that was received often, which takes seconds.
+    """
     if role == "notify":
         leave_time_in_this_hour()
         for number in range(2):
@@ -119,8 +126,12 @@ def run(system: System, role: str) -> None:
     file = {"bucket": "b", "size": 1, "time": "2026-11-23T14:05:09+00:00", "sequencer": "0A"}
     held = {"file": {**file, "key": "a.log"}, "phone": PHONE}
     kept = held | {"phone": "+15005550177"}  # a phone that other settings may know
-    for body in (json.dumps(held), json.dumps(kept), "nobody can read this"):
-        system.aws["sqs"].send_message(QueueUrl=system.outputs["heldQueue"], MessageBody=body)
+    sqs, queue = system.aws["sqs"], system.outputs["heldQueue"]
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(kept))
+    for _ in range(RENEW_AFTER_RECEIVES if renews else 0):
+        sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0)
+    for body in (json.dumps(held), "nobody can read this"):
+        sqs.send_message(QueueUrl=queue, MessageBody=body)
     system.aws["lambda"].invoke(FunctionName=system.outputs["flushFunction"])
 
 
@@ -147,7 +158,8 @@ def test_with_all_permissions_nothing_fails(deploy: Deploy, role: str) -> None:
 def test_without_one_permission_something_fails(deploy: Deploy, permission: Permission) -> None:
     system = deploy(**SETTINGS)
     forbid(system, permission)
-    run(system, permission.role)
+    is_renewal = permission.action == "sqs:SendMessage" and "held" in permission.resource
+    run(system, permission.role, renews=is_renewal)
     sign = SIGNS.get((permission.role, permission.action), DENIED)
     until(lambda: sign in json.dumps(system.logged(permission.role)), f"{sign} in the log")
 

@@ -21,7 +21,7 @@ from handler.queues import VISIBILITY_SECONDS, NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Refusal, refusal
 from handler.segments import segments
 from handler.text import SUMMARY_SEGMENTS, summarize
-from infra.queues import FLUSH_SECONDS, HELD_SECONDS, MAX_RECEIVES
+from infra.queues import FLUSH_SECONDS, HELD_SECONDS
 from simulation.quick_table import QuickTable
 from simulation.samples import OTHER_PHONE, PHONE, TIME, log_file, record
 from simulation.world import Crash, World
@@ -544,20 +544,6 @@ def test_giving_back_takes_no_more_time_than_there_is(world: World) -> None:
     assert world.steps - begun <= last
     given_back = [one for one in world.held if one.visible_at == world.now]
     assert 0 < len(given_back) < len(world.held)
-
-
-def test_a_message_received_very_often_waits_for_its_visibility_timeout() -> None:
-    """With a flush every minute SQS would give it up within a day: it counts a thousand."""
-    world = World(to_numbers=(PHONE,))
-    held_by_hand(world, "a.log")
-    world.refuses = lambda _: NO_CONNECTION
-    flushes = 0
-    while world.held[0].receive_count < MAX_RECEIVES:
-        world.flush()
-        world.now += MINUTE
-        flushes += 1
-    assert flushes * MINUTE >= 2.5 * DAY
-    assert {one.receive_count for one in world.held} == {MAX_RECEIVES}
 
 
 def test_a_message_that_cannot_be_given_back_waits_for_its_visibility_timeout(

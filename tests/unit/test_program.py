@@ -255,6 +255,7 @@ def test_each_function_may_do_exactly_this(program: Recorded) -> None:
         ("sqs:ReceiveMessage", "texts-held-1a2b3c4"),
         ("sqs:ChangeMessageVisibility", "texts-held-1a2b3c4"),
         ("sqs:DeleteMessage", "texts-held-1a2b3c4"),
+        ("sqs:SendMessage", "texts-held-1a2b3c4"),
         ("sqs:SendMessage", "texts-failed-1a2b3c4"),
     }
     assert may(program, "flush-schedule") == {("lambda:InvokeFunction", "flush-1a2b3c4")}
