@@ -37,7 +37,7 @@ class Route(NamedTuple):
         mode: `instant`, or `digest` to hold every text until the next flush.
         max_texts_per_hour: For each phone; what is over it is held.
         max_texts_at_once: For each phone between two flushes; what is over it is held.
-        quiet_hours: When its texts are held, as `22:00-07:00`; "" for never.
+        quiet_hours: When its texts are held; "" for never.
         contains: Words; a log without one of them is not texted. "" for any log.
         expect: When a log of the route is due; "" for never.
         at_least: The size below which a log is not the one that is due; "" for any size.

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, Union
 
-from handler.quiet_hours import QuietHours
+from handler.quiet_hours import QuietHours, read_hours
 
 if TYPE_CHECKING:
     from handler.routes import Route
@@ -33,7 +33,7 @@ class Settings(NamedTuple):
         twilio_api_key_sid: SK…, or "" to authenticate with the account's auth token.
         from_number: The sender, a number, a short code or a name; "" with a Messaging Service.
         messaging_service_sid: MG…, or "" with a number.
-        quiet_hours: When texts are held, as `22:00-07:00`; "" for never.
+        quiet_hours: When texts are held; see `QuietHours.parse`. "" for never.
         expect: When a log that matches no route is due, as `by 06:30`; "" for never.
         at_least: The size below which a log is not the one that is due; "" for any size.
         routes: Which logs text which phones, and how; see `handler.routes`.
@@ -103,4 +103,4 @@ class Settings(NamedTuple):
     @property
     def quiet(self) -> QuietHours | None:
         """The quiet hours, if there are any."""
-        return QuietHours.parse(self.quiet_hours, self.zone) if self.quiet_hours else None
+        return read_hours(self.quiet_hours, self.zone)

@@ -179,14 +179,15 @@ class Settings:
             read.mistake(key, f"{what} {MAX_PATTERN_CHARACTERS:,} with existingBucket")
 
     def _check_quiet_hours(self, read: "_Reader") -> None:
-        """Ensure that each day has a flush outside quiet hours: no phone may wait without end."""
+        """Ensure that each week has a flush outside quiet hours: no phone may wait without end."""
         if not self.quiet_hours:
             return
-        open_minutes = 24 * 60 - QuietHours.parse(self.quiet_hours, datetime.UTC).minutes
+        open_minutes = QuietHours.parse(self.quiet_hours, datetime.UTC).open_minutes
         if self.flush_minutes <= open_minutes:
             return
         what = (
-            f"the {open_minutes} minutes of a day outside quietHours, in which every flush may fall"
+            f"the longest time outside quietHours, {open_minutes} minutes: every flush may fall "
+            "into quiet hours"
         )
         if int(DEFAULTS["flushMinutes"]) <= open_minutes:
             read.mistake("flushMinutes", f"is longer than {what}", read.default("flushMinutes"))

@@ -86,7 +86,7 @@ CHINESE = "日 is U+65E5 CJK UNIFIED IDEOGRAPH-65E5"
 NO_PLUS = "lacks its plus, which YAML drops unless the value is in quotes"
 SEPARATED = "holds several phones that are not separated by commas"
 NO_ZONE = "is no IANA time zone, such as Europe/Berlin"
-NO_HOURS = "is not of the form 22:00-07:00"
+NO_HOURS = "is not of the form 22:00-07:00 or Mon-Fri 22:00-07:00, Sat-Sun 00:00-24:00"
 NO_BUCKET = "is not a bucket's name, 3 to 63 lowercase letters, digits, periods and hyphens"
 TWO_DOTS = "is not a bucket's name, which has no two periods in a row and is no IP address"
 ADDRESS = "is an address, but a key begins after the bucket's name"
@@ -413,13 +413,14 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     ),
     (
         {"quietHours": "22:00-07:00", "flushMinutes": "901"},
-        "is longer than the 900 minutes of a day outside quietHours, in which every flush may fall",
+        "is longer than the longest time outside quietHours, 900 minutes: every flush may fall "
+        "into quiet hours",
         "flushMinutes 5",
     ),
     (
         {"quietHours": "00:00-23:59"},
-        "leaves too little for flushMinutes: the 1 minutes of a day outside quietHours, in which "
-        "every flush may fall",
+        "leaves too little for flushMinutes: the longest time outside quietHours, 1 minutes: every "
+        "flush may fall into quiet hours",
         "quietHours 22:00-07:00",
     ),
     # Numbers, choices, addresses
