@@ -54,16 +54,16 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
     """
     template = string.Template(message)
     parts = {
-        "key": _Part(_printable(file.key)),
-        "name": _Part(_printable(file.name)),
-        "bucket": _Part(_printable(file.bucket)),
+        "key": _Part(printable(file.key)),
+        "name": _Part(printable(file.name)),
+        "bucket": _Part(printable(file.bucket)),
     }
     values = {"size": _size(file.size), "time": f"{file.time.astimezone(zone):%d %b %H:%M %Z}"}
 
     def body(width: int) -> str:
         values.update((name, part.cut(width)) for name, part in parts.items())
         # After the names were replaced: an accent behind `$name` would be composed with its `e`.
-        written = _printable(template.substitute(values), lines=True, unknown="")
+        written = printable(template.substitute(values), lines=True, unknown="")
         return _Part(_to_gsm(written)).head(MAX_CHARACTERS)
 
     whole = max(part.width for part in parts.values())
@@ -95,8 +95,8 @@ def summarize(files: Sequence[LogFile], zone: datetime.tzinfo) -> str:
         zone: The time zone of the time in the text.
     """
     since = f"{min(file.time for file in files).astimezone(zone):%d %b %H:%M %Z}"
-    last = _Part(_printable(max(files, key=lambda file: file.time).key))
-    counted = Counter(_folder(_printable(file.key)) for file in files).most_common()
+    last = _Part(printable(max(files, key=lambda file: file.time).key))
+    counted = Counter(_folder(printable(file.key)) for file in files).most_common()
     for count, longest in itertools.product((5, 3, 1), (80, 40, 20, MIN_WIDTH)):
         places = [f"{_Part(folder).cut(longest)} {number}" for folder, number in counted[:count]]
         if others := sum(number for _, number in counted[count:]):
@@ -119,7 +119,7 @@ def write_missing(log: "MissingLog", zone: datetime.tzinfo, *, width: int = MAX_
         zone: The time zone of the time in the text.
         width: The room for the name.
     """
-    name = _Part(_printable(log.small_key or log.logs))
+    name = _Part(printable(log.small_key or log.logs))
     since = f"{log.since.astimezone(zone):%d %b %H:%M %Z}"
     for longest in (width, 80, 60, 40, 20, MIN_WIDTH):
         shown = name.cut(min(longest, width))
@@ -207,7 +207,7 @@ def _folder(key: str) -> str:
     return first + slash if slash else "/"
 
 
-def _printable(part: str, *, lines: bool = False, unknown: str = "?") -> str:
+def printable(part: str, *, lines: bool = False, unknown: str = "?") -> str:
     """Make a part fit to be read: composed, on one line, without control characters.
 
     macOS uploads names decomposed, an accent after its letter, which GSM-7 has not.
