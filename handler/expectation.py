@@ -215,7 +215,10 @@ def parse_expectation(text: str, zone: datetime.tzinfo) -> Expectation:
         ValueError: It is of another form, or longer than a week.
     """
     if match := _BY.fullmatch(text):
-        days = EVERY_DAY if match[1] is None else parse_days(match[1])
+        try:
+            days = EVERY_DAY if match[1] is None else parse_days(match[1])
+        except ValueError:
+            raise ValueError(f"not of the form {FORMS}") from None
         return Daily(datetime.time(int(match[2]), int(match[3])), days, zone)
     if match := _EVERY.fullmatch(text):
         unit = "hours" if match[2] == "h" else "minutes"

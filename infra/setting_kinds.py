@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from handler import text
+from handler.expectation import parse_expectation, parse_size
 from handler.log import masked
 from handler.quiet_hours import QuietHours
 
@@ -611,6 +612,69 @@ HOURS = Kind(
     problem=_hours_problem,
     suggestions=_hours_suggestions,
     example="22:00-07:00",
+    show=quoted,
+    falls_back=True,
+)
+
+
+# Expected logs
+
+
+def _expect_problem(value: str) -> str:
+    try:
+        if value:
+            parse_expectation(value, datetime.UTC)
+    except ValueError as error:
+        return f"is {error}{_non_ascii(value)}"
+    return ""
+
+
+def _expect_suggestions(value: str) -> Iterator[str]:
+    for plain in normalized(value):
+        words = plain.casefold()
+        if match := re.fullmatch(
+            r"(?:every day |daily )?(?:([a-z]{3}(?: ?[-,] ?[a-z]{3})*),? )?(?:(?:by|at|until) )?"
+            r"([0-9]{1,2})[:.h]([0-9]{2})",
+            words,
+        ):
+            days = re.sub("[a-z]+", lambda day: day[0].title(), (match[1] or "").replace(" ", ""))
+            yield f"{days} by {int(match[2]):02}:{match[3]}".lstrip()
+        if match := re.fullmatch(r"(?:every )?([0-9]{1,4}) ?(m|h|d)[a-z]*", words):
+            count, unit = int(match[1]), match[2]
+            yield f"every {count * 24}h" if unit == "d" else f"every {count}{unit}"
+
+
+EXPECT = Kind(
+    parse=str,
+    problem=_expect_problem,
+    suggestions=_expect_suggestions,
+    example="'by 06:30'",
+    show=quoted,
+    falls_back=True,
+)
+
+
+def _size_problem(value: str) -> str:
+    try:
+        if value:
+            parse_size(value)
+    except ValueError as error:
+        return f"is {error}{_non_ascii(value)}"
+    return ""
+
+
+def _size_suggestions(value: str) -> Iterator[str]:
+    units = {"": "B", "k": "kB", "m": "MB", "g": "GB"}
+    for plain in normalized(value):
+        if match := re.fullmatch(r"([0-9]+) ?([kmg]?)(?:i?b|bytes?)?", plain.casefold()):
+            yield f"{int(match[1])} {units[match[2]]}"
+
+
+SIZE = Kind(
+    parse=str,
+    problem=_size_problem,
+    suggestions=_size_suggestions,
+    example="'1 kB'",
     show=quoted,
     falls_back=True,
 )

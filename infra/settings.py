@@ -22,6 +22,7 @@ from pulumi.runtime.config import (
 from handler import text
 from handler.environment import to_environment, variable
 from handler.events import LogFile
+from handler.expectation import parse_expectation
 from handler.log import masked
 from handler.quiet_hours import QuietHours
 from handler.segments import GSM, GSM_EXTENSION, GSM_SEGMENT, UCS2_SEGMENT
@@ -116,6 +117,8 @@ class Settings:
     max_texts_per_hour: int = setting(kinds.count(at_least=1))
     quiet_hours: str = setting(kinds.HOURS)
     timezone: str = setting(kinds.ZONE)
+    expect: str = setting(kinds.EXPECT)
+    at_least: str = setting(kinds.SIZE)
     alarm_email: str = setting(kinds.EMAIL)
     max_segments_per_day: int = setting(kinds.count(at_least=1))
     expire_logs_after_days: int = setting(kinds.count(at_least=0))
@@ -142,6 +145,7 @@ class Settings:
         self._check_sender(read)
         self._check_bucket(read)
         self._check_quiet_hours(read)
+        self._check_expected(read)
         self._check_size(read)
 
     def _check_sender(self, read: "_Reader") -> None:
@@ -194,6 +198,20 @@ class Settings:
         else:
             read.mistake("quietHours", f"leaves too little for flushMinutes: {what}")
 
+    def _check_expected(self, read: "_Reader") -> None:
+        """Ensure that a flush looks for each expected log while it is missing."""
+        if not self.expect:
+            return
+        shortest = parse_expectation(self.expect, datetime.UTC).shortest
+        if shortest >= 2 * datetime.timedelta(minutes=self.flush_minutes):
+            return
+        what = f"shorter than twice flushMinutes, {2 * self.flush_minutes} minutes"
+        if shortest >= 2 * datetime.timedelta(minutes=int(DEFAULTS["flushMinutes"])):
+            too_long = f"is too long for expect: {self.expect} is {what}"
+            read.mistake("flushMinutes", too_long, read.default("flushMinutes"))
+        else:
+            read.mistake("expect", f"is {what}")
+
     def _check_size(self, read: "_Reader") -> None:
         """Count the functions' environment, since Lambda refuses a long one at the deployment only.
 
@@ -241,6 +259,11 @@ class Settings:
             pulumi.log.warn(
                 f"fromNumber is a name, {self.from_number}, but the US, Canada and others allow no "
                 f"names: Twilio refuses a text to {masked(american[0])} (error 21612)"
+            )
+        if self.at_least and not self.expect:
+            pulumi.log.warn(
+                "atLeast is set, but expect is not, so no log is due. "
+                f"{read.command('set', 'expect')} {kinds.EXPECT.example}"
             )
         if warning := cost_of(self.message, zoneinfo.ZoneInfo(self.timezone)):
             pulumi.log.warn(f"message: {warning}")

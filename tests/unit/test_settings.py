@@ -87,6 +87,10 @@ NO_PLUS = "lacks its plus, which YAML drops unless the value is in quotes"
 SEPARATED = "holds several phones that are not separated by commas"
 NO_ZONE = "is no IANA time zone, such as Europe/Berlin"
 NO_HOURS = "is not of the form 22:00-07:00 or Mon-Fri 22:00-07:00, Sat-Sun 00:00-24:00"
+NOT_EXPECTED = (
+    "is not of the form by 06:30, Mon-Fri by 06:30, Mon,Thu by 23:00, every 6h or every 45m"
+)
+NO_SIZE = "is not of the form 1 kB or 10 MB"
 NO_BUCKET = "is not a bucket's name, 3 to 63 lowercase letters, digits, periods and hyphens"
 TWO_DOTS = "is not a bucket's name, which has no two periods in a row and is no IP address"
 ADDRESS = "is an address, but a key begins after the bucket's name"
@@ -423,6 +427,51 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
         "flush may fall into quiet hours",
         "quietHours 22:00-07:00",
     ),
+    # Expected logs
+    *(
+        ({"expect": value}, f'"{value}" {what}', f"expect '{meant}'")
+        for value, what, meant in (
+            ("06:30", NOT_EXPECTED, "by 06:30"),
+            ("By 6:30", NOT_EXPECTED, "by 06:30"),
+            ("daily at 6:30", NOT_EXPECTED, "by 06:30"),
+            ("mon-fri by 06.30", NOT_EXPECTED, "Mon-Fri by 06:30"),
+            ("mon, thu by 23:00", NOT_EXPECTED, "Mon,Thu by 23:00"),
+            ("Mon-Fry by 06:30", NOT_EXPECTED, "by 06:30"),
+            ("by 24:00", NOT_EXPECTED, "by 06:30"),
+            ("6h", NOT_EXPECTED, "every 6h"),
+            ("every 6 hours", NOT_EXPECTED, "every 6h"),
+            ("every 45min", NOT_EXPECTED, "every 45m"),
+            ("every 2 days", NOT_EXPECTED, "every 48h"),
+            ("every 0h", NOT_EXPECTED, "by 06:30"),
+            ("every 169h", "is longer than a week", "by 06:30"),
+            ("in the morning", NOT_EXPECTED, "by 06:30"),
+        )
+    ),
+    (
+        {"expect": "every 9m"},
+        "is shorter than twice flushMinutes, 10 minutes",
+        "expect 'by 06:30'",
+    ),
+    (
+        {"expect": "every 45m", "flushMinutes": "23"},
+        "is too long for expect: every 45m is shorter than twice flushMinutes, 46 minutes",
+        "flushMinutes 5",
+    ),
+    (
+        {"expect": "by 06:30", "flushMinutes": "721"},
+        "is too long for expect: by 06:30 is shorter than twice flushMinutes, 1442 minutes",
+        "flushMinutes 5",
+    ),
+    *(
+        ({"atLeast": value, "expect": "by 06:30"}, f'"{value}" {NO_SIZE}', f"atLeast '{meant}'")
+        for value, meant in (
+            ("1000", "1000 B"),
+            ("1kib", "1 kB"),
+            ("10 mb", "10 MB"),
+            ("0 kB", "1 kB"),
+            ("big", "1 kB"),
+        )
+    ),
     # Numbers, choices, addresses
     *(
         ({key: value}, f'"{value}" is not a whole number {limits}', f"{key} {meant}")
@@ -589,6 +638,8 @@ EACH_DIFFERENT = {
     "maxTextsPerHour": "3",
     "quietHours": "22:00-07:00",
     "timezone": "Europe/Berlin",
+    "expect": "Mon-Fri by 06:30",
+    "atLeast": "10 MB",
 }
 """Another value for each setting that a function receives, but for its sender."""
 
@@ -735,6 +786,13 @@ def test_a_message_that_costs_one_segment_is_not_warned_of(
     assert warnings(message=message) == []
 
 
+def test_a_size_without_an_expected_log_is_warned_of(warnings: Warnings) -> None:
+    (warning,) = warnings(atLeast="1 kB")
+    assert warning.startswith("atLeast is set, but expect is not")
+    assert warning.endswith(f"{SET} expect 'by 06:30'")
+    assert warnings(atLeast="1 kB", expect="by 06:30") == []
+
+
 def test_a_name_that_texts_americans_is_warned_of(warnings: Warnings) -> None:
     (shown,) = warnings(fromNumber="S3 Logs")
     assert "Twilio refuses a text to …0100 (error 21612)" in shown
@@ -758,6 +816,9 @@ def test_a_name_reaches_the_function_without_the_spaces_around_it() -> None:
     [
         {"quietHours": "22:00-07:00", "flushMinutes": "900"},
         {"flushMinutes": "1440"},
+        {"expect": "every 10m"},
+        {"expect": "by 06:30", "flushMinutes": "720", "atLeast": "1 kB"},
+        {"expect": "Mon,Thu by 06:30", "flushMinutes": "1440"},
         {"existingBucket": "their.logs-1"},
         {"filterPrefix": "my logs/Köln, Süd/", "filterSuffix": ""},
         {"filterPrefix": "100% sure/"},

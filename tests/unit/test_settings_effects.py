@@ -23,6 +23,8 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "maxTextsPerHour": ("3", FUNCTIONS),
     "quietHours": ("22:00-07:00", FUNCTIONS),
     "timezone": ("Europe/Berlin", FUNCTIONS),
+    "expect": ("by 06:30", FUNCTIONS),
+    "atLeast": ("1 kB", FUNCTIONS),
     "alarmEmail": ("on-call@example.com", {"TopicSubscription"}),
     "maxSegmentsPerDay": ("7", {"MetricAlarm", "Dashboard"}),
     "expireLogsAfterDays": ("9", {"BucketLifecycleConfiguration"}),
