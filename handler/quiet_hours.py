@@ -2,7 +2,6 @@
 
 import bisect
 import datetime
-import functools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple, Self
@@ -136,7 +135,6 @@ def _parse(hours: str) -> Iterator[_Range]:
     raise ValueError
 
 
-@functools.cache
 def read_hours(hours: str, zone: datetime.tzinfo) -> QuietHours | None:
     """Return the quiet hours that a setting describes; None for never."""
     return QuietHours.parse(hours, zone) if hours else None
