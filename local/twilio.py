@@ -148,10 +148,10 @@ class StandIn:
             self._requests_met.clear()
 
     @property
-    def is_failing(self) -> bool:
-        """Whether requests fail."""
+    def faults(self) -> tuple[Fault, ...]:
+        """The faults by which requests fail now."""
         with self._condition:
-            return bool(self._faults)
+            return self._faults
 
     def end_fault(self) -> None:
         """Answer the next requests as usual."""

@@ -170,7 +170,7 @@ find(".tabs").onkeydown = (event) => {
 // Controls
 
 function showControls(controls) {
-  for (const name of ["twilio_down", "quiet_hours", "opted_out"]) {
+  for (const name of ["twilio_down", "lost_answers", "quiet_hours", "opted_out"]) {
     find(`[data-action="${name}"]`).setAttribute("aria-pressed", String(controls[name]));
   }
   phones = controls.phones;

@@ -20,7 +20,7 @@ from local.page.journey import Event, Journey
 from local.segments import SEGMENT_DOLLARS
 from local.storm import IN_FLIGHT
 from local.twilio import StandIn
-from local.twilio_faults import UNAVAILABLE
+from local.twilio_faults import RESET_AFTER_TEXT, UNAVAILABLE, Fault
 from stack import log_lines
 from stack.deployed import StackError
 from stack.flush import run_flush
@@ -121,7 +121,8 @@ class Page:
     def _controls(self) -> Event:
         """Return which buttons are on, and which phones are texted."""
         return {
-            "twilio_down": self._twilio.is_failing,
+            "twilio_down": UNAVAILABLE in self._twilio.faults,
+            "lost_answers": RESET_AFTER_TEXT in self._twilio.faults,
             "quiet_hours": bool(self._settings.quiet_hours),
             "opted_out": OPTED_OUT_NUMBER in self._settings.to_numbers,
             "phones": list(self._settings.to_numbers),
@@ -155,11 +156,25 @@ class Page:
         return self.journey.outcomes >= outcomes
 
     def _switch_twilio(self) -> str:
-        if self._twilio.is_failing:
-            self._twilio.end_fault()
-            return f"Twilio is back. {self._next_flush()}"
-        self._twilio.fault(UNAVAILABLE)
-        return "Twilio is down: every text is held."
+        if self._switch_fault(UNAVAILABLE):
+            return "Twilio is down: every text is held."
+        return f"Twilio is back. {self._next_flush()}"
+
+    def _switch_lost_answers(self) -> str:
+        if self._switch_fault(RESET_AFTER_TEXT):
+            return (
+                "Twilio accepts texts, and its answers are lost. "
+                "After a minute a flush asks Twilio for each text, and does not repeat it."
+            )
+        return "Twilio's answers arrive again."
+
+    def _switch_fault(self, fault: Fault) -> bool:
+        """Switch a fault of Twilio's on or off. Return whether it is on."""
+        others = [one for one in self._twilio.faults if one != fault]
+        switched_on = len(others) == len(self._twilio.faults)
+        on = [*others, fault] if switched_on else others
+        self._twilio.fault(*sorted(on, key=lambda one: one.accepts))  # a Twilio down accepts none
+        return switched_on
 
     def _switch_quiet_hours(self) -> str:
         switched_on = not self._settings.quiet_hours
@@ -170,7 +185,7 @@ class Page:
 
     def _next_flush(self) -> str:
         """Return what the next flush does, now that one of the two buttons is off."""
-        if self._twilio.is_failing:
+        if UNAVAILABLE in self._twilio.faults:
             return "Twilio is still down: held texts stay held."
         if self._settings.quiet_hours:
             return "Quiet hours go on: held texts stay held."
@@ -221,6 +236,7 @@ class Page:
                 web.post("/files", self._upload),
                 web.post("/storm", self._button(self._storm)),
                 web.post("/twilio_down", self._button(self._switch_twilio)),
+                web.post("/lost_answers", self._button(self._switch_lost_answers)),
                 web.post("/quiet_hours", self._button(self._switch_quiet_hours)),
                 web.post("/opted_out", self._button(self._switch_opted_out)),
                 web.post("/flush", self._button(self._flush)),

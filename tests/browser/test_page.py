@@ -120,6 +120,16 @@ def test_a_flush_after_an_outage_sends_the_texts_that_earlier_flushes_held(page:
     expect(message).to_have_text("Texted: 1 file in 1 text. Nothing is held now.")
 
 
+def test_a_switch_loses_twilios_answers(page: Page) -> None:
+    button, message = page.locator("[data-action=lost_answers]"), page.locator("#message")
+    press(page, "lost_answers")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(message).to_contain_text("its answers are lost")
+    press(page, "lost_answers")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    expect(message).to_have_text("Twilio's answers arrive again.")
+
+
 def test_a_file_name_that_s3_rejects_is_refused(url: str) -> None:
     answer = requests.post(f"{url}/files", params={"name": 1025 * "x"}, data=b"x", timeout=60)
     assert (answer.status_code, answer.reason) == (400, "Bad Request")
