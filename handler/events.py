@@ -76,6 +76,11 @@ class LogFile(NamedTuple):
     version: str = ""
     sequencer: str = ""
 
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The same for a duplicate of the event, whoever sent it; another one for another write."""
+        return self.bucket, self.key, self.version, self.sequencer
+
     def age(self, now: float) -> float:
         """How many seconds ago it was uploaded."""
         return round(now - self.time.timestamp(), 1)

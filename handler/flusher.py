@@ -135,7 +135,7 @@ class Flusher:
             with missing_outcomes_logged(self._log, run.unfinished):
                 messages.receive()
             self._text_phones(run, is_probe=True)
-            is_outage = self._refuses_all(run) and not messages.expired(messages.notices)
+            is_outage = self._refuses_all(run) and not messages.has_expired
         if not is_outage:
             with missing_outcomes_logged(self._log, run.unfinished):
                 messages.drain(run.seconds_left)
@@ -162,29 +162,28 @@ class Flusher:
     def _text_phones(self, run: _Run, *, is_probe: bool = False) -> None:
         """Text the phones about what was received so far; as a probe, until one accepts."""
         messages = run.messages
-        by_phone = self._unsent(messages)
         with missing_outcomes_logged(self._log, run.unfinished):
             messages.delete_finished()
-        phones = list(by_phone)
+        phones = messages.phones
         self._shuffle(phones)  # else the same two, if Twilio always refuses them, silence the rest
         for phone in phones:
             if run.seconds_left() < SECONDS_TO_SEND or is_quiet(self._quiet_hours, self._clock()):
                 break
-            notices = by_phone[phone]
             # SQS soon deletes expired texts: Twilio is asked about them once more, then they fail.
-            if run.breaker.refuses(phone, self._clock()) and not messages.expired(notices):
+            is_refused = run.breaker.refuses(phone, self._clock())
+            if is_refused and not messages.expired(messages.notices_for(phone)):
                 continue
             with (
                 unexpected_errors_logged(self._log, phone),
                 missing_outcomes_logged(self._log, run.unfinished),
             ):
-                self._text_phone(phone, notices, run)
+                self._text_phone(phone, run)
             if is_probe and not run.breaker.refuses(phone, self._clock()):
                 return
 
-    def _unsent(self, messages: HeldMessages) -> dict[str, list[Notice]]:
-        """Group the texts by phone, without those that were sent already."""
-        notices = messages.notices
+    def _unsent(self, phone: str, messages: HeldMessages) -> list[Notice]:
+        """Return the texts of a phone, without those that were sent already."""
+        notices = messages.notices_for(phone)
         sent, unknown, error = self._ledger.look_up_sent(notices)
         if unknown:
             self._log.decision(
@@ -193,22 +192,27 @@ class Flusher:
                 measured={metrics.FAILED_OPEN: len(unknown)},
                 meaning=str(error),
             )
-        by_phone: dict[str, list[Notice]] = {}
         for notice in notices:
-            if notice.id in sent:
+            if notice.id not in sent:
+                continue
+            # A message comes again, too, while it is held for another phone.
+            if not messages.is_redelivered(notice):
                 self._log.decision(
                     "duplicate",
                     file=notice.file,
                     phone=notice.phone,
                     measured={metrics.DUPLICATES: 1},
                 )
-                messages.finish([notice])
-            else:
-                by_phone.setdefault(notice.phone, []).append(notice)
-        return by_phone
+            messages.finish([notice])
+        return [notice for notice in notices if notice.id not in sent]
 
-    def _text_phone(self, phone: str, notices: list[Notice], run: _Run) -> None:
+    def _text_phone(self, phone: str, run: _Run) -> None:
         """Send one phone one text about all that is held for it."""
+        notices = self._unsent(phone, run.messages)
+        with missing_outcomes_logged(self._log, run.unfinished):
+            run.messages.delete_finished()
+        if not notices:
+            return
         try:
             sid, body = self._send(phone, notices)
         except Refused as error:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from handler import queue_messages
 from handler.aws import AwsError, batches
-from handler.events import IS_FOLDER, Unreadable
+from handler.events import IS_FOLDER, LogFile, Unreadable
 from handler.log import Log
-from handler.notice import Notice
+from handler.notice import Notice, by_file
 from handler.queues import BATCH, MAX_RECEIVES, Message, Queue
 
 MAX_MESSAGES = 20_000
@@ -61,15 +61,17 @@ class HeldMessage:
         without_outcome: How many of its texts have no outcome yet.
         defect: Why it moves to `failed`; None if it is readable, or is there already.
         is_deleted: Whether it is off the queue.
+        is_partly_done: Whether this flush gave some of its texts an outcome.
     """
 
-    __slots__ = ("defect", "is_deleted", "message", "without_outcome")
+    __slots__ = ("defect", "is_deleted", "is_partly_done", "message", "without_outcome")
 
     def __init__(self, message: Message, without_outcome: int, defect: Defect | None) -> None:
         self.message = message
         self.without_outcome = without_outcome
         self.defect = defect
         self.is_deleted = False
+        self.is_partly_done = False
 
 
 class _Content(NamedTuple):
@@ -86,16 +88,22 @@ class _Content(NamedTuple):
     defect: Defect | None = None
 
 
-class _Pending:
-    """A text without an outcome, and the messages that hold it.
+class _HeldFile:
+    """A log file, and the messages that hold it, each with the phones that it holds it for.
 
     S3 and EventBridge may both announce one file, at slightly different times. It is one file, as
     its identity says.
     """
 
-    def __init__(self, notice: Notice) -> None:
-        self.notice = notice
-        self.messages: list[HeldMessage] = []
+    __slots__ = ("file", "messages")
+
+    def __init__(self, file: LogFile) -> None:
+        self.file = file
+        self.messages: list[tuple[HeldMessage, tuple[str, ...]]] = []
+
+    def held_for(self, phone: str) -> list[HeldMessage]:
+        """Return the messages that hold it for a phone."""
+        return [one for one, phones in self.messages if phone in phones]
 
 
 class HeldMessages:
@@ -131,13 +139,27 @@ class HeldMessages:
         self._oldest = 0.0
         self._characters = 0
         self._messages: list[HeldMessage] = []
-        self._pending: dict[str, _Pending] = {}  # by the identity of the text
+        self._files: dict[tuple[str, ...], _HeldFile] = {}  # by their identities
+        self._left: dict[str, dict[tuple[str, ...], _HeldFile]] = {}  # by phone: without an outcome
+        self._phones_of_messages: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._finished: list[HeldMessage] = []
 
     @property
-    def notices(self) -> list[Notice]:
-        """The texts without an outcome, each once."""
-        return [pending.notice for pending in self._pending.values()]
+    def phones(self) -> list[str]:
+        """The phones with texts without an outcome."""
+        return [phone for phone, files in self._left.items() if files]
+
+    def notices_for(self, phone: str) -> list[Notice]:
+        """Return a phone's texts without an outcome, each once.
+
+        They are made anew each time: there may be ten thousand for each of twenty phones.
+        """
+        return [Notice(held.file, phone) for held in self._left.get(phone, {}).values()]
+
+    def is_redelivered(self, notice: Notice) -> bool:
+        """Whether SQS gave a text to an earlier flush as well."""
+        messages = self._files[notice.file.identity].held_for(notice.phone)
+        return any(one.message.receive_count > 1 for one in messages)
 
     def receive(self) -> bool:
         """Receive ten messages at most.
@@ -172,8 +194,10 @@ class HeldMessages:
     def finish(self, notices: Iterable[Notice]) -> None:
         """Record that texts have an outcome."""
         for notice in notices:
-            for one in self._pending.pop(notice.id).messages:
+            held = self._left[notice.phone].pop(notice.file.identity)
+            for one in held.held_for(notice.phone):
                 one.without_outcome -= 1
+                one.is_partly_done = True
                 self._finish_if_done(one)
 
     @property
@@ -192,8 +216,16 @@ class HeldMessages:
         return [
             notice
             for notice in notices
-            if any(one.message.sent_at < since for one in self._pending[notice.id].messages)
+            if any(
+                one.message.sent_at < since
+                for one in self._files[notice.file.identity].held_for(notice.phone)
+            )
         ]
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether any text was held for as long as they are tried."""
+        return any(self.expired(self.notices_for(phone)) for phone in self.phones)
 
     def delete_finished(self) -> None:
         """Delete the messages whose texts all have an outcome.
@@ -210,16 +242,33 @@ class HeldMessages:
     def give_back(self, seconds_left: Callable[[], float]) -> int:
         """Let the next flush receive all other messages at once, as far as time allows.
 
+        A message that some phones are done with is put anew on the queue for the others.
+
         Returns:
             How many messages were given back. The others come back later by themselves.
         """
-        left = [one.message for one in self._messages if not one.is_deleted]
-        often = [one for one in left if one.receive_count >= RENEW_AFTER_RECEIVES]
+        left = [self._rest_of(one) for one in self._messages if not one.is_deleted]
+        often = [
+            one
+            for one, is_partly_done in left
+            if is_partly_done or one.receive_count >= RENEW_AFTER_RECEIVES
+        ]
         renewed = self._each(often, "renewed", self._queue.renew, seconds_left)
         receipts = {one.receipt for one in renewed}
-        rest = [one for one in left if one.receipt not in receipts]
+        rest = [one for one, _ in left if one.receipt not in receipts]
         given_back = self._each(rest, "given back", self._queue.give_back, seconds_left)
         return len(renewed) + len(given_back)
+
+    def _rest_of(self, one: HeldMessage) -> tuple[Message, bool]:
+        """Return a message without what has an outcome, and whether it is another one now."""
+        if not one.is_partly_done:
+            return one.message, False
+        body = queue_messages.without(one.message.body, self._is_done)
+        return one.message._replace(body=body), body != one.message.body
+
+    def _is_done(self, notice: Notice) -> bool:
+        identity = notice.file.identity
+        return identity in self._files and self._has_outcome(identity, notice.phone)
 
     def _each(
         self,
@@ -248,7 +297,8 @@ class HeldMessages:
         """
         if not self.is_complete:
             return self._oldest
-        return max((notice.file.age(self._now) for notice in self.notices), default=0)
+        left = {key: held for some in self._left.values() for key, held in some.items()}
+        return max((held.file.age(self._now) for held in left.values()), default=0)
 
     def _read(self, message: Message) -> _Content:
         notices: list[Notice] = []
@@ -273,18 +323,31 @@ class HeldMessages:
     def _add(self, message: Message, content: _Content) -> None:
         # First all that might raise: a message is added as a whole or not at all.
         oldest = max((notice.file.age(self._now) for notice in content.notices), default=0.0)
-        ids = [notice.id for notice in content.notices]
+        files = by_file(content.notices)
         self.received += 1
         self.undeleted += 1
         self.for_other_settings += content.for_other_settings
         self._characters += len(message.body)
         self._oldest = max(self._oldest, oldest)
-        texts = len(content.notices) + content.for_other_settings
-        added = HeldMessage(message, texts, content.defect)
+        added = HeldMessage(message, content.for_other_settings, content.defect)
         self._messages.append(added)
-        for id_, notice in zip(ids, content.notices, strict=True):
-            self._pending.setdefault(id_, _Pending(notice)).messages.append(added)
+        for file, phones in files:
+            identity = file.identity
+            held = self._files.setdefault(identity, _HeldFile(file))
+            # A duplicate may come when a text has its outcome already.
+            left = tuple(
+                one for one in dict.fromkeys(phones) if not self._has_outcome(identity, one)
+            )
+            added.without_outcome += len(left)
+            # Most messages are for the same phones: they share one tuple, to save memory.
+            held.messages.append((added, self._phones_of_messages.setdefault(left, left)))
+            for phone in left:
+                self._left.setdefault(phone, {})[identity] = held
         self._finish_if_done(added)
+
+    def _has_outcome(self, identity: tuple[str, ...], phone: str) -> bool:
+        was_held = bool(self._files[identity].held_for(phone))
+        return was_held and identity not in self._left[phone]
 
     def _finish_if_done(self, one: HeldMessage) -> None:
         if not one.without_outcome and not one.defect:

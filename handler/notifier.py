@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from handler import events, metrics, text
 from handler.aws import AwsError
@@ -20,13 +21,29 @@ from handler.notice import Notice
 from handler.outcomes import Outcomes
 from handler.queues import NotQueued
 from handler.quiet_hours import is_quiet
-from handler.refusals import Kind
+from handler.refusals import Kind, Refusal
 from handler.segments import segments
 from handler.sender import SECONDS_TO_SEND, Refused, Sender
 from handler.settings import Settings
 
 BREAKER_SECONDS = 60
 """How long the texts to a phone, or to everybody, are held without trying after a refusal."""
+
+
+class _Holding(NamedTuple):
+    """A text that is to be held.
+
+    Attributes:
+        notice: The text.
+        reason: Why it may not go now.
+        refusal: Twilio's refusal, if it was asked.
+        claimed_at: When it was claimed; None if it was not.
+    """
+
+    notice: Notice
+    reason: str
+    refusal: Refusal | None = None
+    claimed_at: float | None = None
 
 
 class Notifier:
@@ -76,26 +93,57 @@ class Notifier:
                 self._log.decision("ignored", file=item, reason=IS_FOLDER)
                 continue
             self._log.decision("seen", file=item, measured={metrics.LOG_FILES: 1})
+            holding: list[_Holding] = []
             # Those that Twilio refused come last: another one may show that it takes texts again.
             for phone in sorted(self._settings.to_numbers, key=self._last_refused):
                 with missing_outcomes_logged(self._log, unfinished):
-                    self._text_or_fail(Notice(item, phone), seconds_left)
+                    holding += self._text_or_fail(Notice(item, phone), seconds_left)
+            self._hold(holding, unfinished)
         if unfinished:
             raise unfinished[0]
         # Once and last: an event that Lambda tries again would put it there each time.
         if unreadable:
             self._outcomes.fail_unreadable(*unreadable)
 
-    def _text_or_fail(self, notice: Notice, seconds_left: Callable[[], float]) -> None:
-        """Text one phone about one file. An exception that nobody foresaw fails that text only."""
+    def _hold(self, holding: Sequence[_Holding], unfinished: list[Exception]) -> None:
+        """Hold the texts about one file: one message for each reason, with all its phones."""
+        by_reason: dict[tuple[str, Refusal | None], list[_Holding]] = {}
+        for one in holding:
+            by_reason.setdefault((one.reason, one.refusal), []).append(one)
+        for (reason, refusal), some in by_reason.items():
+            with missing_outcomes_logged(self._log, unfinished):
+                try:
+                    self._outcomes.hold([one.notice for one in some], reason, refusal)
+                except (AwsError, NotQueued):
+                    for one in some:
+                        self._release(one.notice, one.claimed_at)
+                    raise
+
+    def _release(self, notice: Notice, claimed_at: float | None) -> None:
+        """Give up a claim, if it is certainly still this invocation's.
+
+        Without an answer, or after its lease, it may be another one's, which is sending the text.
+        """
+        if claimed_at is not None and self._clock() < claimed_at + LEASE_SECONDS:
+            self._outcomes.release(notice)
+
+    def _text_or_fail(
+        self, notice: Notice, seconds_left: Callable[[], float]
+    ) -> Sequence[_Holding]:
+        """Text one phone about one file. An exception that nobody foresaw fails that text only.
+
+        Returns:
+            The text, if it is to be held.
+        """
         try:
-            self._text(notice, seconds_left)
+            return self._text(notice, seconds_left)
         except (AwsError, NotQueued, LeaseHeld):
             raise
         except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
             self._outcomes.fail_unexpected([notice], error)
+            return ()
 
-    def _text(self, notice: Notice, seconds_left: Callable[[], float]) -> None:
+    def _text(self, notice: Notice, seconds_left: Callable[[], float]) -> Sequence[_Holding]:
         reason = self._reason_to_hold(notice.phone, seconds_left)
         claimed_at = self._clock()
         claim = self._claim(notice, is_counted=not reason)
@@ -109,7 +157,7 @@ class Notifier:
                 phone=notice.phone,
                 measured={metrics.DUPLICATES: 1},
             )
-            return
+            return ()
         if claim is Claim.LEASED:
             raise LeaseHeld(f"A text to {masked(notice.phone)} is being sent, or was until now")
         if claim is Claim.UNKNOWN:
@@ -121,17 +169,22 @@ class Notifier:
                 phone=notice.phone,
                 measured={metrics.FAILED_OPEN: 1},
             )
+        is_claimed = claim is Claim.CLAIMED
+        refusal = None
+        if not reason:
+            refusal = self._send(notice, is_claimed=is_claimed)
+            if not refusal:
+                return ()
+            reason = refusal.kind
+        claim_time = claimed_at if is_claimed else None
+        if not refusal or refusal.kind.is_temporary:
+            return [_Holding(notice, reason, refusal, claim_time)]
         try:
-            if reason:
-                self._outcomes.hold(notice, reason)
-            else:
-                self._send(notice, is_claimed=claim is Claim.CLAIMED)
+            self._outcomes.fail([notice], refusal)
         except (AwsError, NotQueued):
-            # Without an answer, or after its lease, the claim may be another invocation's, which is
-            # sending the text.
-            if claim is Claim.CLAIMED and self._clock() < claimed_at + LEASE_SECONDS:
-                self._outcomes.release(notice)
+            self._release(notice, claim_time)
             raise
+        return ()
 
     def _claim(self, notice: Notice, *, is_counted: bool) -> Claim:
         limit = self._settings.max_texts_per_hour if is_counted else None
@@ -162,12 +215,15 @@ class Notifier:
     def _hour(self) -> int:
         return int(self._clock()) // HOUR_SECONDS
 
-    def _send(self, notice: Notice, *, is_claimed: bool) -> None:
+    def _send(self, notice: Notice, *, is_claimed: bool) -> Refusal | None:
         """Text one phone about one file.
 
         Args:
             notice: The text.
             is_claimed: Whether the table has counted it.
+
+        Returns:
+            Twilio's refusal, if it refused it.
         """
         body = text.write(notice.file, self._settings.message, self._zone)
         # Before it is sent, as the table counts: an answer in doubt may be to a text that went out.
@@ -194,7 +250,7 @@ class Notifier:
                 )
             with unexpected_errors_logged(self._log, notice.phone, sid=sid):
                 self._outcomes.record_sent([notice], sid)
-            return
+            return None
         if refusal.kind is not Kind.IN_DOUBT:
             self._texts_by_hour[notice.phone, int(at) // HOUR_SECONDS] -= 1
             if is_claimed:
@@ -202,6 +258,4 @@ class Notifier:
                     self._ledger.uncount(notice.phone, at)
         if refusal.kind.is_temporary:
             self._breaker.refused(notice.phone, refusal, self._clock())
-            self._outcomes.hold(notice, refusal.kind, refusal)
-        else:
-            self._outcomes.fail([notice], refusal)
+        return refusal

@@ -9,7 +9,7 @@ from handler.events import Unreadable
 from handler.ledger import Ledger, State
 from handler.log import Log
 from handler.metrics import Metric
-from handler.notice import Notice
+from handler.notice import Notice, by_file
 from handler.queues import Queue
 from handler.refusals import Refusal
 
@@ -40,29 +40,31 @@ class Outcomes:
         with ledger_errors_logged(self._log, len(notices)):
             self._ledger.record_outcome(notices, State.SENT, sid)
 
-    def hold(self, notice: Notice, reason: str, refusal: Refusal | None = None) -> None:
-        """Hold a text until a flush takes it up again.
+    def hold(self, notices: Sequence[Notice], reason: str, refusal: Refusal | None = None) -> None:
+        """Hold texts about one file until a flush takes them up again.
 
         Args:
-            notice: The text.
-            reason: Why it may not go now.
+            notices: The texts, each for another phone.
+            reason: Why they may not go now.
             refusal: Twilio's refusal, if it was asked.
         """
         details = refusal.details if refusal else {}
-        self._held.send([queue_messages.to_message(notice, reason, **details)])
-        # It has its outcome: an error must not give it another one.
-        with unexpected_errors_logged(self._log, notice.phone):
-            self._log.decision(
-                "held",
-                level="WARN" if refusal else "INFO",
-                file=notice.file,
-                phone=notice.phone,
-                measured={metrics.HELD: 1, **refusal_metrics(refusal)},
-                reason=reason,
-                **details,
-            )
-            with ledger_errors_logged(self._log, 1):
-                self._ledger.hold(notice)
+        phones = [notice.phone for notice in notices]
+        self._held.send([queue_messages.to_message(notices[0].file, phones, reason, **details)])
+        for notice in notices:
+            # It has its outcome: an error must not give it another one.
+            with unexpected_errors_logged(self._log, notice.phone):
+                self._log.decision(
+                    "held",
+                    level="WARN" if refusal else "INFO",
+                    file=notice.file,
+                    phone=notice.phone,
+                    measured={metrics.HELD: 1, **refusal_metrics(refusal)},
+                    reason=reason,
+                    **details,
+                )
+                with ledger_errors_logged(self._log, 1):
+                    self._ledger.hold(notice)
 
     def fail(self, notices: Sequence[Notice], refusal: Refusal) -> None:
         """Fail texts that no retry will help, with Twilio's reason."""
@@ -76,7 +78,12 @@ class Outcomes:
     def _fail(
         self, notices: Sequence[Notice], measured: Mapping[Metric, float], **details: str
     ) -> None:
-        self._failed.send([queue_messages.to_message(notice, **details) for notice in notices])
+        self._failed.send(
+            [
+                queue_messages.to_message(file, phones, **details)
+                for file, phones in by_file(notices)
+            ]
+        )
         # They have their outcome: an error must not give them another one.
         with unexpected_errors_logged(self._log):
             for notice in notices:

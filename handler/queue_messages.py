@@ -1,8 +1,8 @@
-"""How notices are written to a queue, and read from one."""
+"""How notices are written to a queue, and read from one: one message for a file and its phones."""
 
 import datetime
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from handler import events
@@ -10,16 +10,17 @@ from handler.events import LogFile, Unreadable
 from handler.notice import Notice
 
 
-def to_message(notice: Notice, reason: str, **details: Any) -> str:
+def to_message(file: LogFile, phones: Sequence[str], reason: str, **details: Any) -> str:
     """Write the message of a queue that `read` reads.
 
     Args:
-        notice: The text.
-        reason: Why it was held, or failed.
+        file: The log file.
+        phones: The phones that a text about it is held or failed for.
+        reason: Why.
         details: More fields for an operator.
     """
-    file = notice.file._asdict() | {"time": notice.file.time.isoformat()}
-    return json.dumps({"file": file, "phone": notice.phone, "reason": reason, **details})
+    described = file._asdict() | {"time": file.time.isoformat()}
+    return json.dumps({"file": described, "phones": list(phones), "reason": reason, **details})
 
 
 def read(body: str, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
@@ -35,13 +36,10 @@ def read(body: str, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
         yield Unreadable(reason="not JSON", record=body)
         return
     match message:
-        case {"file": dict(file), "phone": str(phone)}:
-            try:
-                notice = Notice(_read_file(file), _validated_phone(phone))
-            except (KeyError, TypeError, ValueError, OverflowError):
-                yield Unreadable(reason="not a text that is due", record=message)
-            else:
-                yield notice
+        case {"file": dict(file), "phones": [_, *_] as numbers}:
+            yield from _read_notices(message, file, numbers)
+        case {"file": dict(file), "phone": str(number)}:  # of an earlier version: one phone
+            yield from _read_notices(message, file, [number])
         case {"unreadable": str(whole)}:  # a message that was no JSON, or met an unknown error
             yield from read(whole, phones)
         case {"unreadable": {"eventSource": _} | {"s3": _} as record}:  # one of an event's records
@@ -50,6 +48,27 @@ def read(body: str, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
             yield from _read_event(event, phones)
         case _:
             yield from _read_event(message, phones)
+
+
+def without(body: str, is_done: Callable[[Notice], bool]) -> str:
+    """Leave out the phones that a message is done with. Other messages stay as they are."""
+    notices = list(read(body, ()))
+    left = [one for one in notices if isinstance(one, Notice) and not is_done(one)]
+    message = json.loads(body)
+    if len(left) in {0, len(notices)} or "phones" not in message:
+        return body
+    return json.dumps({**message, "phones": [one.phone for one in left]})
+
+
+def _read_notices(
+    message: object, file: dict[str, Any], numbers: Sequence[object]
+) -> Sequence[Notice | Unreadable]:
+    """Read all notices of a message, or none: it is kept as a whole."""
+    try:
+        known = _read_file(file)
+        return [Notice(known, phone) for phone in map(_validated_phone, dict.fromkeys(numbers))]
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return [Unreadable(reason="not a text that is due", record=message)]
 
 
 def _read_event(event: object, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
@@ -76,8 +95,10 @@ def _read_file(fields: dict[str, Any]) -> LogFile:
     )
 
 
-def _validated_phone(number: str) -> str:
+def _validated_phone(number: object) -> str:
     """Check a number by E.164: a plus and at most 15 digits."""
+    if not isinstance(number, str):
+        raise TypeError("its phone is not text")
     digits = number.removeprefix("+")
     if digits == number or not (digits.isascii() and digits.isdigit() and len(digits) <= 15):
         raise ValueError("its phone is not a number")

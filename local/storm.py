@@ -9,6 +9,7 @@ import json
 import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,12 @@ def storm(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
         memory: dict[str, float] = {}
         for number in range(files):
             if number % IN_FLIGHT == 0:
-                _await(deployment, twilio, len(PHONES) * max(0, number - IN_FLIGHT))
+                _await(
+                    lambda: len(twilio.texts) + _count_held(deployment), max(0, number - IN_FLIGHT)
+                )
                 _record_memory(memory)
             deployment.upload(f"app{number % 7}/{number}.log")
-        _await(deployment, twilio, len(PHONES) * files)
+        _await(lambda: _count_outcomes(deployment), len(PHONES) * files)
         while _count_held(deployment):
             function = deployment.outputs["flushFunction"]
             answer = deployment.aws["lambda"].invoke(FunctionName=function)
@@ -85,12 +88,12 @@ def files_in(body: str) -> int:
     return int(summary[1]) if summary else 1
 
 
-def _await(deployment: Deployment, twilio: StandIn, outcomes: int) -> None:
+def _await(count: Callable[[], int], outcomes: int) -> None:
     """Wait until so many texts are sent or held."""
     try:
         wait_until(
-            lambda: len(twilio.texts) + _count_held(deployment),
-            lambda count: count >= outcomes,
+            count,
+            lambda counted: counted >= outcomes,
             seconds=MAX_IDLE_SECONDS,
             poll_seconds=0.02,
             from_last_change=True,
@@ -101,6 +104,22 @@ def _await(deployment: Deployment, twilio: StandIn, outcomes: int) -> None:
 
 def _count_held(deployment: Deployment) -> int:
     return queues.count(deployment, "held").all
+
+
+def _count_outcomes(deployment: Deployment) -> int:
+    """Count the texts with an outcome in the ledger. A held message may hold several."""
+    pages = (
+        deployment.aws["dynamodb"]
+        .get_paginator("scan")
+        .paginate(
+            TableName=deployment.resource("aws:dynamodb/table:Table", "ledger").id,
+            Select="COUNT",
+            FilterExpression="#state IN (:sent, :held, :failed)",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues={f":{one}": {"S": one} for one in ("sent", "held", "failed")},
+        )
+    )
+    return sum(page["Count"] for page in pages)
 
 
 def _record_memory(memory: dict[str, float]) -> None:

@@ -158,6 +158,12 @@ class World(Aws):
         phones = self.settings.to_numbers
         return [notice for message in queue for notice in _notices(message.body, phones)]
 
+    @property
+    def waiting(self) -> list[Notice]:
+        """The notices on `held` without an outcome. A message may hold others, too."""
+        done = ("sent", "failed")
+        return [one for one in self.notices_on(self.held) if self.state(one.id) not in done]
+
     def state(self, id_: str) -> str:
         """Return the state of a notice in the ledger; nothing if it is not there."""
         item = self.table.items.get(id_)

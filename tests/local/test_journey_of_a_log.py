@@ -98,7 +98,7 @@ def test_a_phone_that_fails_stops_no_other(deploy: Deploy) -> None:
     (line,) = system.decided("failed")
     assert (line["code"], line["phone"]) == ("21610", "…0004")
     (kept,) = system.on("failed")
-    assert (kept["phone"], kept["file"]["key"]) == (STOPPED, "app/web.log")
+    assert (kept["phones"], kept["file"]["key"]) == ([STOPPED], "app/web.log")
 
 
 def test_refused_credentials_lose_no_text_and_are_not_logged(deploy: Deploy) -> None:
@@ -107,7 +107,8 @@ def test_refused_credentials_lose_no_text_and_are_not_logged(deploy: Deploy) -> 
     lines = system.decided("held", count=2)
     assert {line["phone"] for line in lines} == {"…0100", "…0101"}
     assert lines[0]["code"] == "20003"
-    assert {message["phone"] for message in system.on("held")} == {PHONE, OTHER_PHONE}
+    (message,) = system.on("held")
+    assert message["phones"] == [PHONE, OTHER_PHONE]
     logged = json.dumps(system.logged(), ensure_ascii=False)
     for hidden in ("wrong-canary", SECRET, PHONE, OTHER_PHONE, ACCOUNT_SID):
         assert hidden not in logged

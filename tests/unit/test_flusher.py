@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from handler import flusher, held_messages, queue_messages, sender
 from handler.aws import AwsError
 from handler.ledger import ASK_AFTER_SECONDS
-from handler.notice import Notice
 from handler.queues import VISIBILITY_SECONDS, NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Refusal, refusal
 from handler.segments import segments
@@ -36,15 +35,15 @@ def world() -> World:
     """A world in which three files are held for two phones."""
     world = World(mode="digest")
     world.notify(record("app/a.log"), record("app/b.log"), record("db/c.log"))
-    assert len(world.held) == 6
+    assert len(world.held) == 3
     return world
 
 
 def held_by_hand(
     world: World, key: str, phone: str = PHONE, *, first: bool = False, **changes: Any
 ) -> None:
-    wanted = Notice(log_file(key, **changes), phone)
-    world.held.put(queue_messages.to_message(wanted, "digest"), first=first)
+    message = queue_messages.to_message(log_file(key, **changes), [phone], "digest")
+    world.held.put(message, first=first)
 
 
 def put_all(world: World, bodies: Iterable[str]) -> None:
@@ -121,7 +120,7 @@ def test_a_refused_text_stays_held_until_twilio_accepts_it(world: World) -> None
         world.flush()
         world.now += VISIBILITY_SECONDS + 1
     assert world.texts == []
-    assert len(world.held) == 6
+    assert len(world.held) == 3
     world.refuses = lambda _: None
     world.flush()
     assert len(world.texts) == 2
@@ -234,7 +233,7 @@ def logged(capsys: pytest.CaptureFixture[str], outcome: str) -> list[dict[str, A
 
 
 def with_file(**changes: Any) -> str:
-    message = json.loads(queue_messages.to_message(Notice(log_file(), PHONE), "digest"))
+    message = json.loads(queue_messages.to_message(log_file(), [PHONE], "digest"))
     message["file"] |= changes
     return json.dumps(message)
 
@@ -282,7 +281,7 @@ def test_an_unexpected_exception_fails_its_message_and_names_its_class(
 ) -> None:
     read, broken = (
         queue_messages.read,
-        queue_messages.to_message(Notice(log_file("broken.log"), PHONE), "digest"),
+        queue_messages.to_message(log_file("broken.log"), [PHONE], "digest"),
     )
 
     def reading(body: str, phones: Any) -> Any:
@@ -326,7 +325,7 @@ def test_an_unexpected_error_while_failing_one_phone_stops_no_other(
     monkeypatch.setattr(world.outcomes, "fail", lambda *_, **__: raise_unexpected())
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
-    assert {notice.phone for notice in world.notices_on(world.held)} == {PHONE}
+    assert {notice.phone for notice in world.waiting} == {PHONE}
     assert len(logged(capsys, "unexpected")) == 1
 
 
@@ -365,16 +364,17 @@ def test_a_text_that_was_not_counted_is_not_subtracted_from_the_count(
     assert len(world.texts) == 1
 
 
-def test_a_flush_that_raises_an_unexpected_error_delays_no_report(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def test_an_unexpected_error_while_looking_up_texts_delays_no_report(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.flush()
     held_by_hand(world, "next.log")
     world.now += ASK_AFTER_SECONDS
     monkeypatch.setitem(world.operations, "BatchGetItem", raise_unexpected)
-    with pytest.raises(RuntimeError):
-        world.flush()
+    world.flush()
     assert len(world.queried_sids) == 2
+    assert [one.file.key for one in world.waiting] == ["next.log"]
+    assert len(logged(capsys, "unexpected")) == 1
 
 
 def test_a_message_fails_with_its_error_where_its_record_cannot_be_written(
@@ -417,7 +417,7 @@ def test_a_text_that_the_failed_queue_rejects_stays_held_and_the_others_fail(
     world.refused_entries = 11  # one of the first ten, after all of them
     with pytest.raises(NotQueued):
         world.flush()
-    assert len(world.notices_on(world.held)) == 10
+    assert len(world.waiting) == 10
     assert {one.file.key for one in world.notices_on(world.failed)} >= {
         f"{n}.log" for n in range(10, 30)
     }
@@ -511,7 +511,7 @@ def test_a_refused_text_is_given_back_for_the_next_flush(
     values = [
         line[key] for key in ("messages", "given_back", "Backlog", "reason", "code", "meaning")
     ]
-    assert values == [6, 6, 6, "busy", "0", "no connection to Twilio"]
+    assert values == [3, 3, 3, "busy", "0", "no connection to Twilio"]
     world.end_outages()
     world.flush()
     assert len(world.texts) == 2
@@ -613,7 +613,7 @@ def test_a_run_takes_no_more_than_it_has_room_for(
     for number in range(30):
         held_by_hand(world, f"{number}.log")
     world.flush()
-    assert len(world.held) == 26  # one batch of ten
+    assert len(world.held) == 23  # one batch of ten
     for _ in range(3):
         world.flush()
     assert world.held == []
@@ -713,7 +713,7 @@ def test_a_phone_in_a_forbidden_country_holds_only_its_own_texts(
     world.refuses = lambda phone: NOT_THAT_COUNTRY if phone == PHONE else None
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
-    assert [one.phone for one in world.notices_on(world.held)] == [PHONE] * 3
+    assert [one.phone for one in world.waiting] == [PHONE] * 3
     assert '"SettingsRefused": 1' in capsys.readouterr().out
 
 
@@ -722,11 +722,11 @@ def test_an_expired_text_fails_before_sqs_deletes_it(world: World) -> None:
     for _ in range(9):
         world.flush()
         world.now += DAY
-    assert (len(world.held), len(world.failed)) == (6, 0)
+    assert (len(world.held), len(world.failed)) == (3, 0)
     held_by_hand(world, "new.log")
     world.now += 1
     world.flush()
-    assert [one.file.key for one in world.notices_on(world.held)] == ["new.log"]
+    assert [one.file.key for one in world.waiting] == ["new.log"]
     assert len(world.notices_on(world.failed)) == 6
     failed = json.loads(world.failed[0].body)
     assert (failed["reason"], failed["meaning"]) == ("expired", "no connection to Twilio")
@@ -792,7 +792,7 @@ def test_one_refused_phone_stops_no_other(world: World, why: Refusal) -> None:
     world.refuses = lambda phone: why if phone == PHONE else None
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
-    assert [one.phone for one in world.notices_on(world.held)] == [PHONE] * 3
+    assert [one.phone for one in world.waiting] == [PHONE] * 3
 
 
 @pytest.mark.parametrize(
@@ -859,7 +859,7 @@ def test_a_text_near_expiry_is_tried_although_twilio_refuses_all() -> None:
     world.flush()
     assert tried == [PHONE, OTHER_PHONE]
     assert [one.file.key for one in world.notices_on(world.failed)] == ["old.log"]
-    assert [one.file.key for one in world.notices_on(world.held)] == ["new.log"]
+    assert [one.file.key for one in world.waiting] == ["new.log"]
 
 
 @pytest.mark.parametrize(("why", "count"), [(BUSY, 0), (STOPPED, 0), (NO_ANSWER, 1), (BROKEN, 1)])
@@ -942,7 +942,7 @@ def test_quiet_hours_that_begin_during_a_flush_leave_the_rest_for_later() -> Non
     world.refuses = a_minute_later
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [PHONE]
-    assert [one.phone for one in world.notices_on(world.held)] == [OTHER_PHONE]
+    assert [one.phone for one in world.waiting] == [OTHER_PHONE]
 
 
 def test_messages_beyond_a_runs_capacity_are_in_the_backlog_age(
@@ -965,7 +965,7 @@ def test_a_run_that_gets_late_leaves_the_rest_to_the_next(world: World) -> None:
     times = iter([100.0, 100.0, 29.0])
     world.flusher.flush(lambda: next(times, 29.0))
     assert world.texts == []
-    assert len(world.held) == 6
+    assert len(world.held) == 3
     world.now += VISIBILITY_SECONDS + 1
     world.flush()
     assert len(world.texts) == 2
@@ -1025,3 +1025,80 @@ def test_the_latest_is_the_latest_and_since_is_the_earliest() -> None:
     body = summarize(files, datetime.UTC)
     assert "since 23 Nov 14:10 UTC" in body
     assert body.endswith("Last: 59.log")
+
+
+# Messages are held by file
+
+
+def test_a_file_is_held_in_one_message_for_each_reason() -> None:
+    phones = tuple(f"+150055501{number:02}" for number in range(20))
+    world = World(mode="digest", to_numbers=phones)
+    world.notify(record("a.log"))
+    (message,) = (json.loads(one.body) for one in world.held)
+    assert (message["phones"], message["reason"]) == (list(phones), "digest")
+    world.flush()
+    assert [phone for _, phone, _ in world.texts] == list(phones)
+    assert world.held == []
+
+
+def test_a_message_of_an_earlier_version_is_read() -> None:
+    world = World()
+    for phone in (PHONE, OTHER_PHONE):
+        message = json.loads(queue_messages.to_message(log_file("a.log"), [phone], "digest"))
+        del message["phones"]
+        world.held.put(json.dumps(message | {"phone": phone}))
+    world.flush()
+    assert [phone for _, phone, _ in world.texts] == [PHONE, OTHER_PHONE]
+    assert world.held == []
+
+
+def test_a_message_stays_until_each_of_its_phones_has_an_outcome(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What one flush has sent is no duplicate for the next one: the message is not a new one."""
+    world = World(mode="digest")
+    world.notify(record("a.log"))
+    world.refuses = lambda phone: NOT_THAT_COUNTRY if phone == PHONE else None
+    for _ in range(3):
+        world.flush()
+    assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
+    (message,) = world.held
+    assert json.loads(message.body)["phones"] == [PHONE]
+    assert json.loads(message.body)["reason"] == "digest"
+    world.end_outages()
+    world.flush()
+    assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE, PHONE]
+    assert world.held == []
+    assert logged(capsys, "duplicate") == []
+
+
+def test_a_failed_text_fails_once_although_its_message_stays_for_another_phone() -> None:
+    world = World(mode="digest")
+    world.notify(record("a.log"))
+    world.refuses = lambda phone: STOPPED if phone == PHONE else NOT_THAT_COUNTRY
+    for _ in range(3):
+        world.flush()
+    assert [one.phone for one in world.notices_on(world.failed)] == [PHONE]
+    assert [one.phone for one in world.notices_on(world.held)] == [OTHER_PHONE]
+
+
+def test_a_duplicate_of_a_text_that_this_flush_has_finished_takes_no_other_one_along(
+    world: World,
+) -> None:
+    """The second message comes after the first one's texts are sent, for one phone more."""
+    messages = held_messages.HeldMessages(
+        world.flusher._held, phones=(PHONE, OTHER_PHONE), log=world.log, clock=world.clock
+    )
+    world.held.clear()
+    held_by_hand(world, "a.log", PHONE)
+    messages.drain(lambda: 240)
+    messages.finish(messages.notices_for(PHONE))
+    both = queue_messages.to_message(log_file("a.log"), [PHONE, OTHER_PHONE], "digest")
+    world.held.put(both)
+    messages.drain(lambda: 240)
+    assert messages.phones == [OTHER_PHONE]
+    messages.delete_finished()
+    assert [one.body for one in world.held] == [both]
+    messages.finish(messages.notices_for(OTHER_PHONE))
+    messages.delete_finished()
+    assert world.held == []

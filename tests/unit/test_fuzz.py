@@ -19,7 +19,7 @@ from handler.connections import new_session
 from handler.delivery_reports import meaning
 from handler.events import LogFile, Unreadable
 from handler.ledger import Claim, Ledger, NotRecorded, State
-from handler.notice import Notice
+from handler.notice import ID_DIGITS, Notice
 from handler.queues import Message, NotQueued, Queue
 from handler.refusals import Kind
 from handler.report_index import ReportIndex
@@ -101,12 +101,13 @@ ODD = st.sampled_from(
 def test_a_notice_with_any_change_is_unreadable_or_can_be_written_in_every_zone(
     changes: dict[str, Any], phone: Any
 ) -> None:
-    message = json.loads(queue_messages.to_message(Notice(log_file(), PHONE), "digest"))
+    message = json.loads(queue_messages.to_message(log_file(), [PHONE], "digest"))
     message["file"] |= changes
-    for body in (message, message | {"phone": phone}):
+    old = {name: value for name, value in message.items() if name != "phones"}
+    for body in (message, message | {"phones": [PHONE, phone]}, old | {"phone": phone}):
         for item in queue_messages.read(json.dumps(body), (PHONE,)):
             if isinstance(item, Notice):
-                assert len(item.id) == 64
+                assert len(item.id) == ID_DIGITS
                 for zone in ("America/New_York", "Pacific/Kiritimati", "Etc/GMT+12"):
                     text.write(item.file, MESSAGE, zoneinfo.ZoneInfo(zone)).encode()
                 assert item.file.age(0) < 0
@@ -134,10 +135,9 @@ FILES = st.builds(
 
 @given(FILES)
 def test_a_text_due_is_read_from_its_message_as_it_was(file: LogFile) -> None:
-    wanted = Notice(file, PHONE)
-    assert list(queue_messages.read(queue_messages.to_message(wanted, "digest"), (PHONE,))) == [
-        wanted
-    ]
+    phones = [PHONE, OTHER_PHONE]
+    message = queue_messages.to_message(file, phones, "digest")
+    assert list(queue_messages.read(message, ())) == [Notice(file, phone) for phone in phones]
 
 
 def visible(body: str) -> str:

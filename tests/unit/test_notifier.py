@@ -78,7 +78,7 @@ def test_a_phone_that_can_never_be_texted_stops_no_other(
     assert (failed["outcome"], failed["level"], failed["code"]) == ("failed", "ERROR", "21610")
     assert failed["meaning"] == "the recipient replied STOP"
     kept = json.loads(world.failed[0].body)
-    assert (kept["phone"], kept["code"], kept["reason"]) == (PHONE, "21610", "phone")
+    assert (kept["phones"], kept["code"], kept["reason"]) == ([PHONE], "21610", "phone")
 
 
 @pytest.mark.parametrize("why", [NO_CONNECTION, NO_ANSWER, UNAUTHORIZED])
@@ -161,7 +161,7 @@ def test_no_more_phones_are_tried_once_a_second_phone_met_the_same_refusal() -> 
     tried = Tried(world, dict.fromkeys((PHONE, OTHER_PHONE, THIRD_PHONE), BUSY))
     world.notify(record("a.log"), record("b.log"))
     assert tried == [PHONE, OTHER_PHONE]
-    assert len(world.held) == 6
+    assert len(world.waiting) == 6
 
 
 @pytest.mark.parametrize("why", [NO_CONNECTION, UNAUTHORIZED, refusal(403)])
@@ -170,7 +170,7 @@ def test_wrong_credentials_and_a_refused_connection_need_no_second_phone(why: Re
     tried = Tried(world, {PHONE: why, OTHER_PHONE: why})
     world.notify(record("a.log"), record("b.log"))
     assert tried == [PHONE]
-    assert len(world.held) == 4
+    assert len(world.waiting) == 4
 
 
 def test_two_phones_that_twilio_always_refuses_stop_no_third() -> None:
@@ -393,7 +393,7 @@ def test_one_phone_over_its_limit_holds_back_no_other() -> None:
     world.refuses = lambda _: None
     world.notify(record("b.log"))
     assert phones(world) == [PHONE]  # both had their one for this hour
-    assert len(world.held) == 3
+    assert len(world.waiting) == 3
 
 
 @pytest.mark.parametrize(
