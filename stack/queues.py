@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from handler import log
 from handler.aws import batches
 from handler.events import Unreadable, read
-from handler.queues import BATCH
+from handler.queues import BATCH, HELD_SINCE
 from stack.deployed import Stack, clock
 from stack.reasons import in_words
 
@@ -131,6 +131,7 @@ def receive(stack: Stack, queue: str, seconds: int) -> list[Message]:
             WaitTimeSeconds=WAIT_SECONDS,
             VisibilityTimeout=seconds,
             MessageSystemAttributeNames=["SentTimestamp"],
+            MessageAttributeNames=[HELD_SINCE],
         )
         .get("Messages", [])
     )
@@ -138,8 +139,9 @@ def receive(stack: Stack, queue: str, seconds: int) -> list[Message]:
 
 
 def sent_at(message: Message) -> datetime.datetime:
-    """Return when a message came to its queue."""
-    milliseconds = int(message["Attributes"]["SentTimestamp"])
+    """Return when a message came to its queue, before a flush renewed it."""
+    renewed = message.get("MessageAttributes", {}).get(HELD_SINCE, {})
+    milliseconds = int(renewed.get("StringValue") or message["Attributes"]["SentTimestamp"])
     return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
 
 

@@ -103,6 +103,7 @@ class Sqs:
                     "ReceiptHandle": one["id"],
                     "Body": one["Body"],
                     "Attributes": {"SentTimestamp": str(int(one["sent"].timestamp() * 1000))},
+                    **({"MessageAttributes": one["attributes"]} if one["attributes"] else {}),
                 }
                 for one in found
             ]
