@@ -19,7 +19,7 @@ from handler.breaker import Breaker
 from handler.events import LogFile
 from handler.log import masked
 from handler.notifier import BREAKER_SECONDS
-from handler.quiet_hours import QuietHours
+from handler.quiet_hours import read_hours
 from handler.refusals import Kind, Refusal
 from handler.routes import Glob, Route, Routes, globs
 from handler.segments import segments
@@ -35,9 +35,6 @@ SAMPLE_BYTES = 1234
 
 PERIOD = datetime.timedelta(days=1)
 """How far back the log is searched for what Twilio refused."""
-
-MINUTE = datetime.timedelta(minutes=1)
-MAX_QUIET = datetime.timedelta(days=8)
 
 OUTCOMES = ("sent", "held", "failed", "not sent")
 
@@ -149,20 +146,12 @@ def _held_by_setting(route: Route, settings: Settings, now: datetime.datetime) -
     reasons = []
     if route.mode == "digest":
         reasons.append("digest, until the next flush")
-    hours = route.quiet_hours and QuietHours.parse(route.quiet_hours, settings.zone)
+    hours = read_hours(route.quiet_hours, settings.zone)
     if hours and now in hours:
-        end = _end(hours, now).astimezone(settings.zone)
-        reasons.append(f"quiet hours {route.quiet_hours}, until {end:%a %H:%M %Z}")
+        end = hours.end(now)
+        until = f"until {end.astimezone(settings.zone):%a %H:%M %Z}" if end else "without an end"
+        reasons.append(f"quiet hours {route.quiet_hours}, {until}")
     return reasons
-
-
-def _end(hours: QuietHours, now: datetime.datetime) -> datetime.datetime:
-    """Return the first minute after quiet hours that go on now."""
-    minute = now.replace(second=0, microsecond=0)
-    end = minute + MAX_QUIET
-    while minute < end and minute in hours:
-        minute += MINUTE
-    return minute
 
 
 def _limits(route: Route) -> str:

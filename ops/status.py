@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from handler.delivery_reports import DELIVERED_STATUSES, UNDELIVERED_STATUSES, code_with_meaning
 from handler.log import masked
-from handler.quiet_hours import QuietHours
+from handler.quiet_hours import read_hours
 from handler.refusals import NO_ANSWER
 from handler.sender import Refused
 from handler.settings import Settings
@@ -105,10 +105,10 @@ def _show_unmatched(settings: Settings, terminal: Terminal, found: list[Line]) -
 
 
 def _quiet_hours(hours: str, settings: Settings, now: datetime.datetime) -> str:
-    if not hours:
+    quiet = read_hours(hours, settings.zone)
+    if not quiet:
         return "none"
-    is_now = now in QuietHours.parse(hours, settings.zone)
-    return f"{hours} {settings.timezone}{', now' if is_now else ''}"
+    return f"{hours} {settings.timezone}{', now' if now in quiet else ''}"
 
 
 def _masked(phones: Sequence[str]) -> str:
