@@ -7,6 +7,7 @@ the function's process, Twilio's client and the HTTP between them are real.
 import argparse
 import contextlib
 import datetime
+import functools
 import io
 import json
 import os
@@ -25,7 +26,7 @@ from botocore.exceptions import ClientError, HTTPClientError, ParamValidationErr
 from pulumi.automation.errors import CommandError
 
 from local import engine, storm
-from local.deployment import Deployed, Deployment, UploadError
+from local.deployment import Deployed, Deployment, UploadError, names_of_phones
 from local.emulator import CREDENTIALS, Emulator, EmulatorError, clients, stop_signals
 from local.page.server import Page
 from local.resources import ResourceError
@@ -155,7 +156,19 @@ def _demo(options: argparse.Namespace) -> None:
         key = f"{prefix or 'app/'}{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web{suffix}"
         _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...", "")
         deployment.upload(key, b"127.0.0.1 GET / 500\n" * 60)
-        arrived = _await_first_text(deployment, settings, texts, uses_other_service=twilio is None)
+        phones = deployment.settings.phones_of(key)
+        if not phones:
+            _fail("Nobody is texted about it: the key matches no route, and toNumbers is empty.")
+        names = names_of_phones(deployment.settings)
+        show = functools.partial(_show, names)
+        arrived = _await_first_text(
+            deployment,
+            settings,
+            texts,
+            show,
+            phones=len(phones),
+            uses_other_service=twilio is None,
+        )
         if options.once and not arrived:
             _no_text("No text comes", deployment)
         if options.once:
@@ -163,9 +176,11 @@ def _demo(options: argparse.Namespace) -> None:
         if not arrived:
             _say(f"No text comes before that changes. More: {deployment.make('status')}", "")
         _say("Upload more:  make upload FILE=path/to/some.log")
+        if len(names) > 1:
+            _say("Another key:  make upload FILE=path/to/some.log KEY=backup/db.log")
         _say("Stop:         Ctrl-C", "")
         while True:
-            _show(texts.get())
+            show(texts.get())
 
 
 def _settings(changes: Mapping[str, str]) -> dict[str, str]:
@@ -208,7 +223,9 @@ def _await_first_text(
     deployment: Deployed,
     settings: Mapping[str, str],
     texts: "queue.Queue[Text]",
+    show: Callable[[Text, float], None],
     *,
+    phones: int,
     uses_other_service: bool,
 ) -> bool:
     """Wait for the first text. Report at once each text that is held or failed.
@@ -217,6 +234,8 @@ def _await_first_text(
         deployment: The program in the emulator.
         settings: Its settings.
         texts: The texts that the stand-in accepts.
+        show: Shows a text, and after how many seconds it came.
+        phones: How many phones the log is for.
         uses_other_service: Whether another service than the stand-in gets the texts. Then the
             functions' logs show the first one.
 
@@ -225,7 +244,7 @@ def _await_first_text(
         the next flush does not change.
     """
     uploaded = time.monotonic()
-    minutes, phones = int(settings["flushMinutes"]), settings["toNumbers"].count(",") + 1
+    minutes = int(settings["flushMinutes"])
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=1)
     seen: set[str] = set()
     without_text = 0
@@ -234,7 +253,7 @@ def _await_first_text(
         """Return whether the first text came; None while that is open."""
         nonlocal without_text
         with contextlib.suppress(queue.Empty):
-            _show(texts.get_nowait(), time.monotonic() - uploaded)
+            show(texts.get_nowait(), time.monotonic() - uploaded)
             return True
         for line in log_lines.read(deployment, since=since, outcomes=("sent", *NOT_SENT_OUTCOMES)):
             if line.id in seen:
@@ -275,10 +294,11 @@ def _no_text(why: str, deployment: Deployed) -> NoReturn:
     _fail(f"{why}. What the function logged:\n{logs}")
 
 
-def _show(text: Text, seconds: float | None = None) -> None:
-    """Draw a text as a phone does."""
+def _show(names: Mapping[str, str], text: Text, seconds: float | None = None) -> None:
+    """Draw a text as a phone does, below the names of the phone's routes."""
     after = f"{seconds:.1f} s after the upload" if seconds else f"{text.time:%H:%M:%S} UTC"
-    _say(f"  ┌ {text.to:<30}{after:>24}")
+    phone = " ".join(filter(None, (text.to, names.get(text.to))))
+    _say(f"  ┌ {phone:<30}{after:>24}")
     for line in textwrap.wrap(text.body, 54, break_on_hyphens=False):
         _say(f"  │ {line}")
     _say(f"  └ from {text.sender}, {text.segments} segment{'s' * (text.segments > 1)}", "")

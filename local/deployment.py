@@ -10,6 +10,7 @@ import pulumi
 from botocore.exceptions import ClientError
 from pulumi.runtime import mocks
 
+from handler.settings import Settings
 from local import program, resources
 from stack import log_lines
 from stack.clients import Clients
@@ -33,6 +34,14 @@ class Made:
     name: str
     id: str
     state: dict[str, Any]
+
+
+def names_of_phones(settings: Settings) -> dict[str, str]:
+    """Return each phone with the names of its routes: `on-call, backup`; "" without any."""
+    return {
+        phone: ", ".join(route.name for route in settings.routes if phone in route.to_numbers)
+        for phone in settings.phones
+    }
 
 
 class UploadError(Exception):

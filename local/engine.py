@@ -5,6 +5,7 @@ Pulumi's Automation API; its settings are checked by the CLI against the actual 
 """
 
 import contextlib
+import json
 import os
 import runpy
 import shutil
@@ -73,13 +74,26 @@ def stack(
 
 
 def configure(made: automation.Stack, settings: Mapping[str, str]) -> None:
-    """Set settings as `pulumi config set` does, those that are secret with `--secret`."""
-    made.set_all_config(
-        {
-            key: automation.ConfigValue(value, secret=key in program.SECRETS)
-            for key, value in settings.items()
+    """Set settings as `pulumi config set` does, those that are secret with `--secret`.
+
+    `routes` is JSON. Each field of a route is set with `--path`, as README.md does it.
+    """
+    flat = {
+        key: automation.ConfigValue(value, secret=key in program.SECRETS)
+        for key, value in settings.items()
+        if key != "routes"
+    }
+    made.set_all_config(flat)
+    if "routes" in settings:
+        made.remove_config("routes")
+        fields = {
+            f"routes[{number}].{field}": automation.ConfigValue(
+                str(value), secret=field in program.SECRETS
+            )
+            for number, route in enumerate(json.loads(settings["routes"]))
+            for field, value in route.items()
         }
-    )
+        made.set_all_config(fields, path=True)
 
 
 def state_of(made: automation.Stack) -> str:

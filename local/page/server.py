@@ -7,14 +7,15 @@ import functools
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from handler.environment import variable
-from local.deployment import Deployed, UploadError
+from handler.routes import write as write_routes
+from local.deployment import Deployed, UploadError, names_of_phones
 from local.loopback import Handler, Server
 from local.page.journey import Event, Journey
 from local.segments import SEGMENT_DOLLARS
@@ -57,6 +58,12 @@ STORM_SECONDS = 300
 ALL_DAY = "00:00-23:59"
 OPTED_OUT_NUMBER = "+15005550004"
 """Twilio's magic number of a phone whose owner replied STOP."""
+
+
+def _toggled(phones: Sequence[str], phone: str) -> tuple[str, ...]:
+    """Add a phone, or take it away if it is there."""
+    others = tuple(one for one in phones if one != phone)
+    return others if len(others) < len(phones) else (*phones, phone)
 
 
 class _Stopped(Exception):
@@ -124,18 +131,25 @@ class Page:
             "twilio_down": UNAVAILABLE in self._twilio.faults,
             "lost_answers": RESET_AFTER_TEXT in self._twilio.faults,
             "quiet_hours": bool(self._settings.quiet_hours),
-            "opted_out": OPTED_OUT_NUMBER in self._settings.to_numbers,
-            "phones": list(self._settings.to_numbers),
+            "opted_out": OPTED_OUT_NUMBER in self._settings.phones,
+            "phones": list(self._settings.phones),
+            "names": names_of_phones(self._settings),
         }
 
     # The buttons; each blocks
 
     def _storm(self) -> str:
         self._storms += 1
-        phones, before = len(self._settings.to_numbers), self.journey.outcomes
+        keys = [
+            f"{self._prefix}{FOLDERS[number % len(FOLDERS)]}/storm-{self._storms}-{number:03}"
+            f"{self._suffix}"
+            for number in range(STORM_FILES)
+        ]
+        phones_of, before = self._settings.phones_of, self.journey.outcomes
+        texts = [len(phones_of(key)) for key in keys]
         end = time.monotonic() + STORM_SECONDS
-        for number in range(STORM_FILES):
-            outcomes = before + phones * (number - IN_FLIGHT + 1)
+        for number, key in enumerate(keys):
+            outcomes = before + sum(texts[: max(0, number - IN_FLIGHT + 1)])
             try:
                 wait_until(
                     functools.partial(self._has_outcomes, outcomes),
@@ -144,10 +158,7 @@ class Page:
                 )
             except (NotInTime, _Stopped):
                 return "The storm was cut short."
-            folder = FOLDERS[number % len(FOLDERS)]
-            self._deployment.upload(
-                f"{self._prefix}{folder}/storm-{self._storms}-{number:03}{self._suffix}"
-            )
+            self._deployment.upload(key)
         return f"{STORM_FILES} files are in the bucket."
 
     def _has_outcomes(self, outcomes: int) -> bool:
@@ -192,15 +203,15 @@ class Page:
         return "The next flush sends the held texts."
 
     def _switch_opted_out(self) -> str:
-        phones = [phone for phone in self._settings.to_numbers if phone != OPTED_OUT_NUMBER]
-        switched_on = len(phones) == len(self._settings.to_numbers)
-        self._change(
-            {
-                variable("to_numbers"): ",".join(
-                    [*phones, *([OPTED_OUT_NUMBER] if switched_on else [])]
-                )
-            }
-        )
+        settings = self._settings
+        switched_on = OPTED_OUT_NUMBER not in settings.phones
+        if settings.routes:
+            first, *others = settings.routes
+            first = first._replace(to_numbers=_toggled(first.to_numbers, OPTED_OUT_NUMBER))
+            self._change({variable("routes"): write_routes([first, *others], settings)})
+        else:
+            phones = _toggled(settings.to_numbers, OPTED_OUT_NUMBER)
+            self._change({variable("to_numbers"): ",".join(phones)})
         if switched_on:
             return "A phone was added whose owner replied STOP: its texts fail, and no others."
         return "The bad number is gone."
