@@ -1,15 +1,12 @@
-"""The operator's commands on the emulator; and an alarm, from the function's log to its topic."""
+"""The operator's commands on the emulator."""
 
 import datetime
-import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, StandIn
@@ -17,23 +14,11 @@ from local.twilio_faults import UNAUTHORIZED, Fault
 from ops import commands, smoke
 from stack import ROOT, log_lines, queues
 from stack.deployed import Stack, StackError
-from stack.terminal import Terminal
-from tests.local.conftest import PHONE, SECRET, Deploy, System, until
+from tests.local.conftest import PHONE, SECRET, Deploy, System
+from tests.local.operated import ALARM, output_of, stack_of
 
 STOPPED = "+15005550004"
-ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 HOSTILE = "[bold]x[/bold] \n<b>.log"
-
-
-def stack_of(system: System) -> Stack:
-    return Stack("test", system.outputs, system.aws)
-
-
-def output_of(command: str, system: System) -> str:
-    """Run a command as the command line does. Give its output."""
-    written = io.StringIO()
-    commands.COMMANDS[command](stack_of(system), Terminal(written, width=200))
-    return written.getvalue()
 
 
 def smoked(system: System) -> list[str]:
@@ -274,88 +259,3 @@ def test_help_lists_every_command() -> None:
     )
     for command in commands.COMMANDS:
         assert f"  {command}" in done.stdout
-
-
-# From the function's log to the topic
-
-
-def test_a_metric_of_a_function_raises_its_alarm_and_reaches_the_topic(deploy: Deploy) -> None:
-    """The emulator takes no metrics from logs, as CloudWatch does; this test hands them over.
-
-    Its alarms know neither dimensions nor missing data; that is tests/unit/test_monitoring.py's.
-    """
-    system = deploy(twilioSecret="wrong")
-    sqs = system.aws["sqs"]
-    inbox = sqs.create_queue(QueueName=f"inbox-{system.outputs['bucket']}")["QueueUrl"]
-    attributes = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])
-    arn = attributes["Attributes"]["QueueArn"]
-    anybody = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [anybody]})
-    sqs.set_queue_attributes(QueueUrl=inbox, Attributes={"Policy": policy})
-    system.aws["sns"].subscribe(TopicArn=system.outputs["alarmTopic"], Protocol="sqs", Endpoint=arn)
-    system.upload("a.log")
-    system.decided("held")
-    for line in system.logged("notify"):
-        _hand_over(system, line)
-
-    def mail() -> list[dict[str, Any]]:
-        system.aws["cloudwatch"].describe_alarms()
-        found = sqs.receive_message(
-            QueueUrl=inbox, MaxNumberOfMessages=10, VisibilityTimeout=0
-        ).get("Messages", [])
-        return [json.loads(json.loads(one["Body"])["Message"]) for one in found]
-
-    until(mail, "a message on the topic")
-    refused = "s3-logs/demo: Twilio refuses our credentials"
-    assert any(one["AlarmDescription"].startswith(refused) for one in mail())
-    shown = output_of("status", system)
-    alarms = [one for one in system.made if one.type.endswith(":MetricAlarm")]
-    assert f"of {len(alarms)} are on" in shown, shown
-    assert refused in shown
-    sqs.delete_queue(QueueUrl=inbox)
-
-
-def _hand_over(system: System, line: dict[str, Any]) -> None:
-    """Do what CloudWatch does with a line of a log that has metrics in it."""
-    for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
-        for dimensions in directive["Dimensions"]:
-            system.aws["cloudwatch"].put_metric_data(
-                Namespace=directive["Namespace"],
-                MetricData=[
-                    {
-                        "MetricName": metric["Name"],
-                        "Unit": metric["Unit"],
-                        "Value": line[metric["Name"]],
-                        "Dimensions": [
-                            {"Name": dimension, "Value": line[dimension]}
-                            for dimension in dimensions
-                        ],
-                    }
-                    for metric in directive["Metrics"]
-                ],
-            )
-
-
-def test_missing_data_is_an_alarm_but_not_before_the_first_flush(deploy: Deploy) -> None:
-    system = deploy()
-    silent, other = "Nothing was heard from flush", "The ledger cannot be reached"
-    assert silent not in output_of("status", system)
-    for name in ("flush-missing", "claims-failing-open"):
-        system.aws["cloudwatch"].set_alarm_state(
-            AlarmName=system.resource(ALARM, f"s3-logs-demo-{name}").id,
-            StateValue="INSUFFICIENT_DATA",
-            StateReason="Insufficient Data: 3 datapoints were unknown.",
-        )
-    shown = output_of("status", system)
-    assert silent in shown
-    assert other not in shown  # which says nothing without data
-
-
-def test_a_dashboard_with_the_alarms_is_deployed_and_deleted(deploy: Deploy) -> None:
-    system = deploy()
-    name = system.outputs["dashboard"].rpartition("/")[2]
-    found = system.aws["cloudwatch"].get_dashboard(DashboardName=name)["DashboardBody"]
-    assert "alarm" in {widget["type"] for widget in json.loads(found)["widgets"]}
-    system.destroy()
-    with pytest.raises(ClientError, match="ResourceNotFound|not found|does not exist"):
-        system.aws["cloudwatch"].get_dashboard(DashboardName=name)
