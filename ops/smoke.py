@@ -130,7 +130,7 @@ class Smoke:
 
     def _await_decisions(self, key: str) -> list[Line]:
         # The lines show four digits of a phone, and two phones may share them.
-        phones = Counter(log.masked(phone) for phone in self._stack.settings.to_numbers)
+        phones = Counter(log.masked(phone) for phone in self._stack.settings.phones_of(key))
 
         try:
             found = _wait_until(

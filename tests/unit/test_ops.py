@@ -560,6 +560,12 @@ def test_smoke_uploads_a_log_of_a_route_where_no_other_is_texted(run: Run) -> No
     assert re.fullmatch(r"smoke-\w+/payments/2xxx/smoke-\w+\.log", key)
 
 
+def test_smoke_waits_for_each_phone_of_the_route_of_its_log(run: Run) -> None:
+    operated = Operated(to_numbers=(), routes=(route("all", "*", *TWINS),))
+    operated.s3.on_put = operated.sends
+    assert "not decided for all 2 phones" in run(operated, "smoke")
+
+
 def test_smoke_says_that_it_finds_no_key_which_is_texted(run: Run) -> None:
     operated = Operated(to_numbers=(), routes=(route("other", "other/*.txt", TWINS[0]),))
     shown = run(operated, "smoke")
