@@ -7,6 +7,7 @@ else the default or an example. Nothing here knows Pulumi.
 import dataclasses
 import datetime
 import difflib
+import json
 import re
 import string
 import unicodedata
@@ -19,6 +20,7 @@ from handler import text
 from handler.expectation import parse_expectation, parse_size
 from handler.log import masked
 from handler.quiet_hours import QuietHours
+from handler.routes import NO_QUIET_HOURS, Route, globs
 
 T = TypeVar("T")
 Word = TypeVar("Word", bound=str)
@@ -130,6 +132,11 @@ def _typed(character: str) -> str:
     if category == "Pd" or character == "\u2212":
         return "-"
     return "" if category in {"Cc", "Cf"} else character
+
+
+def _without_accents(value: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", value)
+    return "".join(one for one in decomposed if not unicodedata.combining(one))
 
 
 def _non_ascii(value: str) -> str:
@@ -277,11 +284,7 @@ def _sender_problem(value: str) -> str:
 def _sender_suggestions(value: str) -> Iterator[str]:
     if not _is_number(value):  # a number is never printed whole
         for plain in normalized(value):
-            spelt = "".join(
-                one
-                for one in unicodedata.normalize("NFKD", plain)
-                if not unicodedata.combining(one)
-            )
+            spelt = _without_accents(plain)
             # A name that lost a letter is another name.
             if not any(one.isalpha() and not one.isascii() for one in spelt):
                 yield " ".join(re.sub("[^A-Za-z0-9]", " ", spelt).split())
@@ -322,9 +325,18 @@ PHONES = Kind(
     suggestions=lambda _: (),
     example='"+15551234567,+15557654321"',
     show=lambda _: "",
-    required=True,
     private=True,
 )
+
+ROUTE_PHONES = dataclasses.replace(PHONES, required=True)
+
+LOST_PLUS = dataclasses.replace(
+    ROUTE_PHONES,
+    problem=lambda value: (
+        f"{_masked(value)} lost its plus: with --path, only --secret keeps it from being a number"
+    ),
+)
+"""The kind of phones that are a number in the stack's file."""
 
 
 def _number_problem(number: str) -> str:
@@ -417,13 +429,15 @@ _ADDRESS = (
 )
 """A bucket's address, up to where the key begins."""
 
+_WILDCARD = (r".*\*", "holds a wildcard, but S3 takes a filter as it is")
+
 _MISTAKES_IN_FILTERS = (
     (
         rf"{_ADDRESS}|(s3[an]?|https?)://|arn:",
         "is an address, but a key begins after the bucket's name",
     ),
     (_QUOTED, "is in quotes, which are no part of it"),
-    (r".*\*", "holds a wildcard, but S3 takes a filter as it is"),
+    _WILDCARD,
     # Where keys do hold %3D, a filter that ends before it works.
     (".*%[0-9A-Fa-f]{2}", "is encoded already, but the program encodes it for S3 itself"),
     (f".*{_NEVER_IN_KEYS}", "holds a character that cannot be seen"),
@@ -524,6 +538,98 @@ SUFFIXES = Kind(
 )
 
 
+# Routes
+
+
+def _routes_problem(value: str) -> str:
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    return "" if isinstance(found, list) else "is no list of routes"
+
+
+ROUTES: Kind[tuple[Route, ...]] = Kind(
+    parse=lambda _: (),
+    problem=_routes_problem,
+    suggestions=lambda _: (),
+    example="payments",
+    show=lambda _: "",
+    private=True,
+)
+"""The routes as a whole, as JSON; `infra.route_settings` reads each of their fields."""
+
+_ROUTE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 ._-]*[A-Za-z0-9])?")
+
+MAX_ROUTE_NAME_CHARACTERS = 32
+"""Characters: a summary and the dashboard show it."""
+
+NO_ROUTE = "default"
+"""The name that metrics and the dashboard give to the flat settings."""
+
+
+def _route_name_problem(value: str) -> str:
+    if value.casefold() == NO_ROUTE:
+        return "is the name of the flat settings"
+    if len(value) > MAX_ROUTE_NAME_CHARACTERS or not _ROUTE_NAME.fullmatch(value):
+        return (
+            f"is not a name of 1 to {MAX_ROUTE_NAME_CHARACTERS} letters, digits, spaces, periods, "
+            f"hyphens and underscores{_non_ascii(value)}"
+        )
+    return ""
+
+
+def _route_name_suggestions(value: str) -> Iterator[str]:
+    for plain in normalized(value):
+        spelt = re.sub("[^A-Za-z0-9 ._-]+", "-", _without_accents(plain))
+        yield spelt.strip(" ._-")[:MAX_ROUTE_NAME_CHARACTERS].strip(" ._-")
+
+
+ROUTE_NAME = Kind(
+    parse=str,
+    problem=_route_name_problem,
+    suggestions=_route_name_suggestions,
+    example="payments",
+    show=quoted,
+    required=True,
+)
+
+_MISTAKES_IN_GLOBS = (
+    *(one for one in _MISTAKES_IN_FILTERS if one != _WILDCARD),
+    (r"\.?/", "begins with a slash, but keys begin without one"),
+    (".*[;|]", "holds several globs that are not separated by commas"),
+)
+
+
+def _globs_problem(value: str) -> str:
+    for one in value.split(","):
+        if problem := _filter_problem(one.strip(), _MISTAKES_IN_GLOBS):
+            return problem
+    try:
+        globs(value)
+    except ValueError as error:
+        return str(error)
+    return "" if globs(value) or not value else "names no glob"
+
+
+def _globs_suggestions(value: str) -> Iterator[str]:
+    parts = [re.sub(r"^(\.?/)+", "", _filter_suggestions(one)) for one in re.split("[,;|]", value)]
+    plain = [re.sub(r"\[[^][]*\]", "?", part).replace("\\", "") for part in parts]
+    yield ",".join(dict.fromkeys(part for part in plain if part))
+
+
+GLOBS = Kind(
+    parse=str,
+    problem=_globs_problem,
+    suggestions=_globs_suggestions,
+    example="'payments/*.log'",
+    show=quoted,
+    required=True,
+)
+
+EXCEPTIONS = dataclasses.replace(GLOBS, required=False, example="'*/debug/*'")
+
+
 # Words and times
 
 
@@ -614,6 +720,20 @@ HOURS = Kind(
     example="22:00-07:00",
     show=quoted,
     falls_back=True,
+)
+
+
+def _route_hours_suggestions(value: str) -> Iterator[str]:
+    yield from (one or NO_QUIET_HOURS for one in _hours_suggestions(value))
+
+
+# A route without quiet hours says so, since one that does not name any has the flat ones.
+ROUTE_HOURS = dataclasses.replace(
+    HOURS,
+    parse=lambda value: "" if value == NO_QUIET_HOURS else value,
+    problem=lambda value: "" if value == NO_QUIET_HOURS else HOURS.problem(value),
+    suggestions=_route_hours_suggestions,
+    required=True,
 )
 
 

@@ -2,22 +2,12 @@
 
 import dataclasses
 import datetime
-import difflib
 import json
-import shlex
 import zoneinfo
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any, Self, TypeVar, cast
 
 import pulumi
-import yaml
-from pulumi.runtime.config import (
-    CONFIG,
-    get_config_env,
-    get_config_secret_keys_env,
-    is_config_secret,
-)
 
 from handler import text
 from handler.environment import to_environment, variable
@@ -25,36 +15,23 @@ from handler.events import LogFile
 from handler.expectation import parse_expectation
 from handler.log import masked
 from handler.quiet_hours import QuietHours
+from handler.routes import FIELDS, Route
+from handler.routes import write as write_routes
 from handler.segments import GSM, GSM_EXTENSION, GSM_SEGMENT, UCS2_SEGMENT
 from handler.segments import segments as count_segments
 from handler.settings import Mode
 from handler.settings import Settings as HandlerSettings
 from infra import setting_kinds as kinds
 from infra.existing_bucket import ExistingBucket, pattern
+from infra.globs import Filter
 from infra.ledger import Ledger
 from infra.log_bucket import LogBucket
 from infra.queues import TextQueues
+from infra.route_settings import check_routes, path, read_routes
 from infra.setting_kinds import Kind
+from infra.setting_reader import DEFAULTS, Reader
 
 T = TypeVar("T")
-
-DEFAULTS: dict[str, str] = {
-    # As the CLI gives it to the program.
-    key: str(value).lower() if isinstance(value := setting["default"], bool) else str(value)
-    for key, setting in yaml.safe_load(
-        (Path(__file__).parents[1] / "Pulumi.yaml").read_text(encoding="utf-8")
-    )["config"].items()
-    if "default" in setting
-}
-
-ALIASES = {
-    "twilioauthtoken": "twilioSecret",
-    "twilioapikeysecret": "twilioSecret",
-    "authtoken": "twilioSecret",
-    "phonenumber": "toNumbers",
-    "bucketname": "existingBucket",
-}
-"""Other names of a setting, such as Twilio's, in lower case."""
 
 MAX_ENVIRONMENT_BYTES = 4096
 """Bytes of all environment variables of a function together, as JSON with their names.
@@ -116,6 +93,7 @@ class Settings:
     max_texts_at_once: int = setting(kinds.count(at_least=1))
     max_texts_per_hour: int = setting(kinds.count(at_least=1))
     quiet_hours: str = setting(kinds.HOURS)
+    routes: tuple[Route, ...] = setting(kinds.ROUTES)
     timezone: str = setting(kinds.ZONE)
     expect: str = setting(kinds.EXPECT)
     at_least: str = setting(kinds.SIZE)
@@ -132,23 +110,31 @@ class Settings:
         Raises:
             pulumi.RunError: Settings are wrong. It names every one, and the command that fixes it.
         """
-        read = _Reader(pulumi.Config())
-        settings = cls(**{name: read.parsed(key) for key, name in NAMES.items()})
+        read = Reader(pulumi.Config(), KINDS)
+        flat = {name: read.parsed(key) for key, name in NAMES.items()}
+        inheriting = Route.inheriting(cls(**flat).of_handler)
+        settings = cls(**flat | {"routes": read_routes(read, KINDS, inheriting)})
         settings._check_together(read)
         read.check_keys()
         read.raise_mistakes()
         settings._warn(read)
         return settings
 
-    def _check_together(self, read: "_Reader") -> None:
+    def _check_together(self, read: Reader) -> None:
         """Find what is wrong with several settings together."""
         self._check_sender(read)
+        self._check_phones(read)
         self._check_bucket(read)
-        self._check_quiet_hours(read)
-        self._check_expected(read)
+        is_filter = read.is_valid("filterPrefix") and read.is_valid("filterSuffix")
+        filter_ = Filter(self.filter_prefix, self.filter_suffix) if is_filter else None
+        check_routes(read, self.routes, filter_)
+        for key, hours in self._each(read, "quietHours"):
+            self._check_quiet_hours(read, key, hours)
+        for key, expect in self._each(read, "expect"):
+            self._check_expected(read, key, expect)
         self._check_size(read)
 
-    def _check_sender(self, read: "_Reader") -> None:
+    def _check_sender(self, read: Reader) -> None:
         one, other = "fromNumber", "messagingServiceSid"
         if self.from_number and self.messaging_service_sid:
             read.mistake(
@@ -158,14 +144,26 @@ class Settings:
             )
         elif not self.from_number and not self.messaging_service_sid:
             read.mistake(one, f"is not set, nor is {other}")
-        if self.from_number in self.to_numbers:
-            read.mistake(
-                "toNumbers",
-                f"names {masked(self.from_number)}, which is {one}: Twilio refuses a text from a "
-                "number to itself (error 21266)",
-            )
 
-    def _check_bucket(self, read: "_Reader") -> None:
+    def _check_phones(self, read: Reader) -> None:
+        if not self.to_numbers and not self.routes and read.is_valid("toNumbers"):
+            read.mistake("toNumbers", "is empty, and there is no route with phones of its own")
+        for key, phones in self._each(read, "toNumbers"):
+            if self.from_number in phones:
+                read.mistake(
+                    key,
+                    f"names {masked(self.from_number)}, which is fromNumber: Twilio refuses a text "
+                    "from a number to itself (error 21266)",
+                )
+
+    def _each(self, read: Reader, field: str) -> Iterator[tuple[str, Any]]:
+        """Give the key and the value of a setting, and of the routes' fields of that name."""
+        yield field, getattr(self, NAMES[field])
+        for number, route in enumerate(self.routes):
+            if read.is_valid(key := path(number, field)):
+                yield key, getattr(route, FIELDS[field])
+
+    def _check_bucket(self, read: Reader) -> None:
         if not self.existing_bucket:
             return
         for key, is_set in (
@@ -182,37 +180,38 @@ class Settings:
             what = f"makes a pattern of {length:,} characters, but EventBridge takes"
             read.mistake(key, f"{what} {MAX_PATTERN_CHARACTERS:,} with existingBucket")
 
-    def _check_quiet_hours(self, read: "_Reader") -> None:
+    def _check_quiet_hours(self, read: Reader, key: str, hours: str) -> None:
         """Ensure that each week has a flush outside quiet hours: no phone may wait without end."""
-        if not self.quiet_hours:
+        if not hours:
             return
-        open_minutes = QuietHours.parse(self.quiet_hours, datetime.UTC).open_minutes
+        open_minutes = QuietHours.parse(hours, datetime.UTC).open_minutes
         if self.flush_minutes <= open_minutes:
             return
         what = (
-            f"the longest time outside quietHours, {open_minutes} minutes: every flush may fall "
-            "into quiet hours"
+            f"the longest time outside {key}, {open_minutes} minutes: every flush may fall into "
+            "quiet hours"
         )
         if int(DEFAULTS["flushMinutes"]) <= open_minutes:
             read.mistake("flushMinutes", f"is longer than {what}", read.default("flushMinutes"))
         else:
-            read.mistake("quietHours", f"leaves too little for flushMinutes: {what}")
+            read.mistake(key, f"leaves too little for flushMinutes: {what}")
 
-    def _check_expected(self, read: "_Reader") -> None:
+    def _check_expected(self, read: Reader, key: str, expect: str) -> None:
         """Ensure that a flush looks for each expected log while it is missing."""
-        if not self.expect:
+        if not expect:
             return
-        shortest = parse_expectation(self.expect, datetime.UTC).shortest
+        shortest = parse_expectation(expect, datetime.UTC).shortest
         if shortest >= 2 * datetime.timedelta(minutes=self.flush_minutes):
             return
         what = f"shorter than twice flushMinutes, {2 * self.flush_minutes} minutes"
         if shortest >= 2 * datetime.timedelta(minutes=int(DEFAULTS["flushMinutes"])):
-            too_long = f"is too long for expect: {self.expect} is {what}"
+            shown = key if read.is_secret(key) else expect
+            too_long = f"is too long for {key}: {shown} is {what}"
             read.mistake("flushMinutes", too_long, read.default("flushMinutes"))
         else:
-            read.mistake("expect", f"is {what}")
+            read.mistake(key, f"is {what}")
 
-    def _check_size(self, read: "_Reader") -> None:
+    def _check_size(self, read: Reader) -> None:
         """Count the functions' environment, since Lambda refuses a long one at the deployment only.
 
         AWS names the queues and the table, which a preview does not know: an estimate stands for
@@ -223,50 +222,62 @@ class Settings:
                 **ESTIMATED_NAMES,
                 "twilio_secret": read.valid_or_default("twilioSecret"),
                 "to_numbers": ",".join(self.to_numbers),
+                "routes": write_routes(self.routes, self.of_handler),
             }
         )
-        # Each with its name, its quotes, its colon and its comma.
-        sizes = {
-            name: len(json.dumps({name: value}, ensure_ascii=False).encode()) - 2
-            for name, value in variables.items()
-        }
+        sizes = {name: _size_of_variable(name, value) for name, value in variables.items()}
         total = sum(sizes.values()) + 1
         if total <= MAX_ENVIRONMENT_BYTES:
             return
         by_key = {
             key: sizes.pop(variable(name)) for key, name in NAMES.items() if variable(name) in sizes
         }
+        # In its variable, the JSON of a route has a backslash before each quote.
+        by_route = {
+            path(number): len(json.dumps(write_routes([route], self.of_handler)).encode()) - 4
+            for number, route in enumerate(self.routes)
+        }
         longest_first = sorted(by_key, key=lambda key: -by_key[key])
-        parts = [f"{key} {by_key[key]:,}" for key in longest_first] + [
-            f"the rest {sum(sizes.values()):,}"
-        ]
+        parts = [f"{key} {by_key[key]:,}" for key in longest_first]
+        parts += [f"the rest {sum(sizes.values()):,}"]
+        longest = longest_first[0]
+        if by_route:
+            routes = sorted(by_route, key=lambda key: -by_route[key])
+            parts += ["of routes " + ", ".join(f"{key} {by_route[key]:,}" for key in routes)]
+            longest = read.longest_part(routes[0]) if longest == "routes" else longest
         read.mistake(
-            longest_first[0],
+            longest,
             f"is too long: the settings take {total:,} bytes of a function's environment, but "
             f"Lambda allows {MAX_ENVIRONMENT_BYTES:,} ({', '.join(parts)})",
         )
 
-    def _warn(self, read: "_Reader") -> None:
+    def _warn(self, read: Reader) -> None:
         """Warn at preview of settings that work, but are probably mistakes."""
-        if not read.is_secret("toNumbers"):
-            pulumi.log.warn(
-                "toNumbers stands in the stack's file in clear text, and phone numbers are "
-                "personal data. This asks for them and encrypts them: "
-                + read.command("set", "toNumbers", secret=True)
-            )
-        american = [phone for phone in self.to_numbers if phone.startswith("+1")]
+        for key, phones in self._each(read, "toNumbers"):
+            if phones and not read.is_secret(key):
+                pulumi.log.warn(
+                    f"{key} stands in the stack's file in clear text, and phone numbers are "
+                    "personal data. This asks for them and encrypts them: "
+                    + read.command("set", key, secret=True)
+                )
+        american = [phone for phone in self.of_handler.phones if phone.startswith("+1")]
         if american and kinds.NAME.fullmatch(self.from_number):
             pulumi.log.warn(
                 f"fromNumber is a name, {self.from_number}, but the US, Canada and others allow no "
                 f"names: Twilio refuses a text to {masked(american[0])} (error 21612)"
             )
-        if self.at_least and not self.expect:
-            pulumi.log.warn(
-                "atLeast is set, but expect is not, so no log is due. "
-                f"{read.command('set', 'expect')} {kinds.EXPECT.example}"
-            )
-        if warning := cost_of(self.message, zoneinfo.ZoneInfo(self.timezone)):
-            pulumi.log.warn(f"message: {warning}")
+        expected = dict(self._each(read, "expect"))
+        for key, at_least in self._each(read, "atLeast"):
+            expect = key.removesuffix("atLeast") + "expect"
+            if at_least and not expected.get(expect):
+                pulumi.log.warn(
+                    f"{key} is set, but {expect} is not, so no log is due. "
+                    f"{read.command('set', expect)} {kinds.EXPECT.example}"
+                )
+        for key, message in self._each(read, "message"):
+            warning = cost_of(message, zoneinfo.ZoneInfo(self.timezone))
+            if warning and not read.is_secret(key):
+                pulumi.log.warn(f"{key}: {warning}")
 
     @property
     def stack(self) -> str:
@@ -299,12 +310,19 @@ class Settings:
         return self._environment(
             {
                 "twilio_secret": self.twilio_secret,
-                "to_numbers": pulumi.Output.secret(",".join(self.to_numbers)),
+                "to_numbers": _secret(",".join(self.to_numbers)),
+                "routes": _secret(write_routes(self.routes, self.of_handler)),
                 "ledger_table": ledger.table.name,
                 "held_queue": queues.held.url,
                 "failed_queue": queues.failed.url,
             }
         )
+
+    @property
+    def of_handler(self) -> HandlerSettings:
+        """The settings as the handler has them, without what AWS names and without the secret."""
+        values: dict[str, Any] = {name: getattr(self, name, "") for name in HandlerSettings._fields}
+        return HandlerSettings(**values | {"twilio_secret": ""})
 
     def _environment(self, others: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
         """Add all that is neither secret nor personal to the rest of the environment."""
@@ -314,6 +332,15 @@ class Settings:
             if name in HandlerSettings._fields and not KINDS[key].private
         }
         return to_environment({**plain, "stack": self.stack, **others})
+
+
+def _secret(value: str) -> pulumi.Input[str]:
+    return pulumi.Output.secret(value) if value else ""
+
+
+def _size_of_variable(name: str, value: object) -> int:
+    """Return the bytes of a variable with its name, its quotes, its colon and its comma."""
+    return len(json.dumps({name: value}, ensure_ascii=False).encode()) - 2
 
 
 def _key(name: str) -> str:
@@ -330,116 +357,6 @@ KINDS: Mapping[str, Kind[Any]] = {
     for key, field in zip(NAMES, dataclasses.fields(Settings), strict=True)
 }
 """The kind of each setting, by its key."""
-
-
-class _Reader:
-    """Reads settings one by one and collects the mistakes in them."""
-
-    def __init__(self, config: pulumi.Config) -> None:
-        self._config = config
-        self._mistakes: list[str] = []
-        self._invalid: set[str] = set()
-        self._unset: set[str] = set()
-        for key, kind in KINDS.items():
-            self._check(key, kind)
-
-    def text(self, key: str) -> str:
-        """Return a setting as it is, right or wrong."""
-        value = self._config.get(key) or ""
-        return value.strip() if KINDS[key].stripped else value
-
-    def valid_or_default(self, key: str) -> str:
-        """Return a setting; if it is wrong its default, or nothing where it has none."""
-        return DEFAULTS.get(key, "") if key in self._invalid else self.text(key)
-
-    def parsed(self, key: str) -> Any:
-        """Return a setting as the program uses it."""
-        kind = KINDS[key]
-        return kind.parse(self.valid_or_default(key) if kind.falls_back else self.text(key))
-
-    def is_secret(self, key: str) -> bool:
-        """Whether a setting is encrypted in the stack's file.
-
-        The Automation API sets it in Pulumi's runtime, the CLI in the environment.
-        """
-        full = self._config.full_key(key)
-        return is_config_secret(full) or full in get_config_secret_keys_env()
-
-    def check_keys(self) -> None:
-        """Find the keys in this project's namespace that are no settings."""
-        namespace = self._config.name + ":"
-        for full in sorted({*CONFIG.get(), *get_config_env()}):
-            key = full.removeprefix(namespace)
-            if not full.startswith(namespace) or key in KINDS:
-                continue
-            what, remedy = "is no setting", self.command("rm", key)
-            by_case = {one.casefold(): one for one in KINDS} | ALIASES
-            for near in difflib.get_close_matches(key.casefold(), by_case, 1):
-                nearest = by_case[near]
-                what += f"; the nearest is {nearest}"
-                remedy += "\n    " + self._rename_command(key, nearest)
-            self.mistake(key, what, remedy)
-
-    def _rename_command(self, key: str, nearest: str) -> str:
-        """Return the command that gives the nearest setting the value of a misspelt one."""
-        kind, value = KINDS[nearest], (self._config.get(key) or "").strip()
-        if kind.private or self.is_secret(key):
-            return self.command("set", nearest, secret=True)
-        # A misspelt key may hold a secret or a phone: show only what fits and is neither.
-        if kind.problem(value) or kinds.E164.fullmatch(value) or kinds.may_be_secret(value):
-            return self._remedy(nearest, "")
-        return self.command("set", nearest, value)
-
-    def raise_mistakes(self) -> None:
-        if self._mistakes:
-            count = len(self._mistakes)
-            raise pulumi.RunError(
-                f"{count} setting{'s are' if count > 1 else ' is'} wrong:\n\n"
-                + "\n".join(self._mistakes)
-            )
-
-    def mistake(self, key: str, what: str, remedy: str = "") -> None:
-        """Add a mistake, with the command that fixes it."""
-        if key not in self._unset:
-            self._mistakes.append(f"  {key}: {what}.\n    {remedy or self._remedy(key, '')}")
-
-    def default(self, key: str) -> str:
-        """Return the command that gives a setting its default."""
-        return self.command("set", key, DEFAULTS[key])
-
-    def command(
-        self, action: str, key: str, value: str | None = None, *, secret: bool = False
-    ) -> str:
-        """Return a command of Pulumi's CLI; without a value, `set` asks for it."""
-        words = ["pulumi", "config", action, "--stack", pulumi.get_stack()]
-        words += ["--secret"] * secret + [key]
-        if value is not None:
-            words += ["--"] * value.startswith("-") + [value]
-        return shlex.join(words)
-
-    def _check(self, key: str, kind: Kind[Any]) -> None:
-        value = self.text(key)
-        if self._config.get(key) is None:
-            what = "is not set"
-            self._unset.add(key)
-        elif not value.strip() and kind.required:
-            what = "is empty"
-        elif what := kind.problem(value):
-            shown = "" if self.is_secret(key) else kind.show(value)
-            what = f"{shown} {what}".lstrip()
-        else:
-            return
-        self._invalid.add(key)
-        self._mistakes.append(f"  {key}: {what}.\n    {self._remedy(key, value)}")
-
-    def _remedy(self, key: str, value: str) -> str:
-        kind = KINDS[key]
-        secret = kind.private or self.is_secret(key)
-        if not secret and (suggestion := kind.suggestion(value)) is not None:
-            return self.command("set", key, suggestion)
-        if kind.example is None:
-            return self.default(key)
-        return f"{self.command('set', key, secret=secret)} {kind.example}".rstrip()
 
 
 def cost_of(message: str, zone: datetime.tzinfo) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import contextvars
+import json
 import runpy
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -19,8 +20,8 @@ from stack import ROOT
 PROGRAM = ROOT / "__main__.py"
 PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
 
-SECRETS = frozenset({"twilioSecret", "toNumbers"})
-"""The settings that README.md sets with `--secret`."""
+SECRETS = frozenset({"twilioSecret", "toNumbers", "routes"})
+"""The settings that README.md sets with `--secret`; `routes` since some of its parts are."""
 
 
 class Monitor(mocks.MockMonitor):
@@ -134,4 +135,6 @@ async def _run(program: Path) -> None:
 
 
 def _as_text(value: object) -> str:
+    if isinstance(value, list):
+        return json.dumps(value)
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handler.environment import read_settings
+from handler.routes import Route
 from infra import settings as program_settings
 from infra.settings import KINDS
 from infra.settings import Settings as ProgramSettings
@@ -139,15 +140,17 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     ),
     # Required settings
     ({"twilioSecret": None}, "is not set", "--secret twilioSecret"),
-    ({"toNumbers": None}, "is not set", PHONES),
     *(
         ({key: blank}, "is empty", remedy)
         for blank in ("", " ")
         for key, remedy in (
             ("twilioAccountSid", "twilioAccountSid AC..."),
             ("twilioSecret", "--secret twilioSecret"),
-            ("toNumbers", PHONES),
         )
+    ),
+    *(
+        ({"toNumbers": none}, "is empty, and there is no route with phones of its own", PHONES)
+        for none in (None, "", " ")
     ),
     # The secret
     *(
@@ -643,7 +646,7 @@ EACH_DIFFERENT = {
 }
 """Another value for each setting that a function receives, but for its sender."""
 
-NO_SETTINGS = {"stack", "ledger_table", "held_queue", "failed_queue", "routes"}
+NO_SETTINGS = {"stack", "ledger_table", "held_queue", "failed_queue"}
 """Environment variables of a function that are no settings."""
 
 
@@ -653,7 +656,7 @@ def test_every_setting_is_described_in_the_projects_file_and_the_other_way_round
 
 
 def test_the_table_and_the_projects_file_agree_on_types_secrets_and_required_keys() -> None:
-    names = {int: "integer", bool: "boolean"}
+    names = {int: "integer", bool: "boolean", tuple[Route, ...]: "array"}
     types = get_type_hints(ProgramSettings)
     assert len(types) == len(KINDS)
     for (key, kind), type_ in zip(KINDS.items(), types.values(), strict=True):
