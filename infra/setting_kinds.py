@@ -90,7 +90,7 @@ class Kind(Generic[T]):
 
     def suggestion(self, value: str) -> str | None:
         """Return what was probably meant by a value, if that is right."""
-        if self.private or not value:
+        if self.private or not value or E164.search(value):
             return None
         return next((one for one in self.suggestions(value) if not self.problem(one)), None)
 
@@ -101,9 +101,10 @@ def may_be_secret(value: str) -> bool:
 
 
 def quoted(value: str) -> str:
-    """Show a value in quotes: invisible characters are escaped, a long value is cut."""
+    """Show a value in quotes: phones masked, invisible characters escaped, a long value cut."""
     if may_be_secret(value):
         return f"a value of {len(value)} letters and digits"
+    value = E164.sub(lambda phone: masked(phone[0]), value)
     if len(value) > MAX_QUOTED_CHARACTERS:
         value = value[: MAX_QUOTED_CHARACTERS * 2 // 3] + "…" + value[-MAX_QUOTED_CHARACTERS // 3 :]
     return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value) + '"'
@@ -553,7 +554,6 @@ ROUTES: Kind[tuple[Route, ...]] = Kind(
     parse=lambda _: (),
     problem=_routes_problem,
     suggestions=lambda _: (),
-    example="payments",
     show=lambda _: "",
     private=True,
 )
@@ -615,7 +615,8 @@ def _globs_problem(value: str) -> str:
 def _globs_suggestions(value: str) -> Iterator[str]:
     parts = [re.sub(r"^(\.?/)+", "", _filter_suggestions(one)) for one in re.split("[,;|]", value)]
     plain = [re.sub(r"\[[^][]*\]", "?", part).replace("\\", "") for part in parts]
-    yield ",".join(dict.fromkeys(part for part in plain if part))
+    if any(plain):
+        yield ",".join(dict.fromkeys(part for part in plain if part))
 
 
 GLOBS = Kind(

@@ -193,7 +193,7 @@ class Reader:
             nearest = by_case[near]
             problem += f"; the nearest is {nearest}"
             renamed = key.partition(".")[0] + "." + nearest if "[" in key else nearest
-            if renamed not in self._kinds or renamed in self._settings:
+            if renamed in self._settings or self._values.get(renamed) is None:
                 remedy += "\n    " + self._rename_command(key, renamed, known[nearest])
         self._add(key, problem, remedy)
 
@@ -201,7 +201,7 @@ class Reader:
         """Return the command that gives the nearest setting the value of a misspelt one."""
         value = (self._values[key] or "").strip()
         if renamed == "routes":
-            return f"{self.command('set', 'routes[0].name')} {kind.example}"
+            return f"{self.command('set', 'routes[0].name')} {kinds.ROUTE_NAME.example}"
         if kind.private or self.is_secret(key):
             return self.command("set", renamed, secret=True)
         # A misspelt key may hold a secret or a phone: show only what fits and is neither.
