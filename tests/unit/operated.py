@@ -5,7 +5,7 @@ import email.utils
 import io
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -52,10 +52,23 @@ class Queue:
         self.fails_to_delete = False
         self._ids = itertools.count()
 
-    def put(self, body: str, *, sent: datetime.datetime = NOW, hidden: float = 0) -> None:
+    def put(
+        self,
+        body: str,
+        *,
+        sent: datetime.datetime = NOW,
+        hidden: float = 0,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
         """Put a message on it."""
         self.messages.append(
-            {"id": f"id-{next(self._ids)}", "Body": body, "sent": sent, "hidden": hidden}
+            {
+                "id": f"id-{next(self._ids)}",
+                "Body": body,
+                "sent": sent,
+                "hidden": hidden,
+                "attributes": attributes,
+            }
         )
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from handler.queues import HELD_SINCE
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Refusal
 from handler.routes import Route
 from handler.sender import Delivery, Refused
@@ -32,6 +33,14 @@ def test_status_finds_messages_that_short_polling_misses(run: Run) -> None:
     assert "busy (503: unavailable)" in shown
     assert "On failed: nothing." in shown
     assert len(operated.held.visible) == 12
+
+
+def test_status_shows_since_when_a_renewed_message_is_held(run: Run) -> None:
+    operated = Operated()
+    held_since = int((NOW - datetime.timedelta(days=3)).timestamp() * 1000)
+    attribute = {"DataType": "Number", "StringValue": str(held_since)}
+    operated.held.put(held_message(), attributes={HELD_SINCE: attribute})
+    assert "3 d ago" in run(operated, "status")
 
 
 def test_status_shows_the_messages_that_a_flush_received_and_why_the_last_one_kept_them(
