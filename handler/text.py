@@ -25,6 +25,12 @@ PLACEHOLDERS = ("name", "key", "bucket", "size", "time")
 SUMMARY_SEGMENTS = 2
 """The limit of segments for one text about many log files."""
 
+SUMMARY_KEYS = 3
+"""The number of different keys up to which a summary names each."""
+
+OTHER_LOGS = "other"
+"""The logs that match no route, in a summary."""
+
 ELLIPSIS = "..."  # in GSM-7, unlike the character for an ellipsis
 MIN_WIDTH = 14  # a date and `.log`
 
@@ -85,25 +91,36 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
     return best
 
 
-def summarize(files: Sequence[LogFile], zone: datetime.tzinfo) -> str:
-    """Word one text about many log files: how many, since when, where, and the latest.
+def summarize(files: Sequence[LogFile], zone: datetime.tzinfo, routes: Sequence[str] = ()) -> str:
+    """Word one text about many log files: how many, since when, and which.
 
-    Two segments at most, with as many folders and as much of their names as that leaves room for.
+    Up to three are named. More are counted by route where they are of several, else by folder, and
+    the latest is named. Two segments at most: names are cut, and small counts are added up.
 
     Args:
         files: The log files; at least one.
         zone: The time zone of the time in the text.
+        routes: The route of each file, by its name; none for a stack without routes.
     """
     since = f"{min(file.time for file in files).astimezone(zone):%d %b %H:%M %Z}"
+    keys = Counter(printable(file.key) for file in sorted(files, key=lambda file: file.time))
+    is_named = len(keys) <= SUMMARY_KEYS
+    if is_named:
+        counted = list(keys.items())
+    elif len(set(routes)) > 1:
+        counted = Counter(printable(name) or OTHER_LOGS for name in routes).most_common()
+    else:
+        counted = Counter(_folder(printable(file.key)) for file in files).most_common()
     last = _Part(printable(max(files, key=lambda file: file.time).key))
-    counted = Counter(_folder(printable(file.key)) for file in files).most_common()
     for count, longest in itertools.product((5, 3, 1), (80, 40, 20, MIN_WIDTH)):
-        places = [f"{_Part(folder).cut(longest)} {number}" for folder, number in counted[:count]]
+        places = [
+            _Part(place).cut(longest) + (f" {number}" if number > 1 or not is_named else "")
+            for place, number in counted[:count]
+        ]
         if others := sum(number for _, number in counted[count:]):
             places.append(f"elsewhere {others}")
-        body = _to_gsm(
-            f"{len(files)} more logs since {since}: {', '.join(places)}. Last: {last.cut(longest)}"
-        )
+        latest = "" if is_named else f". Last: {last.cut(longest)}"
+        body = _to_gsm(f"{len(files)} more logs since {since}: {', '.join(places)}{latest}")
         if segments(body) <= SUMMARY_SEGMENTS:
             break
     return body

@@ -19,7 +19,7 @@ from handler.ledger import ASK_AFTER_SECONDS
 from handler.queues import VISIBILITY_SECONDS, NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Refusal, refusal
 from handler.segments import segments
-from handler.text import SUMMARY_SEGMENTS, summarize
+from handler.text import SUMMARY_KEYS, SUMMARY_SEGMENTS, summarize
 from infra.queues import FLUSH_SECONDS, HELD_SECONDS
 from simulation.quick_table import QuickTable
 from simulation.samples import OTHER_PHONE, PHONE, TIME, log_file, record
@@ -56,7 +56,7 @@ def test_each_phone_gets_one_summary(world: World) -> None:
     assert [(phone, body) for _, phone, body in world.texts] == [
         (
             phone,
-            "3 more logs since 23 Nov 14:05 UTC: app/ 2, db/ 1. Last: app/a.log",
+            "3 more logs since 23 Nov 14:05 UTC: app/a.log, app/b.log, db/c.log",
         )
         for phone in (PHONE, OTHER_PHONE)
     ]
@@ -996,16 +996,21 @@ def test_two_flushes_at_once_text_each_phone_once(world: World) -> None:
         ),
         min_size=2,
         max_size=40,
-    )
+    ),
+    st.lists(st.text(), min_size=40, max_size=40) | st.just([]),
 )
-def test_a_summary_takes_two_segments_at_most(files: list[Any]) -> None:
-    body = summarize(files, zoneinfo.ZoneInfo("Asia/Kathmandu"))
+def test_a_summary_takes_two_segments_at_most(files: list[Any], routes: list[str]) -> None:
+    body = summarize(files, zoneinfo.ZoneInfo("Asia/Kathmandu"), routes[: len(files)])
     assert segments(body) <= SUMMARY_SEGMENTS
     assert body.startswith(f"{len(files)} more logs since ")
     assert body.replace("\u200c", "").replace("\u200d", "").isprintable()
 
 
-@given(st.lists(st.sampled_from(["app/a", "db/b", "c", "x/y/z", "long" * 20 + "/a"]), min_size=2))
+@given(
+    st.lists(
+        st.sampled_from(["app/a", "app/e", "db/b", "c", "x/y/z", "long" * 20 + "/a"]), min_size=2
+    ).filter(lambda keys: len(set(keys)) > SUMMARY_KEYS)
+)
 def test_the_counts_of_a_summary_add_up(keys: list[str]) -> None:
     body = summarize([log_file(key) for key in keys], datetime.UTC)
     places = body.partition("UTC: ")[2].partition(". Last")[0].split(", ")
@@ -1021,7 +1026,8 @@ def test_a_summary_names_some_folders_and_counts_the_rest() -> None:
 
 
 def test_the_latest_is_the_latest_and_since_is_the_earliest() -> None:
-    files = [log_file(f"{minute}.log", time=TIME.replace(minute=minute)) for minute in (30, 59, 10)]
+    minutes = (30, 59, 10, 20)
+    files = [log_file(f"{minute}.log", time=TIME.replace(minute=minute)) for minute in minutes]
     body = summarize(files, datetime.UTC)
     assert "since 23 Nov 14:10 UTC" in body
     assert body.endswith("Last: 59.log")

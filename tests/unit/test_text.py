@@ -4,6 +4,7 @@ import datetime
 import string
 import unicodedata
 import zoneinfo
+from collections import Counter
 from itertools import chain
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from handler.segments import GSM, GSM_EXTENSION, segments
 from handler.text import MAX_CHARACTERS, summarize, write
 from local import segments as networks
-from simulation.samples import MESSAGE, log_file
+from simulation.samples import MESSAGE, TIME, log_file
 
 GSM_ALL = GSM | GSM_EXTENSION
 
@@ -263,9 +264,11 @@ def test_only_the_placeholders_of_a_message_decide_its_alphabet() -> None:
 
 
 def test_a_folder_is_one_folder_however_it_is_composed() -> None:
-    folders = [unicodedata.normalize(form, "Köln/a.log") for form in ("NFC", "NFD")]
-    body = summarize([log_file(key) for key in folders], datetime.UTC)
-    assert ": Köln/ 2. Last: Köln/a.log" in body
+    folders = [unicodedata.normalize(form, "Köln/") for form in ("NFC", "NFD")]
+    keys = [f"{folder}{name}" for folder in folders for name in "ab"]
+    assert ": Köln/a 2, Köln/b 2" in summarize([log_file(key) for key in keys], datetime.UTC)
+    body = summarize([log_file(key + name) for key in keys for name in "cd"], datetime.UTC)
+    assert ": Köln/ 8. Last: Köln/a" in body
     assert cost(body) == 1
 
 
@@ -414,9 +417,45 @@ def test_a_key_is_never_cut_below_a_date() -> None:
 def test_a_summary_shows_the_time_in_the_given_zone() -> None:
     files = [log_file(key) for key in ("a.log", "b.log")]
     body = summarize(files, zoneinfo.ZoneInfo("Asia/Kathmandu"))
-    assert body == "2 more logs since 23 Nov 19:50 +0545: / 2. Last: a.log"
+    assert body == "2 more logs since 23 Nov 19:50 +0545: a.log, b.log"
 
 
 def test_a_folder_in_a_summary_is_the_first_of_a_key() -> None:
-    files = [log_file(key) for key in ("app/a/1.log", "app/b/2.log", "3.log")]
-    assert ": app/ 2, / 1. Last: " in summarize(files, datetime.UTC)
+    files = [log_file(key) for key in ("app/a/1.log", "app/b/2.log", "app/c/2.log", "3.log")]
+    assert ": app/ 3, / 1. Last: " in summarize(files, datetime.UTC)
+
+
+@given(
+    st.lists(st.sampled_from(["app/a.log", "db/b.log", "c.log"]), min_size=2, max_size=300),
+    st.lists(st.sampled_from(["one", "two", ""]), min_size=300, max_size=300),
+)
+def test_a_summary_of_up_to_three_logs_names_each(keys: list[str], routes: list[str]) -> None:
+    files = [log_file(key, time=TIME.replace(minute=at % 60)) for at, key in enumerate(keys)]
+    body = summarize(files, datetime.UTC, routes[: len(keys)])
+    start, _, named = body.partition("UTC: ")
+    assert start.startswith(f"{len(keys)} more logs since ")
+    found = [place.partition(" ") for place in named.split(", ")]
+    assert {key: int(number or 1) for key, _, number in found} == Counter(keys)
+    assert segments(body) == 1
+
+
+def test_the_logs_in_a_summary_are_in_the_order_of_their_uploads() -> None:
+    files = [log_file(f"{minute}.log", time=TIME.replace(minute=minute)) for minute in (30, 59, 10)]
+    assert summarize(files, datetime.UTC) == (
+        "3 more logs since 23 Nov 14:10 UTC: 10.log, 30.log, 59.log"
+    )
+
+
+def test_a_summary_over_several_routes_counts_by_route() -> None:
+    keys = ["payments/a.log", "payments/b.log", "backup/a.log", "app/a.log", "app/b.log"]
+    files = [log_file(key) for key in keys]
+    routes = ["payments", "payments", "payments", "", "backup"]
+    assert summarize(files, datetime.UTC, routes) == (
+        "5 more logs since 23 Nov 14:05 UTC: payments 3, other 1, backup 1. Last: payments/a.log"
+    )
+
+
+def test_a_summary_over_one_route_counts_by_folder() -> None:
+    files = [log_file(key) for key in ("app/a.log", "app/b.log", "db/a.log", "db/b.log")]
+    body = summarize(files, datetime.UTC, ["payments"] * 4)
+    assert ": app/ 2, db/ 2. Last: " in body
