@@ -49,12 +49,24 @@ class Found(NamedTuple):
     """The lines found in a log.
 
     Attributes:
-        lines: How many lines there are.
+        lines: How many lines there are, in all that was read.
         line: One of them, printable and without secrets; "" if there is none.
+        note: Why it is not all of the log, in the words of a text; "" if it is.
     """
 
-    lines: int
-    line: str
+    lines: int = 0
+    line: str = ""
+    note: str = ""
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the log certainly has no such line."""
+        return not self.lines and not self.note
+
+    @property
+    def count(self) -> str:
+        """How many lines there are, in the words of a text."""
+        return f"{self.lines}+" if self.note else str(self.lines)
 
 
 class WordSearch:

@@ -14,13 +14,20 @@ from handler.events import LogFile
 from handler.segments import GSM_7, GSM_EXTENSION, is_gsm, segments
 
 if TYPE_CHECKING:
+    from handler.line_search import Found
     from handler.missing_log import MissingLog
 
 MAX_CHARACTERS = 1600
 """Characters that Twilio accepts in one body (error 21617 beyond)."""
 
-PLACEHOLDERS = ("name", "key", "bucket", "size", "time")
+PLACEHOLDERS = ("name", "key", "bucket", "size", "time", "line", "count")
 """The names that the `message` setting may use, as `$name` or `${name}`."""
+
+DEFAULT_MESSAGE = "New log $key, $size, $time in $bucket"
+"""The `message` that Pulumi.yaml has."""
+
+DEFAULT_MESSAGE_INSIDE = "$key, $size, $time: $line"
+"""What takes its place for a log that was looked into: the line says more than the bucket."""
 
 SUMMARY_SEGMENTS = 2
 """The limit of segments for one text about many log files."""
@@ -30,6 +37,9 @@ SUMMARY_KEYS = 3
 
 OTHER_LOGS = "other"
 """The logs that match no route, in a summary."""
+
+UNKNOWN = "?"
+"""The count of the lines in a log that was not looked into."""
 
 ELLIPSIS = "..."  # in GSM-7, unlike the character for an ellipsis
 MIN_WIDTH = 14  # a date and `.log`
@@ -47,29 +57,41 @@ _LOOKALIKES = {
 }  # fmt: skip
 
 
-def write(file: LogFile, message: str, zone: datetime.tzinfo) -> str:
+def write(file: LogFile, message: str, zone: datetime.tzinfo, found: "Found | None" = None) -> str:
     """Word the text about one log file.
 
-    Key, name and bucket are cut in the middle as far as that saves a segment, and never below a
-    width of 14 characters: by default a text takes one segment, whatever the key.
+    Key, name and bucket are cut in the middle, and the line at its end, as far as that saves a
+    segment, and never below a width of 14 characters: by default a text takes one segment,
+    whatever the key.
 
     Args:
         file: The log file.
         message: A `string.Template` over the names in `PLACEHOLDERS`.
         zone: The time zone of the time in the text.
+        found: The lines found in the file, if it was looked into.
     """
+    if found and message == DEFAULT_MESSAGE:
+        message = DEFAULT_MESSAGE_INSIDE
     template = string.Template(message)
     parts = {
         "key": _Part(printable(file.key)),
         "name": _Part(printable(file.name)),
         "bucket": _Part(printable(file.bucket)),
+        "line": _Line(found.line if found else ""),
     }
-    values = {"size": _size(file.size), "time": f"{file.time.astimezone(zone):%d %b %H:%M %Z}"}
+    count, note = (found.count, found.note) if found else (UNKNOWN, "")
+    values = {
+        "size": size_of(file.size),
+        "time": f"{file.time.astimezone(zone):%d %b %H:%M %Z}",
+        "count": count,
+    }
 
     def body(width: int) -> str:
         values.update((name, part.cut(width)) for name, part in parts.items())
         # After the names were replaced: an accent behind `$name` would be composed with its `e`.
         written = printable(template.substitute(values), lines=True, unknown="")
+        if note:
+            written = f"{written.rstrip()} ({note})"
         return _Part(_to_gsm(written)).head(MAX_CHARACTERS)
 
     whole = max(part.width for part in parts.values())
@@ -141,7 +163,7 @@ def write_missing(log: "MissingLog", zone: datetime.tzinfo, *, width: int = MAX_
     for longest in (width, 80, 60, 40, 20, MIN_WIDTH):
         shown = name.cut(min(longest, width))
         if log.small_key:
-            size = _size(log.small_size)
+            size = size_of(log.small_size)
             body = f"Too small: {shown} {size}, expected at least {log.at_least}"
         else:
             body = f"Missing: no {shown or 'log'} since {since}, expected {log.expected}"
@@ -194,6 +216,16 @@ class _Part:
             width += 2 if character > "\uffff" or character in GSM_EXTENSION else 1
             before = character
         return [*starts, len(self.text)], [*widths, width]
+
+
+class _Line(_Part):
+    """A line of a log, which says most at its beginning."""
+
+    def cut(self, width: int) -> str:
+        """Cut at the end."""
+        if self.width <= width:
+            return self.text
+        return self.head(width - len(ELLIPSIS)) + ELLIPSIS
 
 
 def _joins_previous(character: str) -> bool:
@@ -265,7 +297,7 @@ def _lookalike(character: str) -> str:
     return "".join(part for part in decomposed if not unicodedata.combining(part))
 
 
-def _size(size: int | None) -> str:
+def size_of(size: int | None) -> str:
     """Say a size as people do: `999 B`, `1.2 kB`, `34 MB` (decimal, as S3's console counts)."""
     if size is None:
         return "size unknown"

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler.line_search import Found
 from handler.segments import GSM, GSM_EXTENSION, segments
-from handler.text import MAX_CHARACTERS, summarize, write
+from handler.text import DEFAULT_MESSAGE, MAX_CHARACTERS, summarize, write
 from local import segments as networks
 from simulation.samples import MESSAGE, TIME, log_file
 
@@ -459,3 +460,57 @@ def test_a_summary_over_one_route_counts_by_folder() -> None:
     files = [log_file(key) for key in ("app/a.log", "app/b.log", "db/a.log", "db/b.log")]
     body = summarize(files, datetime.UTC, ["payments"] * 4)
     assert ": app/ 2, db/ 2. Last: " in body
+
+    files = [log_file(key) for key in ("app/a/1.log", "app/b/2.log", "3.log")]
+    assert ": app/ 2, / 1. Last: " in summarize(files, datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("message", "found", "body"),
+    [
+        (
+            MESSAGE,
+            Found(3, "ERROR: payment gateway refused"),
+            "app/web.log, 1.2 MB, 23 Nov 14:05 UTC: ERROR: payment gateway refused",
+        ),
+        (
+            MESSAGE,
+            Found(note="not read: it is archived"),
+            "app/web.log, 1.2 MB, 23 Nov 14:05 UTC: (not read: it is archived)",
+        ),
+        (
+            MESSAGE,
+            Found(3, "ERROR: one", "only the first 64 MB read"),
+            "app/web.log, 1.2 MB, 23 Nov 14:05 UTC: ERROR: one (only the first 64 MB read)",
+        ),
+        ("$count in $name: $line", Found(3, "ERROR: one"), "3 in web.log: ERROR: one"),
+        ("$count in $name", Found(3, "x", "only the first 64 MB read"),
+         "3+ in web.log (only the first 64 MB read)"),
+        ("$name", Found(1, "ERROR: one"), "web.log"),
+        ("$name", Found(note="not read: it is gone"), "web.log (not read: it is gone)"),
+        ("$count in $name: $line", None, "? in web.log: "),
+    ],
+)  # fmt: skip
+def test_a_text_has_the_line_and_the_count(message: str, found: Found | None, body: str) -> None:
+    assert write(log_file(), message, datetime.UTC, found) == body
+
+
+@given(keys, st.integers(0, 160))
+def test_by_default_a_text_with_a_line_takes_one_segment(key: str, length: int) -> None:
+    line = ("ERROR: " + "payment gateway refused, " * 7)[:length]
+    body = write(log_file(key), MESSAGE, datetime.UTC, Found(12, line))
+    assert segments(body) == 1
+
+
+@given(st.integers(1, 200))
+def test_a_line_is_cut_at_its_end_and_keeps_its_beginning(length: int) -> None:
+    key = "k" * length
+    line = "ERROR: " + "payment gateway refused, " * 6
+    body = write(log_file(key), MESSAGE, datetime.UTC, Found(12, line))
+    assert segments(body) == 1
+    assert ": ERROR: paym" in body
+    assert len(body) > 150 or line in body
+
+
+def test_the_default_message_is_that_of_the_setting() -> None:
+    assert DEFAULT_MESSAGE == MESSAGE
