@@ -15,7 +15,7 @@ from handler.retries import Retries, TryAgain
 
 T = TypeVar("T")
 
-Service = Literal["dynamodb", "sqs"]
+Service = Literal["dynamodb", "sqs", "s3"]
 
 # Source: the `targetPrefix` and `jsonVersion` of each service's model in botocore.
 _TARGET_PREFIXES: dict[Service, str] = {"dynamodb": "DynamoDB_20120810", "sqs": "AmazonSQS"}

@@ -67,6 +67,7 @@ class LogFile(NamedTuple):
         version: The object's version id, or "" on a bucket without versions.
         sequencer: S3's order of the writes of one key; the same on a duplicate of an event. Where
             S3 sends none, the eTag and the time of the event stand in for it.
+        tag: The object's eTag, which shows whether a later write replaced it; "" if unknown.
     """
 
     bucket: str
@@ -75,6 +76,7 @@ class LogFile(NamedTuple):
     time: datetime.datetime
     version: str = ""
     sequencer: str = ""
+    tag: str = ""
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -104,8 +106,8 @@ def validated(file: LogFile) -> LogFile:
     """
     if not (file.bucket and file.key and is_name(file.bucket) and is_name(file.key)):
         raise ValueError("its bucket or key is not a name")
-    if not (is_name(file.version) and is_name(file.sequencer)):
-        raise ValueError("its version or sequencer is not a name")
+    if not (is_name(file.version) and is_name(file.sequencer) and is_name(file.tag)):
+        raise ValueError("its version, sequencer or eTag is not a name")
     if file.size is not None and not is_size(file.size):
         raise ValueError("its size is not a number of bytes")
     if file.time.year not in YEARS:
@@ -250,6 +252,7 @@ def _log_file(
         # S3 calls the version of an object without versions "null", where it names one at all.
         version="" if version == "null" else version,
         sequencer=sequencer or f"{tag} {time}",
+        tag=tag,
     )
     return validated(file)
 

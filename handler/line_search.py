@@ -4,8 +4,8 @@ import csv
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from handler.notice import Found
 from handler.redaction import redact
 from handler.text import ELLIPSIS, printable
 
@@ -43,30 +43,6 @@ def parse_words(contains: str) -> tuple[str, ...]:
     if not words or not all(word.strip() for word in words):
         raise ValueError("has an empty word")
     return tuple(words)
-
-
-class Found(NamedTuple):
-    """The lines found in a log.
-
-    Attributes:
-        lines: How many lines there are, in all that was read.
-        line: One of them, printable and without secrets; "" if there is none.
-        note: Why it is not all of the log, in the words of a text; "" if it is.
-    """
-
-    lines: int = 0
-    line: str = ""
-    note: str = ""
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether the log certainly has no such line."""
-        return not self.lines and not self.note
-
-    @property
-    def count(self) -> str:
-        """How many lines there are, in the words of a text."""
-        return f"{self.lines}+" if self.note else str(self.lines)
 
 
 class WordSearch:

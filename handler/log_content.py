@@ -101,7 +101,7 @@ class LogContent:
     """
 
     def __init__(
-        self, chunks: Iterable[bytes], *, is_late: Callable[[], bool], max_bytes: int = MAX_BYTES
+        self, chunks: Iterable[bytes], *, is_late: Callable[[], bool], max_bytes: int
     ) -> None:
         """Make it.
 

@@ -3,11 +3,36 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from handler.events import LogFile
 
 ID_DIGITS = 32
 """The hexadecimal digits of an id: 128 bits, so that an attempt lists it in 16 bytes."""
+
+
+class Found(NamedTuple):
+    """The lines found in a log that was looked into.
+
+    Attributes:
+        lines: How many lines there are, in all that was read.
+        line: One of them, printable and without secrets; "" if there is none.
+        note: Why it is not all of the log, in the words of a text; "" if it is.
+    """
+
+    lines: int = 0
+    line: str = ""
+    note: str = ""
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the log certainly has no such line."""
+        return not self.lines and not self.note
+
+    @property
+    def counted(self) -> str:
+        """How many lines there are, in the words of a text."""
+        return f"{self.lines}+" if self.note else str(self.lines)
 
 
 class Notice:
@@ -16,13 +41,15 @@ class Notice:
     Attributes:
         file: The log file.
         phone: The phone, in E.164.
+        found: The lines found in the file; None if it was not looked into.
     """
 
-    __slots__ = ("_id", "file", "phone")
+    __slots__ = ("_id", "file", "found", "phone")
 
-    def __init__(self, file: LogFile, phone: str) -> None:
+    def __init__(self, file: LogFile, phone: str, found: Found | None = None) -> None:
         self.file = file
         self.phone = phone
+        self.found = found
         self._id = ""
 
     @property

@@ -91,6 +91,7 @@ def _read_file(fields: dict[str, Any]) -> LogFile:
             time=time.astimezone(datetime.UTC),
             version=fields.get("version", ""),
             sequencer=fields.get("sequencer", ""),
+            tag=fields.get("tag", ""),
         )
     )
 

@@ -14,8 +14,8 @@ from handler.events import LogFile
 from handler.segments import GSM_7, GSM_EXTENSION, is_gsm, segments
 
 if TYPE_CHECKING:
-    from handler.line_search import Found
     from handler.missing_log import MissingLog
+    from handler.notice import Found
 
 MAX_CHARACTERS = 1600
 """Characters that Twilio accepts in one body (error 21617 beyond)."""
@@ -79,7 +79,7 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo, found: "Found | No
         "bucket": _Part(printable(file.bucket)),
         "line": _Line(found.line if found else ""),
     }
-    count, note = (found.count, found.note) if found else (UNKNOWN, "")
+    count, note = (found.counted, found.note) if found else (UNKNOWN, "")
     values = {
         "size": size_of(file.size),
         "time": f"{file.time.astimezone(zone):%d %b %H:%M %Z}",

@@ -41,6 +41,7 @@ def test_a_record_gives_every_part_of_the_log_file() -> None:
         time=datetime.datetime(2026, 11, 23, 14, 5, 9, 120000, tzinfo=datetime.UTC),
         version="v1",
         sequencer="0A1B2C",
+        tag="d41d8cd9",
     )
     assert file.name == "a b+c.log"
 
@@ -253,7 +254,7 @@ def test_a_missing_size_is_unknown_and_not_zero() -> None:
         (record("a.log", eTag=5), "it is not a record of S3's notification"),
         (record("a.log", eventTime=5), "it is not a record of S3's notification"),
         (record("a" * 1025), "its bucket or key is not a name"),
-        (record("a.log", sequencer="0" * 1025), "its version or sequencer is not a name"),
+        (record("a.log", sequencer="0" * 1025), "its version, sequencer or eTag is not a name"),
         (record("\ud800.log"), "its bucket or key is not a name"),
         (record(""), "its bucket or key is missing"),
         ({"eventSource": "aws:s3"}, "it has no eventVersion"),

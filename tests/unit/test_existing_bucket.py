@@ -135,6 +135,7 @@ def test_the_key_in_an_event_of_eventbridge_is_not_decoded() -> None:
         size=5,
         time=datetime.datetime(2026, 11, 23, 14, 5, 9, tzinfo=datetime.UTC),
         sequencer="00617F08",
+        tag="b1946ac9",
     )
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from handler.line_search import (
     CONTEXT_BYTES,
     LINE_CHARACTERS,
-    Found,
     LastLine,
     WordSearch,
     parse_words,
 )
+from handler.notice import Found
 
 LINES = [
     "ERROR",

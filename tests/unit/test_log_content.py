@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.log_content import BLOCK_BYTES, LogContent, UnreadableLog
+from handler.log_content import BLOCK_BYTES, MAX_BYTES, LogContent, UnreadableLog
 
 TEXT = "".join(f"{number} INFO all is well\n" for number in range(40_000)).encode()
 
@@ -29,7 +29,7 @@ def pieces(whole: bytes, size: int) -> Iterator[bytes]:
         yield whole[start : start + size]
 
 
-def content(whole: bytes, size: int = 10_000, max_bytes: int = 64_000_000) -> LogContent:
+def content(whole: bytes, size: int = 10_000, max_bytes: int = MAX_BYTES) -> LogContent:
     return LogContent(pieces(whole, size), is_late=lambda: False, max_bytes=max_bytes)
 
 
@@ -178,7 +178,7 @@ def test_reading_stops_when_it_is_late(pack: Callable[[bytes], bytes]) -> None:
         asked += 1
         return asked > 10
 
-    log = LogContent(pieces(pack(TEXT), 1_000), is_late=is_late)
+    log = LogContent(pieces(pack(TEXT), 1_000), is_late=is_late, max_bytes=MAX_BYTES)
     found = b"".join(log)
     assert 0 < len(found) < len(TEXT)
     assert TEXT.startswith(found)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.line_search import Found
+from handler.notice import Found
 from handler.segments import GSM, GSM_EXTENSION, segments
 from handler.text import DEFAULT_MESSAGE, MAX_CHARACTERS, summarize, write
 from local import segments as networks
