@@ -155,10 +155,8 @@ def _demo(options: argparse.Namespace) -> None:
         prefix, (suffix, *_) = deployment.filters
         key = f"{prefix or 'app/'}{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web{suffix}"
         _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...", "")
-        deployment.upload(key, b"127.0.0.1 GET / 500\n" * 60)
-        phones = deployment.settings.phones_of(key)
-        if not phones:
-            _fail("Nobody is texted about it: the key matches no route, and toNumbers is empty.")
+        if excluded := deployment.upload(key, b"127.0.0.1 GET / 500\n" * 60):
+            _fail(f"Nobody is texted about it: the key {excluded}.")
         names = names_of_phones(deployment.settings)
         show = functools.partial(_show, names)
         arrived = _await_first_text(
@@ -166,7 +164,7 @@ def _demo(options: argparse.Namespace) -> None:
             settings,
             texts,
             show,
-            phones=len(phones),
+            phones=len(deployment.settings.phones_of(key)),
             uses_other_service=twilio is None,
         )
         if options.once and not arrived:

@@ -58,7 +58,7 @@ class Deployed(Stack):
         """Put a file into the bucket.
 
         Returns:
-            Why nobody is texted about it: the filters that exclude it. Empty if none does.
+            Why nobody is texted about it: the filters or the routes. Empty if somebody is.
 
         Raises:
             UploadError: S3 rejects such a key, or the emulator refuses the file.
@@ -80,7 +80,7 @@ class Deployed(Stack):
             raise UploadError(
                 f"S3 refuses the file: {error.response['Error']['Message']}"
             ) from None
-        return self.excludes(key)
+        return self.texts_nobody(key)
 
     def logged(self, function: str = "notify") -> list[dict[str, Any]]:
         """Return what a function logged, decoded. Lines that are no JSON become `{"text": …}`."""

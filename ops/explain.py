@@ -41,8 +41,6 @@ OUTCOMES = ("sent", "held", "failed", "not sent")
 NO_ROUTE = "(no route)"
 """The name that is shown for the flat settings, where there are routes."""
 
-NOBODY = "Nobody is texted: the key matches no route, and toNumbers is empty."
-
 _PERMISSION = "logs:FilterLogEvents"
 
 
@@ -69,12 +67,10 @@ def explain(stack: Stack, terminal: Terminal, key: str) -> None:
         terminal.field("S3", "calls notify")
     routes = Routes(settings)
     _show_routes(routes, key, terminal)
-    if excluded:
+    if why := stack.texts_nobody(key):
+        terminal.say(f"Nobody is texted: the key {why}.", "yellow")
         return
     phones = routes.phones(key)
-    if not phones:
-        terminal.say(NOBODY, "yellow")
-        return
     now = datetime.datetime.now(datetime.UTC)
     file = LogFile(bucket=stack.outputs["bucket"], key=key, size=SAMPLE_BYTES, time=now)
     refusals = _Refusals(stack, now, terminal)

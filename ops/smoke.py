@@ -121,7 +121,7 @@ class Smoke:
             for glob in globs(route.logs)
         ]
         for key in (f"{prefix}{name}{suffixes[0]}", *of_routes):
-            if settings.phones_of(key) and not self._stack.excludes(key):
+            if not self._stack.texts_nobody(key):
                 return key
         raise SmokeFailed(
             "no key was found that a route matches, toNumbers is empty, and so nobody would be "

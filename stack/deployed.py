@@ -111,6 +111,11 @@ class Stack:
             reasons.append(f"does not end with {' or '.join(suffixes)}")
         return " and ".join(reasons)
 
+    def texts_nobody(self, key: str) -> str:
+        """Return why nobody is texted about a key: filters or routes; "" if somebody is."""
+        matches = self.settings.phones_of(key)
+        return self.excludes(key) or ("" if matches else "matches no route, and toNumbers is empty")
+
     def make(self, command: str) -> str:
         """Return a command of make that acts on this stack."""
         return make(command, self.name)

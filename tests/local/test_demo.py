@@ -81,10 +81,10 @@ def read_until(process: subprocess.Popen[str], awaited: str) -> str:
     raise AssertionError(f"It ended, or took {SECONDS} s, without {awaited!r}:\n{output}")
 
 
-def operated(command: str) -> subprocess.CompletedProcess[str]:
+def operated(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one of the operator's commands for the demo."""
     return subprocess.run(
-        [sys.executable, "-m", "ops", "--stack", "demo", command],
+        [sys.executable, "-m", "ops", "--stack", "demo", command, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -147,6 +147,16 @@ def test_an_upload_chooses_its_key(tmp_path: Path) -> None:
         output = says("upload", str(log), "--key=payments/it's 1.log", folder=folder)
         assert output.endswith("/payments/it's 1.log\n")
         read_until(process, "payments/it's 1.log")
+
+
+def test_a_key_that_matches_no_route_is_reported_at_once(tmp_path: Path) -> None:
+    routes = '[{"name": "other", "logs": "other/*.log", "toNumbers": "+15005550142"}]'
+    with nothing_left(tmp_path):
+        changes = ("--set", f"routes={routes}", "--set", "toNumbers=")
+        output = says("--once", *changes, folder=tmp_path, code=1)
+    assert output.endswith(
+        "Nobody is texted about it: the key matches no route, and toNumbers is empty.\n"
+    )
 
 
 def test_an_upload_that_the_filters_exclude_says_why(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ def test_explain_shows_the_filter_that_keeps_s3_from_calling_notify(run: Run) ->
         "S3 does not call notify: "
         "the key does not begin with app/ and does not end with .log or .gz\n"
     ) in shown
+    assert "Nobody is texted: the key does not begin with app/" in shown
     assert "Text" not in shown
     assert "S3 calls notify\n" in explained(run, operated, "app/a.gz")
 
