@@ -15,7 +15,7 @@ try:
     from rich.console import Console
     from rich.table import Table
 
-    from bench import cold, deploy, month, plots, storms, upload, warm
+    from bench import cold, deploy, month, plots, routing, storms, upload, warm
 except ModuleNotFoundError as error:
     sys.exit(missing_requirement(error, "bench", "make bench"))
 
@@ -25,6 +25,7 @@ RESULTS = Path(__file__).parent / "results.json"
 PARTS = {
     "cold": cold.measure,
     "warm": warm.measure,
+    "routing": routing.measure,
     "deploy": deploy.measure,
     "upload": upload.measure,
     "storms": storms.measure,
@@ -68,6 +69,13 @@ def show(found: dict[str, Any]) -> None:
             f"{warm_result['milliseconds_per_text']} ms",
             f"the wire {warm_result['milliseconds_on_the_wire']} ms, "
             f"{warm_result['connections_of_ours']} connections for {warm_result['events']} events",
+        )
+    if "routing" in found:
+        routed = found["routing"]
+        table.add_row(
+            f"routing, {routed['routes']} routes of {routed['phones_a_route']} phones",
+            f"{routed['microseconds_per_file']} µs a file",
+            f"the goal: {routing.GOAL_MICROSECONDS} µs at most",
         )
     if "deploy" in found:
         built = found["deploy"]

@@ -8,7 +8,7 @@ import yaml
 
 from handler.environment import to_environment
 from handler.events import LogFile
-from handler.routes import write
+from handler.routes import Route, write
 from handler.settings import Settings
 
 _SETTINGS = yaml.safe_load((Path(__file__).parent.parent / "Pulumi.yaml").read_text())["config"]
@@ -91,3 +91,39 @@ def environment(given: Settings) -> dict[str, str]:
             "routes": write(given.routes, given),
         }
     )
+
+
+def route(
+    name: str, logs: str, *phones: str, flat: Settings | None = None, **changes: Any
+) -> Route:
+    """Make a route to phones; its other fields are those of the flat settings."""
+    inheriting = Route.inheriting(flat or settings())
+    return inheriting._replace(name=name, logs=logs, to_numbers=phones, **changes)
+
+
+ROUTES, PHONES_A_ROUTE = 20, 5
+
+
+def with_many_routes() -> Settings:
+    """Make settings with twenty routes of five phones each."""
+    return settings(
+        routes=tuple(
+            route(
+                f"team{team}",
+                f"team{team}/*.log, */team{team}/*.err",
+                *(f"+1500555{team:02}{phone:02}" for phone in range(PHONES_A_ROUTE)),
+                except_="*/debug/*, *.tmp",
+            )
+            for team in range(ROUTES)
+        )
+    )
+
+
+ROUTED_KEYS = (
+    "team0/2026/11/24/payments-service.log",
+    "team19/2026/11/24/payments-service.log",
+    "team19/2026/debug/payments-service.log",
+    "production/eu-central-1/team10/" + "very-long-folder/" * 10 + "payments-service.err",
+    "nobody/2026/11/24/größe.log",
+)
+"""Keys that match the first route, the last one, or none."""
