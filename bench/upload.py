@@ -21,6 +21,7 @@ def measure() -> dict[str, Any]:
             {
                 **twilio.settings,
                 "toNumbers": PHONES[0],
+                "maxTextsAtOnce": "1000000",
                 "maxTextsPerHour": "1000000",
                 "flushMinutes": "1440",
                 "forceDestroy": "true",

@@ -75,6 +75,13 @@ def as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def as_number(value: object) -> int | None:
+    """Return a count or a time, which AWS sends as text; None if it is none."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+        return int(value)
+    return None
+
+
 class AwsError(Exception):
     """AWS refused a request, or did not answer.
 

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from handler.aws import AwsError, as_list, batches, nested
+from handler.aws import AwsError, as_list, as_number, batches, nested
 from handler.notice import Notice
 from handler.retries import TryAgain
+from handler.settings import Settings
 from handler.table import PAUSE_SECONDS, Table
 
 LEASE_SECONDS = 45
@@ -36,6 +37,30 @@ TRIES = 3
 """How often a claim is tried that conflicts with another transaction."""
 
 
+class Limits(NamedTuple):
+    """How many texts a phone may get.
+
+    Attributes:
+        texts_per_hour: In a clock hour.
+        texts_at_once: In a burst.
+        burst_seconds: How long a burst is. The first one of an hour begins with it.
+    """
+
+    texts_per_hour: int
+    texts_at_once: int
+    burst_seconds: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        """Return the limits that the settings say: a burst is the time between two flushes."""
+        seconds = min(settings.flush_minutes * 60, HOUR_SECONDS)
+        return cls(settings.max_texts_per_hour, settings.max_texts_at_once, seconds)
+
+    def burst(self, at: float) -> int:
+        """Return the number of the burst of a moment within its hour."""
+        return int(at) % HOUR_SECONDS // self.burst_seconds
+
+
 class Claim(enum.Enum):
     """Whether this text may go to this phone now."""
 
@@ -50,6 +75,9 @@ class Claim(enum.Enum):
 
     OVER_LIMIT = enum.auto()
     """No: the phone had all its texts for this hour."""
+
+    TOO_MANY_AT_ONCE = enum.auto()
+    """No: the phone had all its texts for this burst."""
 
     CONTENDED = enum.auto()
     """Not known: too many others claimed at the same time, or the table is asked too much."""
@@ -100,18 +128,18 @@ class Ledger:
         self._table = table
         self._clock = clock
 
-    def claim(self, notice: Notice, *, limit: int | None) -> Claim:
+    def claim(self, notice: Notice, *, limits: Limits | None) -> Claim:
         """Claim a text, in one conditional transaction.
 
         Args:
             notice: The text.
-            limit: How many texts the phone may have this hour, counting this one; None to claim
-                it without counting, in order to hold it.
+            limits: How many texts the phone may have, counting this one; None to claim it without
+                counting, in order to hold it.
         """
         now = int(self._clock())
         items = [{"Update": self._claim_update(notice, now)}]
-        if limit is not None:
-            items.append({"Update": self._count_update(notice.phone, now, limit)})
+        if limits:
+            items.append({"Update": self._limited_count_update(notice.phone, now, limits)})
         # The token makes a repetition by the client harmless: its second answer is the first one's.
         token = f"{random.getrandbits(128):032x}"  # no secret; uuid takes 2 ms to import
         request = {"TransactItems": items, "ClientRequestToken": token}
@@ -120,7 +148,7 @@ class Ledger:
             try:
                 self._table.call("TransactWriteItems", request)
             except AwsError as error:
-                claim = _claim_of_error(error)
+                claim = _claim_of_error(error, limits)
                 if claim is Claim.CONTENDED and not error.is_throttled:  # that has been tried again
                     raise TryAgain(error, is_busy=_is_throttled(error)) from None
                 return claim
@@ -220,24 +248,29 @@ class Ledger:
         Raises:
             AwsError: The table cannot be reached.
         """
-        self._table.call("UpdateItem", self._count_update(phone, int(self._clock()), None))
+        self._table.call("UpdateItem", self._count_update(phone, int(self._clock())))
 
-    def uncount(self, phone: str, at: float) -> None:
+    def uncount(self, phone: str, at: float, limits: Limits | None = None) -> None:
         """Take back the count of a text that Twilio certainly did not accept.
 
         Args:
             phone: The phone.
             at: When it was counted, in seconds since the epoch.
+            limits: What it was counted against; None if nothing holds such a text back.
 
         Raises:
             AwsError: The table cannot be reached.
         """
+        in_burst: dict[str, Any] = {}
+        if limits:
+            in_burst = {"ExpressionAttributeNames": {"#burst": _burst(at, limits)}}
         self._table.update_if(
-            _hour_id(phone, int(at) // HOUR_SECONDS),
-            "texts > :zero",
+            _hour_id(phone, at),
+            "texts > :zero" + (" AND #burst > :zero" if limits else ""),
             {
-                "UpdateExpression": "ADD texts :less",
+                "UpdateExpression": "ADD texts :less" + (", #burst :less" if limits else ""),
                 "ExpressionAttributeValues": {":less": {"N": "-1"}, ":zero": {"N": "0"}},
+                **in_burst,
             },
         )
 
@@ -269,19 +302,28 @@ class Ledger:
             },
         }
 
-    def _count_update(self, phone: str, now: int, limit: int | None) -> dict[str, Any]:
-        hour = now // HOUR_SECONDS
-        values = {":one": {"N": "1"}, ":expires": {"N": str((hour + 2) * HOUR_SECONDS)}}
-        update: dict[str, Any] = {
+    def _count_update(self, phone: str, now: int) -> dict[str, Any]:
+        expires = (now // HOUR_SECONDS + 2) * HOUR_SECONDS
+        return {
             "TableName": self._table.name,
-            "Key": {"id": {"S": _hour_id(phone, hour)}},
+            "Key": {"id": {"S": _hour_id(phone, now)}},
             "UpdateExpression": "SET expires = :expires ADD texts :one",
-            "ExpressionAttributeValues": values,
+            "ExpressionAttributeValues": {":one": {"N": "1"}, ":expires": {"N": str(expires)}},
         }
-        if limit is not None:
-            update["ConditionExpression"] = "attribute_not_exists(texts) OR texts < :limit"
-            values[":limit"] = {"N": str(limit)}
-        return update
+
+    def _limited_count_update(self, phone: str, now: int, limits: Limits) -> dict[str, Any]:
+        update = self._count_update(phone, now)
+        update["UpdateExpression"] += ", #burst :one"
+        update["ExpressionAttributeNames"] = {"#burst": _burst(now, limits)}
+        update["ExpressionAttributeValues"] |= {
+            ":per_hour": {"N": str(limits.texts_per_hour)},
+            ":at_once": {"N": str(limits.texts_at_once)},
+        }
+        return update | {
+            "ConditionExpression": "(attribute_not_exists(texts) OR texts < :per_hour) AND "
+            "(attribute_not_exists(#burst) OR #burst < :at_once)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
 
 
 def _is_throttled(error: AwsError) -> bool:
@@ -296,12 +338,17 @@ def _is_throttled(error: AwsError) -> bool:
     return not codes.isdisjoint({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
-def _hour_id(phone: str, hour: int) -> str:
+def _hour_id(phone: str, at: float) -> str:
     """Give the id of a phone's hour: a hash, since the table must not show phone numbers."""
-    return hashlib.sha256(f"{phone} {hour}".encode()).hexdigest()
+    return hashlib.sha256(f"{phone} {int(at) // HOUR_SECONDS}".encode()).hexdigest()
 
 
-def _claim_of_error(error: AwsError) -> Claim:
+def _burst(at: float, limits: Limits) -> str:
+    """Name the attribute of the hour's item that counts the texts of a burst."""
+    return f"b{limits.burst(at)}"
+
+
+def _claim_of_error(error: AwsError, limits: Limits | None) -> Claim:
     """Say why a transaction was refused."""
     if error.code == "TransactionInProgressException" or error.is_throttled:
         return Claim.CONTENDED
@@ -315,6 +362,8 @@ def _claim_of_error(error: AwsError) -> Claim:
         # Nobody texts a duplicate. Without a state in the answer, let a later try decide.
         has_outcome = state in [State.SENT, State.HELD, State.FAILED]
         return Claim.DUPLICATE if has_outcome else Claim.LEASED
-    if codes[1:] == ["ConditionalCheckFailed"]:
-        return Claim.OVER_LIMIT
+    if limits and codes[1:] == ["ConditionalCheckFailed"]:
+        texts = as_number(nested(reasons[1], "Item", "texts", "N"))
+        is_over = texts is not None and texts >= limits.texts_per_hour
+        return Claim.OVER_LIMIT if is_over else Claim.TOO_MANY_AT_ONCE
     return Claim.CONTENDED

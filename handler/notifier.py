@@ -15,7 +15,7 @@ from handler.errors import (
     unexpected_errors_logged,
 )
 from handler.events import IS_FOLDER, Unreadable
-from handler.ledger import HOUR_SECONDS, LEASE_SECONDS, Claim, Ledger
+from handler.ledger import HOUR_SECONDS, LEASE_SECONDS, Claim, Ledger, Limits
 from handler.log import Log, masked
 from handler.notice import Notice
 from handler.outcomes import Outcomes
@@ -28,6 +28,10 @@ from handler.settings import Settings
 
 BREAKER_SECONDS = 60
 """How long the texts to a phone, or to everybody, are held without trying after a refusal."""
+
+
+OVER_LIMIT = {Claim.OVER_LIMIT: "over the limit", Claim.TOO_MANY_AT_ONCE: "too many at once"}
+"""Why a text is held that is over a limit."""
 
 
 class _Holding(NamedTuple):
@@ -46,6 +50,47 @@ class _Holding(NamedTuple):
     claimed_at: float | None = None
 
 
+class LocalCounts:
+    """The texts of each phone in this hour, as far as this process knows.
+
+    So each copy of the function keeps the limits without the table, too.
+    """
+
+    def __init__(self) -> None:
+        self._hour = 0
+        self._texts: Counter[tuple[str, int | None]] = Counter()  # by burst; None is the whole hour
+
+    def add(self, phone: str, at: float, limits: Limits, texts: int = 1) -> None:
+        """Count a text; or take it back, by a negative number."""
+        self._begin_hour(at)
+        if int(at) // HOUR_SECONDS == self._hour:
+            self._texts[phone, None] += texts
+            self._texts[phone, limits.burst(at)] += texts
+
+    def fill(self, phone: str, at: float, limits: Limits, claim: Claim) -> None:
+        """Take note of the limit that is reached, as the table says."""
+        self._begin_hour(at)
+        if claim is Claim.OVER_LIMIT:
+            self._texts[phone, None] = limits.texts_per_hour
+        else:
+            self._texts[phone, limits.burst(at)] = limits.texts_at_once
+
+    def reached(self, phone: str, at: float, limits: Limits) -> Claim | None:
+        """Say which limit is reached; None if none is."""
+        self._begin_hour(at)
+        if self._texts[phone, None] >= limits.texts_per_hour:
+            return Claim.OVER_LIMIT
+        if self._texts[phone, limits.burst(at)] >= limits.texts_at_once:
+            return Claim.TOO_MANY_AT_ONCE
+        return None
+
+    def _begin_hour(self, at: float) -> None:
+        hour = int(at) // HOUR_SECONDS
+        if hour > self._hour:
+            self._hour = hour
+            self._texts.clear()
+
+
 class Notifier:
     """Sends, holds or fails the text to every phone about every log file in an event."""
 
@@ -62,13 +107,14 @@ class Notifier:
         self._settings = settings
         self._zone = settings.zone
         self._quiet_hours = settings.quiet
+        self._limits = Limits.of(settings)
         self._sender = sender
         self._ledger = ledger
         self._outcomes = outcomes
         self._log = log
         self._clock = clock
         self._breaker = Breaker(BREAKER_SECONDS)
-        self._texts_by_hour: Counter[tuple[str, int]] = Counter()
+        self._counts = LocalCounts()
 
     def notify(self, event: object, seconds_left: Callable[[], float]) -> None:
         """Text every phone about every log file of an event; one that fails stops no other.
@@ -147,8 +193,8 @@ class Notifier:
         reason = self._reason_to_hold(notice.phone, seconds_left)
         claimed_at = self._clock()
         claim = self._claim(notice, is_counted=not reason)
-        if claim in {Claim.OVER_LIMIT, Claim.CONTENDED}:
-            reason = "over the limit" if claim is Claim.OVER_LIMIT else "too much at once"
+        if claim is Claim.CONTENDED or claim in OVER_LIMIT:
+            reason = OVER_LIMIT.get(claim, "the table is busy")
             claim = self._claim(notice, is_counted=False)
         if claim is Claim.DUPLICATE:
             self._log.decision(
@@ -187,10 +233,10 @@ class Notifier:
         return ()
 
     def _claim(self, notice: Notice, *, is_counted: bool) -> Claim:
-        limit = self._settings.max_texts_per_hour if is_counted else None
-        claim = self._ledger.claim(notice, limit=limit)
-        if claim is Claim.OVER_LIMIT:
-            self._texts_by_hour[notice.phone, self._hour()] = self._settings.max_texts_per_hour
+        at = self._clock()
+        claim = self._ledger.claim(notice, limits=self._limits if is_counted else None)
+        if claim in OVER_LIMIT:
+            self._counts.fill(notice.phone, at, self._limits, claim)
         return claim
 
     def _reason_to_hold(self, phone: str, seconds_left: Callable[[], float]) -> str:
@@ -202,18 +248,14 @@ class Notifier:
             return "quiet hours"
         if self._breaker.refuses(phone, now):
             return "Twilio refuses"
-        # Counted here as well, so that each copy of the function keeps it without the table, too.
-        if self._texts_by_hour[phone, self._hour()] >= self._settings.max_texts_per_hour:
-            return "over the limit"
+        if over := self._counts.reached(phone, now, self._limits):
+            return OVER_LIMIT[over]
         if seconds_left() < SECONDS_TO_SEND:
             return "out of time"
         return ""
 
     def _last_refused(self, phone: str) -> float:
         return self._breaker.refused_at(phone) or 0
-
-    def _hour(self) -> int:
-        return int(self._clock()) // HOUR_SECONDS
 
     def _send(self, notice: Notice, *, is_claimed: bool) -> Refusal | None:
         """Text one phone about one file.
@@ -228,7 +270,7 @@ class Notifier:
         body = text.write(notice.file, self._settings.message, self._zone)
         # Before it is sent, as the table counts: an answer in doubt may be to a text that went out.
         at = self._clock()
-        self._texts_by_hour[notice.phone, int(at) // HOUR_SECONDS] += 1
+        self._counts.add(notice.phone, at, self._limits)
         try:
             sid = self._sender.send(notice.phone, body)
         except Refused as error:
@@ -252,10 +294,10 @@ class Notifier:
                 self._outcomes.record_sent([notice], sid)
             return None
         if refusal.kind is not Kind.IN_DOUBT:
-            self._texts_by_hour[notice.phone, int(at) // HOUR_SECONDS] -= 1
+            self._counts.add(notice.phone, at, self._limits, texts=-1)
             if is_claimed:
                 with ledger_errors_logged(self._log, 1):
-                    self._ledger.uncount(notice.phone, at)
+                    self._ledger.uncount(notice.phone, at, self._limits)
         if refusal.kind.is_temporary:
             self._breaker.refused(notice.phone, refusal, self._clock())
         return refusal

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from handler.aws import Aws, AwsError, as_list, batches, nested
+from handler.aws import Aws, AwsError, as_list, as_number, batches, nested
 from handler.retries import TryAgain
 
 BATCH = 10
@@ -29,9 +29,6 @@ MAX_CHARACTERS_AT_ONCE = 250_000
 
 SEND_TRIES, PAUSE_SECONDS = 2, 0.02
 """How often messages are sent that SQS refuses within a success."""
-
-_MAX_DIGITS = 20
-"""No time in milliseconds has as many."""
 
 UNKNOWN_AGE = float("inf")
 """The `Message.sent_at` of a message whose age SQS does not tell: it counts as new."""
@@ -203,17 +200,11 @@ def _held_since(message: Message) -> dict[str, Any]:
 def _message(received: object) -> Message:
     """Read a message; with an empty body or receipt where SQS sent none."""
     body, receipt = nested(received, "Body"), nested(received, "ReceiptHandle")
-    held_since = _number(nested(received, "MessageAttributes", HELD_SINCE, "StringValue"))
-    sent_at = held_since or _number(nested(received, "Attributes", "SentTimestamp"))
+    held_since = as_number(nested(received, "MessageAttributes", HELD_SINCE, "StringValue"))
+    sent_at = held_since or as_number(nested(received, "Attributes", "SentTimestamp"))
     return Message(
         body=body if isinstance(body, str) else "",
         receipt=receipt if isinstance(receipt, str) else "",
         sent_at=UNKNOWN_AGE if sent_at is None else sent_at / 1000,
-        receive_count=_number(nested(received, "Attributes", "ApproximateReceiveCount")) or 1,
+        receive_count=as_number(nested(received, "Attributes", "ApproximateReceiveCount")) or 1,
     )
-
-
-def _number(value: object) -> int | None:
-    """Read a number, which SQS sends as text; None if it is none."""
-    is_number = isinstance(value, str) and value.isascii() and value.isdecimal()
-    return int(value) if is_number and len(value) < _MAX_DIGITS else None  # type: ignore[call-overload,arg-type]  # is_number says so

@@ -4,15 +4,12 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from handler.aws import as_list, nested
+from handler.aws import as_list, as_number, nested
 from handler.ledger import REPORT_DUE, REPORT_INDEX
 from handler.table import Table
 
 MAX_TEXTS = 200
 """How many texts the index gives at once."""
-
-_MAX_DIGITS = 20
-"""No time in seconds has as many."""
 
 
 class PendingReport(NamedTuple):
@@ -92,8 +89,8 @@ class ReportIndex:
 
 def _pending(item: object) -> PendingReport | None:
     """Read an item of the index; None if it has another shape."""
-    id_, sid, at = nested(item, "id", "S"), nested(item, "sid", "S"), nested(item, "sent_at", "N")
-    if not (isinstance(id_, str) and isinstance(sid, str) and isinstance(at, str)):
+    id_, sid = nested(item, "id", "S"), nested(item, "sid", "S")
+    at = as_number(nested(item, "sent_at", "N"))
+    if not (isinstance(id_, str) and isinstance(sid, str)) or at is None:
         return None
-    is_time = at.isdecimal() and at.isascii() and len(at) < _MAX_DIGITS
-    return PendingReport(id=id_, sid=sid, sent_at=int(at)) if is_time else None
+    return PendingReport(id=id_, sid=sid, sent_at=at)

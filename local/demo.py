@@ -53,7 +53,13 @@ MIN_WAIT_SECONDS = 120  # seconds to wait for the first text, and longer where a
 POLL_SECONDS = 0.2
 NOT_SENT_OUTCOMES = ("held", "failed", "not sent")
 """The outcomes without a text, or without one yet."""
-HELD_UNTIL_NEXT_FLUSH = ("digest", "over the limit", "too much at once", "out of time")
+HELD_UNTIL_NEXT_FLUSH = (
+    "digest",
+    "over the limit",
+    "too many at once",
+    "the table is busy",
+    "out of time",
+)
 """The reasons for which a text is held no longer than until the next flush."""
 
 

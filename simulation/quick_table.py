@@ -13,6 +13,7 @@ from simulation.table import InvalidRequest
 
 Item = dict[str, Any]
 Values = Mapping[str, Any]
+"""The values in an expression, and the names of attributes, by their placeholders."""
 
 
 def _number(value: Mapping[str, str]) -> int:
@@ -21,16 +22,26 @@ def _number(value: Mapping[str, str]) -> int:
 
 def _count(item: Item, values: Values) -> None:
     item["expires"] = values[":expires"]
-    _add(item, values[":one"])
+    _add(item, "texts", values[":one"])
+
+
+def _count_in_burst(item: Item, values: Values) -> None:
+    _count(item, values)
+    _add(item, values["#burst"], values[":one"])
 
 
 def _uncount(item: Item, values: Values) -> None:
-    _add(item, values[":less"])
+    _add(item, "texts", values[":less"])
 
 
-def _add(item: Item, number: Mapping[str, str]) -> None:
-    before = _number(item["texts"]) if "texts" in item else 0
-    item["texts"] = {"N": str(before + _number(number))}
+def _uncount_in_burst(item: Item, values: Values) -> None:
+    _uncount(item, values)
+    _add(item, values["#burst"], values[":less"])
+
+
+def _add(item: Item, name: str, number: Mapping[str, str]) -> None:
+    before = _number(item[name]) if name in item else 0
+    item[name] = {"N": str(before + _number(number))}
 
 
 def _remove_report(item: Item, _: Values) -> None:
@@ -43,18 +54,25 @@ def _less(item: Item, name: str, than: Mapping[str, str]) -> bool:
     return name in item and _number(item[name]) < _number(than)
 
 
+def _more(item: Item, name: str, than: Mapping[str, str]) -> bool:
+    return name in item and _number(item[name]) > _number(than)
+
+
 CONDITIONS: dict[str | None, Callable[[Item, Values], bool]] = {
     None: lambda _item, _values: True,
     "attribute_not_exists(id) OR (#s = :sending AND lease < :now)": lambda item, values: (
         not item
         or (item.get("state") == values[":sending"] and _less(item, "lease", values[":now"]))
     ),
-    "attribute_not_exists(texts) OR texts < :limit": lambda item, values: (
-        "texts" not in item or _less(item, "texts", values[":limit"])
+    "(attribute_not_exists(texts) OR texts < :per_hour) AND "
+    "(attribute_not_exists(#burst) OR #burst < :at_once)": lambda item, values: (
+        ("texts" not in item or _less(item, "texts", values[":per_hour"]))
+        and (values["#burst"] not in item or _less(item, values["#burst"], values[":at_once"]))
     ),
     "#s = :sending": lambda item, values: item.get("state") == values[":sending"],
-    "texts > :zero": lambda item, values: (
-        "texts" in item and _number(item["texts"]) > _number(values[":zero"])
+    "texts > :zero": lambda item, values: _more(item, "texts", values[":zero"]),
+    "texts > :zero AND #burst > :zero": lambda item, values: (
+        _more(item, "texts", values[":zero"]) and _more(item, values["#burst"], values[":zero"])
     ),
     "attribute_exists(report)": lambda item, _values: "report" in item,
 }
@@ -64,7 +82,9 @@ UPDATES: dict[str, Callable[[Item, Values], None]] = {
         state=values[":sending"], lease=values[":lease"], expires=values[":expires"]
     ),
     "SET expires = :expires ADD texts :one": _count,
+    "SET expires = :expires ADD texts :one, #burst :one": _count_in_burst,
     "ADD texts :less": _uncount,
+    "ADD texts :less, #burst :less": _uncount_in_burst,
     "SET #s = :value": lambda item, values: item.update(state=values[":value"]),
     "SET lease = :value": lambda item, values: item.update(lease=values[":value"]),
     "SET ask_at = :value": lambda item, values: item.update(ask_at=values[":value"]),
@@ -108,12 +128,12 @@ class QuickTable:
         if condition not in CONDITIONS or update["UpdateExpression"] not in UPDATES:
             raise InvalidRequest(f"CONDITIONS or UPDATES lack an expression of {update}")
         item = self._items.get(update["Key"]["id"]["S"], {})
-        return CONDITIONS[condition](item, update.get("ExpressionAttributeValues", {}))
+        return CONDITIONS[condition](item, _values(update))
 
     def _write(self, update: Any) -> None:
         id_ = update["Key"]["id"]["S"]
         item = self._items.setdefault(id_, {"id": {"S": id_}})
-        UPDATES[update["UpdateExpression"]](item, update.get("ExpressionAttributeValues", {}))
+        UPDATES[update["UpdateExpression"]](item, _values(update))
         if "report" not in item:
             self._reports.pop(id_, None)
 
@@ -132,7 +152,7 @@ class QuickTable:
                 continue
             reason: dict[str, Any] = {"Code": "ConditionalCheckFailed"}
             if update.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD":
-                reason["Item"] = self._items[update["Key"]["id"]["S"]]
+                reason["Item"] = dict(self._items[update["Key"]["id"]["S"]])
             reasons.append(reason)
         if any(reason["Code"] != "None" for reason in reasons):
             details = {"CancellationReasons": reasons}
@@ -169,3 +189,8 @@ class QuickTable:
         ]
         found.sort(key=lambda item: _number(item["ask_at"]))
         return {"Items": found[: payload["Limit"]]}
+
+
+def _values(update: Any) -> Values:
+    names = update.get("ExpressionAttributeNames", {})
+    return {**update.get("ExpressionAttributeValues", {}), **names}

@@ -8,6 +8,7 @@ import yaml
 
 from handler.environment import to_environment
 from handler.events import LogFile
+from handler.ledger import Limits
 from handler.routes import Route, write
 from handler.settings import Settings
 
@@ -16,6 +17,7 @@ _SETTINGS = yaml.safe_load((Path(__file__).parent.parent / "Pulumi.yaml").read_t
 PHONE = "+15005550100"
 OTHER_PHONE = "+15005550101"
 MESSAGE: str = _SETTINGS["message"]["default"]
+LIMITS = Limits(texts_per_hour=30, texts_at_once=5, burst_seconds=300)
 TIME = datetime.datetime(2026, 11, 23, 14, 5, 9, tzinfo=datetime.UTC)
 
 _OF_THE_OBJECT = ("key", "size", "eTag", "versionId", "sequencer")
@@ -70,7 +72,7 @@ def settings(**changes: Any) -> Settings:
             "message": MESSAGE,
             "mode": "instant",
             "max_texts_per_hour": 30,
-            "max_texts_at_once": 30,
+            "max_texts_at_once": 1000,
             "flush_minutes": 5,
             "ledger_table": "ledger",
             "held_queue": "https://sqs/held",

@@ -24,7 +24,9 @@ STOPPED = "+15005550004"  # Twilio's magic number of somebody who replied STOP
 @pytest.fixture(scope="module")
 def system(emulator: Emulator, shared_twilio: StandIn) -> Iterator[System]:
     """The program as it is deployed by default; texts are counted from where a test begins."""
-    deployed = System(emulator, shared_twilio, message="$key", maxTextsPerHour="1000")
+    deployed = System(
+        emulator, shared_twilio, message="$key", maxTextsAtOnce="1000", maxTextsPerHour="1000"
+    )
     yield deployed
     deployed.destroy()
 

@@ -18,7 +18,7 @@ from handler.queues import UNKNOWN_AGE, Message, NotQueued, Queue
 from handler.retries import BUSY_SECONDS
 from handler.table import Table
 from simulation.http_server import Server
-from simulation.samples import PHONE, log_file
+from simulation.samples import LIMITS, PHONE, log_file
 from tests.unit.conftest import until
 
 BUSY = ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded")
@@ -303,7 +303,11 @@ def test_a_batch_that_is_not_recorded_affects_no_other_batch(server: Server) -> 
 @pytest.mark.parametrize(
     ("code", "reasons", "claim"),
     [
-        ("TransactionCanceledException", ["None", "ConditionalCheckFailed"], Claim.OVER_LIMIT),
+        (
+            "TransactionCanceledException",
+            ["None", "ConditionalCheckFailed"],
+            Claim.TOO_MANY_AT_ONCE,
+        ),
         ("TransactionCanceledException", ["TransactionConflict", "None"], Claim.CONTENDED),
         ("TransactionCanceledException", ["None", "ThrottlingError"], Claim.CONTENDED),
         ("TransactionInProgressException", [], Claim.CONTENDED),
@@ -317,13 +321,13 @@ def test_a_refused_transaction_says_why(
 ) -> None:
     answer = {"__type": code, "CancellationReasons": [{"Code": reason} for reason in reasons]}
     server.status, server.body = 400, json.dumps(answer).encode()
-    assert remembering(server).claim(Notice(log_file(), PHONE), limit=30) is claim
+    assert remembering(server).claim(Notice(log_file(), PHONE), limits=LIMITS) is claim
 
 
 def test_a_repeated_claim_is_the_same_transaction(server: Server) -> None:
     """An answer may be lost: the second request must not find the first one's claim."""
     server.answers = [(500, b""), (200, b"{}")]
-    assert remembering(server).claim(Notice(log_file(), PHONE), limit=30) is Claim.CLAIMED
+    assert remembering(server).claim(Notice(log_file(), PHONE), limits=LIMITS) is Claim.CLAIMED
     tokens = {json.loads(one.body)["ClientRequestToken"] for one in server.requests}
     assert len(server.requests) == 2
     assert len(tokens) == 1
@@ -376,3 +380,22 @@ def test_a_message_without_a_receipt_is_dropped_and_one_without_a_body_received(
         Message("", "r", UNKNOWN_AGE),
         Message("", "s", UNKNOWN_AGE),
     ]
+
+
+@pytest.mark.parametrize(
+    ("texts", "claim"),
+    [
+        ("29", Claim.TOO_MANY_AT_ONCE),
+        ("30", Claim.OVER_LIMIT),
+        ("31", Claim.OVER_LIMIT),
+        ("many", Claim.TOO_MANY_AT_ONCE),
+    ],
+)
+def test_a_refused_count_says_which_limit_is_reached(
+    server: Server, texts: str, claim: Claim
+) -> None:
+    full = {"Code": "ConditionalCheckFailed", "Item": {"texts": {"N": texts}}}
+    reasons = {"CancellationReasons": [{"Code": "None"}, full]}
+    answer = {"__type": "TransactionCanceledException", **reasons}
+    server.status, server.body = 400, json.dumps(answer).encode()
+    assert remembering(server).claim(Notice(log_file(), PHONE), limits=LIMITS) is claim

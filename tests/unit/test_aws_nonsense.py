@@ -13,7 +13,7 @@ from handler.notice import Notice
 from handler.report_index import PendingReport, ReportIndex
 from handler.table import Table
 from simulation.http_server import Server
-from simulation.samples import PHONE, log_file
+from simulation.samples import LIMITS, PHONE, log_file
 from tests.unit.test_aws import calling, remembering
 
 
@@ -66,4 +66,4 @@ def test_a_text_is_a_duplicate_only_if_the_ledger_holds_its_outcome(
     reasons = [{"Code": "ConditionalCheckFailed", "Item": item}, {"Code": hour}]
     answer = {"__type": "TransactionCanceledException", "CancellationReasons": reasons}
     server.status, server.body = 400, json.dumps(answer).encode()
-    assert remembering(server).claim(Notice(log_file(), PHONE), limit=30) is claim
+    assert remembering(server).claim(Notice(log_file(), PHONE), limits=LIMITS) is claim

@@ -29,7 +29,7 @@ from handler.table import Table
 from local.twilio import StandIn
 from local.twilio_api import API, CREATE_PARAMETERS
 from simulation.http_server import Server
-from simulation.samples import MESSAGE, OTHER_PHONE, PHONE, log_file, record, settings
+from simulation.samples import LIMITS, MESSAGE, OTHER_PHONE, PHONE, log_file, record, settings
 from simulation.world import World
 from tests.unit.test_aws import Answering
 from tests.unit.test_flusher import held_by_hand, with_file
@@ -329,7 +329,7 @@ def test_an_answer_of_any_shape_raises_only_the_expected_errors(status: int, ans
     table, queue = Table(answering, "ledger"), Queue(answering, "https://sqs/held")
     ledger, index = Ledger(table), ReportIndex(table)
     wanted = Notice(log_file(), PHONE)
-    assert isinstance(ledger.claim(wanted, limit=1), Claim)
+    assert isinstance(ledger.claim(wanted, limits=LIMITS), Claim)
     assert ledger.look_up_sent([wanted]).sent <= {wanted.id}
     for request in (
         lambda: ledger.record_outcome([wanted], State.SENT, "SM1"),

@@ -227,7 +227,7 @@ def test_a_count_that_cannot_be_given_back_fails_no_text(
 ) -> None:
     world = World(to_numbers=(PHONE,))
 
-    def busy_table(phone: str, at: float) -> None:
+    def busy_table(phone: str, at: float, limits: object) -> None:
         raise AwsError("UpdateItem", "ThrottlingException", {})
 
     monkeypatch.setattr(world.ledger, "uncount", busy_table)
@@ -263,7 +263,7 @@ def test_a_throttled_table_holds_texts(code: str, capsys: pytest.CaptureFixture[
     world.throttled = code
     world.notify(record("a.log"))
     assert world.texts == []
-    assert outcomes(capsys)[0] == ("held", "…0100", "too much at once")
+    assert outcomes(capsys)[0] == ("held", "…0100", "the table is busy")
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -338,7 +338,7 @@ def test_a_claim_with_an_expired_lease_is_not_given_up() -> None:
         world.now += LEASE_SECONDS + 1
         (file,) = events.read({"Records": [record("a.log")]})
         assert isinstance(file, LogFile)
-        assert world.ledger.claim(Notice(file, PHONE), limit=None) is Claim.CLAIMED
+        assert world.ledger.claim(Notice(file, PHONE), limits=None) is Claim.CLAIMED
         world.down = {"sqs"}
         return NO_CONNECTION
 
@@ -448,7 +448,7 @@ def test_texts_with_lasting_claim_conflicts_are_held(
     world = World(to_numbers=(PHONE,))
     world.conflicts = 3
     world.notify(record("a.log"))
-    assert outcomes(capsys) == [("held", "…0100", "too much at once")]
+    assert outcomes(capsys) == [("held", "…0100", "the table is busy")]
 
 
 def test_a_text_that_cannot_be_held_is_left_to_lambdas_retry() -> None:
@@ -670,3 +670,107 @@ def test_the_time_of_a_file_is_kept_while_it_is_held() -> None:
     (first, _) = world.notices_on(world.held)
     assert not isinstance(first, Unreadable)
     assert first.file.time == datetime.datetime(2026, 11, 23, 3, 0, 0, 500000, datetime.UTC)
+
+
+# Limits
+
+
+def test_a_storm_of_200_files_is_five_texts_and_one_summary(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World(max_texts_at_once=5)
+    for number in range(200):
+        world.notify(record(f"app/{number}.log"))
+        world.restart()  # each in another copy of the function
+    assert phones(world) == [PHONE, OTHER_PHONE] * 5
+    assert {reason for outcome, _, reason in outcomes(capsys) if outcome == "held"} == {
+        "too many at once"
+    }
+    world.flush()
+    assert phones(world)[10:] == [PHONE, OTHER_PHONE]
+    assert all(body.startswith("195 more logs") for _, _, body in world.texts[10:])
+    assert world.held == []
+
+
+@pytest.mark.parametrize(("minutes", "burst"), [(1, 60), (7, 420), (60, 3600), (1440, 3600)])
+def test_a_burst_is_the_time_between_two_flushes_and_an_hour_at_most(
+    minutes: int, burst: int
+) -> None:
+    world = World(to_numbers=(PHONE,), max_texts_at_once=2, flush_minutes=minutes)
+    world.now = TIME.replace(minute=0, second=0).timestamp()
+    for seconds in (0, 1, burst - 1, burst, burst + 1):
+        world.now = TIME.replace(minute=0, second=0).timestamp() + seconds
+        world.notify(record(f"{seconds}.log"))
+        world.restart()
+    assert [body.split()[2] for _, _, body in world.texts] == [
+        f"{seconds}.log," for seconds in (0, 1, burst, burst + 1)
+    ]
+
+
+def test_the_limit_of_the_hour_holds_over_all_its_bursts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World(to_numbers=(PHONE,), max_texts_at_once=2, max_texts_per_hour=3)
+    world.now = TIME.replace(minute=0, second=0).timestamp()
+    for number in range(6):
+        world.notify(record(f"{number}.log"))
+        world.now += 110
+        world.restart()
+    assert outcomes(capsys) == [
+        ("sent", "…0100", None),
+        ("sent", "…0100", None),
+        ("held", "…0100", "too many at once"),
+        ("sent", "…0100", None),
+        ("held", "…0100", "over the limit"),
+        ("held", "…0100", "over the limit"),
+    ]
+
+
+def test_without_the_table_each_copy_of_the_function_keeps_the_burst_by_itself() -> None:
+    world = World(to_numbers=(PHONE,), max_texts_at_once=2)
+    world.down = {"dynamodb"}
+    for number in range(5):
+        world.notify(record(f"{number}.log"))
+    assert (len(world.texts), len(world.held)) == (2, 3)
+    world.now += 300
+    world.notify(record("next.log"))
+    assert len(world.texts) == 3
+
+
+def test_a_reached_limit_costs_the_table_one_refused_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(to_numbers=(PHONE,), max_texts_at_once=1)
+    claims = 0
+    transact = world.operations["TransactWriteItems"]
+
+    def counted_transaction(payload: Mapping[str, Any]) -> dict[str, Any]:
+        nonlocal claims
+        claims += len(payload["TransactItems"]) == 2
+        return transact(payload)
+
+    world.operations["TransactWriteItems"] = counted_transaction
+    world.notify(record("first.log"))
+    world.restart()
+    for number in range(5):
+        world.notify(record(f"{number}.log"))
+    assert claims == 2
+
+
+@pytest.mark.parametrize("why", [BUSY, STOPPED])
+def test_a_text_that_twilio_certainly_refused_does_not_count_in_its_burst(why: Refusal) -> None:
+    world = World(to_numbers=(PHONE,), max_texts_at_once=1)
+    world.refuses = lambda _: why
+    world.notify(record("a.log"))
+    world.end_outages()
+    world.restart()
+    world.notify(record("b.log"))
+    assert phones(world) == [PHONE]
+
+
+def test_a_summary_takes_no_texts_of_a_burst_away() -> None:
+    world = World(to_numbers=(PHONE,), max_texts_at_once=1, mode="digest")
+    world.notify(record("a.log"))
+    world.flush()
+    world.settings = world.settings._replace(mode="instant")
+    world.restart()
+    world.notify(record("b.log"))
+    assert len(world.texts) == 2

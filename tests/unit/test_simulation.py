@@ -16,13 +16,14 @@ from handler.ledger import (
     LEASE_SECONDS,
     REPORT_INDEX,
     Ledger,
+    Limits,
     State,
 )
 from handler.notice import Notice
 from handler.queues import VISIBILITY_SECONDS
 from simulation.queues import StoredQueue
 from simulation.quick_table import QuickTable
-from simulation.samples import OTHER_PHONE, PHONE, log_file, record
+from simulation.samples import LIMITS, OTHER_PHONE, PHONE, log_file, record
 from simulation.table import InvalidRequest, Table
 from simulation.world import World
 
@@ -153,7 +154,11 @@ one = st.sampled_from(NOTICES)
 phone = st.sampled_from([PHONE, OTHER_PHONE])
 
 OPERATIONS = st.one_of(
-    st.tuples(st.just("claim"), one, st.sampled_from([None, 1, 2])),
+    st.tuples(
+        st.just("claim"),
+        one,
+        st.none() | st.builds(Limits, st.integers(1, 3), st.integers(1, 2), st.just(300)),
+    ),
     st.tuples(st.just("hold"), one),
     st.tuples(st.just("release"), one),
     st.tuples(
@@ -161,12 +166,14 @@ OPERATIONS = st.one_of(
     ),
     st.tuples(st.just("look_up_sent"), some),
     st.tuples(st.just("count"), phone),
-    st.tuples(st.just("uncount"), phone),
+    st.tuples(st.just("uncount"), phone, st.sampled_from([None, LIMITS])),
     st.tuples(st.just("remove_report")),
     st.tuples(st.just("postpone_report")),
     st.tuples(
         st.just("wait"),
-        st.sampled_from([1, LEASE_SECONDS, LEASE_SECONDS + 1, ASK_AFTER_SECONDS, HOUR_SECONDS]),
+        st.sampled_from(
+            [1, LEASE_SECONDS, LEASE_SECONDS + 1, ASK_AFTER_SECONDS, 300, HOUR_SECONDS]
+        ),
     ),
 )
 
@@ -185,9 +192,9 @@ class Operated:
                 world.now += args[0]
                 return None
             case "claim":
-                return ledger.claim(args[0], limit=args[1])
+                return ledger.claim(args[0], limits=args[1])
             case "uncount":
-                return ledger.uncount(args[0], world.now)
+                return ledger.uncount(args[0], world.now, args[1])
             case "remove_report":
                 return [world.index.remove(report) for report in world.index.due()[:1]]
             case "postpone_report":
