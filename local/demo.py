@@ -77,7 +77,7 @@ def main() -> None:
             elif options.command == "emulator":
                 _emulate()
             elif options.command == "storm":
-                storm.run(options.files)
+                storm.run(options.files, phones=options.phones, lose=options.lose)
             else:
                 _demo(options)
     except (
@@ -115,6 +115,16 @@ def _options() -> argparse.Namespace:
     upload.add_argument("--key", default="", help="its key; without one, the path as it is given")
     storms = commands.add_parser("storm", help="run a storm, and count the texts of each phone")
     storms.add_argument("files", nargs="?", type=int, default=10_000, help="how many (10000)")
+    storms.add_argument(
+        "--phones", type=int, default=storm.PHONES, help=f"for how many ({storm.PHONES})"
+    )
+    storms.add_argument(
+        "--lose",
+        type=int,
+        default=0,
+        metavar="N",
+        help="lose every Nth of Twilio's answers; the texts arrive all the same",
+    )
     commands.add_parser("emulator", help=f"emulate AWS on port {EMULATOR_PORT}, without a demo")
     return parser.parse_args()
 

@@ -1,51 +1,63 @@
-"""A storm: many files at once for two phones, and how many texts they get.
+"""A storm: many files at once for some phones, and how many texts they get.
 
 It ends with one line of JSON: the number of files; for each phone the number of texts, and of files
-in them; the seconds it took; and the most memory that a process of each function used.
+in them; how many of Twilio's answers were lost; the seconds it took; and the most memory that a
+process of each function used.
 """
 
 import collections
+import dataclasses
 import json
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from local.deployment import Deployment
 from local.emulator import Emulator
 from local.twilio import StandIn
+from local.twilio_api import Text
+from local.twilio_faults import RESET_AFTER_TEXT
 from stack import queues
 from stack.waiting import NotInTime, wait_until
 
-PHONES = ("+15005550100", "+15005550101")
+PHONES = 20
 IN_FLIGHT = 16  # files at once: the emulator starts a process for each event
 MAX_IDLE_SECONDS = 180  # seconds without any progress
+FLUSH_PAUSE_SECONDS = 5  # Twilio is asked about a lost answer after a minute
 
 
 class StormError(Exception):
-    """The storm does not end."""
+    """The storm does not end, or not with the right counts."""
 
 
-def storm(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
+def storm(
+    emulator: Emulator, files: int, *, phones: int = PHONES, lose: int = 0, **settings: str
+) -> dict[str, Any]:
     """Upload so many files, flush until nothing is held, and count texts and files per phone.
 
     Args:
         emulator: Where the program is deployed to.
         files: How many.
+        phones: For how many phones.
+        lose: Which of Twilio's answers are lost: 10 for every tenth; 0 for none.
         settings: More settings of the program.
 
     Raises:
-        StormError: Files get no outcome.
+        StormError: Files get no outcome, or a phone is not told of each file once.
     """
     started = time.monotonic()
+    numbers = [f"+1500555{number:04}" for number in range(100, 100 + phones)]
     with StandIn() as twilio:
+        if lose:
+            twilio.fault(dataclasses.replace(RESET_AFTER_TEXT, every=lose))
         deployment = Deployment(
             emulator.aws,
             {
                 **twilio.settings,
-                "toNumbers": ",".join(PHONES),
+                "toNumbers": ",".join(numbers),
                 "flushMinutes": "1440",  # the storm runs every flush itself
                 "forceDestroy": "true",
                 **settings,
@@ -54,32 +66,24 @@ def storm(emulator: Emulator, files: int, **settings: str) -> dict[str, Any]:
         memory: dict[str, float] = {}
         for number in range(files):
             if number % IN_FLIGHT == 0:
-                _await(
-                    lambda: len(twilio.texts) + _count_held(deployment), max(0, number - IN_FLIGHT)
-                )
+                _await_outcomes(deployment, twilio, phones, number - IN_FLIGHT)
                 _record_memory(memory)
             deployment.upload(f"app{number % 7}/{number}.log")
-        _await(lambda: _count_outcomes(deployment), len(PHONES) * files)
-        while _count_held(deployment):
-            function = deployment.outputs["flushFunction"]
-            answer = deployment.aws["lambda"].invoke(FunctionName=function)
-            if "FunctionError" in answer:
-                raise StormError(answer["Payload"].read().decode())
-            _record_memory(memory)
-        texts: collections.Counter[str] = collections.Counter()
-        files_texted: collections.Counter[str] = collections.Counter()
-        for text in twilio.texts:
-            texts[text.to] += 1
-            files_texted[text.to] += files_in(text.body)
+        _await_outcomes(deployment, twilio, phones, files)
+        _flush_all(deployment, memory, lambda: _fewest_files(twilio.texts, numbers), files)
+        told = _count(twilio.texts, numbers)
+        result = {
+            "files": files,
+            "phones": told,
+            "lost_answers": twilio.requests // lose if lose else 0,
+            "seconds": round(time.monotonic() - started, 1),
+            "memory_mb": memory,
+        }
         deployment.destroy()
-    return {
-        "files": files,
-        "phones": {
-            phone: {"texts": texts[phone], "files": files_texted[phone]} for phone in PHONES
-        },
-        "seconds": round(time.monotonic() - started, 1),
-        "memory_mb": memory,
-    }
+    is_repeated = len({(text.to, text.body) for text in twilio.texts}) < len(twilio.texts)
+    if is_repeated or any(counts["files"] != files for counts in told.values()):
+        raise StormError(f"Not every phone was told of each file once: {json.dumps(result)}")
+    return result
 
 
 def files_in(body: str) -> int:
@@ -88,18 +92,66 @@ def files_in(body: str) -> int:
     return int(summary[1]) if summary else 1
 
 
-def _await(count: Callable[[], int], outcomes: int) -> None:
-    """Wait until so many texts are sent or held."""
+def _count(texts: Sequence[Text], phones: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Count the texts to each phone, and the files that they are about."""
+    texts_to: collections.Counter[str] = collections.Counter()
+    files: collections.Counter[str] = collections.Counter()
+    for text in texts:
+        texts_to[text.to] += 1
+        files[text.to] += files_in(text.body)
+    return {phone: {"texts": texts_to[phone], "files": files[phone]} for phone in phones}
+
+
+def _fewest_files(texts: Sequence[Text], phones: Sequence[str]) -> int:
+    """Return of how many files the phone is told that is told of the fewest."""
+    return min(told["files"] for told in _count(texts, phones).values())
+
+
+def _await_outcomes(deployment: Deployment, twilio: StandIn, phones: int, files: int) -> None:
+    """Wait until the texts about so many files are sent or held.
+
+    A file is a message on the queue, or one text to each phone. With lost answers it may be both:
+    then more files are in flight, and the flushes wait for the last.
+    """
     try:
         wait_until(
-            count,
-            lambda counted: counted >= outcomes,
+            lambda: _count_held(deployment) + len(twilio.texts) // phones,
+            lambda count: count >= files,
             seconds=MAX_IDLE_SECONDS,
             poll_seconds=0.02,
             from_last_change=True,
         )
     except NotInTime as error:
-        raise StormError(f"Only {error.seen} of {outcomes} texts are sent or held.") from None
+        raise StormError(f"Only {error.seen} of {files} files are texted or held.") from None
+
+
+def _flush_all(
+    deployment: Deployment, memory: dict[str, float], files_told: Callable[[], int], files: int
+) -> None:
+    """Flush until nothing is held, and each phone is told of all files."""
+
+    def flush() -> tuple[int, int]:
+        function = deployment.outputs["flushFunction"]
+        answer = deployment.aws["lambda"].invoke(FunctionName=function)
+        if "FunctionError" in answer:
+            raise StormError(answer["Payload"].read().decode())
+        _record_memory(memory)
+        return _count_held(deployment), files_told()
+
+    try:
+        wait_until(
+            flush,
+            lambda seen: not seen[0] and seen[1] >= files,
+            seconds=MAX_IDLE_SECONDS,
+            poll_seconds=FLUSH_PAUSE_SECONDS,
+            from_last_change=True,
+        )
+    except NotInTime as error:
+        held, told = error.seen
+        raise StormError(
+            f"After many flushes {held} messages are still held, and a phone is told of {told} of "
+            f"{files} files."
+        ) from None
 
 
 def _count_held(deployment: Deployment) -> int:
@@ -137,12 +189,13 @@ def _record_memory(memory: dict[str, float]) -> None:
             memory[function[1]] = max(memory.get(function[1], 0), megabytes)
 
 
-def run(files: int) -> None:
+def run(files: int, *, phones: int, lose: int) -> None:
     """Run a storm on an emulator of its own, and print the result.
 
     Raises:
-        StormError: Files get no outcome.
+        StormError: Files get no outcome, or a phone is not told of each file once.
     """
-    sys.stderr.write(f"A storm of {files} files for {len(PHONES)} phones ...\n")
+    sys.stderr.write(f"A storm of {files} files for {phones} phones ...\n")
     with Emulator() as emulator:
-        sys.stdout.write(json.dumps(storm(emulator, files)) + "\n")
+        result = storm(emulator, files, phones=phones, lose=lose)
+        sys.stdout.write(json.dumps(result) + "\n")

@@ -177,7 +177,7 @@ def test_an_event_that_lambda_gives_up_on_fails_in_its_envelope(deploy: Deploy) 
 
 
 def test_a_storm_costs_each_phone_its_limit_and_one_summary(emulator: Emulator) -> None:
-    result = storm(emulator, STORM, maxTextsPerHour="5")
+    result = storm(emulator, STORM, phones=2, maxTextsPerHour="5")
     for phone in result["phones"].values():
         assert phone["files"] == STORM
         assert phone["texts"] <= 2 * 5 + 1  # an hour may end meanwhile
@@ -198,7 +198,7 @@ def test_a_function_that_is_killed_is_tried_again_after_its_lease() -> None:
         subprocess.run(["pkill", "-KILL", "-f", process], check=True)
         until(lambda: "is being sent" in json.dumps(system.logged("notify")), "the first retry")
         assert twilio.texts == []
-        _set_in_the_ledger(system, "lease", 1, items=1)
+        system.change_ledger("lease", lambda _: 1, items=1)
         (text,) = system.texts(1)
         assert "app/web.log" in text.body
         assert system.on("held") == []
@@ -211,10 +211,10 @@ def test_a_flush_logs_each_delivery_once(deploy: Deploy) -> None:
     system.texts(2)
     system.decided("sent", count=2)
     in_an_hour = int(time.time()) + 3600
-    _set_in_the_ledger(system, "ask_at", in_an_hour, items=2)
+    system.change_ledger("ask_at", lambda _: in_an_hour, items=2)
     system.flush()
     assert not [one for one in system.logged("flush") if "delivered" in one.get("outcome", "")]
-    _set_in_the_ledger(system, "ask_at", 1, items=2)
+    system.change_ledger("ask_at", lambda _: 1, items=2)
     for _ in range(2):
         system.flush()
     lines = [one for one in system.logged("flush") if "delivered" in one.get("outcome", "")]
@@ -223,22 +223,3 @@ def test_a_flush_logs_each_delivery_once(deploy: Deploy) -> None:
         ("undelivered", "…0101"),
     }
     assert len(lines) == 2
-
-
-def _set_in_the_ledger(system: System, field: str, value: int, *, items: int) -> None:
-    """Change a time in all items of the ledger that have it, once there are so many."""
-    table = system.resource("aws:dynamodb/table:Table", "ledger").id
-
-    def found() -> list[dict[str, Any]]:
-        all_items = system.aws["dynamodb"].scan(TableName=table)["Items"]
-        return [item for item in all_items if field in item]
-
-    until(lambda: len(found()) == items, f"{items} items with {field}")
-    for item in found():
-        system.aws["dynamodb"].update_item(
-            TableName=table,
-            Key={"id": item["id"]},
-            UpdateExpression="SET #field = :value",
-            ExpressionAttributeNames={"#field": field},
-            ExpressionAttributeValues={":value": {"N": str(value)}},
-        )
