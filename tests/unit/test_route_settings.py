@@ -9,18 +9,21 @@ from typing import Any
 
 import pulumi
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.environment import read_settings
 from handler.quiet_hours import FORM
-from handler.routes import FIELDS, Routes
+from handler.routes import FIELDS, NOT_INHERITED, Routes
 from handler.text import PLACEHOLDERS
 from infra import setting_reader
 from infra.route_settings import field_kinds
 from infra.settings import KINDS
 from local.deployment import SIGNATURE_KEY
 from local.program import SECRETS
+from stack import ROOT
+from tests.guides import routes_of
 from tests.unit.recorded import SETTINGS, Recorded, record
 
 PHONE, OTHER_PHONE, THIRD_PHONE = "+15005550110", "+15005550111", "+15005550112"
@@ -562,8 +565,72 @@ def test_routes_that_are_too_long_are_reported_with_the_size_of_each(mistakes: M
     assert written == sizes["routes"]
 
 
+def test_twenty_routes_of_five_phones_fit(load: Callable[..., None]) -> None:
+    load(
+        *(
+            {
+                "name": f"team-{number}",
+                "logs": f"team-{number}/*.log",
+                "toNumbers": ",".join(f"+1500555{number:02}{phone:02}" for phone in range(5)),
+            }
+            for number in range(20)
+        )
+    )
+
+
 @given(field=st.sampled_from(sorted(field_kinds(KINDS))), value=st.text(max_size=12))
 def test_a_suggested_value_of_a_field_is_right_itself(field: str, value: str) -> None:
     kind = field_kinds(KINDS)[field]
     better = kind.suggestion(value)
     assert better is None or not kind.problem(better)
+
+
+# The guides
+
+GUIDES = {name: (ROOT / name).read_text() for name in ("README.md", "docs/routes.md")}
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_commands_of_a_guide_set_routes_without_a_mistake_or_a_hint(
+    guide: str, warnings: Mistakes, stack_file: Callable[..., None]
+) -> None:
+    routes = routes_of(GUIDES[guide])
+    assert len(routes) == 2
+    stack_file(*({**route, "toNumbers": {"secure": "v1:AAAA"}} for route in routes))
+    assert warnings(*routes, secrets=SECRETS) == []
+    assert all(set(map(type, route.values())) <= {str, int} for route in routes)
+
+
+def test_the_file_in_the_guide_is_what_its_commands_make() -> None:
+    guide = GUIDES["docs/routes.md"]
+    (shown,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    routes = yaml.safe_load(shown)["config"]["s3-logs:routes"]
+    for route in routes:
+        assert list(route.pop("toNumbers")) == ["secure"]
+    assert routes == [
+        {field: value for field, value in route.items() if field != "toNumbers"}
+        for route in routes_of(guide)
+    ]
+
+
+def test_the_guide_shows_the_messages_of_the_program() -> None:
+    routes = [
+        {"name": "payments", "logs": "payments/*.log", "toNumbers": 15557654323},
+        {"name": "payments", "logs": "backup/*.gz", "toNumbers": PHONE, "exclude": "*/debug/*"},
+        {"name": "web", "logs": "web/*", "toNumbers": PHONE},
+        {"name": "all of web", "logs": "web/*.log", "toNumbers": PHONE},
+    ]
+    with pytest.raises(pulumi.RunError) as caught:
+        record(with_routes(*routes), secrets=IN_CLEAR, stack_name="dev")
+    assert f"$ pulumi preview\n{caught.value}\n```\n" in GUIDES["docs/routes.md"]
+
+
+def test_the_guides_table_has_each_field_with_what_takes_its_place() -> None:
+    section = GUIDES["docs/routes.md"].partition("## The fields of a route")[2].partition("##")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", section, re.MULTILINE)
+    assert [field for field, _ in rows] == list(field_kinds(KINDS))
+    for field, without in rows:
+        kind = field_kinds(KINDS)[field]
+        inherits = FIELDS[field] not in NOT_INHERITED
+        assert (without == "the flat setting") == inherits, field
+        assert (without == "required") == (kind.required and not inherits), field

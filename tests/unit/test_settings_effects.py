@@ -22,6 +22,7 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "maxTextsAtOnce": ("3", FUNCTIONS),
     "maxTextsPerHour": ("3", FUNCTIONS),
     "quietHours": ("22:00-07:00", FUNCTIONS),
+    "routes": ('[{"name": "a", "logs": "a/*", "toNumbers": "+15005550199"}]', FUNCTIONS),
     "timezone": ("Europe/Berlin", FUNCTIONS),
     "expect": ("by 06:30", FUNCTIONS),
     "atLeast": ("1 kB", FUNCTIONS),
