@@ -71,7 +71,8 @@ class Log:
             line |= {"bucket": file.bucket, "key": file.key, "size": file.size}
         if phone:
             line["phone"] = masked(phone)
-        line |= details | metrics.embedded(measured, self._stack)
+        is_routed = metrics.ROUTE in details
+        line |= details | metrics.embedded(measured, self._stack, is_routed=is_routed)
         sys.stdout.write(json.dumps(line) + "\n")
 
 

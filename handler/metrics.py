@@ -15,6 +15,11 @@ STACK = "stack"
 """The dimension of every metric: the project and the stack, such as `s3-logs/dev`."""
 
 
+ROUTE = "route"
+"""A dimension of some metrics, and the field of the log's line with the route's name. A stack
+without routes has it not, since CloudWatch charges for each value of a dimension."""
+
+
 class Metric(NamedTuple):
     """One metric.
 
@@ -22,11 +27,13 @@ class Metric(NamedTuple):
         name: Its name in CloudWatch, and that of its value in the log.
         unit: One of CloudWatch's units.
         dimension: A field of the log's line that is its second dimension.
+        is_routed: Whether it has the dimension `ROUTE` as well, in a stack with routes.
     """
 
     name: str
     unit: str = "Count"
     dimension: str = ""
+    is_routed: bool = False
 
 
 LOG_FILES = Metric("LogFiles")
@@ -35,7 +42,7 @@ LOG_FILES = Metric("LogFiles")
 DUPLICATES = Metric("Duplicates")
 """Texts that were suppressed, since they had been sent, held or failed before."""
 
-ACCEPTED = Metric("TextsAccepted")
+ACCEPTED = Metric("TextsAccepted", is_routed=True)
 """Texts that Twilio accepted."""
 
 SEGMENTS = Metric("Segments")
@@ -44,7 +51,7 @@ SEGMENTS = Metric("Segments")
 SECONDS_TO_TEXT = Metric("SecondsToText", "Seconds")
 """From the upload to Twilio's acceptance, of a text that was not held."""
 
-HELD = Metric("TextsHeld", dimension="reason")
+HELD = Metric("TextsHeld", dimension="reason", is_routed=True)
 """Texts that were held."""
 
 SECONDS_HELD = Metric("SecondsHeld", "Seconds")
@@ -85,27 +92,33 @@ ALL = (
 )  # fmt: skip
 
 
-def embedded(values: Mapping[Metric, float], stack: str) -> dict[str, Any]:
+def embedded(
+    values: Mapping[Metric, float], stack: str, *, is_routed: bool = False
+) -> dict[str, Any]:
     """Give the fields that make CloudWatch take metrics from a line of the log.
 
-    The second dimension of a metric must be in the line already, as a string.
+    The other dimensions of a metric must be in the line already, as strings.
+
+    Args:
+        values: The metrics.
+        stack: The project and the stack: the first dimension.
+        is_routed: Whether the line has the field `ROUTE`.
 
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
     if not values:
         return {}
-    dimensions = dict.fromkeys(metric.dimension for metric in values)
+    named: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for metric in values:
+        others = (metric.dimension, ROUTE if is_routed and metric.is_routed else "")
+        named.setdefault(others, []).append({"Name": metric.name, "Unit": metric.unit})
     directives = [
         {
             "Namespace": NAMESPACE,
-            "Dimensions": [[STACK], [STACK, second]] if second else [[STACK]],
-            "Metrics": [
-                {"Name": metric.name, "Unit": metric.unit}
-                for metric in values
-                if metric.dimension == second
-            ],
+            "Dimensions": [[STACK], *([STACK, other] for other in others if other)],
+            "Metrics": found,
         }
-        for second in dimensions
+        for others, found in named.items()
     ]
     return {
         STACK: stack,

@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from handler import metrics
+from handler.log import Log
 from handler.queues import VISIBILITY_SECONDS
 from handler.refusals import NO_CONNECTION, refusal
 from handler.sender import Delivery
@@ -144,3 +145,32 @@ def test_a_decision_without_metrics_logs_none(capsys: pytest.CaptureFixture[str]
     world.held.put(json.dumps({"Event": "s3:TestEvent"}))
     world.notify({**record("a.log"), "eventName": "ObjectRemoved:Delete"})
     assert "_aws" not in capsys.readouterr().out
+
+
+def test_a_text_of_a_route_is_measured_for_the_route_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = Log("s3-logs/test")
+    measured = {metrics.HELD: 1.0, metrics.ACCEPTED: 1.0, metrics.SEGMENTS: 1.0}
+    log.decision("held", measured=measured, reason="digest", route="payments")
+    log.decision("held", measured=measured, reason="digest")
+    routed, plain = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert dimensions(routed) == {
+        "TextsHeld": [["stack"], ["stack", "reason"], ["stack", "route"]],
+        "TextsAccepted": [["stack"], ["stack", "route"]],
+        "Segments": [["stack"]],
+    }
+    assert dimensions(plain) == {
+        "TextsHeld": [["stack"], ["stack", "reason"]],
+        "TextsAccepted": [["stack"]],
+        "Segments": [["stack"]],
+    }
+
+
+def dimensions(line: dict[str, Any]) -> dict[str, list[list[str]]]:
+    """Return the dimensions of each metric in a line."""
+    return {
+        metric["Name"]: directive["Dimensions"]
+        for directive in line["_aws"]["CloudWatchMetrics"]
+        for metric in directive["Metrics"]
+    }
