@@ -48,6 +48,7 @@ monitoring = Monitoring(
     flush=flush,
     queues=queues,
     max_segments_per_day=settings.max_segments_per_day,
+    has_routes=bool(settings.routes),
     email=settings.alarm_email,
 )
 

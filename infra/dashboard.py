@@ -31,6 +31,7 @@ def body(
     queues: Mapping[str, pulumi.Input[str]],
     alarms: Sequence[pulumi.Input[str]],
     max_segments_per_day: int,
+    has_routes: bool = False,
 ) -> dict[str, Any]:
     """Return the dashboard of a stack.
 
@@ -42,6 +43,7 @@ def body(
         queues: The names of the queues, by their labels.
         alarms: The ARNs of the alarms.
         max_segments_per_day: The line that the segments should stay below.
+        has_routes: Whether the stack has routes, so that there are metrics of each.
     """
 
     def own(metric: Metric, statistic: str = "Sum", **options: Any) -> list[Any]:
@@ -50,14 +52,13 @@ def body(
             {"stat": statistic, **options},
         ]
 
-    def by_dimension(metric: Metric) -> list[Any]:
+    def by_dimension(metric: Metric, dimension: str = "") -> list[Any]:
+        dimension = dimension or metric.dimension
         search = (
-            f"SEARCH('{{{metrics.NAMESPACE},{metrics.STACK},{metric.dimension}}} "
+            f"SEARCH('{{{metrics.NAMESPACE},{metrics.STACK},{dimension}}} "
             f'MetricName="{metric.name}" {metrics.STACK}="{stack}"\', \'Sum\', 300)'
         )
-        return [
-            {"expression": search, "label": f"{metric.name} ${{PROP('Dim.{metric.dimension}')}}"}
-        ]
+        return [{"expression": search, "label": f"{metric.name} ${{PROP('Dim.{dimension}')}}"}]
 
     def graph(title: str, *lines: list[Any], **options: Any) -> Widget:
         return {
@@ -89,6 +90,10 @@ def body(
     sources = pulumi.Output.all(*log_groups).apply(
         lambda names: " | ".join(f"SOURCE '{name}'" for name in names)
     )
+    of_routes = [
+        graph("Texts, by route", by_dimension(metrics.ACCEPTED, metrics.ROUTE), stacked=True),
+        graph("Held, by route", by_dimension(metrics.HELD, metrics.ROUTE), stacked=True),
+    ]
     rows: list[tuple[int, list[Widget]]] = [
         (
             4,
@@ -148,6 +153,7 @@ def body(
                 ),
             ],
         ),
+        *([(6, of_routes)] if has_routes else []),
         (
             6,
             [

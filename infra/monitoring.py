@@ -36,6 +36,7 @@ class Monitoring(pulumi.ComponentResource):
         flush: Schedule,
         queues: TextQueues,
         max_segments_per_day: int,
+        has_routes: bool = False,
         email: str = "",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -48,6 +49,7 @@ class Monitoring(pulumi.ComponentResource):
             flush: The schedule of the function `flush`.
             queues: The queues.
             max_segments_per_day: How many segments a day are expected at most.
+            has_routes: Whether the dashboard shows texts of each route, too.
             email: The address that gets the alarms, once its owner confirms; "" for none.
             opts: Pulumi's options.
         """
@@ -101,6 +103,7 @@ class Monitoring(pulumi.ComponentResource):
                     queues={"held": queues.held.name, "failed": queues.failed.name},
                     alarms=[alarm.arn for alarm in self.alarms.values()],
                     max_segments_per_day=max_segments_per_day,
+                    has_routes=has_routes,
                 )
             ),
             opts=child,

@@ -337,6 +337,23 @@ def test_a_metric_is_searched_by_the_dimensions_it_is_measured_with(
             assert f"{{{metrics.NAMESPACE},{metrics.STACK},{metric.dimension}}}" in whole
 
 
+def test_the_dashboard_shows_texts_and_held_per_route_where_there_are_routes(
+    program: Recorded, widgets: list[dict[str, Any]]
+) -> None:
+    routes = [{"name": "payments", "logs": "payments/*", "toNumbers": "+15005550109"}]
+    asked = record({**SETTINGS, "routes": json.dumps(routes)})
+    body = asked.the("Dashboard").inputs["dashboardBody"]
+    found = json.loads(body)["widgets"]
+    searched = f"{{{metrics.NAMESPACE},{metrics.STACK},{metrics.ROUTE}}}"
+    added = [one for one in found if searched in json.dumps(one)]
+    assert [one["properties"]["title"] for one in added] == ["Texts, by route", "Held, by route"]
+    assert shown(added) == {in_namespace(metric) for metric in metrics.OF_ROUTES}
+    assert searched not in json.dumps(widgets)
+    assert len(found) == len(widgets) + len(added)
+    assert "5550109" not in body
+    test_no_widget_overlaps_another_or_the_edge(found)
+
+
 def test_the_dashboard_shows_all_alarms_and_the_lines_of_both_functions(
     program: Recorded, widgets: list[dict[str, Any]]
 ) -> None:
