@@ -85,12 +85,6 @@ DELIVERED = Metric("TextsDelivered")
 UNDELIVERED = Metric("TextsUndelivered", dimension="code")
 """Texts that Twilio accepted and that did not arrive, as it said later."""
 
-ROUTE = "route"
-"""One more dimension of some metrics, in a stack with routes: the name of the text's route."""
-
-OF_ROUTES = (ACCEPTED, HELD)
-"""The metrics that have it. Each route costs one metric more for each of them."""
-
 ALL = (
     LOG_FILES, DUPLICATES, ACCEPTED, SEGMENTS, SECONDS_TO_TEXT, HELD, SECONDS_HELD, FLUSHES,
     BACKLOG, BACKLOG_AGE, FAILED, SETTINGS_REFUSED, FAILED_OPEN, UNEXPECTED, DELIVERED,

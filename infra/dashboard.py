@@ -91,8 +91,8 @@ def body(
         lambda names: " | ".join(f"SOURCE '{name}'" for name in names)
     )
     of_routes = [
-        graph("Texts, by route", by_dimension(metrics.ACCEPTED, metrics.ROUTE), stacked=True),
-        graph("Held, by route", by_dimension(metrics.HELD, metrics.ROUTE), stacked=True),
+        graph(f"{title}, by route", by_dimension(metric, metrics.ROUTE), stacked=True)
+        for title, metric in (("Texts", metrics.ACCEPTED), ("Held", metrics.HELD))
     ]
     rows: list[tuple[int, list[Widget]]] = [
         (
