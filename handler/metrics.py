@@ -85,10 +85,16 @@ DELIVERED = Metric("TextsDelivered")
 UNDELIVERED = Metric("TextsUndelivered", dimension="code")
 """Texts that Twilio accepted and that did not arrive, as it said later."""
 
+MISSING = Metric("LogsMissing")
+"""Deadlines of expected logs that passed without one."""
+
+NOT_CHECKED = Metric("ExpectedLogsNotChecked")
+"""Expected logs that the table could not record or look up."""
+
 ALL = (
     LOG_FILES, DUPLICATES, ACCEPTED, SEGMENTS, SECONDS_TO_TEXT, HELD, SECONDS_HELD, FLUSHES,
     BACKLOG, BACKLOG_AGE, FAILED, SETTINGS_REFUSED, FAILED_OPEN, UNEXPECTED, DELIVERED,
-    UNDELIVERED,
+    UNDELIVERED, MISSING, NOT_CHECKED,
 )  # fmt: skip
 
 

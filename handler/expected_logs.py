@@ -1,0 +1,370 @@
+"""Expected logs: `notify` records the last log of each route, and `flush` looks for missing ones.
+
+Imported only in a stack that expects logs. The ledger has one item for each route that does:
+
+- `settings`, `since`: the route's settings, by their hash, and when a flush first saw them
+- `last_at`, `last_key`, `last_size`: the latest log that counts; `previous_at`: the one before
+- `small_at`, `small_key`, `small_size`: the latest log that was too small to count
+- `missed`, `silent_since`: the latest deadline that was missed, and the last log before it
+- `told`: the latest missed deadline whose texts are on the queue `held`
+
+All times are in milliseconds since the epoch. Wherever a flush ends, the next one goes on: it
+first records the miss, unless a log came meanwhile, then holds the texts, then records that.
+"""
+
+import datetime
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
+
+from handler import metrics
+from handler.aws import AwsError, as_list, batches, nested
+from handler.errors import unexpected_errors_logged
+from handler.events import LogFile
+from handler.expectation import Known, parse_expectation, parse_size
+from handler.ledger import KEPT_SECONDS
+from handler.log import Log
+from handler.missing_log import MissingLog
+from handler.queues import NotQueued, Queue
+from handler.table import Table
+
+if TYPE_CHECKING:
+    from handler.routes import Route
+    from handler.settings import Settings
+
+REASON = "missing"
+"""Why the text about a missing log is held: every one is, until the flush that found it sends it.
+"""
+
+READ_AT_ONCE = 100
+"""Items that a table gives at once.
+
+Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+"""
+
+RECORD = "SET {0}_at = :at, {0}_key = :key, {0}_size = :size, settings = :settings, expires = :exp"
+SAME_SETTINGS = "(attribute_not_exists(settings) OR settings = :settings)"
+IS_LATER = "(attribute_not_exists({0}_at) OR {0}_at < :at)"
+
+BEGIN = (
+    "SET settings = :settings, since = :now, expires = :exp REMOVE last_at, last_key, last_size, "
+    "previous_at, small_at, small_key, small_size, missed, silent_since, told"
+)
+BEGIN_IF = "attribute_not_exists(since) OR settings <> :settings"
+
+MISS = "SET missed = :missed, silent_since = :silent, expires = :exp"
+MISS_IF = (
+    "settings = :settings AND (attribute_not_exists(missed) OR missed < :missed) "
+    "AND (attribute_not_exists(last_at) OR last_at <= :silent)"
+)
+
+TELL = "SET told = :missed"
+TELL_IF = "settings = :settings AND missed = :missed"
+
+
+class ExpectedLog:
+    """The log that one route expects.
+
+    Attributes:
+        route: The route; the flat settings where no route matches.
+        id: The id of its item in the ledger.
+        settings: The settings that decide which log comes in time, as a hash.
+        at_least: The size in bytes from which on a log counts.
+        expectation: When it is due.
+    """
+
+    def __init__(self, route: Union["Route", "Settings"], settings: "Settings") -> None:
+        """Read a route's `expect` and `atLeast`.
+
+        Args:
+            route: The route.
+            settings: The flat settings.
+
+        Raises:
+            ValueError: The route's settings are wrong.
+        """
+        self.route = route
+        self.id = f"expected {route.name}"
+        self.logs: str = getattr(route, "logs", "")
+        parts = (self.logs, getattr(route, "except_", ""), route.expect, route.at_least)
+        whole = json.dumps((*parts, settings.timezone)).encode()
+        self.settings = hashlib.sha256(whole).hexdigest()[:16]
+        self.at_least = parse_size(route.at_least) if route.at_least else 0
+        self.expectation = parse_expectation(route.expect, settings.zone)
+
+    def counts(self, file: LogFile) -> bool:
+        """Whether a log is large enough. One of unknown size is."""
+        return file.size is None or file.size >= self.at_least
+
+    def known(self, item: object) -> Known | None:
+        """Return the times in an item; None if it has other settings, or a flush never saw it."""
+        since, last = _moment(item, "since"), _moment(item, "last_at")
+        if since is None or nested(item, "settings", "S") != self.settings:
+            return None
+        missed, silent = _moment(item, "missed"), _moment(item, "silent_since")
+        before = _moment(item, "previous_at") or since
+        is_late = bool(missed and silent and last and last > missed and before <= silent)
+        return Known(since, last, is_late=is_late)
+
+    def missing(self, item: object) -> MissingLog | None:
+        """Return the missing log that nobody is told of yet, by the item; None if there is none."""
+        missed, silent = _moment(item, "missed"), _moment(item, "silent_since")
+        if not missed or not silent or missed == _moment(item, "told"):
+            return None
+        small_at, small_size = _moment(item, "small_at"), _number(item, "small_size")
+        missing = MissingLog(
+            route=self.route.name,
+            logs=self.logs,
+            deadline=missed,
+            since=silent,
+            expected=self.expectation.wording,
+        )
+        if small_at is None or small_at <= silent or small_size is None:
+            return missing
+        return missing._replace(
+            small_key=str(nested(item, "small_key", "S") or ""),
+            small_size=small_size,
+            at_least=self.route.at_least,
+        )
+
+
+class Check(NamedTuple):
+    """One route in one flush.
+
+    Attributes:
+        log: The expected log.
+        item: Its item in the ledger; empty if there is none.
+        now: The time of the flush.
+    """
+
+    log: ExpectedLog
+    item: Mapping[str, Any]
+    now: datetime.datetime
+
+
+class ExpectedLogs:
+    """Records the logs that came, and holds a text for each phone of a route whose log did not."""
+
+    def __init__(
+        self,
+        settings: "Settings",
+        *,
+        table: Table,
+        held: Queue,
+        log: Log,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Read the expectations of all routes.
+
+        Args:
+            settings: The function's settings.
+            table: The ledger's table.
+            held: The queue of the texts that a flush takes up.
+            log: The log.
+            clock: The time, in seconds since the epoch.
+        """
+        routes: list[Route | Settings] = [*settings.routes, settings]
+        self._expected = [ExpectedLog(route, settings) for route in routes if route.expect]
+        self._by_route = {one.route.name: one for one in self._expected}
+        self._matching = _matching(settings)
+        self._table = table
+        self._held = held
+        self._log = log
+        self._clock = clock
+
+    def record(self, file: LogFile) -> None:
+        """Record that a log came, for every route that expects it. An error stops nothing else."""
+        for name in self._matching(file.key):
+            expected = self._by_route.get(name)
+            if not expected:
+                continue
+            with unexpected_errors_logged(self._log):
+                try:
+                    self._record(expected, file)
+                except AwsError as error:
+                    self._log.decision(
+                        "last log not recorded",
+                        level="ERROR",
+                        file=file,
+                        measured={metrics.NOT_CHECKED: 1},
+                        route=name,
+                        meaning=str(error),
+                    )
+
+    def _record(self, expected: ExpectedLog, file: LogFile) -> None:
+        kind = "last" if expected.counts(file) else "small"
+        # A time in the future would hide that the next log is missing.
+        at = {"N": _milliseconds(min(file.time.timestamp(), self._clock()))}
+        change = RECORD.format(kind)
+        values: dict[str, Any] = {
+            ":at": at,
+            ":key": {"S": file.key},
+            ":size": {"NULL": True} if file.size is None else {"N": str(file.size)},
+            ":settings": {"S": expected.settings},
+            ":exp": self._expires(),
+        }
+        if kind == "last":
+            change += ", previous_at = if_not_exists(last_at, :zero)"
+            values[":zero"] = {"N": "0"}
+        self._table.update_if(
+            expected.id,
+            f"{SAME_SETTINGS} AND {IS_LATER.format(kind)}",
+            {"UpdateExpression": change, "ExpressionAttributeValues": values},
+        )
+
+    def check(self) -> None:
+        """Hold the texts about missing logs. What cannot be read is no missing log."""
+        now = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
+        for some in batches(self._expected, READ_AT_ONCE):
+            items, error = self._read(some)
+            for expected in some:
+                if expected.id not in items:
+                    self._not_checked(expected, error)
+                    continue
+                with unexpected_errors_logged(self._log, route=expected.route.name):
+                    try:
+                        self._check(Check(expected, items[expected.id], now))
+                    except (AwsError, NotQueued) as caught:
+                        self._not_checked(expected, caught)
+
+    def _read(
+        self, some: Sequence[ExpectedLog]
+    ) -> tuple[dict[str, Mapping[str, Any]], AwsError | None]:
+        """Read the items of expected logs, empty where there is none; without those unread."""
+        keys = [{"id": {"S": one.id}} for one in some]
+        batch = self._table.batch(
+            "BatchGetItem",
+            {self._table.name: {"Keys": keys, "ConsistentRead": True}},
+            "UnprocessedKeys",
+        )
+        items: dict[str, Mapping[str, Any]] = {}
+        if not batch.error:
+            items = {one.id: {} for one in some}
+        for answer in batch.answers:
+            for item in as_list(nested(answer, "Responses", self._table.name)):
+                id_ = nested(item, "id", "S")
+                if isinstance(id_, str):
+                    items[id_] = item
+        return items, batch.error
+
+    def _not_checked(self, expected: ExpectedLog, error: Exception | None) -> None:
+        self._log.decision(
+            "expected log not checked",
+            level="ERROR",
+            measured={metrics.NOT_CHECKED: 1},
+            route=expected.route.name,
+            meaning=str(error),
+        )
+
+    def _check(self, check: Check) -> None:
+        expected, item, now = check
+        known = expected.known(item)
+        if not known:
+            if not self._change(check, BEGIN, BEGIN_IF, now=now):
+                return  # another flush was quicker
+            known = Known(since=now)
+        else:
+            # The texts about an earlier deadline first, if a flush ended before it held them.
+            self._hold(check)
+            missed = expected.expectation.missed(known, now)
+            if missed and missed != _moment(item, "missed"):
+                self._miss(check, missed, silent=known.last or known.since)
+        state, deadline = expected.expectation.status(known, now)
+        self._log.decision(
+            "expected",
+            route=expected.route.name,
+            logs=expected.logs,
+            expect=expected.route.expect,
+            state=state,
+            last=known.last and known.last.isoformat(timespec="seconds"),
+            deadline=deadline.isoformat(timespec="seconds"),
+        )
+
+    def _miss(self, check: Check, missed: datetime.datetime, silent: datetime.datetime) -> None:
+        """Record a miss, and hold its texts; unless that was done, or a log came meanwhile."""
+        if self._change(check, MISS, MISS_IF, missed=missed, silent=silent):
+            times = {"missed": missed, "silent_since": silent}
+            values = {name: {"N": _milliseconds(at.timestamp())} for name, at in times.items()}
+            self._hold(check._replace(item={**check.item, **values}))
+
+    def _hold(self, check: Check) -> None:
+        """Hold the texts of a miss, if nobody did so yet.
+
+        Raises:
+            AwsError, NotQueued: The texts are not held, or that is not recorded: the next flush
+                holds them. Held twice, they are texted once.
+        """
+        missing = check.log.missing(check.item)
+        if not missing:
+            return
+        phones = check.log.route.to_numbers
+        if phones:
+            self._held.send([_message(missing, phones)])
+        self._log.decision(
+            "missing",
+            level="WARN",
+            measured={metrics.MISSING: 1, metrics.HELD: len(phones)},
+            reason=REASON,
+            route=missing.route,
+            logs=missing.logs,
+            expect=check.log.route.expect,
+            since=missing.since.isoformat(timespec="seconds"),
+            deadline=missing.deadline.isoformat(timespec="seconds"),
+        )
+        self._change(check, TELL, TELL_IF, missed=missing.deadline)
+
+    def _change(
+        self, check: Check, change: str, condition: str, **times: datetime.datetime
+    ) -> bool:
+        """Change an item of the ledger. Whether the condition held.
+
+        Raises:
+            AwsError: The table cannot be reached.
+        """
+        values = {f":{name}": {"N": _milliseconds(at.timestamp())} for name, at in times.items()}
+        values[":settings"] = {"S": check.log.settings}
+        if ":exp" in change:
+            values[":exp"] = self._expires()
+        return self._table.update_if(
+            check.log.id,
+            condition,
+            {"UpdateExpression": change, "ExpressionAttributeValues": values},
+        )
+
+    def _expires(self) -> dict[str, str]:
+        return {"N": str(int(self._clock()) + KEPT_SECONDS)}
+
+
+def _matching(settings: "Settings") -> Callable[[str], list[str]]:
+    """Find the names of the routes of a key."""
+    if not settings.routes:
+        return lambda _key: [settings.name]
+    from handler.routes import Routes  # noqa: PLC0415  # not every stack has routes
+
+    routes = Routes(settings)
+    return lambda key: [route.name for route in routes.matching(key)]
+
+
+def _milliseconds(at: float) -> str:
+    return str(round(at * 1000))
+
+
+_MAX_DIGITS = 20
+
+
+def _number(item: object, name: str) -> int | None:
+    value = nested(item, name, "N")
+    is_number = isinstance(value, str) and value.isascii() and value.isdecimal()
+    return int(value) if is_number and len(value) < _MAX_DIGITS else None
+
+
+def _moment(item: object, name: str) -> datetime.datetime | None:
+    value = _number(item, name)
+    return None if value is None else datetime.datetime.fromtimestamp(value / 1000, datetime.UTC)
+
+
+def _message(missing: MissingLog, phones: Sequence[str]) -> str:
+    described = {"file": missing.fields(), "phones": list(phones), "reason": REASON}
+    return json.dumps(described)
