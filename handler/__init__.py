@@ -99,6 +99,10 @@ class _Process:
             "outcomes": Outcomes(ledger=ledger, held=held, failed=failed, log=self._log),
             "log": self._log,
         }
+        if settings.expects_logs:  # most stacks expect none, and need not import it
+            from handler.expected_logs import ExpectedLogs
+
+            parts["expected"] = ExpectedLogs(settings, table=table, held=held, log=self._log)
         self._work: Callable[[object, Callable[[], float]], None]
         if is_notify:
             from handler.notifier import Notifier

@@ -87,6 +87,10 @@ class LogFile(NamedTuple):
         """How many seconds ago it was uploaded."""
         return round(now - self.time.timestamp(), 1)
 
+    def fields(self) -> dict[str, Any]:
+        """Return its fields for JSON."""
+        return self._asdict() | {"time": self.time.isoformat()}
+
     @property
     def name(self) -> str:
         """The last part of the key: `web.log` of `app/web.log`."""

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
-from handler import metrics
+from handler import metrics, queue_messages
 from handler.aws import AwsError, as_list, batches, nested
 from handler.errors import unexpected_errors_logged
 from handler.events import LogFile
@@ -173,6 +173,7 @@ class ExpectedLogs:
         self._held = held
         self._log = log
         self._clock = clock
+        self._late: dict[tuple[str, str], str] = {}  # key and time of a log, and what it missed
 
     def record(self, file: LogFile) -> None:
         """Record that a log came, for every route that expects it. An error stops nothing else."""
@@ -214,9 +215,24 @@ class ExpectedLogs:
             {"UpdateExpression": change, "ExpressionAttributeValues": values},
         )
 
+    def note(self, file: LogFile | MissingLog) -> str:
+        """Return what the text about a log adds: that it is too small, or late; else nothing.
+
+        That it is late is known of the last log of a route, since the last check.
+        """
+        if isinstance(file, MissingLog):
+            return ""
+        for name in self._matching(file.key):
+            expected = self._by_route.get(name)
+            if expected and not expected.counts(file):
+                return f"too small, expected at least {expected.route.at_least}"
+        wording = self._late.get((file.key, _milliseconds(file.time.timestamp())))
+        return f"late, expected {wording}" if wording else ""
+
     def check(self) -> None:
         """Hold the texts about missing logs. What cannot be read is no missing log."""
         now = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
+        self._late.clear()
         for some in batches(self._expected, READ_AT_ONCE):
             items, error = self._read(some)
             for expected in some:
@@ -271,6 +287,9 @@ class ExpectedLogs:
             missed = expected.expectation.missed(known, now)
             if missed and missed != _moment(item, "missed"):
                 self._miss(check, missed, silent=known.last or known.since)
+        if known.last and known.is_late:
+            last = str(nested(item, "last_key", "S")), _milliseconds(known.last.timestamp())
+            self._late[last] = expected.expectation.wording
         state, deadline = expected.expectation.status(known, now)
         self._log.decision(
             "expected",
@@ -301,7 +320,7 @@ class ExpectedLogs:
             return
         phones = check.log.route.to_numbers
         if phones:
-            self._held.send([_message(missing, phones)])
+            self._held.send([queue_messages.to_message(missing, phones, REASON)])
         self._log.decision(
             "missing",
             level="WARN",
@@ -363,8 +382,3 @@ def _number(item: object, name: str) -> int | None:
 def _moment(item: object, name: str) -> datetime.datetime | None:
     value = _number(item, name)
     return None if value is None else datetime.datetime.fromtimestamp(value / 1000, datetime.UTC)
-
-
-def _message(missing: MissingLog, phones: Sequence[str]) -> str:
-    described = {"file": missing.fields(), "phones": list(phones), "reason": REASON}
-    return json.dumps(described)

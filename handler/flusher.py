@@ -5,7 +5,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handler import metrics, queue_messages, text
 from handler.aws import AwsError, batches
@@ -16,7 +16,7 @@ from handler.errors import (
     missing_outcomes_logged,
     unexpected_errors_logged,
 )
-from handler.events import Unreadable
+from handler.events import LogFile, Unreadable
 from handler.held_messages import HeldMessages
 from handler.ledger import Ledger
 from handler.log import Log
@@ -28,6 +28,9 @@ from handler.refusals import Kind, Refusal
 from handler.segments import segments
 from handler.sender import SECONDS_TO_SEND, Refused, Sender
 from handler.settings import Settings
+
+if TYPE_CHECKING:
+    from handler.expected_logs import ExpectedLogs
 
 FAILED_AT_ONCE = 250
 """How many texts move to `failed` at once, before their messages are deleted from `held`."""
@@ -71,6 +74,7 @@ class Flusher:
         outcomes: Outcomes,
         reports: DeliveryReports,
         log: Log,
+        expected: "ExpectedLogs | None" = None,
         clock: Callable[[], float] = time.time,
         shuffle: Callable[[list[str]], None] = random.shuffle,
     ) -> None:
@@ -84,6 +88,7 @@ class Flusher:
             outcomes: Gives each text its outcome.
             reports: Asks for the delivery reports of texts.
             log: The log.
+            expected: The logs that are expected, if any are.
             clock: The time, in seconds since the epoch.
             shuffle: Puts the phones of a flush into another order, in place.
         """
@@ -98,10 +103,13 @@ class Flusher:
         self._log = log
         self._clock = clock
         self._reports = reports
+        self._expected = expected
         self._probe_until = 0.0  # Lambda may forget it with the process: then a flush receives all
 
     def flush(self, seconds_left: Callable[[], float]) -> None:
         """Drain the queue, text each phone, and delete what has an outcome, then ask for reports.
+
+        Before that it looks for missing logs, in quiet hours too: the texts about them are held.
 
         A text that Twilio does not accept stays on the queue, for the next flush.
 
@@ -114,6 +122,9 @@ class Flusher:
         """
         unfinished: list[Exception] = []
         try:
+            if self._expected:
+                with unexpected_errors_logged(self._log):
+                    self._expected.check()
             if is_quiet(self._quiet_hours, self._clock()):
                 self._log.decision("quiet hours", measured={metrics.FLUSHES: 1})
             else:
@@ -292,10 +303,7 @@ class Flusher:
         Raises:
             Refused: Twilio did not accept it.
         """
-        if len(notices) == 1:
-            body = text.write(notices[0].file, self._settings.message, self._zone)
-        else:
-            body = text.summarize([notice.file for notice in notices], self._zone)
+        body = self._word(notices)
         at, is_counted = self._clock(), False
         with ledger_errors_logged(self._log, 1):
             self._ledger.count(phone)
@@ -307,6 +315,15 @@ class Flusher:
                 with ledger_errors_logged(self._log, 1):
                     self._ledger.uncount(phone, at)
             raise
+
+    def _word(self, notices: Sequence[Notice]) -> str:
+        """Word one text about all files, and all missing logs first."""
+        files = [notice.file for notice in notices if isinstance(notice.file, LogFile)]
+        missing = [notice.file for notice in notices if not isinstance(notice.file, LogFile)]
+        if len(files) == 1 and not missing:
+            note = self._expected.note(files[0]) if self._expected else ""
+            return text.write(files[0], self._settings.message, self._zone, note=note)
+        return text.summarize(files, self._zone, missing=missing)
 
     def _record_sent(self, phone: str, notices: list[Notice], sid: str, body: str) -> None:
         """Record that Twilio accepted texts. No error may lead to sending them again."""

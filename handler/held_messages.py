@@ -1,14 +1,18 @@
 """The messages that one flush receives from `held`, until each text in them has an outcome."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from handler import queue_messages
 from handler.aws import AwsError, batches
-from handler.events import IS_FOLDER, LogFile, Unreadable
+from handler.events import IS_FOLDER, Unreadable
 from handler.log import Log
 from handler.notice import Notice, by_file
 from handler.queues import BATCH, MAX_RECEIVES, Message, Queue
+
+if TYPE_CHECKING:
+    from handler.events import LogFile
+    from handler.missing_log import MissingLog
 
 MAX_MESSAGES = 20_000
 """How many messages one flush receives at most: some 40 MB. The next flush receives the rest."""
@@ -89,7 +93,7 @@ class _Content(NamedTuple):
 
 
 class _HeldFile:
-    """A log file, and the messages that hold it, each with the phones that it holds it for.
+    """A file, or a missing log, and the messages that hold it, each with its phones.
 
     S3 and EventBridge may both announce one file, at slightly different times. It is one file, as
     its identity says.
@@ -97,7 +101,7 @@ class _HeldFile:
 
     __slots__ = ("file", "messages")
 
-    def __init__(self, file: LogFile) -> None:
+    def __init__(self, file: "LogFile | MissingLog") -> None:
         self.file = file
         self.messages: list[tuple[HeldMessage, tuple[str, ...]]] = []
 

@@ -7,11 +7,14 @@ import datetime
 import json
 import sys
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from handler import metrics
-from handler.events import LogFile
 from handler.metrics import Metric
+
+if TYPE_CHECKING:
+    from handler.events import LogFile
+    from handler.missing_log import MissingLog
 
 Level = Literal["INFO", "WARN", "ERROR"]
 """Levels as Lambda names them: it takes a line with any other name for INFO.
@@ -43,7 +46,7 @@ class Log:
         outcome: str,
         *,
         level: Level = "INFO",
-        file: LogFile | None = None,
+        file: "LogFile | MissingLog | None" = None,
         phone: str | None = None,
         measured: Mapping[Metric, float] = NOTHING,
         **details: object,

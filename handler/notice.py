@@ -3,9 +3,11 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from handler.events import LogFile
+if TYPE_CHECKING:
+    from handler.events import LogFile
+    from handler.missing_log import MissingLog
 
 ID_DIGITS = 32
 """The hexadecimal digits of an id: 128 bits, so that an attempt lists it in 16 bytes."""
@@ -36,17 +38,19 @@ class Found(NamedTuple):
 
 
 class Notice:
-    """One log file for one phone.
+    """One log file, or one missing log, for one phone.
 
     Attributes:
-        file: The log file.
+        file: The log file, or the missing log.
         phone: The phone, in E.164.
         found: The lines found in the file; None if it was not looked into.
     """
 
     __slots__ = ("_id", "file", "found", "phone")
 
-    def __init__(self, file: LogFile, phone: str, found: Found | None = None) -> None:
+    def __init__(
+        self, file: "LogFile | MissingLog", phone: str, found: Found | None = None
+    ) -> None:
         self.file = file
         self.phone = phone
         self.found = found
@@ -74,9 +78,9 @@ class Notice:
         return f"Notice({self.file!r}, …{self.phone[-4:]})"
 
 
-def by_file(notices: Iterable[Notice]) -> list[tuple[LogFile, list[str]]]:
+def by_file(notices: Iterable[Notice]) -> "list[tuple[LogFile | MissingLog, list[str]]]":
     """Group the phones of notices by their files."""
-    phones: dict[tuple[str, ...], tuple[LogFile, list[str]]] = {}
+    phones: dict[tuple[str, ...], tuple[LogFile | MissingLog, list[str]]] = {}
     for notice in notices:
         phones.setdefault(notice.file.identity, (notice.file, []))[1].append(notice.phone)
     return list(phones.values())

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from handler import events, metrics, text
 from handler.aws import AwsError
@@ -25,6 +25,9 @@ from handler.refusals import Kind, Refusal
 from handler.segments import segments
 from handler.sender import SECONDS_TO_SEND, Refused, Sender
 from handler.settings import Settings
+
+if TYPE_CHECKING:
+    from handler.expected_logs import ExpectedLogs
 
 BREAKER_SECONDS = 60
 """How long the texts to a phone, or to everybody, are held without trying after a refusal."""
@@ -102,6 +105,7 @@ class Notifier:
         ledger: Ledger,
         outcomes: Outcomes,
         log: Log,
+        expected: "ExpectedLogs | None" = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -113,6 +117,7 @@ class Notifier:
         self._outcomes = outcomes
         self._log = log
         self._clock = clock
+        self._expected = expected
         self._breaker = Breaker(BREAKER_SECONDS)
         self._counts = LocalCounts()
 
@@ -145,6 +150,8 @@ class Notifier:
                 with missing_outcomes_logged(self._log, unfinished):
                     holding += self._text_or_fail(Notice(item, phone), seconds_left)
             self._hold(holding, unfinished)
+            if self._expected:
+                self._expected.record(item)
         if unfinished:
             raise unfinished[0]
         # Once and last: an event that Lambda tries again would put it there each time.
@@ -267,7 +274,8 @@ class Notifier:
         Returns:
             Twilio's refusal, if it refused it.
         """
-        body = text.write(notice.file, self._settings.message, self._zone)
+        note = self._expected.note(notice.file) if self._expected else ""
+        body = text.write(notice.file, self._settings.message, self._zone, note=note)
         # Before it is sent, as the table counts: an answer in doubt may be to a text that went out.
         at = self._clock()
         self._counts.add(notice.phone, at, self._limits)

@@ -3,24 +3,28 @@
 import datetime
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handler import events
 from handler.events import LogFile, Unreadable
 from handler.notice import Notice
 
+if TYPE_CHECKING:
+    from handler.missing_log import MissingLog
 
-def to_message(file: LogFile, phones: Sequence[str], reason: str, **details: Any) -> str:
+
+def to_message(
+    file: "LogFile | MissingLog", phones: Sequence[str], reason: str, **details: Any
+) -> str:
     """Write the message of a queue that `read` reads.
 
     Args:
-        file: The log file.
+        file: The log file, or the missing log.
         phones: The phones that a text about it is held or failed for.
         reason: Why.
         details: More fields for an operator.
     """
-    described = file._asdict() | {"time": file.time.isoformat()}
-    return json.dumps({"file": described, "phones": list(phones), "reason": reason, **details})
+    return json.dumps({"file": file.fields(), "phones": list(phones), "reason": reason, **details})
 
 
 def read(body: str, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
@@ -79,7 +83,11 @@ def _read_event(event: object, phones: Sequence[str]) -> Iterator[Notice | Unrea
             yield from (Notice(item, phone) for phone in phones)
 
 
-def _read_file(fields: dict[str, Any]) -> LogFile:
+def _read_file(fields: dict[str, Any]) -> "LogFile | MissingLog":
+    if "deadline" in fields:
+        from handler.missing_log import read_missing_log  # noqa: PLC0415  # few stacks have any
+
+        return read_missing_log(fields)
     time = datetime.datetime.fromisoformat(fields["time"])
     if time.tzinfo is None:
         raise ValueError("its time has no zone")

@@ -71,6 +71,11 @@ class Settings(NamedTuple):
         return ""
 
     @property
+    def expects_logs(self) -> bool:
+        """Whether a log is expected by any route, or by the flat settings."""
+        return bool(self.expect) or any(route.expect for route in self.routes)
+
+    @property
     def phones(self) -> tuple[str, ...]:
         """Every phone, of the routes too, each once."""
         numbers = dict.fromkeys(self.to_numbers)

@@ -57,19 +57,29 @@ _LOOKALIKES = {
 }  # fmt: skip
 
 
-def write(file: LogFile, message: str, zone: datetime.tzinfo, found: "Found | None" = None) -> str:
-    """Word the text about one log file.
+def write(
+    file: "LogFile | MissingLog",
+    message: str,
+    zone: datetime.tzinfo,
+    found: "Found | None" = None,
+    *,
+    note: str = "",
+) -> str:
+    """Word the text about one log file, or about one missing log.
 
     Key, name and bucket are cut in the middle, and the line at its end, as far as that saves a
     segment, and never below a width of 14 characters: by default a text takes one segment,
     whatever the key.
 
     Args:
-        file: The log file.
-        message: A `string.Template` over the names in `PLACEHOLDERS`.
+        file: The log file, or the missing log.
+        message: For a log file, a `string.Template` over the names in `PLACEHOLDERS`.
         zone: The time zone of the time in the text.
         found: The lines found in the file, if it was looked into.
+        note: What the text adds, such as `late, expected by 06:30`.
     """
+    if not isinstance(file, LogFile):
+        return write_missing(file, zone)
     if found and message == DEFAULT_MESSAGE:
         message = DEFAULT_MESSAGE_INSIDE
     template = string.Template(message)
@@ -79,7 +89,8 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo, found: "Found | No
         "bucket": _Part(printable(file.bucket)),
         "line": _Line(found.line if found else ""),
     }
-    count, note = (found.counted, found.note) if found else (UNKNOWN, "")
+    count = found.counted if found else UNKNOWN
+    notes = [one for one in (found.note if found else "", note) if one]
     values = {
         "size": size_of(file.size),
         "time": f"{file.time.astimezone(zone):%d %b %H:%M %Z}",
@@ -90,8 +101,8 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo, found: "Found | No
         values.update((name, part.cut(width)) for name, part in parts.items())
         # After the names were replaced: an accent behind `$name` would be composed with its `e`.
         written = printable(template.substitute(values), lines=True, unknown="")
-        if note:
-            written = f"{written.rstrip()} ({note})"
+        if notes:
+            written = f"{written.rstrip()} ({'; '.join(notes)})"
         return _Part(_to_gsm(written)).head(MAX_CHARACTERS)
 
     whole = max(part.width for part in parts.values())
@@ -113,17 +124,44 @@ def write(file: LogFile, message: str, zone: datetime.tzinfo, found: "Found | No
     return best
 
 
-def summarize(files: Sequence[LogFile], zone: datetime.tzinfo, routes: Sequence[str] = ()) -> str:
-    """Word one text about many log files: how many, since when, and which.
+def summarize(
+    files: Sequence[LogFile],
+    zone: datetime.tzinfo,
+    routes: Sequence[str] = (),
+    *,
+    missing: "Sequence[MissingLog]" = (),
+) -> str:
+    """Word one text about many logs: the missing ones first, then all log files.
 
-    Up to three are named. More are counted by route where they are of several, else by folder, and
-    the latest is named. Two segments at most: names are cut, and small counts are added up.
+    Of log files it says how many, since when, and which. Up to three are named. More are counted by
+    route where they are of several, else by folder, and the latest is named. Two segments at most:
+    names are cut, and small counts are added up. Missing logs may take one more.
 
     Args:
-        files: The log files; at least one.
+        files: The log files; at least one, if there are no missing ones.
         zone: The time zone of the time in the text.
         routes: The route of each file, by its name; none for a stack without routes.
+        missing: The missing logs. Of one route the latest is told.
     """
+    # The last one of a route says since when all are missing.
+    last = {log.route: log for log in sorted(missing, key=lambda log: log.deadline)}
+    latest = sorted(last.values(), key=lambda log: log.deadline)
+    if not latest:
+        return _summarize_files(files, zone, routes)
+    for count, width in itertools.product((3, 2, 1), (40, 20, MIN_WIDTH)):
+        told = [write_missing(log, zone, width=width) for log in latest[:count]]
+        if others := len(latest) - len(told):
+            told.append(f"{others} more missing")
+        before = ". ".join(told)
+        body = _summarize_files(files, zone, routes, f"{before}. ") if files else before
+        if segments(body) <= SUMMARY_SEGMENTS:
+            break
+    return body
+
+
+def _summarize_files(
+    files: Sequence[LogFile], zone: datetime.tzinfo, routes: Sequence[str], before: str = ""
+) -> str:
     since = f"{min(file.time for file in files).astimezone(zone):%d %b %H:%M %Z}"
     keys = Counter(printable(file.key) for file in sorted(files, key=lambda file: file.time))
     is_named = len(keys) <= SUMMARY_KEYS
@@ -142,7 +180,7 @@ def summarize(files: Sequence[LogFile], zone: datetime.tzinfo, routes: Sequence[
         if others := sum(number for _, number in counted[count:]):
             places.append(f"elsewhere {others}")
         latest = "" if is_named else f". Last: {last.cut(longest)}"
-        body = _to_gsm(f"{len(files)} more logs since {since}: {', '.join(places)}{latest}")
+        body = _to_gsm(f"{before}{len(files)} more logs since {since}: {', '.join(places)}{latest}")
         if segments(body) <= SUMMARY_SEGMENTS:
             break
     return body

@@ -13,6 +13,7 @@ import requests
 from handler.aws import Aws, AwsError
 from handler.delivery_reports import DeliveryReports
 from handler.events import Unreadable
+from handler.expected_logs import ExpectedLogs
 from handler.flusher import Flusher
 from handler.ledger import Ledger
 from handler.log import Log
@@ -117,6 +118,10 @@ class World(Aws):
             "log": self.log,
             "clock": self.clock,
         }
+        if self.settings.expects_logs:
+            parts["expected"] = ExpectedLogs(
+                self.settings, table=table, held=held, log=self.log, clock=self.clock
+            )
         self.notifier = Notifier(self.settings, **parts)
         self.index = ReportIndex(table, clock=self.clock)
         parts |= {

@@ -1,0 +1,156 @@
+"""The text about a missing log: from the flush that finds it to the phones."""
+
+import datetime
+import json
+from typing import Any
+
+import pytest
+
+from handler.refusals import NO_CONNECTION, refusal
+from handler.segments import segments
+from simulation.samples import OTHER_PHONE, PHONE, record
+from simulation.world import World
+
+UTC = datetime.UTC
+MINUTE = datetime.timedelta(minutes=1)
+MISSING = "Missing: no log since 24 Nov 03:12 UTC, expected by 06:30"
+
+
+def utc(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def expecting(**changes: Any) -> World:
+    """Make a world that has expected a log by 06:30 for a while; one came on 24 November."""
+    world = World(**{"expect": "by 06:30", "to_numbers": (PHONE,), **changes})
+    at(world, "2026-11-23T10:00")
+    world.flush()
+    upload(world, "2026-11-24T03:12", "backup/first.log", 5000)
+    world.texts.clear()
+    return world
+
+
+def at(world: World, moment: str) -> None:
+    world.now = utc(moment).timestamp()
+
+
+def upload(world: World, moment: str, key: str, size: int = 5000) -> None:
+    at(world, moment)
+    world.notify(record(key, eventTime=f"{moment}:00Z", size=size, sequencer=moment))
+
+
+def flush(world: World, moment: str) -> list[str]:
+    """Flush, and return the texts of this flush."""
+    at(world, moment)
+    before = len(world.texts)
+    world.flush()
+    return [body for _, _, body in world.texts[before:]]
+
+
+def test_one_flush_finds_and_texts_a_missing_log() -> None:
+    world = expecting(to_numbers=(PHONE, OTHER_PHONE))
+    assert flush(world, "2026-11-24T06:35") == []
+    assert flush(world, "2026-11-25T06:35") == [MISSING, MISSING]
+    assert [phone for _, phone, _ in world.texts] == [PHONE, OTHER_PHONE]
+    assert flush(world, "2026-11-25T06:40") == []
+    assert world.held == []
+
+
+def test_a_text_about_a_small_log_says_so_at_once_and_at_the_deadline() -> None:
+    world = expecting(at_least="1 kB", message="$key, $size")
+    upload(world, "2026-11-25T03:12", "backup/db.log", 120)
+    assert world.texts[-1][2] == "backup/db.log, 120 B (too small, expected at least 1 kB)"
+    assert flush(world, "2026-11-25T06:35") == [
+        "Too small: backup/db.log 120 B, expected at least 1 kB"
+    ]
+
+
+def test_a_log_that_came_before_the_flush_looked_is_not_missing() -> None:
+    world = expecting()
+    upload(world, "2026-11-25T06:33", "app/a.log")
+    assert flush(world, "2026-11-25T06:35") == []
+
+
+def test_a_missing_log_is_held_in_quiet_hours_and_comes_first_in_the_summary() -> None:
+    world = expecting(quiet_hours="22:00-07:00")
+    assert flush(world, "2026-11-25T06:35") == []
+    upload(world, "2026-11-25T06:40", "app/a.log")
+    upload(world, "2026-11-25T06:41", "app/b.log")
+    (summary,) = flush(world, "2026-11-25T07:00")
+    # The first log came in quiet hours as well.
+    assert summary.startswith(f"{MISSING}. 3 more logs since 24 Nov 03:12 UTC: ")
+
+
+def test_a_missing_log_counts_against_the_limit_of_its_phone() -> None:
+    world = expecting(max_texts_per_hour=1)
+    flush(world, "2026-11-25T06:35")
+    upload(world, "2026-11-25T06:36", "app/a.log")
+    assert [body for _, _, body in world.texts] == [MISSING]
+
+
+def test_a_missing_log_waits_for_the_end_of_an_outage_and_then_goes_once() -> None:
+    world = expecting()
+    world.refuses = lambda _: NO_CONNECTION
+    assert flush(world, "2026-11-25T06:35") == []
+    assert flush(world, "2026-11-25T06:40") == []
+    world.end_outages()
+    assert flush(world, "2026-11-25T06:45") == [MISSING]
+    assert flush(world, "2026-11-25T06:50") == []
+
+
+def test_a_missing_log_fails_with_its_phone_and_can_be_redriven() -> None:
+    world = expecting()
+    world.refuses = lambda _: refusal(400, 21610)
+    assert flush(world, "2026-11-25T06:35") == []
+    (failed,) = world.failed
+    assert json.loads(failed.body)["file"]["deadline"] == "2026-11-25T06:30:00+00:00"
+    world.end_outages()
+    world.redrive()
+    assert flush(world, "2026-11-25T06:40") == [MISSING]
+    world.redrive()
+    assert flush(world, "2026-11-25T06:45") == []
+
+
+def test_a_redriven_miss_that_was_texted_is_not_texted_again() -> None:
+    world = expecting()
+    at(world, "2026-11-25T06:35")
+    world.operations["DeleteMessageBatch"], delete = (
+        lambda _payload: {},
+        world.operations["DeleteMessageBatch"],
+    )
+    world.flush()
+    world.operations["DeleteMessageBatch"] = delete
+    assert [body for _, _, body in world.texts] == [MISSING]
+    assert flush(world, "2026-11-25T06:45") == []
+    assert world.held == []
+
+
+def test_several_missing_logs_come_first_and_the_summary_stays_short() -> None:
+    world = expecting()
+    world.refuses = lambda _: NO_CONNECTION
+    for day in (25, 26, 27):
+        flush(world, f"2026-11-{day}T06:35")
+    world.end_outages()
+    (summary,) = flush(world, "2026-11-27T06:40")
+    assert summary == MISSING
+    assert segments(summary) == 1
+
+
+@pytest.mark.parametrize("mode", ["instant", "digest"])
+def test_the_first_flush_of_a_stack_texts_nothing(mode: str) -> None:
+    world = World(expect="by 06:30", mode=mode)
+    assert flush(world, "2026-11-25T06:35") == []
+
+
+def test_an_error_of_the_check_does_not_stop_the_flush() -> None:
+    world = expecting(mode="digest")
+    world.notify(record("app/a.log"))
+    read = world.operations["BatchGetItem"]
+
+    def fail_once(payload: Any) -> dict[str, Any]:
+        world.operations["BatchGetItem"] = read
+        raise RuntimeError
+
+    world.operations["BatchGetItem"] = fail_once
+    (text,) = flush(world, "2026-11-25T06:35")
+    assert "2 more logs" in text
