@@ -49,6 +49,7 @@ monitoring = Monitoring(
     queues=queues,
     max_segments_per_day=settings.max_segments_per_day,
     has_routes=bool(settings.routes),
+    expects_logs=settings.of_handler.expects_logs,
     email=settings.alarm_email,
 )
 

@@ -16,9 +16,15 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWa
 
 Widget = dict[str, Any]
 
+EXPECTED_QUERY = (
+    "filter outcome = 'expected' | stats latest(state) as state, latest(last) as last_log, "
+    "latest(deadline) as next_deadline, latest(expect) as expected by route | sort route"
+)
+
 DECISIONS_QUERY = (
     "fields @timestamp, outcome, key, phone, reason, code, meaning "
-    "| filter ispresent(outcome) and outcome != 'seen' | sort @timestamp desc | limit 50"
+    "| filter ispresent(outcome) and outcome not in ['seen', 'expected'] "
+    "| sort @timestamp desc | limit 50"
 )
 
 
@@ -32,6 +38,7 @@ def body(
     alarms: Sequence[pulumi.Input[str]],
     max_segments_per_day: int,
     has_routes: bool = False,
+    expects_logs: bool = False,
 ) -> dict[str, Any]:
     """Return the dashboard of a stack.
 
@@ -44,6 +51,7 @@ def body(
         alarms: The ARNs of the alarms.
         max_segments_per_day: The line that the segments should stay below.
         has_routes: Whether the stack has routes, so that there are metrics of each.
+        expects_logs: Whether any log is expected.
     """
 
     def own(metric: Metric, statistic: str = "Sum", **options: Any) -> list[Any]:
@@ -94,6 +102,25 @@ def body(
         graph(f"{title}, by route", by_dimension(metric, metrics.ROUTE), stacked=True)
         for title, metric in (("Texts", metrics.ACCEPTED), ("Held", metrics.HELD))
     ]
+
+    def table(title: str, query: str) -> Widget:
+        return {
+            "type": "log",
+            "properties": {
+                "title": title,
+                "region": region,
+                "query": pulumi.Output.concat(sources, " | ", query),
+                "view": "table",
+            },
+        }
+
+    expected = (
+        6,
+        [
+            table("Expected logs", EXPECTED_QUERY),
+            graph("Missing logs", own(metrics.MISSING), own(metrics.NOT_CHECKED)),
+        ],
+    )
     rows: list[tuple[int, list[Widget]]] = [
         (
             4,
@@ -168,23 +195,14 @@ def body(
                 graph("Milliseconds of the functions", *of_functions("Duration", "p99")),
             ],
         ),
+        *([expected] if expects_logs else []),
         (
             3,
             [{"type": "alarm", "properties": {"title": "Alarms", "alarms": list(alarms)}}],
         ),
         (
             9,
-            [
-                {
-                    "type": "log",
-                    "properties": {
-                        "title": "The last decisions",
-                        "region": region,
-                        "query": pulumi.Output.concat(sources, " | ", DECISIONS_QUERY),
-                        "view": "table",
-                    },
-                }
-            ],
+            [table("The last decisions", DECISIONS_QUERY)],
         ),
     ]
     return {"widgets": _placed(rows)}

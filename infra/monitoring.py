@@ -37,6 +37,7 @@ class Monitoring(pulumi.ComponentResource):
         queues: TextQueues,
         max_segments_per_day: int,
         has_routes: bool = False,
+        expects_logs: bool = False,
         email: str = "",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -50,6 +51,7 @@ class Monitoring(pulumi.ComponentResource):
             queues: The queues.
             max_segments_per_day: How many segments a day are expected at most.
             has_routes: Whether the dashboard shows texts of each route, too.
+            expects_logs: Whether any log is expected, so that the dashboard shows it.
             email: The address that gets the alarms, once its owner confirms; "" for none.
             opts: Pulumi's options.
         """
@@ -104,6 +106,7 @@ class Monitoring(pulumi.ComponentResource):
                     alarms=[alarm.arn for alarm in self.alarms.values()],
                     max_segments_per_day=max_segments_per_day,
                     has_routes=has_routes,
+                    expects_logs=expects_logs,
                 )
             ),
             opts=child,

@@ -197,9 +197,11 @@ class Settings:
             read.mistake(key, f"leaves too little for flushMinutes: {what}")
 
     def _check_expected(self, read: Reader, key: str, expect: str) -> None:
-        """Ensure that a flush looks for each expected log while it is missing."""
+        """Ensure that a flush looks for each expected log in time, and has a phone to text."""
         if not expect:
             return
+        if key == "expect" and self.routes and not self.to_numbers and read.is_valid("toNumbers"):
+            read.mistake("toNumbers", "is empty, so nobody is texted when the log of expect is due")
         shortest = parse_expectation(expect, datetime.UTC).shortest
         if shortest >= 2 * datetime.timedelta(minutes=self.flush_minutes):
             return

@@ -91,6 +91,12 @@ def whatever_happens() -> None:
     world.deliveries[first] = Delivery(status="delivered")
     world.deliveries[second] = Delivery(status="undelivered", code=30007)
     world.flush()
+    expecting = World(expect="every 1h")
+    expecting.flush()
+    expecting.now += 3 * 3600
+    expecting.flush()
+    expecting.down.add("dynamodb")
+    expecting.flush()
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ BUSY: Found = {
 
 @pytest.fixture(scope="module")
 def program() -> Recorded:
-    return record({**SETTINGS, "alarmEmail": "on-call@example.com"})
+    return record({**SETTINGS, "alarmEmail": "on-call@example.com", "expect": "by 06:30"})
 
 
 def named(program: Recorded) -> dict[str, Resource]:
@@ -359,9 +359,17 @@ def test_the_dashboard_shows_all_alarms_and_the_lines_of_both_functions(
 ) -> None:
     (alarms,) = (one for one in widgets if one["type"] == "alarm")
     assert len(alarms["properties"]["alarms"]) == len(named(program))
-    (lines,) = (one for one in widgets if one["type"] == "log")
-    for function in ("notify", "flush"):
-        assert f"SOURCE '/aws/lambda/{function}-1a2b3c4'" in lines["properties"]["query"]
+    for lines in (one for one in widgets if one["type"] == "log"):
+        for function in ("notify", "flush"):
+            assert f"SOURCE '/aws/lambda/{function}-1a2b3c4'" in lines["properties"]["query"]
+
+
+def test_the_dashboard_shows_expected_logs_where_there_are_any(
+    widgets: list[dict[str, Any]],
+) -> None:
+    assert "Expected logs" in [one["properties"]["title"] for one in widgets]
+    (dashboard,) = (one.inputs for one in record(SETTINGS).of_type("Dashboard"))
+    assert "Expected logs" not in dashboard["dashboardBody"]
 
 
 def test_cloudwatch_accepts_the_dashboard(widgets: list[dict[str, Any]]) -> None:

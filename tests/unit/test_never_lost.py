@@ -269,7 +269,9 @@ class Machine(RuleBasedStateMachine):
 @pytest.fixture(autouse=True)
 def summaries_name_their_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a summary say which files it is about, so that the machine can check it."""
-    monkeypatch.setattr(text, "summarize", lambda files, _: ",".join(file.key for file in files))
+    monkeypatch.setattr(
+        text, "summarize", lambda files, *_, **__: ",".join(file.key for file in files)
+    )
 
 
 class TestNeverLost(Machine.TestCase):  # type: ignore[valid-type,misc]  # made by hypothesis

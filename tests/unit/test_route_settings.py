@@ -634,3 +634,30 @@ def test_the_guides_table_has_each_field_with_what_takes_its_place() -> None:
         inherits = FIELDS[field] not in NOT_INHERITED
         assert (without == "the flat setting") == inherits, field
         assert (without == "required") == (kind.required and not inherits), field
+
+
+def test_a_flat_expected_log_needs_a_flat_phone(mistakes: Mistakes) -> None:
+    (mistake,) = mistakes(PAYMENTS, toNumbers="", expect="by 06:30")
+    assert "toNumbers: is empty, so nobody is texted when the log of expect is due" in mistake
+
+
+@pytest.mark.parametrize(
+    ("expect", "what"),
+    [
+        ("in the morning", "is not of the form by 06:30"),
+        ("every 9m", "is shorter than twice flushMinutes, 10 minutes"),
+    ],
+)
+def test_a_routes_expected_log_is_checked_as_the_flat_one_is(
+    mistakes: Mistakes, expect: str, what: str
+) -> None:
+    (mistake,) = mistakes({**PAYMENTS, "expect": expect})
+    assert what in mistake
+    assert mistake.endswith(f"{SET} 'routes[0].expect' 'by 06:30'")
+
+
+def test_a_route_does_not_inherit_the_flat_expected_log() -> None:
+    program = record(with_routes(PAYMENTS, expect="by 06:30", atLeast="1 kB"))
+    assert variables(program)["EXPECT"] == "by 06:30"
+    (route,) = read_settings(variables(program) | {"TWILIO_SECRET": "a"}).routes
+    assert (route.expect, route.at_least) == ("", "")
