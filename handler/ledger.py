@@ -60,6 +60,12 @@ class Limits(NamedTuple):
         """Return the number of the burst of a moment within its hour."""
         return int(at) % HOUR_SECONDS // self.burst_seconds
 
+    def reached(self, texts: int, in_burst: int) -> "Claim | None":
+        """Return which limit is reached by the texts of an hour and of a burst; None if none is."""
+        if texts >= self.texts_per_hour:
+            return Claim.OVER_LIMIT
+        return Claim.TOO_MANY_AT_ONCE if in_burst >= self.texts_at_once else None
+
 
 class Claim(enum.Enum):
     """Whether this text may go to this phone now."""
@@ -346,6 +352,17 @@ def _hour_id(phone: str, at: float) -> str:
 def _burst(at: float, limits: Limits) -> str:
     """Name the attribute of the hour's item that counts the texts of a burst."""
     return f"b{limits.burst(at)}"
+
+
+def key_of_hour(phone: str, at: float) -> dict[str, Any]:
+    """Return the key of the item that counts a phone's texts in an hour, for an operator."""
+    return {"id": {"S": _hour_id(phone, at)}}
+
+
+def counted(item: object, at: float, limits: Limits) -> tuple[int, int]:
+    """Return the texts that such an item counts: those of the hour, and those of the burst."""
+    texts, in_burst = (nested(item, name, "N") for name in ("texts", _burst(at, limits)))
+    return as_number(texts) or 0, as_number(in_burst) or 0
 
 
 def _claim_of_error(error: AwsError, limits: Limits | None) -> Claim:

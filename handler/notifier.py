@@ -81,11 +81,7 @@ class LocalCounts:
     def reached(self, phone: str, at: float, limits: Limits) -> Claim | None:
         """Say which limit is reached; None if none is."""
         self._begin_hour(at)
-        if self._texts[phone, None] >= limits.texts_per_hour:
-            return Claim.OVER_LIMIT
-        if self._texts[phone, limits.burst(at)] >= limits.texts_at_once:
-            return Claim.TOO_MANY_AT_ONCE
-        return None
+        return limits.reached(self._texts[phone, None], self._texts[phone, limits.burst(at)])
 
     def _begin_hour(self, at: float) -> None:
         hour = int(at) // HOUR_SECONDS

@@ -3,22 +3,25 @@
 It only reads. It sends nothing, and does not ask Twilio. The permissions that it needs:
 
 - `lambda:GetFunctionConfiguration` of `notify`, and `kms:Decrypt` with the stack's key;
+- `dynamodb:GetItem` of the ledger, for the texts that count against a limit;
 - `logs:FilterLogEvents` of both log groups, for what Twilio refused lately.
 
-Without the last one it says so, and explains the rest.
+Without one of the last two it says so, and explains the rest.
 """
 
 import datetime
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from handler import text
 from handler.breaker import Breaker
 from handler.events import LogFile
+from handler.ledger import Limits, counted, key_of_hour
 from handler.log import masked
-from handler.notifier import BREAKER_SECONDS
+from handler.notifier import BREAKER_SECONDS, OVER_LIMIT
 from handler.quiet_hours import read_hours
 from handler.refusals import Kind, Refusal
 from handler.routes import Glob, Route, Routes, globs
@@ -40,8 +43,6 @@ OUTCOMES = ("sent", "held", "failed", "not sent")
 
 NO_ROUTE = "(no route)"
 """The name that is shown for the flat settings, where there are routes."""
-
-_PERMISSION = "logs:FilterLogEvents"
 
 
 def explain(stack: Stack, terminal: Terminal, key: str) -> None:
@@ -73,13 +74,18 @@ def explain(stack: Stack, terminal: Terminal, key: str) -> None:
     phones = routes.phones(key)
     now = datetime.datetime.now(datetime.UTC)
     file = LogFile(bucket=stack.outputs["bucket"], key=key, size=SAMPLE_BYTES, time=now)
-    refusals = _Refusals(stack, now, terminal)
+    counts, refusals = _Counts(stack, now, terminal), _Refusals(stack, now, terminal)
     any_held = False
     for route in dict.fromkeys(phones.values()):
         _show_text(route, file, settings.zone, terminal)
         for phone in (one for one, its_route in phones.items() if its_route == route):
-            held = [*_held_by_setting(route, settings, now), *refusals.held(phone)]
-            goes = [_limits(route), *refusals.past(phone)]
+            limit, is_reached = counts.of(phone, route)
+            held = [
+                *_held_by_setting(route, settings, now),
+                *([limit] if is_reached else []),
+                *refusals.held(phone),
+            ]
+            goes = [limit, *refusals.past(phone)]
             any_held |= bool(held)
             what, style = ("held", "yellow") if held else ("sent now", "green")
             terminal.field(masked(phone), f"{what}: {'; '.join(held or goes)}", style)
@@ -150,8 +156,49 @@ def _held_by_setting(route: Route, settings: Settings, now: datetime.datetime) -
     return reasons
 
 
-def _limits(route: Route) -> str:
-    return f"at most {route.max_texts_per_hour} an hour, {route.max_texts_at_once} at once"
+class _Counts:
+    """The texts that count against the limits of a phone, by the ledger."""
+
+    def __init__(self, stack: Stack, now: datetime.datetime, terminal: Terminal) -> None:
+        self._stack = stack
+        self._at = now.timestamp()
+        self._terminal = terminal
+        self._is_readable = True
+
+    def of(self, phone: str, route: Route) -> tuple[str, bool]:
+        """Return a route's limits with the texts that a phone had, and whether it had them all."""
+        limits = Limits.of(
+            self._stack.settings._replace(
+                max_texts_per_hour=route.max_texts_per_hour,
+                max_texts_at_once=route.max_texts_at_once,
+            )
+        )
+        per_hour, at_once = limits.texts_per_hour, limits.texts_at_once
+        if not self._is_readable or (item := self._item(phone)) is None:
+            return f"at most {per_hour} an hour, {at_once} at once", False
+        texts, in_burst = counted(item, self._at, limits)
+        reached = limits.reached(texts, in_burst)
+        reason = f"{OVER_LIMIT[reached]}, until the next flush: " if reached else ""
+        return f"{reason}{texts} of {per_hour} this hour, {in_burst} of {at_once} at once", bool(
+            reached
+        )
+
+    def _item(self, phone: str) -> Mapping[str, Any] | None:
+        try:
+            answer = self._stack.aws["dynamodb"].get_item(
+                TableName=self._stack.settings.ledger_table, Key=key_of_hour(phone, self._at)
+            )
+        except ClientError as error:
+            self._is_readable = False
+            _show_refused("Ledger", error, "dynamodb:GetItem", self._terminal)
+            return None
+        found: Mapping[str, Any] = answer.get("Item", {})
+        return found
+
+
+def _show_refused(label: str, error: ClientError, permission: str, terminal: Terminal) -> None:
+    code = error.response["Error"]["Code"]
+    terminal.field(label, f"AWS does not show it ({code}); needed: {permission}", "yellow")
 
 
 class _Refusals:
@@ -167,10 +214,7 @@ class _Refusals:
         try:
             lines = log_lines.read(stack, since=now - PERIOD, outcomes=OUTCOMES)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            terminal.field(
-                "Twilio", f"AWS does not show the log ({code}); needed: {_PERMISSION}", "yellow"
-            )
+            _show_refused("Log", error, "logs:FilterLogEvents", terminal)
             return
         for line in lines:
             self._add(line)

@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from handler.ledger import Limits, key_of_hour
 from handler.sender import Delivery
 from simulation import samples
 from stack.deployed import Stack
@@ -261,6 +262,25 @@ class Alarms:
         return Pages(pages)
 
 
+class Table:
+    """DynamoDB: the ledger's counts."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, dict[str, int]] = {}
+
+    def count(self, phone: str, texts: int, in_burst: int = 0) -> None:
+        """Let a phone have had texts in this hour, and in this burst, by the usual settings."""
+        burst = Limits.of(samples.settings()).burst(NOW.timestamp())
+        id_ = key_of_hour(phone, NOW.timestamp())["id"]["S"]
+        self.items[id_] = {"texts": texts, f"b{burst}": in_burst}
+
+    def get_item(self, *, TableName: str, Key: Any) -> Any:  # noqa: N803  # AWS's names
+        assert TableName == samples.settings().ledger_table
+        item = self.items.get(Key["id"]["S"])
+        found = {name: {"N": str(value)} for name, value in (item or {}).items()}
+        return _answer(Item=found) if item else _answer()
+
+
 class Callers:
     """STS."""
 
@@ -292,6 +312,7 @@ class Operated:
         in_force = samples.settings(stack=f"s3-logs/{name}", **settings)
         self.functions = Functions(samples.environment(in_force))
         self.twilio = Twilio()
+        self.table = Table()
         aws = {
             "sqs": self.sqs,
             "logs": self.logs,
@@ -300,6 +321,7 @@ class Operated:
             "cloudwatch": self.cloudwatch,
             "sts": self.sts,
             "lambda": self.functions,
+            "dynamodb": self.table,
         }
         self.stack = Stack(name, OUTPUTS, aws)
         self.stack.__dict__["sender"] = self.twilio

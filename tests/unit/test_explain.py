@@ -118,8 +118,35 @@ def test_explain_says_until_when_quiet_hours_hold_a_text(run: Run) -> None:
 
 def test_explain_shows_a_limit_of_the_route(run: Run) -> None:
     routes = (route("few", "*", ON_CALL, max_texts_per_hour=7, max_texts_at_once=2),)
-    shown = explained(run, Operated(routes=routes), "a.log")
-    assert "…0101 sent now: at most 7 an hour, 2 at once\n" in shown
+    operated = Operated(routes=routes)
+    assert "…0101 sent now: 0 of 7 this hour, 0 of 2 at once\n" in explained(run, operated, "a.log")
+    operated.table.count(ON_CALL, 6, 1)
+    assert "…0101 sent now: 6 of 7 this hour, 1 of 2 at once\n" in explained(run, operated, "a.log")
+    operated.table.count(ON_CALL, 7, 0)
+    assert (
+        "…0101 held: over the limit, until the next flush: 7 of 7 this hour, 0 of 2 at once\n"
+    ) in explained(run, operated, "a.log")
+    operated.table.count(ON_CALL, 2, 2)
+    assert (
+        "…0101 held: too many at once, until the next flush: 2 of 7 this hour, 2 of 2 at once\n"
+    ) in explained(run, operated, "a.log")
+
+
+def test_explain_goes_on_where_the_ledger_may_not_be_read(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operated = Operated(max_texts_at_once=5)
+
+    def refuse(**_: object) -> Any:
+        raise refusal("AccessDeniedException", "GetItem")
+
+    monkeypatch.setattr(operated.table, "get_item", refuse)
+    shown = explained(run, operated, "app/web.log")
+    assert (
+        shown.count("AWS does not show it (AccessDeniedException); needed: dynamodb:GetItem") == 1
+    )
+    assert "…0100 sent now: at most 30 an hour, 5 at once\n" in shown
+    assert "…0101 sent now: " in shown
 
 
 REFUSED: dict[str, Any] = {"outcome": "held", "reason": "busy", "code": "503", "meaning": "down"}
@@ -142,11 +169,12 @@ def test_explain_says_that_twilio_refuses_everybody(run: Run) -> None:
 
 
 def test_explain_forgets_a_refusal_that_was_followed_by_a_text(run: Run) -> None:
-    operated = Operated(to_numbers=(ON_CALL,))
+    operated = Operated(to_numbers=(ON_CALL,), max_texts_at_once=5)
     operated.logs.add("notify", at=minutes_ago(9), phone="…0101", key="a.log", **REFUSED)
     shown = explained(run, operated, "app/web.log")
     assert (
-        "sent now: at most 30 an hour, 30 at once; Twilio refused the last one 9 min ago" in shown
+        "sent now: 0 of 30 this hour, 0 of 5 at once; Twilio refused the last one 9 min ago"
+        in shown
     )
     operated.logs.add("flush", at=minutes_ago(8), outcome="sent", phone="…0101", sid="SM1")
     assert "Twilio refused" not in explained(run, operated, "app/web.log")
@@ -162,9 +190,7 @@ def test_explain_goes_on_where_the_log_may_not_be_read(
 
     monkeypatch.setattr(operated.logs, "get_paginator", refuse)
     shown = explained(run, operated, "app/web.log")
-    assert (
-        "AWS does not show the log (AccessDeniedException); needed: logs:FilterLogEvents" in shown
-    )
+    assert "AWS does not show it (AccessDeniedException); needed: logs:FilterLogEvents" in shown
     assert "…0100 sent now: " in shown
 
 
@@ -173,7 +199,7 @@ def test_explain_goes_on_where_the_log_may_not_be_read(
 
 def test_explain_sends_nothing_and_changes_nothing(run: Run) -> None:
     operated = Operated(routes=ROUTES)
-    operated.stack.aws = {name: operated.stack.aws[name] for name in ("lambda", "logs")}
+    operated.stack.aws = {name: operated.stack.aws[name] for name in ("lambda", "logs", "dynamodb")}
     del operated.stack.__dict__["sender"]
     assert "sent now: " in explained(run, operated, "payments/a.log")
 
