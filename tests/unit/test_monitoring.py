@@ -341,7 +341,7 @@ def test_the_dashboard_shows_texts_and_held_per_route_where_there_are_routes(
     program: Recorded, widgets: list[dict[str, Any]]
 ) -> None:
     routes = [{"name": "payments", "logs": "payments/*", "toNumbers": "+15005550109"}]
-    asked = record({**SETTINGS, "routes": json.dumps(routes)})
+    asked = record({**SETTINGS, "expect": "by 06:30", "routes": json.dumps(routes)})
     body = asked.the("Dashboard").inputs["dashboardBody"]
     found = json.loads(body)["widgets"]
     searched = f"{{{metrics.NAMESPACE},{metrics.STACK},{metrics.ROUTE}}}"
