@@ -94,6 +94,11 @@ class ExpectedLog:
         self.at_least = parse_size(route.at_least) if route.at_least else 0
         self.expectation = parse_expectation(route.expect, settings.zone)
 
+    @property
+    def named(self) -> dict[str, Any]:
+        """The field of a log's line that names the route; none for the flat settings."""
+        return {metrics.ROUTE: self.route.name} if self.route.name else {}
+
     def counts(self, file: LogFile) -> bool:
         """Whether a log is large enough. One of unknown size is."""
         return file.size is None or file.size >= self.at_least
@@ -190,8 +195,8 @@ class ExpectedLogs:
                         level="ERROR",
                         file=file,
                         measured={metrics.NOT_CHECKED: 1},
-                        route=name,
                         meaning=str(error),
+                        **expected.named,
                     )
 
     def _record(self, expected: ExpectedLog, file: LogFile) -> None:
@@ -239,7 +244,7 @@ class ExpectedLogs:
                 if expected.id not in items:
                     self._not_checked(expected, error)
                     continue
-                with unexpected_errors_logged(self._log, route=expected.route.name):
+                with unexpected_errors_logged(self._log, **expected.named):
                     try:
                         self._check(Check(expected, items[expected.id], now))
                     except (AwsError, NotQueued) as caught:
@@ -270,8 +275,8 @@ class ExpectedLogs:
             "expected log not checked",
             level="ERROR",
             measured={metrics.NOT_CHECKED: 1},
-            route=expected.route.name,
             meaning=str(error),
+            **expected.named,
         )
 
     def _check(self, check: Check) -> None:
@@ -293,12 +298,12 @@ class ExpectedLogs:
         state, deadline = expected.expectation.status(known, now)
         self._log.decision(
             "expected",
-            route=expected.route.name,
             logs=expected.logs,
             expect=expected.route.expect,
             state=state,
             last=known.last and known.last.isoformat(timespec="seconds"),
             deadline=deadline.isoformat(timespec="seconds"),
+            **expected.named,
         )
 
     def _miss(self, check: Check, missed: datetime.datetime, silent: datetime.datetime) -> None:
@@ -326,11 +331,11 @@ class ExpectedLogs:
             level="WARN",
             measured={metrics.MISSING: 1, metrics.HELD: len(phones)},
             reason=REASON,
-            route=missing.route,
             logs=missing.logs,
             expect=check.log.route.expect,
             since=missing.since.isoformat(timespec="seconds"),
             deadline=missing.deadline.isoformat(timespec="seconds"),
+            **check.log.named,
         )
         self._change(check, TELL, TELL_IF, missed=missing.deadline)
 
