@@ -461,9 +461,6 @@ def test_a_summary_over_one_route_counts_by_folder() -> None:
     body = summarize(files, datetime.UTC, ["payments"] * 4)
     assert ": app/ 2, db/ 2. Last: " in body
 
-    files = [log_file(key) for key in ("app/a/1.log", "app/b/2.log", "3.log")]
-    assert ": app/ 2, / 1. Last: " in summarize(files, datetime.UTC)
-
 
 @pytest.mark.parametrize(
     ("message", "found", "body"),
