@@ -29,7 +29,7 @@ notify = logs.on_object_created(
     filter_suffix=settings.filter_suffix,
     runtime=runtime,
     failed=queues.failed,
-    allow=[ledger.may_claim, queues.may_hold],
+    allow=[ledger.may_claim, queues.may_hold, *([logs.may_read] if settings.looks_inside else [])],
 )
 
 flush = Schedule(

@@ -34,6 +34,7 @@ class Settings(NamedTuple):
         from_number: The sender, a number, a short code or a name; "" with a Messaging Service.
         messaging_service_sid: MG…, or "" with a number.
         quiet_hours: When texts are held; see `QuietHours.parse`. "" for never.
+        contains: Words; a log without one of them is not texted. "" for any log.
         expect: When a log that matches no route is due, as `by 06:30`; "" for never.
         at_least: The size below which a log is not the one that is due; "" for any size.
         routes: Which logs text which phones, and how; see `handler.routes`.
@@ -57,6 +58,7 @@ class Settings(NamedTuple):
     from_number: str = ""
     messaging_service_sid: str = ""
     quiet_hours: str = ""
+    contains: str = ""
     expect: str = ""
     at_least: str = ""
     routes: tuple["Route", ...] = ()

@@ -57,6 +57,18 @@ _LOOKALIKES = {
 }  # fmt: skip
 
 
+def looks_inside(contains: str, message: str) -> bool:
+    """Whether a text needs the content of its log file.
+
+    Args:
+        contains: The setting.
+        message: The setting.
+    """
+    return bool(contains) or not {"line", "count"}.isdisjoint(
+        string.Template(message).get_identifiers()
+    )
+
+
 def write(
     file: "LogFile | MissingLog",
     message: str,

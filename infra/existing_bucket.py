@@ -14,6 +14,7 @@ import pulumi_aws as aws
 
 from infra import policy
 from infra.function import FunctionOptions, Handler, PythonFunction
+from infra.policy import Statement
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,14 @@ class ExistingBucket(pulumi.ComponentResource):
         self.name = pulumi.Output.from_input(bucket)
         self._bucket = bucket
         self.register_outputs({"name": bucket})
+
+    @property
+    def may_read(self) -> Statement:
+        """The permission to read its logs, and each version of one."""
+        caller = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self))
+        partition = caller.arn.apply(lambda arn: arn.split(":")[1])
+        arn = pulumi.Output.format("arn:{}:s3:::{}", partition, self.name)
+        return policy.may_read(arn, has_versions=True)
 
     def on_object_created(
         self,

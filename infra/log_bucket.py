@@ -10,6 +10,7 @@ import pulumi_aws as aws
 
 from infra import policy
 from infra.function import FunctionOptions, Handler, PythonFunction
+from infra.policy import Statement
 
 Event = Literal["*", "Put", "Post", "Copy", "CompleteMultipartUpload"]
 """How an object is created; `*` is any. A large upload is a CompleteMultipartUpload."""
@@ -55,11 +56,13 @@ class LogBucket(pulumi.ComponentResource):
     Attributes:
         bucket: The bucket.
         name: The bucket's name.
+        may_read: The permission to read its logs.
         notification: Its one notification configuration, for all subscriptions.
     """
 
     bucket: aws.s3.Bucket
     name: pulumi.Output[str]
+    may_read: Statement
     notification: aws.s3.BucketNotification
 
     def __init__(
@@ -139,6 +142,7 @@ class LogBucket(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=permissions),
         )
         self.name = self.bucket.id
+        self.may_read = policy.may_read(self.bucket.arn, has_versions=False)
         self.register_outputs({"bucket": self.bucket.id})
 
     @overload

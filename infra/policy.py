@@ -43,6 +43,20 @@ def may_send(queue_arn: pulumi.Input[str]) -> Statement:
     return {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue_arn}
 
 
+def may_read(bucket_arn: pulumi.Input[str], *, has_versions: bool) -> Statement:
+    """Allow to read the objects of one bucket.
+
+    Args:
+        bucket_arn: The bucket.
+        has_versions: Whether it may keep versions: to read one by its id is an action of its own.
+    """
+    return {
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:GetObjectVersion"] if has_versions else "s3:GetObject",
+        "Resource": pulumi.Output.concat(bucket_arn, "/*"),
+    }
+
+
 def may_invoke(function_arn: pulumi.Input[str]) -> Statement:
     """Allow to call one function."""
     return {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function_arn}

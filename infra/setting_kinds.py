@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from handler import text
 from handler.expectation import parse_expectation, parse_size
+from handler.line_search import parse_words
 from handler.log import masked
 from handler.quiet_hours import QuietHours
 from handler.routes import NO_QUIET_HOURS, Route, globs
@@ -43,7 +44,7 @@ SID_OF = {"AC": "an account", "SK": "an API key", "MG": "a Messaging Service"}
 MAX_SECRET_CHARACTERS = 512
 """Characters: Twilio's secrets have 32, those of other services seldom more than 200."""
 
-MAX_MESSAGE_BYTES = 500
+MAX_MESSAGE_BYTES = MAX_WORDS_BYTES = 500
 """Bytes: three segments and more are no text that people read."""
 
 MAX_KEY_BYTES = 1024
@@ -735,6 +736,31 @@ ROUTE_HOURS = dataclasses.replace(
     problem=lambda value: "" if value == NO_QUIET_HOURS else HOURS.problem(value),
     suggestions=_route_hours_suggestions,
     required=True,
+)
+
+
+def _words_problem(value: str) -> str:
+    try:
+        if value:
+            parse_words(value)
+    except ValueError as error:
+        return str(error)
+    if (length := len(value.encode())) > MAX_WORDS_BYTES:
+        return f"has {length:,} bytes, but {MAX_WORDS_BYTES} at most are allowed"
+    return ""
+
+
+def _words_suggestions(value: str) -> Iterator[str]:
+    words = [word.strip() for word in re.split(r"[,\r\n]", value.replace('"', ""))]
+    yield ", ".join(word for word in words if word)
+
+
+WORDS = Kind(
+    parse=str,
+    problem=_words_problem,
+    suggestions=_words_suggestions,
+    example="'ERROR, FATAL'",
+    show=quoted,
 )
 
 

@@ -93,6 +93,7 @@ class Settings:
     max_texts_at_once: int = setting(kinds.count(at_least=1))
     max_texts_per_hour: int = setting(kinds.count(at_least=1))
     quiet_hours: str = setting(kinds.HOURS)
+    contains: str = setting(kinds.WORDS)
     routes: tuple[Route, ...] = setting(kinds.ROUTES)
     timezone: str = setting(kinds.ZONE)
     expect: str = setting(kinds.EXPECT)
@@ -262,6 +263,12 @@ class Settings:
                     "personal data. This asks for them and encrypts them: "
                     + read.command("set", key, secret=True)
                 )
+        if self.existing_bucket and self.looks_inside:
+            pulumi.log.info(
+                f"Each log in {self.existing_bucket} is read. If a KMS key of its own encrypts the "
+                "bucket, notify needs kms:Decrypt on that key, which a preview cannot check: "
+                "docs/deploy.md says how to allow it"
+            )
         american = [phone for phone in self.of_handler.phones if phone.startswith("+1")]
         if american and kinds.NAME.fullmatch(self.from_number):
             pulumi.log.warn(
@@ -280,6 +287,13 @@ class Settings:
             warning = cost_of(message, zoneinfo.ZoneInfo(self.timezone))
             if warning and not read.is_secret(key):
                 pulumi.log.warn(f"{key}: {warning}")
+
+    @property
+    def looks_inside(self) -> bool:
+        """Whether any log is read, for its lines."""
+        return text.looks_inside(self.contains, self.message) or any(
+            text.looks_inside(route.contains, route.message) for route in self.routes
+        )
 
     @property
     def stack(self) -> str:

@@ -113,7 +113,7 @@ class _Mocks(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         self._asked.add(args.token)
         assert args.token == "aws:index/getCallerIdentity:getCallerIdentity"
-        return {"accountId": ACCOUNT}, []
+        return {"accountId": ACCOUNT, "arn": f"arn:{self._partition}:iam::{ACCOUNT}:user/test"}, []
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if not args.custom:

@@ -11,6 +11,9 @@ from local.program import PROGRAM
 from tests.unit.recorded import ACCOUNT, SETTINGS, Recorded, Resource, record
 
 
+ROUTE = {"name": "a", "logs": "a/*.log", "toNumbers": "+15005550177"}
+
+
 @pytest.fixture(scope="module")
 def program() -> Recorded:
     return record()
@@ -259,6 +262,46 @@ def test_each_function_may_do_exactly_this(program: Recorded) -> None:
         ("sqs:SendMessage", "texts-failed-1a2b3c4"),
     }
     assert may(program, "flush-schedule") == {("lambda:InvokeFunction", "flush-1a2b3c4")}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"contains": "ERROR"},
+        {"message": "$key: $line"},
+        {"message": "${count} in $key"},
+        {"routes": json.dumps([{**ROUTE, "contains": "ERROR"}])},
+    ],
+    ids=str,
+)
+def test_only_notify_may_read_and_only_a_stack_that_looks_inside(
+    program: Recorded, changes: dict[str, str]
+) -> None:
+    inside = record({**SETTINGS, **changes})
+    assert may(inside, "notify") - may(program, "notify") == {
+        ("s3:GetObject", "logs-1a2b3c4/*"),
+    }
+    assert may(inside, "flush") == may(program, "flush")
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn"])
+def test_each_version_in_an_existing_bucket_may_be_read(partition: str) -> None:
+    settings = {**SETTINGS, "existingBucket": "their-logs", "contains": "ERROR"}
+    statement = record(settings, partition=partition).the("RolePolicy", "notify").policy()[-1]
+    assert statement["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]
+    assert statement["Resource"] == f"arn:{partition}:s3:::their-logs/*"
+
+
+def test_a_preview_says_that_it_cannot_check_the_key_of_an_existing_bucket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("pulumi.log.info", said.append)
+    record({**SETTINGS, "existingBucket": "their-logs"})
+    assert said == []
+    record({**SETTINGS, "existingBucket": "their-logs", "contains": "ERROR"})
+    (line,) = said
+    assert "needs kms:Decrypt on that key, which a preview cannot check: docs/deploy.md" in line
 
 
 def test_flush_may_record_outcomes_but_claim_nothing(program: Recorded) -> None:

@@ -74,7 +74,7 @@ PHONES = '--secret toNumbers "+15551234567,+15557654321"'
 SENDER = 'fromNumber "+15551234567"'
 API = "twilioApiUrl https://api.twilio.com"
 MESSAGE = f"message '{DEFAULTS['message']}'"
-NAMES = "$name, $key, $bucket, $size, $time"
+NAMES = "$name, $key, $bucket, $size, $time, $line, $count"
 SID = "hexadecimal digits"
 NOT_PLAIN = "is no plain address: a host, a port, a path"
 NOT_HTTPS = "is not an https address, and the secret must not travel in plain text"
@@ -394,6 +394,23 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     ),
     ({"message": " "}, "is empty", MESSAGE),
     ({"message": "x" * 501}, "has 501 bytes, but 500 at most are allowed", MESSAGE),
+    # The words
+    (
+        {"contains": 'ERROR, "FATAL'},
+        '"ERROR, "FATAL" has a quote that is not closed, or text behind one',
+        "contains 'ERROR, FATAL'",
+    ),
+    ({"contains": "ERROR,,FATAL,"}, '"ERROR,,FATAL," has an empty word', "contains 'ERROR, FATAL'"),
+    (
+        {"contains": "ERROR\nFATAL"},
+        r'"ERROR\nFATAL" has a line break, but is searched for in each line',
+        "contains 'ERROR, FATAL'",
+    ),
+    (
+        {"contains": "x" * 501},
+        f'"{"x" * 40}…{"x" * 20}" has 501 bytes, but 500 at most are allowed',
+        "contains 'ERROR, FATAL'",
+    ),
     # Times
     *(
         ({"timezone": zone}, f'"{zone}" {NO_ZONE}', f"timezone {meant}")
@@ -641,6 +658,7 @@ EACH_DIFFERENT = {
     "maxTextsAtOnce": "2",
     "maxTextsPerHour": "3",
     "quietHours": "22:00-07:00",
+    "contains": "ERROR",
     "timezone": "Europe/Berlin",
     "expect": "Mon-Fri by 06:30",
     "atLeast": "10 MB",
