@@ -10,7 +10,6 @@ from handler.environment import read_settings
 from local.program import PROGRAM
 from tests.unit.recorded import ACCOUNT, SETTINGS, Recorded, Resource, record
 
-
 ROUTE = {"name": "a", "logs": "a/*.log", "toNumbers": "+15005550177"}
 
 
