@@ -15,8 +15,8 @@ def stack_of(system: System) -> Stack:
     return Stack("test", system.outputs, system.aws)
 
 
-def output_of(command: str, system: System) -> str:
+def output_of(command: str, system: System, *arguments: str) -> str:
     """Run a command as the command line does. Return its output."""
     written = io.StringIO()
-    commands.COMMANDS[command](stack_of(system), Terminal(written, width=200))
+    commands.COMMANDS[command](stack_of(system), Terminal(written, width=200), *arguments)
     return written.getvalue()

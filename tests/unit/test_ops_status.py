@@ -234,7 +234,7 @@ HOURS = f"{EARLIER:%H:%M}-{NOW:%H:%M}"
 
 
 def routes() -> tuple[Route, ...]:
-    flat = Route.inheriting(samples.settings(quiet_hours=HOURS))
+    flat = Route.inheriting(samples.settings(quiet_hours=HOURS, max_texts_at_once=5))
     return (
         flat._replace(
             name="on-call",
@@ -258,10 +258,10 @@ def test_status_shows_the_routes_in_force(run: Run, monkeypatch: pytest.MonkeyPa
             "payments/*.log, except */debug/*",
             "…0108, …0109",
             "instant",
-            "60 an hour, 30 at once",
+            "60 an hour, 5 at once",
             "none",
         ],
-        ["backup", "b/*", "…0109", "digest", "30 an hour, 30 at once", f"{HOURS} UTC"],
+        ["backup", "b/*", "…0109", "digest", "30 an hour, 5 at once", f"{HOURS} UTC"],
     ]
     assert "Phones       …0100, …0101\n" in shown
     assert "+1500" not in shown
