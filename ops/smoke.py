@@ -101,11 +101,17 @@ class Smoke:
         key = self._new_key(f"-{len(self._keys) + 1}" if self._keys else "")
         bucket = self._stack.outputs["bucket"]
         self._keys.append(key)
-        answer = self._stack.aws["s3"].put_object(Bucket=bucket, Key=key, Body=b"make smoke\n")
+        answer = self._stack.aws["s3"].put_object(Bucket=bucket, Key=key, Body=self._body(key))
         # By S3's clock, not this machine's. A minute earlier, since CloudWatch's clock may differ.
         uploaded = clock(answer) - datetime.timedelta(minutes=1)
         self._since = min(self._since, uploaded)
         self._report(f"uploaded {key} to s3://{bucket}")
+
+    def _body(self, key: str) -> bytes:
+        """Return a log with every word that the routes of its key look for."""
+        routes = self._stack.settings.phones_of(key).values()
+        words = dict.fromkeys(route.contains for route in routes if route.contains)
+        return "\n".join(["make smoke", *words, ""]).encode()
 
     def _new_key(self, number: str) -> str:
         """Return a key about which somebody is texted: of no route if possible, else of the first.

@@ -209,11 +209,13 @@ class Bucket:
     def __init__(self) -> None:
         self.keys: list[str] = []
         self.uploads: list[str] = []
+        self.bodies: list[bytes] = []
         self.on_put: Callable[[str], None] = lambda _key: None
 
     def put_object(self, **asked: Any) -> Any:
         self.keys.append(asked["Key"])
         self.uploads.append(asked["Key"])
+        self.bodies.append(asked["Body"])
         self.on_put(asked["Key"])
         return _answer()
 

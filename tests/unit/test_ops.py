@@ -566,6 +566,14 @@ def test_smoke_waits_for_each_phone_of_the_route_of_its_log(run: Run) -> None:
     assert "not decided for all 2 phones" in run(operated, "smoke")
 
 
+def test_smoke_uploads_a_log_with_the_words_that_its_routes_look_for(run: Run) -> None:
+    errors = route("errors", "*", TWINS[0])._replace(contains="ERROR, Fehlschläge")
+    operated = Operated(routes=(errors, route("all", "*", *TWINS)))
+    operated.s3.on_put = operated.sends
+    run(operated, "smoke")
+    assert operated.s3.bodies[0].decode() == "make smoke\nERROR, Fehlschläge\n"
+
+
 def test_smoke_says_that_it_finds_no_key_which_is_texted(run: Run) -> None:
     operated = Operated(to_numbers=(), routes=(route("other", "other/*.txt", TWINS[0]),))
     shown = run(operated, "smoke")
