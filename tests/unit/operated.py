@@ -16,6 +16,10 @@ from simulation import samples
 from stack.deployed import Stack
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+EARLIER = NOW - datetime.timedelta(hours=1)
+TWINS = ("+15005550100", "+13055550100")
+"""Two phones with the same last four digits."""
+
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:s3-logs-prod-alarms-1a2b3c4"

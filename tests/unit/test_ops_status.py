@@ -13,6 +13,7 @@ from handler.routes import Route
 from handler.sender import Delivery, Refused
 from simulation import samples
 from tests.unit.operated import (
+    EARLIER,
     NOW,
     OUTPUTS,
     TOPIC,
@@ -167,7 +168,6 @@ def flushes(operated: Operated, *lines: tuple[str, dict[str, Any]], minutes_ago:
         operated.logs.add("flush", at=at, outcome=outcome, **fields)
 
 
-EARLIER = NOW - datetime.timedelta(hours=1)
 REFUSED = ("not sent", {"phone": "…0100", "reason": "busy", "code": "503"})
 SENT = ("sent", {"phone": "…0100", "sid": "SM1", "files": 2})
 
