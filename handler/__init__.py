@@ -68,7 +68,7 @@ class _Process:
         is_notify = function == "notify"
         settings = read_settings(os.environ)
         preconnector = Preconnector()
-        if is_notify and settings.mode == "instant":
+        if is_notify and settings.is_instant:
             preconnector.open(settings.twilio_api_url)
 
         from handler.aws import Aws

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from handler.aws import AwsError, as_list, as_number, batches, nested
 from handler.notice import Notice
 from handler.retries import TryAgain
-from handler.settings import Settings
+from handler.settings import AnyRoute
 from handler.table import PAUSE_SECONDS, Table
 
 LEASE_SECONDS = 45
@@ -51,10 +51,10 @@ class Limits(NamedTuple):
     burst_seconds: int
 
     @classmethod
-    def of(cls, settings: Settings) -> "Limits":
-        """Return the limits that the settings say: a burst is the time between two flushes."""
-        seconds = min(settings.flush_minutes * 60, HOUR_SECONDS)
-        return cls(settings.max_texts_per_hour, settings.max_texts_at_once, seconds)
+    def of(cls, route: AnyRoute, flush_minutes: int) -> "Limits":
+        """Return the limits of a route: a burst is the time between two flushes."""
+        seconds = min(flush_minutes * 60, HOUR_SECONDS)
+        return cls(route.max_texts_per_hour, route.max_texts_at_once, seconds)
 
     def burst(self, at: float) -> int:
         """Return the number of the burst of a moment within its hour."""

@@ -39,6 +39,9 @@ class Metric(NamedTuple):
 LOG_FILES = Metric("LogFiles")
 """Log files that S3 announced; a duplicate of an event counts again."""
 
+UNROUTED = Metric("LogFilesWithoutRoute")
+"""Log files that nobody is texted about, since they match no route and there are no flat phones."""
+
 DUPLICATES = Metric("Duplicates")
 """Texts that were suppressed, since they had been sent, held or failed before."""
 
@@ -92,8 +95,8 @@ NOT_CHECKED = Metric("ExpectedLogsNotChecked")
 """Expected logs that the table could not record or look up."""
 
 ALL = (
-    LOG_FILES, DUPLICATES, ACCEPTED, SEGMENTS, SECONDS_TO_TEXT, HELD, SECONDS_HELD, FLUSHES,
-    BACKLOG, BACKLOG_AGE, FAILED, SETTINGS_REFUSED, FAILED_OPEN, UNEXPECTED, DELIVERED,
+    LOG_FILES, UNROUTED, DUPLICATES, ACCEPTED, SEGMENTS, SECONDS_TO_TEXT, HELD, SECONDS_HELD,
+    FLUSHES, BACKLOG, BACKLOG_AGE, FAILED, SETTINGS_REFUSED, FAILED_OPEN, UNEXPECTED, DELIVERED,
     UNDELIVERED, MISSING, NOT_CHECKED,
 )  # fmt: skip
 

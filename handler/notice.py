@@ -3,7 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from handler.metrics import ROUTE
 
 if TYPE_CHECKING:
     from handler.events import LogFile
@@ -44,17 +46,28 @@ class Notice:
         file: The log file, or the missing log.
         phone: The phone, in E.164.
         found: The lines found in the file; None if it was not looked into.
+        route: The label of the route that words the text; "" in a stack without routes.
     """
 
-    __slots__ = ("_id", "file", "found", "phone")
+    __slots__ = ("_id", "file", "found", "phone", "route")
 
     def __init__(
-        self, file: "LogFile | MissingLog", phone: str, found: Found | None = None
+        self,
+        file: "LogFile | MissingLog",
+        phone: str,
+        found: Found | None = None,
+        route: str = "",
     ) -> None:
         self.file = file
         self.phone = phone
         self.found = found
+        self.route = route
         self._id = ""
+
+    @property
+    def route_field(self) -> dict[str, Any]:
+        """The field of a log line that names its route: none in a stack without routes."""
+        return {ROUTE: self.route} if self.route else {}
 
     @property
     def id(self) -> str:

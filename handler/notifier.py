@@ -20,11 +20,11 @@ from handler.log import Log, masked
 from handler.notice import Notice
 from handler.outcomes import Outcomes
 from handler.queues import NotQueued
-from handler.quiet_hours import is_quiet
+from handler.quiet_hours import is_quiet, read_hours
 from handler.refusals import Kind, Refusal
 from handler.segments import segments
 from handler.sender import SECONDS_TO_SEND, Refused, Sender
-from handler.settings import Settings
+from handler.settings import AnyRoute, Settings
 
 if TYPE_CHECKING:
     from handler.expected_logs import ExpectedLogs
@@ -74,9 +74,13 @@ class LocalCounts:
         """Take note of the limit that is reached, as the table says."""
         self._begin_hour(at)
         if claim is Claim.OVER_LIMIT:
-            self._texts[phone, None] = limits.texts_per_hour
+            self._raise(phone, None, limits.texts_per_hour)
         else:
-            self._texts[phone, limits.burst(at)] = limits.texts_at_once
+            self._raise(phone, limits.burst(at), limits.texts_at_once)
+
+    def _raise(self, phone: str, burst: int | None, texts: int) -> None:
+        # A route with a higher limit may have counted more.
+        self._texts[phone, burst] = max(self._texts[phone, burst], texts)
 
     def reached(self, phone: str, at: float, limits: Limits) -> Claim | None:
         """Say which limit is reached; None if none is."""
@@ -104,10 +108,9 @@ class Notifier:
         expected: "ExpectedLogs | None" = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._settings = settings
+        self._phones_of = settings.phones_of
+        self._flush_minutes = settings.flush_minutes
         self._zone = settings.zone
-        self._quiet_hours = settings.quiet
-        self._limits = Limits.of(settings)
         self._sender = sender
         self._ledger = ledger
         self._outcomes = outcomes
@@ -141,10 +144,15 @@ class Notifier:
                 continue
             self._log.decision("seen", file=item, measured={metrics.LOG_FILES: 1})
             holding: list[_Holding] = []
+            routes = self._phones_of(item.key)
+            if not routes:
+                self._log.decision("no route", file=item, measured={metrics.UNROUTED: 1})
             # Those that Twilio refused come last: another one may show that it takes texts again.
-            for phone in sorted(self._settings.to_numbers, key=self._last_refused):
+            for phone in sorted(routes, key=self._last_refused):
                 with missing_outcomes_logged(self._log, unfinished):
-                    holding += self._text_or_fail(Notice(item, phone), seconds_left)
+                    route = routes[phone]
+                    notice = Notice(item, phone, route=route.label)
+                    holding += self._text_or_fail(notice, route, seconds_left)
             self._hold(holding, unfinished)
             if self._expected:
                 self._expected.record(item)
@@ -177,7 +185,7 @@ class Notifier:
             self._outcomes.release(notice)
 
     def _text_or_fail(
-        self, notice: Notice, seconds_left: Callable[[], float]
+        self, notice: Notice, route: AnyRoute, seconds_left: Callable[[], float]
     ) -> Sequence[_Holding]:
         """Text one phone about one file. An exception that nobody foresaw fails that text only.
 
@@ -185,20 +193,23 @@ class Notifier:
             The text, if it is to be held.
         """
         try:
-            return self._text(notice, seconds_left)
+            return self._text(notice, route, seconds_left)
         except (AwsError, NotQueued, LeaseHeld):
             raise
         except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
             self._outcomes.fail_unexpected([notice], error)
             return ()
 
-    def _text(self, notice: Notice, seconds_left: Callable[[], float]) -> Sequence[_Holding]:
-        reason = self._reason_to_hold(notice.phone, seconds_left)
+    def _text(
+        self, notice: Notice, route: AnyRoute, seconds_left: Callable[[], float]
+    ) -> Sequence[_Holding]:
+        limits = Limits.of(route, self._flush_minutes)
+        reason = self._reason_to_hold(notice.phone, route, limits, seconds_left)
         claimed_at = self._clock()
-        claim = self._claim(notice, is_counted=not reason)
+        claim = self._claim(notice, None if reason else limits)
         if claim is Claim.CONTENDED or claim in OVER_LIMIT:
             reason = OVER_LIMIT.get(claim, "the table is busy")
-            claim = self._claim(notice, is_counted=False)
+            claim = self._claim(notice, None)
         if claim is Claim.DUPLICATE:
             self._log.decision(
                 "duplicate",
@@ -221,7 +232,7 @@ class Notifier:
         is_claimed = claim is Claim.CLAIMED
         refusal = None
         if not reason:
-            refusal = self._send(notice, is_claimed=is_claimed)
+            refusal = self._send(notice, route, limits, is_claimed=is_claimed)
             if not refusal:
                 return ()
             reason = refusal.kind
@@ -235,23 +246,25 @@ class Notifier:
             raise
         return ()
 
-    def _claim(self, notice: Notice, *, is_counted: bool) -> Claim:
+    def _claim(self, notice: Notice, limits: Limits | None) -> Claim:
         at = self._clock()
-        claim = self._ledger.claim(notice, limits=self._limits if is_counted else None)
-        if claim in OVER_LIMIT:
-            self._counts.fill(notice.phone, at, self._limits, claim)
+        claim = self._ledger.claim(notice, limits=limits)
+        if limits and claim in OVER_LIMIT:
+            self._counts.fill(notice.phone, at, limits, claim)
         return claim
 
-    def _reason_to_hold(self, phone: str, seconds_left: Callable[[], float]) -> str:
+    def _reason_to_hold(
+        self, phone: str, route: AnyRoute, limits: Limits, seconds_left: Callable[[], float]
+    ) -> str:
         """Say why a text must be held; "" if it may go."""
         now = self._clock()
-        if self._settings.mode == "digest":
+        if route.mode == "digest":
             return "digest"
-        if is_quiet(self._quiet_hours, now):
+        if is_quiet(read_hours(route.quiet_hours, self._zone), now):
             return "quiet hours"
         if self._breaker.refuses(phone, now):
             return "Twilio refuses"
-        if over := self._counts.reached(phone, now, self._limits):
+        if over := self._counts.reached(phone, now, limits):
             return OVER_LIMIT[over]
         if seconds_left() < SECONDS_TO_SEND:
             return "out of time"
@@ -260,21 +273,25 @@ class Notifier:
     def _last_refused(self, phone: str) -> float:
         return self._breaker.refused_at(phone) or 0
 
-    def _send(self, notice: Notice, *, is_claimed: bool) -> Refusal | None:
+    def _send(
+        self, notice: Notice, route: AnyRoute, limits: Limits, *, is_claimed: bool
+    ) -> Refusal | None:
         """Text one phone about one file.
 
         Args:
             notice: The text.
+            route: The route that words it.
+            limits: Its limits.
             is_claimed: Whether the table has counted it.
 
         Returns:
             Twilio's refusal, if it refused it.
         """
         note = self._expected.note(notice.file) if self._expected else ""
-        body = text.write(notice.file, self._settings.message, self._zone, note=note)
+        body = text.write(notice.file, route.message, self._zone, note=note)
         # Before it is sent, as the table counts: an answer in doubt may be to a text that went out.
         at = self._clock()
-        self._counts.add(notice.phone, at, self._limits)
+        self._counts.add(notice.phone, at, limits)
         try:
             sid = self._sender.send(notice.phone, body)
         except Refused as error:
@@ -292,16 +309,17 @@ class Notifier:
                         metrics.SEGMENTS: segments(body),
                         metrics.SECONDS_TO_TEXT: notice.file.age(self._clock()),
                     },
+                    **notice.route_field,
                     sid=sid,
                 )
             with unexpected_errors_logged(self._log, notice.phone, sid=sid):
                 self._outcomes.record_sent([notice], sid)
             return None
         if refusal.kind is not Kind.IN_DOUBT:
-            self._counts.add(notice.phone, at, self._limits, texts=-1)
+            self._counts.add(notice.phone, at, limits, texts=-1)
             if is_claimed:
                 with ledger_errors_logged(self._log, 1):
-                    self._ledger.uncount(notice.phone, at, self._limits)
+                    self._ledger.uncount(notice.phone, at, limits)
         if refusal.kind.is_temporary:
             self._breaker.refused(notice.phone, refusal, self._clock())
         return refusal

@@ -61,6 +61,7 @@ class Outcomes:
                     phone=notice.phone,
                     measured={metrics.HELD: 1, **refusal_metrics(refusal)},
                     reason=reason,
+                    **notice.route_field,
                     **details,
                 )
                 with ledger_errors_logged(self._log, 1):
@@ -93,6 +94,7 @@ class Outcomes:
                     file=notice.file,
                     phone=notice.phone,
                     measured=measured,
+                    **notice.route_field,
                     **details,
                 )
             with ledger_errors_logged(self._log, len(notices)):

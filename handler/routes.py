@@ -18,6 +18,9 @@ MAX_GLOB_CHARACTERS = 1024
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 """
 
+NO_ROUTE = "default"
+"""The name that log lines, metrics and summaries give to the flat settings."""
+
 NO_QUIET_HOURS = "none"
 """The value of a route's `quietHours` that switches the flat quiet hours off."""
 
@@ -59,6 +62,11 @@ class Route(NamedTuple):
     def __repr__(self) -> str:
         """Show no numbers."""
         return f"Route({self.name!r})"
+
+    @property
+    def label(self) -> str:
+        """Its name as log lines, metrics and summaries show it."""
+        return self.name or NO_ROUTE
 
     @classmethod
     def inheriting(cls, settings: "Settings") -> Self:

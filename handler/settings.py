@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, Union
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from handler.quiet_hours import QuietHours, read_hours
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from handler.routes import Route
 
 Mode = Literal["instant", "digest"]
+
+AnyRoute: TypeAlias = "Route | Settings"
+"""A route. In a stack without routes the flat settings are the only one, and cost no import."""
 
 
 class Settings(NamedTuple):
@@ -73,9 +76,19 @@ class Settings(NamedTuple):
         return ""
 
     @property
+    def label(self) -> str:
+        """No name for log lines and metrics: without routes, these have none."""
+        return ""
+
+    @property
     def expects_logs(self) -> bool:
         """Whether a log is expected by any route, or by the flat settings."""
         return bool(self.expect) or any(route.expect for route in self.routes)
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether any text may go at once."""
+        return "instant" in {self.mode, *(route.mode for route in self.routes)}
 
     @property
     def phones(self) -> tuple[str, ...]:
@@ -86,7 +99,7 @@ class Settings(NamedTuple):
         return tuple(numbers)
 
     @property
-    def phones_of(self) -> Callable[[str], Mapping[str, Union["Route", "Settings"]]]:
+    def phones_of(self) -> Callable[[str], Mapping[str, AnyRoute]]:
         """Find the phones that a log is for, by its key, each with the route that words its text.
 
         To be asked for once. Without routes the flat settings are the route.

@@ -35,9 +35,6 @@ SUMMARY_SEGMENTS = 2
 SUMMARY_KEYS = 3
 """The number of different keys up to which a summary names each."""
 
-OTHER_LOGS = "other"
-"""The logs that match no route, in a summary."""
-
 UNKNOWN = "?"
 """The count of the lines in a log that was not looked into."""
 
@@ -180,7 +177,7 @@ def _summarize_files(
     if is_named:
         counted = list(keys.items())
     elif len(set(routes)) > 1:
-        counted = Counter(printable(name) or OTHER_LOGS for name in routes).most_common()
+        counted = Counter(map(printable, routes)).most_common()
     else:
         counted = Counter(_folder(printable(file.key)) for file in files).most_common()
     last = _Part(printable(max(files, key=lambda file: file.time).key))

@@ -99,8 +99,13 @@ def body(
         lambda names: " | ".join(f"SOURCE '{name}'" for name in names)
     )
     of_routes = [
-        graph(f"{title}, by route", by_dimension(metric, metrics.ROUTE), stacked=True)
-        for title, metric in (("Texts", metrics.ACCEPTED), ("Held", metrics.HELD))
+        graph(
+            "Texts, by route",
+            by_dimension(metrics.ACCEPTED, metrics.ROUTE),
+            own(metrics.UNROUTED, label="logs that match no route"),
+            stacked=True,
+        ),
+        graph("Held, by route", by_dimension(metrics.HELD, metrics.ROUTE), stacked=True),
     ]
 
     def table(title: str, query: str) -> Widget:

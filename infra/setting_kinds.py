@@ -21,7 +21,7 @@ from handler.expectation import parse_expectation, parse_size
 from handler.line_search import parse_words
 from handler.log import masked
 from handler.quiet_hours import QuietHours
-from handler.routes import NO_QUIET_HOURS, Route, globs
+from handler.routes import NO_QUIET_HOURS, NO_ROUTE, Route, globs
 
 T = TypeVar("T")
 Word = TypeVar("Word", bound=str)
@@ -564,9 +564,6 @@ _ROUTE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 ._-]*[A-Za-z0-9])?")
 
 MAX_ROUTE_NAME_CHARACTERS = 32
 """Characters: a summary and the dashboard show it."""
-
-NO_ROUTE = "default"
-"""The name that metrics and the dashboard give to the flat settings."""
 
 
 def _route_name_problem(value: str) -> str:

@@ -167,12 +167,7 @@ class _Counts:
 
     def of(self, phone: str, route: Route) -> tuple[str, bool]:
         """Return a route's limits with the texts that a phone had, and whether it had them all."""
-        limits = Limits.of(
-            self._stack.settings._replace(
-                max_texts_per_hour=route.max_texts_per_hour,
-                max_texts_at_once=route.max_texts_at_once,
-            )
-        )
+        limits = Limits.of(route, self._stack.settings.flush_minutes)
         per_hour, at_once = limits.texts_per_hour, limits.texts_at_once
         if not self._is_readable or (item := self._item(phone)) is None:
             return f"at most {per_hour} an hour, {at_once} at once", False

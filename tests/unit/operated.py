@@ -276,7 +276,8 @@ class Table:
 
     def count(self, phone: str, texts: int, in_burst: int = 0) -> None:
         """Let a phone have had texts in this hour, and in this burst, by the usual settings."""
-        burst = Limits.of(samples.settings()).burst(NOW.timestamp())
+        usual = samples.settings()
+        burst = Limits.of(usual, usual.flush_minutes).burst(NOW.timestamp())
         id_ = key_of_hour(phone, NOW.timestamp())["id"]["S"]
         self.items[id_] = {"texts": texts, f"b{burst}": in_burst}
 

@@ -155,7 +155,7 @@ def test_a_phone_that_is_refused_for_itself_ends_no_probe() -> None:
     world.flush()
     world.settings = world.settings._replace(to_numbers=(PHONE, OTHER_PHONE))
     world.flusher._settings = world.settings
-    world.notifier._settings = world.settings
+    world.notifier._phones_of = world.settings.phones_of
     world.notify(record("late.log"))
     world.refuses = lambda phone: NOT_THAT_COUNTRY if phone == PHONE else None
     world.flush()

@@ -11,7 +11,7 @@ from handler.log import Log
 from handler.queues import VISIBILITY_SECONDS
 from handler.refusals import NO_CONNECTION, refusal
 from handler.sender import Delivery
-from simulation.samples import PHONE, record
+from simulation.samples import PHONE, record, route
 from simulation.world import World
 
 # Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
@@ -68,6 +68,7 @@ def what_nobody_foresaw(_phone: str) -> None:
 
 def whatever_happens() -> None:
     """Let everything happen that is measured."""
+    World(to_numbers=(), routes=(route("one", "one/*", PHONE),)).notify(record("a.log"))
     world = World(to_numbers=(PHONE,), max_texts_per_hour=1)
     world.notify(record("a.log"), record("a.log"), record("b.log"), {"no": "record"})
     world.flush()

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handler.environment import SettingsError, read_settings
-from handler.routes import FIELDS, INHERITED, Glob, Route, Routes, globs, read, write
+from handler.routes import FIELDS, INHERITED, NO_ROUTE, Glob, Route, Routes, globs, read, write
 from simulation.samples import (
     OTHER_PHONE,
     PHONE,
@@ -156,7 +156,7 @@ def test_an_exception_wins() -> None:
 def test_a_log_that_matches_no_route_goes_to_the_flat_phones() -> None:
     routes = routed(route("payments", "payments/*", OTHER_PHONE), to_numbers=(PHONE,))
     assert routes.phones("app/a.log") == {PHONE: routes.others}
-    assert routes.others.name == ""
+    assert routes.others.label == NO_ROUTE
     assert routes.others.message == settings().message
 
 
@@ -226,7 +226,7 @@ def test_routing_a_log_by_twenty_routes_takes_little_time() -> None:
 def test_without_routes_the_flat_settings_are_the_route_of_every_log() -> None:
     flat = settings()
     assert flat.phones_of("any/key.log") == {PHONE: flat, OTHER_PHONE: flat}
-    assert flat.name == ""
+    assert flat.label == ""
     assert flat.phones == flat.to_numbers
 
 

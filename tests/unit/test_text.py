@@ -450,9 +450,9 @@ def test_the_logs_in_a_summary_are_in_the_order_of_their_uploads() -> None:
 def test_a_summary_over_several_routes_counts_by_route() -> None:
     keys = ["payments/a.log", "payments/b.log", "backup/a.log", "app/a.log", "app/b.log"]
     files = [log_file(key) for key in keys]
-    routes = ["payments", "payments", "payments", "", "backup"]
+    routes = ["payments", "payments", "payments", "default", "backup"]
     assert summarize(files, datetime.UTC, routes) == (
-        "5 more logs since 23 Nov 14:05 UTC: payments 3, other 1, backup 1. Last: payments/a.log"
+        "5 more logs since 23 Nov 14:05 UTC: payments 3, default 1, backup 1. Last: payments/a.log"
     )
 
 
