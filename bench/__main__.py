@@ -15,7 +15,7 @@ try:
     from rich.console import Console
     from rich.table import Table
 
-    from bench import cold, deploy, month, plots, routing, storms, upload, warm
+    from bench import cold, deploy, inside, month, plots, routing, storms, upload, warm
 except ModuleNotFoundError as error:
     sys.exit(missing_requirement(error, "bench", "make bench"))
 
@@ -26,6 +26,7 @@ PARTS = {
     "cold": cold.measure,
     "warm": warm.measure,
     "routing": routing.measure,
+    "inside": inside.measure,
     "deploy": deploy.measure,
     "upload": upload.measure,
     "storms": storms.measure,
@@ -76,6 +77,13 @@ def show(found: dict[str, Any]) -> None:
             f"routing, {routed['routes']} routes of {routed['phones_a_route']} phones",
             f"{routed['microseconds_per_file']} µs a file",
             f"the goal: {routing.GOAL_MICROSECONDS} µs at most",
+        )
+    for kind in ("plain", "gzip") if "inside" in found else ():
+        read = found["inside"][kind]
+        table.add_row(
+            f"a log of {found['inside']['log_mb']} MB, {kind}",
+            f"{read['cpu_seconds']} s of a CPU, {read['peak_mb']} MB ({read['grown_mb']} for it)",
+            f"zgrep {read['cpu_seconds_of_zgrep']} s; the goal: {inside.GOAL} times that at most",
         )
     if "deploy" in found:
         built = found["deploy"]

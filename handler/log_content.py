@@ -11,8 +11,8 @@ from typing import Protocol
 MAX_BYTES = 64_000_000
 """How many bytes of a log are read at most: of the object, and again of what it unpacks to."""
 
-BLOCK_BYTES = 256 * 1024
-"""How many bytes one block has at most: enough for speed, and little beside a function's memory."""
+BLOCK_BYTES = 64 * 1024
+"""How many bytes one block has at most. With twice as many, malloc asks the system for each one."""
 
 XZ_MEMORY_BYTES = 80 * 1024 * 1024
 """How much memory xz may take: 65 MB for its best compression.

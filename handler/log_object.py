@@ -15,11 +15,8 @@ from urllib3.exceptions import HTTPError
 
 from handler.aws import PAUSE_SECONDS, TIMEOUT_SECONDS, TRIES, UNREACHABLE_SECONDS
 from handler.events import LogFile
-from handler.log_content import UnreadableLog
+from handler.log_content import BLOCK_BYTES, UnreadableLog
 from handler.retries import Retries, TryAgain
-
-CHUNK_BYTES = 64 * 1024
-"""How much is taken from the connection at once."""
 
 MAX_ERROR_BYTES = 4096
 """How much of an error is read: its code stands at its beginning."""
@@ -152,7 +149,7 @@ class _Signer(AWS4Auth):  # type: ignore[misc]  # requests-aws4auth has no types
 def _chunks(response: requests.Response) -> Iterator[bytes]:
     """Give the object as it is stored: unpacking is for `handler.log_content`."""
     try:
-        while chunk := response.raw.read(CHUNK_BYTES, decode_content=False):
+        while chunk := response.raw.read(BLOCK_BYTES, decode_content=False):
             yield chunk
     except (HTTPError, OSError):
         raise UnreadableLog("S3 broke off") from None
