@@ -68,7 +68,8 @@ class ExpectedLog:
     """The log that one route expects.
 
     Attributes:
-        route: The route; the flat settings where no route matches.
+        route: The route; the flat settings for the logs that match no route.
+        name: The route's name; "" for the flat settings.
         id: The id of its item in the ledger.
         settings: The settings that decide which log comes in time, as a hash.
         at_least: The size in bytes from which on a log counts.
@@ -86,7 +87,8 @@ class ExpectedLog:
             ValueError: The route's settings are wrong.
         """
         self.route = route
-        self.id = f"expected {route.name}"
+        self.name: str = getattr(route, "name", "")  # the flat settings have none
+        self.id = f"expected {self.name}"
         self.logs: str = getattr(route, "logs", "")
         parts = (self.logs, getattr(route, "except_", ""), route.expect, route.at_least)
         whole = json.dumps((*parts, settings.timezone)).encode()
@@ -97,7 +99,7 @@ class ExpectedLog:
     @property
     def named(self) -> dict[str, Any]:
         """The field of a log's line that names the route; none for the flat settings."""
-        return {metrics.ROUTE: self.route.name} if self.route.name else {}
+        return {metrics.ROUTE: self.name} if self.name else {}
 
     def counts(self, file: LogFile) -> bool:
         """Whether a log is large enough. One of unknown size is."""
@@ -120,7 +122,7 @@ class ExpectedLog:
             return None
         small_at, small_size = _moment(item, "small_at"), _number(item, "small_size")
         missing = MissingLog(
-            route=self.route.name,
+            route=self.name,
             logs=self.logs,
             deadline=missed,
             since=silent,
@@ -172,7 +174,7 @@ class ExpectedLogs:
         """
         routes: list[Route | Settings] = [*settings.routes, settings]
         self._expected = [ExpectedLog(route, settings) for route in routes if route.expect]
-        self._by_route = {one.route.name: one for one in self._expected}
+        self._by_route = {one.name: one for one in self._expected}
         self._matching = _matching(settings)
         self._table = table
         self._held = held
@@ -364,7 +366,7 @@ class ExpectedLogs:
 def _matching(settings: "Settings") -> Callable[[str], list[str]]:
     """Find the names of the routes of a key."""
     if not settings.routes:
-        return lambda _key: [settings.name]
+        return lambda _key: [""]
     from handler.routes import Routes  # noqa: PLC0415  # not every stack has routes
 
     routes = Routes(settings)
