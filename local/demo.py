@@ -40,11 +40,17 @@ from stack.reasons import in_words
 from stack.running_demos import NotRunning, RunningDemo, newest, recorded
 from stack.waiting import NotInTime, wait_until
 
+# With stars in front: the keys may begin with any filterPrefix.
+ROUTES = (
+    {"name": "on-call", "logs": "*", "except": "*backup/*", "toNumbers": "+15005550100"},
+    {"name": "backup", "logs": "*backup/*", "toNumbers": "+15005550101"},
+)
 SETTINGS = {
     "twilioAccountSid": ACCOUNT_SID,
     "twilioSecret": SECRET,
     "fromNumber": VALID_SENDER,
-    "toNumbers": "+15005550100",
+    "toNumbers": "+15005550100,+15005550101",
+    "routes": json.dumps(ROUTES),
     "flushMinutes": "1",
     "forceDestroy": "true",
 }
@@ -200,6 +206,8 @@ def _demo(options: argparse.Namespace) -> None:
 def _settings(changes: Mapping[str, str]) -> dict[str, str]:
     """Give the demo's settings with these changes."""
     settings = {**SETTINGS, **changes}
+    if "toNumbers" in changes and "routes" not in changes:
+        del settings["routes"]  # the phones that are set get every log
     if settings.get("existingBucket") and "forceDestroy" not in changes:
         del settings["forceDestroy"]  # the program deletes nothing in a bucket that it did not make
     return settings

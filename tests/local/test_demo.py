@@ -149,6 +149,35 @@ def test_an_upload_chooses_its_key(tmp_path: Path) -> None:
         read_until(process, "payments/it's 1.log")
 
 
+def test_the_key_of_an_upload_decides_which_of_two_phones_is_texted(tmp_path: Path) -> None:
+    log = tmp_path / "db.log"
+    log.write_text("a line\n")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with nothing_left(folder), demo("--no-browser", folder=folder) as process:
+        output = read_until(process, "Ctrl-C")
+        assert "┌ +15005550100 on-call " in output
+        says("upload", str(log), "--key=backup/db.log", folder=folder)
+        output = read_until(process, "New log backup/db.log")
+        assert "┌ +15005550101 backup " in output
+        assert "on-call" not in output
+        explained = operated("explain", "--key=backup/db.log").stdout
+        assert re.search(r"│ on-call +│ no +│ except \*backup/\* +│ …0100", explained), explained
+        assert re.search(r"│ backup +│ yes +│ \*backup/\* +│ …0101", explained)
+        assert "New log backup/db.log, 1.2 kB" in explained
+        assert "…0101        sent now: " in explained
+        assert "\n…0100" not in explained
+        process.terminate()
+
+
+def test_routes_may_be_set_as_json(tmp_path: Path) -> None:
+    routes = '[{"name": "all", "logs": "*.log", "toNumbers": "+15005550142", "message": "Look!"}]'
+    with nothing_left(tmp_path):
+        output = says("--once", "--set", f"routes={routes}", folder=tmp_path)
+    assert "┌ +15005550142 all " in output
+    assert "│ Look!" in output
+
+
 def test_a_key_that_matches_no_route_is_reported_at_once(tmp_path: Path) -> None:
     routes = '[{"name": "other", "logs": "other/*.log", "toNumbers": "+15005550142"}]'
     with nothing_left(tmp_path):
