@@ -41,9 +41,6 @@ PERIOD = datetime.timedelta(days=1)
 
 OUTCOMES = ("sent", "held", "failed", "not sent")
 
-NO_ROUTE = "(no route)"
-"""The name that is shown for the flat settings, where there are routes."""
-
 
 def explain(stack: Stack, terminal: Terminal, key: str) -> None:
     """Show which routes a key matches, and what would happen to a log of that key now.
@@ -112,7 +109,7 @@ def _show_routes(routes: Routes, key: str, terminal: Terminal) -> None:
     others = routes.others in matching
     rows.append(
         [
-            NO_ROUTE,
+            routes.others.label,
             ("yes", "green") if others else "no",
             "no route matches" if others else "a route matches",
             _masked(routes.others.to_numbers) or "toNumbers is empty",

@@ -87,7 +87,7 @@ def _show_routes(settings: Settings, terminal: Terminal, now: datetime.datetime)
         for route in settings.routes
     ]
     columns = ("Route", "Logs", "Phones", "Mode", "Limits", "Quiet hours")
-    terminal.table("Routes; what stands above is for logs that match none", columns, rows)
+    terminal.table("Routes; a log that matches none goes by the settings above", columns, rows)
 
 
 def _show_unmatched(settings: Settings, terminal: Terminal, found: list[Line]) -> None:

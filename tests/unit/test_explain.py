@@ -45,9 +45,9 @@ def test_explain_shows_which_routes_match_and_which_glob_decides(run: Run) -> No
     shown = explained(run, operated, "payments/2026/a.log")
     assert "| on-call | yes | payments/*.log | …0101 |" in shown
     assert "| backup | no | not */backup/*.log | …0101, …0102 |" in shown
-    assert "| (no route) | no | a route matches | …0100, …0101 |" in shown
+    assert "| default | no | a route matches | …0100, …0101 |" in shown
     assert "| on-call | no | except */debug/* |" in explained(run, operated, "payments/debug/a.log")
-    assert "| (no route) | yes | no route matches |" in explained(run, operated, "a.log")
+    assert "| default | yes | no route matches |" in explained(run, operated, "a.log")
 
 
 def test_explain_texts_a_phone_once_in_the_words_of_its_first_route(run: Run) -> None:
