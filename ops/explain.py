@@ -4,7 +4,7 @@ It only reads. It sends nothing, and does not ask Twilio. The permissions that i
 
 - `lambda:GetFunctionConfiguration` of `notify`, and `kms:Decrypt` with the stack's key;
 - `dynamodb:GetItem` of the ledger, for the texts that count against a limit;
-- `logs:FilterLogEvents` of both log groups, for what Twilio refused lately.
+- `logs:FilterLogEvents` of both log groups, for what Twilio refused lately, and for expected logs.
 
 Without one of the last two it says so, and explains the rest.
 """
@@ -27,6 +27,7 @@ from handler.refusals import Kind, Refusal
 from handler.routes import Glob, Route, Routes, globs
 from handler.segments import segments
 from handler.settings import Settings
+from ops.expected import EXPECTED, NOT_CHECKED, show_expected
 from stack import log_lines
 from stack.deployed import Stack, StackError, ago, duration
 from stack.log_lines import Line, plural
@@ -39,7 +40,7 @@ SAMPLE_BYTES = 1234
 PERIOD = datetime.timedelta(days=1)
 """How far back the log is searched for what Twilio refused."""
 
-OUTCOMES = ("sent", "held", "failed", "not sent")
+OUTCOMES = ("sent", "held", "failed", "not sent", EXPECTED, NOT_CHECKED)
 
 
 def explain(stack: Stack, terminal: Terminal, key: str) -> None:
@@ -86,6 +87,8 @@ def explain(stack: Stack, terminal: Terminal, key: str) -> None:
             any_held |= bool(held)
             what, style = ("held", "yellow") if held else ("sent now", "green")
             terminal.field(masked(phone), f"{what}: {'; '.join(held or goes)}", style)
+    names = [route.name for route in routes.matching(key)]
+    show_expected(settings, refusals.lines, terminal, routes=names)
     if any_held:
         every = duration(60 * settings.flush_minutes)
         terminal.say(f"The next flush after that sends what is held. One runs every {every}.")
@@ -115,7 +118,7 @@ def _show_routes(routes: Routes, key: str, terminal: Terminal) -> None:
             _masked(routes.others.to_numbers) or "toNumbers is empty",
         ]
     )
-    # What a route looks for in a log, or when it expects one, belongs into columns or rows here.
+    # What a route looks for in a log belongs into columns or rows here.
     terminal.table("Routes", ("Route", "Matches", "Why", "Phones"), rows)
 
 
@@ -197,17 +200,22 @@ class _Refusals:
     """What Twilio refused lately, by the log.
 
     The lines have four digits of a phone: two phones that share them count as one here.
+
+    Attributes:
+        lines: The decisions that the log has; none if it cannot be read.
     """
 
     def __init__(self, stack: Stack, now: datetime.datetime, terminal: Terminal) -> None:
         self._now = now
         self._breaker = Breaker(BREAKER_SECONDS)
         self._last: dict[str, Line] = {}
+        self.lines: list[Line] = []
         try:
             lines = log_lines.read(stack, since=now - PERIOD, outcomes=OUTCOMES)
         except ClientError as error:
             _show_refused("Log", error, "logs:FilterLogEvents", terminal)
             return
+        self.lines = lines
         for line in lines:
             self._add(line)
 

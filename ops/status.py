@@ -13,6 +13,7 @@ from handler.quiet_hours import read_hours
 from handler.refusals import NO_ANSWER
 from handler.sender import Refused
 from handler.settings import Settings
+from ops.expected import EXPECTED, NOT_CHECKED, show_expected
 from ops.redrive import HIDDEN_SECONDS
 from stack import log_lines, queues
 from stack.deployed import Stack, ago, duration
@@ -41,15 +42,17 @@ _COLOURS = {
 def status(stack: Stack, terminal: Terminal) -> None:
     """Show the status of a stack."""
     now = datetime.datetime.now(datetime.UTC)
+    expected = (EXPECTED, NOT_CHECKED) if stack.settings.expects_logs else ()
     found = log_lines.read(
         stack,
         since=now - PERIOD,
-        outcomes=("sent", _NO_ROUTE, *_DELIVERIES, *FLUSH_ENDS, *FLUSH_REFUSALS),
+        outcomes=("sent", _NO_ROUTE, *_DELIVERIES, *FLUSH_ENDS, *FLUSH_REFUSALS, *expected),
     )
     _show_settings(stack, terminal, now)
     if stack.settings.routes:
         _show_routes(stack.settings, terminal, now)
         _show_unmatched(stack.settings, terminal, found)
+    show_expected(stack.settings, found, terminal)
     _show_flush(terminal, found)
     _show_alarms(stack, terminal)
     _show_subscribers(stack, terminal)
