@@ -50,6 +50,7 @@ monitoring = Monitoring(
     max_segments_per_day=settings.max_segments_per_day,
     has_routes=bool(settings.routes),
     expects_logs=settings.of_handler.expects_logs,
+    looks_inside=settings.looks_inside,
     email=settings.alarm_email,
 )
 

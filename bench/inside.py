@@ -39,7 +39,8 @@ import contextlib, json, resource, sys, time
 from handler import log_content, log_reader, sender
 from handler.connections import new_session
 from handler.log_object import S3
-from simulation.samples import log_file
+from handler.log import Log
+from simulation.samples import log_file, settings
 
 url, path, word, limit = sys.argv[1:]
 log_reader.MAX_BYTES = int(limit)
@@ -56,8 +57,9 @@ objects = Local()
 if url:
     objects = S3({**credentials, "AWS_ENDPOINT_URL": url}, new_session(), endpoint=url)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+reader = log_reader.LogReader(settings(), objects=objects, log=Log("bench"))
 start, cpu = time.perf_counter(), time.process_time()
-found = log_reader.LogReader(objects).read(log_file(key, bucket="logs"), [word], lambda: False)
+found = reader.read(log_file(key, bucket="logs"), [word], lambda: False)
 seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 found = {"seconds": seconds, "cpu": cpu, "before": before, "after": after, "found": found[word]}

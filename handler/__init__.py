@@ -107,6 +107,12 @@ class _Process:
         if is_notify:
             from handler.notifier import Notifier
 
+            if settings.looks_inside:  # as above
+                from handler.log_object import S3
+                from handler.log_reader import LogReader
+
+                s3 = S3(os.environ, session, endpoint=aws.endpoint("s3"))
+                parts["reader"] = LogReader(settings, objects=s3, log=self._log)
             self._work = Notifier(**parts).notify
         else:
             from handler.delivery_reports import DeliveryReports

@@ -56,6 +56,30 @@ IS_FOLDER = "a folder, not a log"
 """Why nobody is texted of an object of which `LogFile.is_folder` is true."""
 
 
+class Found(NamedTuple):
+    """The lines found in a log that was looked into.
+
+    Attributes:
+        lines: How many lines there are, in all that was read.
+        line: One of them, printable and without secrets; "" if there is none.
+        note: Why it is not all of the log, in the words of a text; "" if it is.
+    """
+
+    lines: int = 0
+    line: str = ""
+    note: str = ""
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the log certainly has no such line."""
+        return not self.lines and not self.note
+
+    @property
+    def counted(self) -> str:
+        """How many lines there are, in the words of a text."""
+        return f"{self.lines}+" if self.note else str(self.lines)
+
+
 class LogFile(NamedTuple):
     """A log file that landed in the bucket, as its S3 event describes it.
 
@@ -68,6 +92,7 @@ class LogFile(NamedTuple):
         sequencer: S3's order of the writes of one key; the same on a duplicate of an event. Where
             S3 sends none, the eTag and the time of the event stand in for it.
         tag: The object's eTag, which shows whether a later write replaced it; "" if unknown.
+        found: The lines found in it for one route; None if it was not looked into.
     """
 
     bucket: str
@@ -77,6 +102,7 @@ class LogFile(NamedTuple):
     version: str = ""
     sequencer: str = ""
     tag: str = ""
+    found: Found | None = None
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -89,7 +115,9 @@ class LogFile(NamedTuple):
 
     def fields(self) -> dict[str, Any]:
         """Return its fields for JSON."""
-        return self._asdict() | {"time": self.time.isoformat()}
+        fields = self._asdict() | {"time": self.time.isoformat()}
+        found = fields.pop("found")
+        return fields | ({"inside": found._asdict()} if found else {})
 
     @property
     def name(self) -> str:
@@ -100,6 +128,20 @@ class LogFile(NamedTuple):
     def is_folder(self) -> bool:
         """Whether it is the empty object that a console or a mounted bucket makes of a folder."""
         return self.key.endswith("/") and self.size == 0
+
+
+def read_found(fields: Mapping[str, Any] | None) -> Found | None:
+    """Read what `LogFile.fields` made of the lines found in a file.
+
+    Raises:
+        TypeError, ValueError: It is something else.
+    """
+    if fields is None:
+        return None
+    found = Found(**fields)
+    if not is_size(found.lines) or not is_name(found.line) or not is_name(found.note):
+        raise ValueError("the lines found in it are none")
+    return found
 
 
 def validated(file: LogFile) -> LogFile:

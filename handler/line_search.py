@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from handler.notice import Found
+from handler.events import Found
 from handler.redaction import redact
 from handler.text import ELLIPSIS, printable
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from handler.events import LogFile
+from handler import metrics
+from handler.errors import log_unexpected
+from handler.events import Found, LogFile
 from handler.line_search import LastLine, WordSearch, parse_words
+from handler.log import Log
 from handler.log_content import MAX_BYTES, LogContent, UnreadableLog
-from handler.notice import Found
+from handler.settings import AnyRoute, Settings, looks_inside
 from handler.text import size_of
-
-READ_SHARE = 1 / 3
-"""The share of an invocation's time for reading logs; the rest is for texting about them."""
 
 
 class Objects(Protocol):
@@ -31,8 +31,46 @@ class Objects(Protocol):
 class LogReader:
     """Finds the lines of logs with certain words."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, settings: Settings, *, objects: Objects, log: Log) -> None:
+        """Make it.
+
+        Args:
+            settings: The settings.
+            objects: The logs.
+            log: The log of the function.
+        """
+        self._matching = settings.matching
         self._objects = objects
+        self._log = log
+
+    def look(
+        self, file: LogFile, is_late: Callable[[], bool]
+    ) -> tuple[dict[str, AnyRoute], dict[str, Found]]:
+        """Look inside a log for all routes that match its key.
+
+        Args:
+            file: The log file.
+            is_late: Whether to stop reading.
+
+        Returns:
+            Each phone that the log is for, with the first route that names it and finds something;
+            and what each route found, by its label.
+        """
+        routes = self._matching(file.key)
+        inside = [route for route in routes if route.to_numbers and looks_inside(route)]
+        by_words = self.read(file, {route.contains for route in inside}, is_late) if inside else {}
+        found = {route.label: by_words[route.contains] for route in inside}
+        phones: dict[str, AnyRoute] = {}
+        others = set[str]()
+        for route in routes:
+            if route.contains and route.label in found and found[route.label].is_nothing:
+                others.update(route.to_numbers)
+            else:
+                phones.update((phone, route) for phone in route.to_numbers if phone not in phones)
+        if left_out := others - phones.keys():
+            measured = {metrics.NOTHING_INSIDE: 1}
+            self._log.decision("nothing inside", file=file, measured=measured, phones=len(left_out))
+        return phones, found
 
     def read(
         self, file: LogFile, contains: Collection[str], is_late: Callable[[], bool]
@@ -48,8 +86,7 @@ class LogReader:
             What each setting finds. If the log cannot be read, all of it is a note of why.
         """
         searches = {
-            words: WordSearch(parse_words(words)) if words else LastLine()
-            for words in dict.fromkeys(contains)
+            words: WordSearch(parse_words(words)) if words else LastLine() for words in contains
         }
         note = ""
         if file.size != 0:
@@ -57,6 +94,12 @@ class LogReader:
                 note = self._feed(file, list(searches.values()), is_late)
             except UnreadableLog as error:
                 note = f"not read: {error}"
+            except Exception as error:  # noqa: BLE001  # the text goes out, and there is an alarm
+                log_unexpected(self._log, error)
+                note = "not read: an error"
+        if note:
+            measured = {metrics.NOT_READ: 1}
+            self._log.decision("not read", level="WARN", file=file, measured=measured, reason=note)
         return {words: one.result()._replace(note=note) for words, one in searches.items()}
 
     def _feed(

@@ -88,6 +88,12 @@ DELIVERED = Metric("TextsDelivered")
 UNDELIVERED = Metric("TextsUndelivered", dimension="code")
 """Texts that Twilio accepted and that did not arrive, as it said later."""
 
+NOTHING_INSIDE = Metric("LogsNothingInside")
+"""Log files that some phone was not texted about, since no line had one of the words."""
+
+NOT_READ = Metric("LogsNotRead")
+"""Log files that were looked into, and not or not wholly read."""
+
 MISSING = Metric("LogsMissing")
 """Deadlines of expected logs that passed without one."""
 
@@ -97,7 +103,7 @@ NOT_CHECKED = Metric("ExpectedLogsNotChecked")
 ALL = (
     LOG_FILES, UNROUTED, DUPLICATES, ACCEPTED, SEGMENTS, SECONDS_TO_TEXT, HELD, SECONDS_HELD,
     FLUSHES, BACKLOG, BACKLOG_AGE, FAILED, SETTINGS_REFUSED, FAILED_OPEN, UNEXPECTED, DELIVERED,
-    UNDELIVERED, MISSING, NOT_CHECKED,
+    UNDELIVERED, NOTHING_INSIDE, NOT_READ, MISSING, NOT_CHECKED,
 )  # fmt: skip
 
 

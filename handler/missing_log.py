@@ -66,6 +66,10 @@ class MissingLog(NamedTuple):
         """How many seconds ago it was due."""
         return round(now - self.deadline.timestamp(), 1)
 
+    @property
+    def found(self) -> None:
+        """Nothing was found in it."""
+
     def fields(self) -> dict[str, Any]:
         """Return its fields for JSON."""
         times = {"deadline": self.deadline.isoformat(), "since": self.since.isoformat()}

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from handler.metrics import ROUTE
 
@@ -15,52 +15,25 @@ ID_DIGITS = 32
 """The hexadecimal digits of an id: 128 bits, so that an attempt lists it in 16 bytes."""
 
 
-class Found(NamedTuple):
-    """The lines found in a log that was looked into.
-
-    Attributes:
-        lines: How many lines there are, in all that was read.
-        line: One of them, printable and without secrets; "" if there is none.
-        note: Why it is not all of the log, in the words of a text; "" if it is.
-    """
-
-    lines: int = 0
-    line: str = ""
-    note: str = ""
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether the log certainly has no such line."""
-        return not self.lines and not self.note
-
-    @property
-    def counted(self) -> str:
-        """How many lines there are, in the words of a text."""
-        return f"{self.lines}+" if self.note else str(self.lines)
-
-
 class Notice:
     """One log file, or one missing log, for one phone.
 
     Attributes:
         file: The log file, or the missing log.
         phone: The phone, in E.164.
-        found: The lines found in the file; None if it was not looked into.
         route: The label of the route that words the text; "" in a stack without routes.
     """
 
-    __slots__ = ("_id", "file", "found", "phone", "route")
+    __slots__ = ("_id", "file", "phone", "route")
 
     def __init__(
         self,
         file: "LogFile | MissingLog",
         phone: str,
-        found: Found | None = None,
         route: str = "",
     ) -> None:
         self.file = file
         self.phone = phone
-        self.found = found
         self.route = route
         self._id = ""
 
@@ -92,8 +65,9 @@ class Notice:
 
 
 def by_file(notices: Iterable[Notice]) -> "list[tuple[LogFile | MissingLog, list[str]]]":
-    """Group the phones of notices by their files."""
-    phones: dict[tuple[str, ...], tuple[LogFile | MissingLog, list[str]]] = {}
+    """Group the phones of notices by their files, and by what was found in these."""
+    phones: dict[object, tuple[LogFile | MissingLog, list[str]]] = {}
     for notice in notices:
-        phones.setdefault(notice.file.identity, (notice.file, []))[1].append(notice.phone)
+        file = notice.file
+        phones.setdefault((file.identity, file.found), (file, []))[1].append(notice.phone)
     return list(phones.values())

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from handler import events, metrics, text
@@ -14,7 +14,7 @@ from handler.errors import (
     missing_outcomes_logged,
     unexpected_errors_logged,
 )
-from handler.events import IS_FOLDER, Unreadable
+from handler.events import IS_FOLDER, Found, Unreadable
 from handler.ledger import HOUR_SECONDS, LEASE_SECONDS, Claim, Ledger, Limits
 from handler.log import Log, masked
 from handler.notice import Notice
@@ -28,6 +28,10 @@ from handler.settings import AnyRoute, Settings
 
 if TYPE_CHECKING:
     from handler.expected_logs import ExpectedLogs
+    from handler.log_reader import LogReader
+
+READ_SHARE = 1 / 3
+"""The share of an invocation's time for looking inside logs; the rest is for texting."""
 
 BREAKER_SECONDS = 60
 """How long the texts to a phone, or to everybody, are held without trying after a refusal."""
@@ -106,6 +110,7 @@ class Notifier:
         outcomes: Outcomes,
         log: Log,
         expected: "ExpectedLogs | None" = None,
+        reader: "LogReader | None" = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._phones_of = settings.phones_of
@@ -117,6 +122,7 @@ class Notifier:
         self._log = log
         self._clock = clock
         self._expected = expected
+        self._reader = reader
         self._breaker = Breaker(BREAKER_SECONDS)
         self._counts = LocalCounts()
 
@@ -135,6 +141,11 @@ class Notifier:
         """
         unfinished: list[Exception] = []
         unreadable: list[Unreadable] = []
+        late = seconds_left() * (1 - READ_SHARE) if self._reader else 0.0
+
+        def is_late() -> bool:
+            return seconds_left() < late
+
         for item in events.read(event):
             if isinstance(item, Unreadable):
                 unreadable.append(item)
@@ -147,11 +158,15 @@ class Notifier:
             routes = self._phones_of(item.key)
             if not routes:
                 self._log.decision("no route", file=item, measured={metrics.UNROUTED: 1})
+            found: Mapping[str, Found] = {}
+            if routes and self._reader:
+                routes, found = self._reader.look(item, is_late)
             # Those that Twilio refused come last: another one may show that it takes texts again.
             for phone in sorted(routes, key=self._last_refused):
                 with missing_outcomes_logged(self._log, unfinished):
                     route = routes[phone]
-                    notice = Notice(item, phone, route=route.label)
+                    file = item._replace(found=found.get(route.label))
+                    notice = Notice(file, phone, route=route.label)
                     holding += self._text_or_fail(notice, route, seconds_left)
             self._hold(holding, unfinished)
             if self._expected:
@@ -163,11 +178,15 @@ class Notifier:
             self._outcomes.fail_unreadable(*unreadable)
 
     def _hold(self, holding: Sequence[_Holding], unfinished: list[Exception]) -> None:
-        """Hold the texts about one file: one message for each reason, with all its phones."""
-        by_reason: dict[tuple[str, Refusal | None], list[_Holding]] = {}
+        """Hold the texts about one file: one message for each reason, with all its phones.
+
+        Another message, too, for other lines that another route found.
+        """
+        by_reason: dict[tuple[str, Refusal | None, Found | None], list[_Holding]] = {}
         for one in holding:
-            by_reason.setdefault((one.reason, one.refusal), []).append(one)
-        for (reason, refusal), some in by_reason.items():
+            key = (one.reason, one.refusal, one.notice.file.found)
+            by_reason.setdefault(key, []).append(one)
+        for (reason, refusal, _), some in by_reason.items():
             with missing_outcomes_logged(self._log, unfinished):
                 try:
                     self._outcomes.hold([one.notice for one in some], reason, refusal)

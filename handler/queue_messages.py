@@ -100,6 +100,7 @@ def _read_file(fields: dict[str, Any]) -> "LogFile | MissingLog":
             version=fields.get("version", ""),
             sequencer=fields.get("sequencer", ""),
             tag=fields.get("tag", ""),
+            found=events.read_found(fields.get("inside")),
         )
     )
 

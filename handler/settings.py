@@ -1,7 +1,8 @@
 """The settings of the functions."""
 
 import datetime
-from collections.abc import Callable, Mapping
+import string
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from handler.quiet_hours import QuietHours, read_hours
@@ -13,6 +14,12 @@ Mode = Literal["instant", "digest"]
 
 AnyRoute: TypeAlias = "Route | Settings"
 """A route. In a stack without routes the flat settings are the only one, and cost no import."""
+
+
+def looks_inside(route: AnyRoute) -> bool:
+    """Whether a route's texts need the content of their log file."""
+    names = string.Template(route.message).get_identifiers()
+    return bool(route.contains) or not {"line", "count"}.isdisjoint(names)
 
 
 class Settings(NamedTuple):
@@ -86,6 +93,11 @@ class Settings(NamedTuple):
         return bool(self.expect) or any(route.expect for route in self.routes)
 
     @property
+    def looks_inside(self) -> bool:
+        """Whether any log is read, for its lines."""
+        return looks_inside(self) or any(map(looks_inside, self.routes))
+
+    @property
     def is_instant(self) -> bool:
         """Whether any text may go at once."""
         return "instant" in {self.mode, *(route.mode for route in self.routes)}
@@ -110,6 +122,15 @@ class Settings(NamedTuple):
             return Routes(self).phones
         phones = dict.fromkeys(self.to_numbers, self)
         return lambda _key: phones
+
+    @property
+    def matching(self) -> Callable[[str], Sequence[AnyRoute]]:
+        """Find all routes that a log matches, by its key. To be asked for once."""
+        if self.routes:
+            from handler.routes import Routes  # noqa: PLC0415  # most stacks have none
+
+            return Routes(self).matching
+        return lambda _key: (self,)
 
     @property
     def zone(self) -> datetime.tzinfo:

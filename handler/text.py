@@ -15,7 +15,6 @@ from handler.segments import GSM_7, GSM_EXTENSION, is_gsm, segments
 
 if TYPE_CHECKING:
     from handler.missing_log import MissingLog
-    from handler.notice import Found
 
 MAX_CHARACTERS = 1600
 """Characters that Twilio accepts in one body (error 21617 beyond)."""
@@ -54,23 +53,10 @@ _LOOKALIKES = {
 }  # fmt: skip
 
 
-def looks_inside(contains: str, message: str) -> bool:
-    """Whether a text needs the content of its log file.
-
-    Args:
-        contains: The setting.
-        message: The setting.
-    """
-    return bool(contains) or not {"line", "count"}.isdisjoint(
-        string.Template(message).get_identifiers()
-    )
-
-
 def write(
     file: "LogFile | MissingLog",
     message: str,
     zone: datetime.tzinfo,
-    found: "Found | None" = None,
     *,
     note: str = "",
 ) -> str:
@@ -84,11 +70,11 @@ def write(
         file: The log file, or the missing log.
         message: For a log file, a `string.Template` over the names in `PLACEHOLDERS`.
         zone: The time zone of the time in the text.
-        found: The lines found in the file, if it was looked into.
         note: What the text adds, such as `late, expected by 06:30`.
     """
     if not isinstance(file, LogFile):
         return write_missing(file, zone)
+    found = file.found
     if found and message == DEFAULT_MESSAGE:
         message = DEFAULT_MESSAGE_INSIDE
     template = string.Template(message)

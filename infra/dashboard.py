@@ -39,6 +39,7 @@ def body(
     max_segments_per_day: int,
     has_routes: bool = False,
     expects_logs: bool = False,
+    looks_inside: bool = False,
 ) -> dict[str, Any]:
     """Return the dashboard of a stack.
 
@@ -52,6 +53,7 @@ def body(
         max_segments_per_day: The line that the segments should stay below.
         has_routes: Whether the stack has routes, so that there are metrics of each.
         expects_logs: Whether any log is expected.
+        looks_inside: Whether any log is read, for its lines.
     """
 
     def own(metric: Metric, statistic: str = "Sum", **options: Any) -> list[Any]:
@@ -124,6 +126,13 @@ def body(
         [
             table("Expected logs", EXPECTED_QUERY),
             graph("Missing logs", own(metrics.MISSING), own(metrics.NOT_CHECKED)),
+        ],
+    )
+    inside = (
+        3,
+        [
+            single_value("Logs with nothing inside", own(metrics.NOTHING_INSIDE)),
+            single_value("Logs not read", own(metrics.NOT_READ)),
         ],
     )
     rows: list[tuple[int, list[Widget]]] = [
@@ -201,6 +210,7 @@ def body(
             ],
         ),
         *([expected] if expects_logs else []),
+        *([inside] if looks_inside else []),
         (
             3,
             [{"type": "alarm", "properties": {"title": "Alarms", "alarms": list(alarms)}}],

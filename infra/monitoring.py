@@ -38,6 +38,7 @@ class Monitoring(pulumi.ComponentResource):
         max_segments_per_day: int,
         has_routes: bool = False,
         expects_logs: bool = False,
+        looks_inside: bool = False,
         email: str = "",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -52,6 +53,7 @@ class Monitoring(pulumi.ComponentResource):
             max_segments_per_day: How many segments a day are expected at most.
             has_routes: Whether the dashboard shows texts of each route, too.
             expects_logs: Whether any log is expected, so that the dashboard shows it.
+            looks_inside: Whether any log is read, so that the dashboard counts those.
             email: The address that gets the alarms, once its owner confirms; "" for none.
             opts: Pulumi's options.
         """
@@ -107,6 +109,7 @@ class Monitoring(pulumi.ComponentResource):
                     max_segments_per_day=max_segments_per_day,
                     has_routes=has_routes,
                     expects_logs=expects_logs,
+                    looks_inside=looks_inside,
                 )
             ),
             opts=child,

@@ -291,9 +291,7 @@ class Settings:
     @property
     def looks_inside(self) -> bool:
         """Whether any log is read, for its lines."""
-        return text.looks_inside(self.contains, self.message) or any(
-            text.looks_inside(route.contains, route.message) for route in self.routes
-        )
+        return self.of_handler.looks_inside
 
     @property
     def stack(self) -> str:

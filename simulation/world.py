@@ -4,19 +4,22 @@ The simulation takes the place of AWS where the handler calls it (`Aws.call`) an
 sends (`Sender.send`): all else is the real code.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import requests
 
 from handler.aws import Aws, AwsError
 from handler.delivery_reports import DeliveryReports
-from handler.events import Unreadable
+from handler.events import LogFile, Unreadable
 from handler.expected_logs import ExpectedLogs
 from handler.flusher import Flusher
 from handler.ledger import Ledger
 from handler.log import Log
+from handler.log_content import UnreadableLog
+from handler.log_reader import LogReader
 from handler.notice import Notice
 from handler.notifier import Notifier
 from handler.outcomes import Outcomes
@@ -94,6 +97,10 @@ class World(Aws):
         self.deliveries: dict[str, Delivery] = {}  # by SID, where they are known
         self.queried_sids: list[str] = []  # the SIDs that Twilio was asked about
         self.loses_answers = False  # Twilio accepts, and its answer is lost
+        # The logs in the bucket, by key. One that is not here cannot be read, for this reason.
+        self.objects: dict[str, bytes] = {}
+        self.unreadable = "it is gone"
+        self.reads: list[str] = []  # the keys of the logs that were read
         self.down: set[str] = set()  # the services that do not answer
         self.throttled = ""  # the code by which the table refuses whatever it is asked
         self.conflicts = 0  # how many transactions are cancelled by others
@@ -122,7 +129,10 @@ class World(Aws):
             parts["expected"] = ExpectedLogs(
                 self.settings, table=table, held=held, log=self.log, clock=self.clock
             )
-        self.notifier = Notifier(self.settings, **parts)
+        reader = None
+        if self.settings.looks_inside:
+            reader = LogReader(self.settings, objects=self, log=self.log)
+        self.notifier = Notifier(self.settings, reader=reader, **parts)
         self.index = ReportIndex(table, clock=self.clock)
         parts |= {
             "held": held,
@@ -139,6 +149,16 @@ class World(Aws):
         """Let Twilio and AWS answer as they should."""
         self.refuses, self.loses_answers = (lambda _phone: None), False
         self.down, self.throttled, self.conflicts, self.refused_entries = set(), "", 0, 0
+
+    @contextlib.contextmanager
+    def open(self, file: LogFile) -> Iterator[Iterator[bytes]]:
+        """Open a log, as `handler.log_object.S3` does."""
+        self.reads.append(file.key)
+        self._step()
+        if file.key not in self.objects:
+            raise UnreadableLog(self.unreadable)
+        yield iter([self.objects[file.key]])
+        self._step()
 
     def clock(self) -> float:
         return self.now

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handler.events import Found
 from handler.line_search import (
     CONTEXT_BYTES,
     LINE_CHARACTERS,
@@ -17,7 +18,6 @@ from handler.line_search import (
     WordSearch,
     parse_words,
 )
-from handler.notice import Found
 
 LINES = [
     "ERROR",

@@ -8,18 +8,19 @@ import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from handler import log_object, log_reader
 from handler.connections import new_session
-from handler.events import LogFile
+from handler.events import Found, LogFile
+from handler.log import Log
 from handler.log_content import UnreadableLog
 from handler.log_object import S3
 from handler.log_reader import LogReader
-from handler.notice import Found
 from simulation.http_server import Answer, Request, Server
-from simulation.samples import log_file
+from simulation.samples import log_file, settings
 
 LINE = b"INFO all is well\n"
 
@@ -47,6 +48,10 @@ def reading(server: Server, clock: Clock | None = None, **changes: str) -> S3:
         **changes,
     }
     return S3(environment, new_session(), endpoint=server.url, clock=clock, sleep=clock.wait)
+
+
+def reader(server: Server) -> LogReader:
+    return LogReader(settings(), objects=reading(server), log=Log("s3-logs/test"))
 
 
 def content(s3: S3, file: LogFile) -> bytes:
@@ -97,7 +102,7 @@ keys = st.text(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keys, st.sampled_from(["", "v 1/+"]))
 def test_any_key_is_signed_as_aws_does(server: Server, key: str, version: str) -> None:
     server.requests.clear()
@@ -177,7 +182,7 @@ def test_s3_that_does_not_answer_delays_one_log_only(server: Server) -> None:
 def test_an_object_that_breaks_off_gives_what_came(server: Server) -> None:
     server.respond = lambda _: Answer(200, LINE * 10, {"Content-Length": "1000000"})
     server.closes_connections = True
-    found = LogReader(reading(server)).read(log_file(), ["INFO"], lambda: False)
+    found = reader(server).read(log_file(), ["INFO"], lambda: False)
     assert found == {"INFO": Found(10, LINE.decode().strip(), "only the first 170 B read")}
 
 
@@ -206,7 +211,7 @@ def test_what_is_left_of_a_large_object_is_not_read(
             yield chunk
 
     monkeypatch.setattr(log_object, "_chunks", counted)
-    found = LogReader(reading(server)).read(log_file(), ["INFO", "ERROR"], lambda: False)
+    found = reader(server).read(log_file(), ["INFO", "ERROR"], lambda: False)
     assert found["ERROR"] == Found(note="only the first 64 kB read")
     assert found["INFO"].lines == 64_000 // len(LINE) + 1
     assert taken < 200_000
@@ -215,7 +220,7 @@ def test_what_is_left_of_a_large_object_is_not_read(
 def test_one_pass_serves_the_words_of_all_routes(server: Server) -> None:
     text = b"INFO one\nERROR: two\nFATAL: three\nERROR, FATAL: four\nend\n"
     server.body = gzip.compress(text)
-    found = LogReader(reading(server)).read(
+    found = reader(server).read(
         log_file(), ["ERROR", "FATAL, one", "none", "", "ERROR"], lambda: False
     )
     assert found == {
@@ -228,13 +233,13 @@ def test_one_pass_serves_the_words_of_all_routes(server: Server) -> None:
 
 
 def test_an_empty_log_is_not_asked_for(server: Server) -> None:
-    found = LogReader(reading(server)).read(log_file(size=0), ["ERROR", ""], lambda: False)
+    found = reader(server).read(log_file(size=0), ["ERROR", ""], lambda: False)
     assert found == {"ERROR": Found(), "": Found()}
     assert server.requests == []
 
 
 def test_without_time_nothing_is_read(server: Server) -> None:
-    found = LogReader(reading(server)).read(log_file(), ["ERROR"], lambda: True)
+    found = reader(server).read(log_file(), ["ERROR"], lambda: True)
     assert found == {"ERROR": Found(note="not read: no time")}
     assert server.requests == []
 
@@ -248,5 +253,5 @@ def test_without_time_nothing_is_read(server: Server) -> None:
 )
 def test_a_log_that_cannot_be_unpacked_says_why(server: Server, body: bytes, note: str) -> None:
     server.body = body
-    found = LogReader(reading(server)).read(log_file(), ["ERROR"], lambda: False)
+    found = reader(server).read(log_file(), ["ERROR"], lambda: False)
     assert found == {"ERROR": Found(note=note)}

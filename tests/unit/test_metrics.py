@@ -92,6 +92,9 @@ def whatever_happens() -> None:
     world.deliveries[first] = Delivery(status="delivered")
     world.deliveries[second] = Delivery(status="undelivered", code=30007)
     world.flush()
+    inside = World(contains="ERROR")
+    inside.objects["fine.log"] = b"all is well"
+    inside.notify(record("fine.log"), record("gone.log"))
     expecting = World(expect="every 1h")
     expecting.flush()
     expecting.now += 3 * 3600

@@ -50,7 +50,8 @@ BUSY: Found = {
 
 @pytest.fixture(scope="module")
 def program() -> Recorded:
-    return record({**SETTINGS, "alarmEmail": "on-call@example.com", "expect": "by 06:30"})
+    changes = {"alarmEmail": "on-call@example.com", "expect": "by 06:30", "contains": "ERROR"}
+    return record({**SETTINGS, **changes})
 
 
 def named(program: Recorded) -> dict[str, Resource]:
@@ -342,7 +343,8 @@ def test_the_dashboard_shows_texts_and_held_per_route_where_there_are_routes(
     program: Recorded, widgets: list[dict[str, Any]]
 ) -> None:
     routes = [{"name": "payments", "logs": "payments/*", "toNumbers": "+15005550109"}]
-    asked = record({**SETTINGS, "expect": "by 06:30", "routes": json.dumps(routes)})
+    changes = {"expect": "by 06:30", "contains": "ERROR", "routes": json.dumps(routes)}
+    asked = record({**SETTINGS, **changes})
     body = asked.the("Dashboard").inputs["dashboardBody"]
     found = json.loads(body)["widgets"]
     searched = f"{{{metrics.NAMESPACE},{metrics.STACK},{metrics.ROUTE}}}"
@@ -366,12 +368,14 @@ def test_the_dashboard_shows_all_alarms_and_the_lines_of_both_functions(
             assert f"SOURCE '/aws/lambda/{function}-1a2b3c4'" in lines["properties"]["query"]
 
 
-def test_the_dashboard_shows_expected_logs_where_there_are_any(
+def test_the_dashboard_shows_expected_logs_and_logs_that_are_read_where_there_are_any(
     widgets: list[dict[str, Any]],
 ) -> None:
-    assert "Expected logs" in [one["properties"]["title"] for one in widgets]
+    titles = [one["properties"]["title"] for one in widgets]
+    assert {"Expected logs", "Logs with nothing inside", "Logs not read"} <= set(titles)
     (dashboard,) = (one.inputs for one in record(SETTINGS).of_type("Dashboard"))
     assert "Expected logs" not in dashboard["dashboardBody"]
+    assert "nothing inside" not in dashboard["dashboardBody"]
 
 
 def test_cloudwatch_accepts_the_dashboard(widgets: list[dict[str, Any]]) -> None:

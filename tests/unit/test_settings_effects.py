@@ -24,7 +24,7 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "quietHours": ("22:00-07:00", FUNCTIONS),
     "routes": ('[{"name": "a", "logs": "a/*", "toNumbers": "+15005550199"}]', FUNCTIONS),
     "timezone": ("Europe/Berlin", FUNCTIONS),
-    "contains": ("ERROR", {"RolePolicy", *FUNCTIONS}),
+    "contains": ("ERROR", {"RolePolicy", "Dashboard", *FUNCTIONS}),
     "expect": ("by 06:30", {"Dashboard", *FUNCTIONS}),
     "atLeast": ("1 kB", FUNCTIONS),
     "alarmEmail": ("on-call@example.com", {"TopicSubscription"}),

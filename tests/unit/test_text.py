@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.notice import Found
+from handler.events import Found
 from handler.segments import GSM, GSM_EXTENSION, segments
 from handler.text import DEFAULT_MESSAGE, MAX_CHARACTERS, summarize, write
 from local import segments as networks
@@ -489,13 +489,13 @@ def test_a_summary_over_one_route_counts_by_folder() -> None:
     ],
 )  # fmt: skip
 def test_a_text_has_the_line_and_the_count(message: str, found: Found | None, body: str) -> None:
-    assert write(log_file(), message, datetime.UTC, found) == body
+    assert write(log_file(found=found), message, datetime.UTC) == body
 
 
 @given(keys, st.integers(0, 160))
 def test_by_default_a_text_with_a_line_takes_one_segment(key: str, length: int) -> None:
     line = ("ERROR: " + "payment gateway refused, " * 7)[:length]
-    body = write(log_file(key), MESSAGE, datetime.UTC, Found(12, line))
+    body = write(log_file(key, found=Found(12, line)), MESSAGE, datetime.UTC)
     assert segments(body) == 1
 
 
@@ -503,7 +503,7 @@ def test_by_default_a_text_with_a_line_takes_one_segment(key: str, length: int) 
 def test_a_line_is_cut_at_its_end_and_keeps_its_beginning(length: int) -> None:
     key = "k" * length
     line = "ERROR: " + "payment gateway refused, " * 6
-    body = write(log_file(key), MESSAGE, datetime.UTC, Found(12, line))
+    body = write(log_file(key, found=Found(12, line)), MESSAGE, datetime.UTC)
     assert segments(body) == 1
     assert ": ERROR: paym" in body
     assert len(body) > 150 or line in body
