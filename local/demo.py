@@ -43,7 +43,12 @@ from stack.waiting import NotInTime, wait_until
 # With stars in front: the keys may begin with any filterPrefix.
 ROUTES = (
     {"name": "on-call", "logs": "*", "except": "*backup/*", "toNumbers": "+15005550100"},
-    {"name": "backup", "logs": "*backup/*", "toNumbers": "+15005550101"},
+    {
+        "name": "backup",
+        "logs": "*backup/*",
+        "toNumbers": "+15005550101",
+        "expect": "every 2m",  # no less, since a flush every minute looks for the log
+    },
 )
 SETTINGS = {
     "twilioAccountSid": ACCOUNT_SID,
@@ -206,6 +211,9 @@ def _demo(options: argparse.Namespace) -> None:
 def _settings(changes: Mapping[str, str]) -> dict[str, str]:
     """Give the demo's settings with these changes."""
     settings = {**SETTINGS, **changes}
+    if "routes" not in changes and settings["flushMinutes"] != SETTINGS["flushMinutes"]:
+        never = ({**route, "expect": ""} for route in ROUTES)
+        settings["routes"] = json.dumps([*never])
     if "toNumbers" in changes and "routes" not in changes:
         del settings["routes"]  # the phones that are set get every log
     if settings.get("existingBucket") and "forceDestroy" not in changes:
