@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from handler.events import LogFile
+from handler.events import Found, LogFile
 from handler.segments import GSM_7, GSM_EXTENSION, is_gsm, segments
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ DEFAULT_MESSAGE_INSIDE = "$key, $size, $time: $line"
 
 SUMMARY_SEGMENTS = 2
 """The limit of segments for one text about many log files."""
+
+MAX_WORDS_CHARACTERS = 30
+"""Longer words are not named in a summary."""
 
 SUMMARY_KEYS = 3
 """The number of different keys up to which a summary names each."""
@@ -124,6 +127,7 @@ def summarize(
     zone: datetime.tzinfo,
     routes: Sequence[str] = (),
     *,
+    contains: Sequence[str] = (),
     missing: "Sequence[MissingLog]" = (),
 ) -> str:
     """Word one text about many logs: the missing ones first, then all log files.
@@ -136,28 +140,38 @@ def summarize(
         files: The log files; at least one, if there are no missing ones.
         zone: The time zone of the time in the text.
         routes: The route of each file, by its name; none for a stack without routes.
+        contains: The words that were searched for in each file; none if none was looked into.
         missing: The missing logs. Of one route the latest is told.
     """
+    lines = _count_lines(files, contains)
     # The last one of a route says since when all are missing.
     last = {log.route: log for log in sorted(missing, key=lambda log: log.deadline)}
     latest = sorted(last.values(), key=lambda log: log.deadline)
     if not latest:
-        return _summarize_files(files, zone, routes)
+        return _summarize_files(files, zone, routes, lines=lines)
     for count, width in itertools.product((3, 2, 1), (40, 20, MIN_WIDTH)):
         told = [write_missing(log, zone, width=width) for log in latest[:count]]
         if others := len(latest) - len(told):
             told.append(f"{others} more missing")
         before = ". ".join(told)
-        body = _summarize_files(files, zone, routes, f"{before}. ") if files else before
+        if files:
+            body = _summarize_files(files, zone, routes, before=f"{before}. ", lines=lines)
+        else:
+            body = before
         if segments(body) <= SUMMARY_SEGMENTS:
             break
     return body
 
 
 def _summarize_files(
-    files: Sequence[LogFile], zone: datetime.tzinfo, routes: Sequence[str], before: str = ""
+    files: Sequence[LogFile],
+    zone: datetime.tzinfo,
+    routes: Sequence[str],
+    *,
+    before: str = "",
+    lines: str = "",
 ) -> str:
-    since = f"{min(file.time for file in files).astimezone(zone):%d %b %H:%M %Z}"
+    since = f"{min(file.time for file in files).astimezone(zone):%d %b %H:%M %Z}{lines}"
     keys = Counter(printable(file.key) for file in sorted(files, key=lambda file: file.time))
     is_named = len(keys) <= SUMMARY_KEYS
     if is_named:
@@ -179,6 +193,20 @@ def _summarize_files(
         if segments(body) <= SUMMARY_SEGMENTS:
             break
     return body
+
+
+def _count_lines(files: Sequence[LogFile], contains: Sequence[str]) -> str:
+    """Say how many lines with the words were found in all files, and which words, if short."""
+    searched = [(file.found, words) for file, words in zip(files, contains, strict=False) if words]
+    found = [one for one, _ in searched if one]
+    if not found:
+        return ""
+    total = Found(sum(one.lines for one in found), note="".join(one.note for one in found))
+    counted = f", {total.counted} line{'' if total.counted == '1' else 's'}"
+    settings = {words for _, words in searched}
+    words = " or ".join(word.strip() for word in settings.pop().split(","))
+    is_short = not settings and len(words) <= MAX_WORDS_CHARACTERS and '"' not in words
+    return f"{counted} with {printable(words)}" if is_short else counted
 
 
 def write_missing(log: "MissingLog", zone: datetime.tzinfo, *, width: int = MAX_CHARACTERS) -> str:

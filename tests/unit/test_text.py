@@ -511,3 +511,33 @@ def test_a_line_is_cut_at_its_end_and_keeps_its_beginning(length: int) -> None:
 
 def test_the_default_message_is_that_of_the_setting() -> None:
     assert DEFAULT_MESSAGE == MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("found", "contains", "shown"),
+    [
+        ([Found(30), Found(1)], ["ERROR"] * 2, ", 31 lines with ERROR"),
+        ([Found(1), None], ["ERROR, FATAL"] * 2, ", 1 line with ERROR or FATAL"),
+        ([Found(1), Found(2, note="not read")], ["ERROR"] * 2, ", 3+ lines with ERROR"),
+        ([Found(1), Found(2)], ["ERROR", "FATAL"], ", 3 lines"),
+        ([Found(1), Found(2)], ["ERROR", ""], ", 1 line with ERROR"),
+        ([Found(1), Found(2)], ['"a, b"'] * 2, ", 3 lines"),
+        ([Found(1), Found(2)], ["x" * 31] * 2, ", 3 lines"),
+        ([Found(1), Found(2)], ["", ""], ""),
+        ([None, None], ["ERROR"] * 2, ""),
+    ],
+)
+def test_a_summary_counts_the_lines_of_its_logs(
+    found: list[Found | None], contains: list[str], shown: str
+) -> None:
+    files = [log_file(f"{number}.log", found=one) for number, one in enumerate(found)]
+    assert summarize(files, datetime.UTC, contains=contains) == (
+        f"2 more logs since 23 Nov 14:05 UTC{shown}: 0.log, 1.log"
+    )
+
+
+@given(st.lists(keys, min_size=1, max_size=60), st.text(max_size=500))
+def test_a_summary_with_lines_takes_two_segments_at_most(names: list[str], words: str) -> None:
+    files = [log_file(name, found=Found(10**6)) for name in names]
+    body = summarize(files, datetime.UTC, contains=[words] * len(files))
+    assert segments(body) <= 2
