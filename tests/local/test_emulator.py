@@ -17,7 +17,7 @@ LATE_SECONDS = 0.2
 
 @pytest.mark.parametrize("ends", [False, True])
 def test_lines_that_come_late_are_in_the_log_of_their_invocation(ends: bool) -> None:
-    program = "import sys; sys.stderr.write('first\nlast\n'); sys.stdin.read()"
+    program = r"import sys; sys.stderr.write('first\nlast\n'); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
