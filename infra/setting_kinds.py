@@ -689,17 +689,34 @@ ZONE = Kind(
 )
 
 
+_DAY_GROUPS = {"weekday": "Mon-Fri", "weekdays": "Mon-Fri", "weekend": "Sat-Sun"}
+_DAY_GROUPS |= {"weekends": "Sat-Sun", "daily": "Mon-Sun"}
+
+_HOURS_RANGE = re.compile(
+    r"(?:([a-z]+(?: *[-,&] *[a-z]+)*)[ :]+)?"
+    r"([0-9]{1,2})(?:[:.h]?([0-9]{2}))? *(?:-|to|until) *([0-9]{1,2})(?:[:.h]?([0-9]{2}))?"
+    r"(?: *[,;] *|\Z)"
+)
+"""A range of quiet hours as it may be typed, with what separates it from the next one."""
+
+
 def _hours_suggestions(value: str) -> Iterator[str]:
     for plain in normalized(value):
-        if plain.casefold() in {"none", "no", "never", "off", "false", "0"}:
+        words = plain.casefold()
+        if words in {"none", "no", "never", "off", "false", "0"}:
             yield ""
-        match = re.fullmatch(
-            r"([0-9]{1,2})(?:[:.h]?([0-9]{2}))? *(?:-|to|until) *([0-9]{1,2})(?:[:.h]?([0-9]{2}))?",
-            plain,
-        )
-        if match:
-            hour, minute, end_hour, end_minute = (int(part or 0) for part in match.groups())
-            yield f"{hour:02}:{minute:02}-{end_hour:02}:{end_minute:02}"
+        ranges, at = [], 0
+        while match := _HOURS_RANGE.match(words, at):
+            days = re.sub("[a-z]+", _day, (match[1] or "").replace("&", ",").replace(" ", ""))
+            hour, minute, end_hour, end_minute = (int(part or 0) for part in match.groups()[1:])
+            ranges.append(f"{days} {hour:02}:{minute:02}-{end_hour:02}:{end_minute:02}".lstrip())
+            at = match.end()
+        if at == len(words):
+            yield ", ".join(ranges)
+
+
+def _day(word: re.Match[str]) -> str:
+    return _DAY_GROUPS.get(word[0], word[0][:3].title())
 
 
 def _hours_problem(value: str) -> str:

@@ -6,10 +6,14 @@ The tests of one class run in their order, on one stack, as a user would go on.
 import contextlib
 import dataclasses
 import http.client
+import os
 import re
+import shlex
+import subprocess
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,12 +25,17 @@ from local import engine
 from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, StandIn
 from simulation.http_server import Answer, Request, Server
+from stack import ROOT
 from stack.deployed import Stack, StackError
+from stack.pulumi_cli import find_cli
+from tests.guides import route_commands, routes_of
 from tests.local.conftest import SECONDS
 
+README = (ROOT / "README.md").read_text()
 SECRET = "canary-secret-of-the-engine"
 PHONE, OTHER_PHONE = "+15005550142", "+15005550143"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+DASHBOARD = {"aws:cloudwatch/dashboard:Dashboard s3-logs-engine"}
 FUNCTIONS = {"aws:lambda/function:Function notify", "aws:lambda/function:Function flush"}
 
 
@@ -50,6 +59,32 @@ class System:
         steps: list[Any] = []
         self.stack.preview(on_event=steps.append)
         return self._done(steps)
+
+    def pulumi(self, *command: str) -> None:
+        """Run a command of the CLI, as somebody types it in the project's folder."""
+        workspace = self.stack.workspace
+        subprocess.run(
+            [find_cli(), *command],
+            cwd=workspace.work_dir,
+            env={
+                **os.environ,
+                **workspace.env_vars,
+                "PULUMI_HOME": workspace.pulumi_home or "",
+            },
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+
+    @property
+    def file(self) -> Path:
+        """The stack's file, with its settings."""
+        return Path(self.stack.workspace.work_dir) / f"Pulumi.{engine.STACK}.yaml"
+
+    def upload(self, key: str) -> None:
+        """Put a log into the stack's bucket."""
+        bucket = self.stack.outputs()["bucket"].value
+        self.emulator.aws["s3"].put_object(Bucket=bucket, Key=key, Body=b"a line")
 
     def configure(self, **settings: str) -> None:
         engine.configure(self.stack, settings)
@@ -128,10 +163,7 @@ class TestTheLifeOfAStack:
     def test_up_creates_the_stack_and_a_log_is_texted(self, system: System) -> None:
         planned = system.preview()
         assert system.up() == planned
-        outputs = system.stack.outputs()
-        system.emulator.aws["s3"].put_object(
-            Bucket=outputs["bucket"].value, Key="app/web.log", Body=b"a line"
-        )
+        system.upload("app/web.log")
         (text,) = system.twilio.wait_for(1, seconds=SECONDS)
         assert text.body.startswith("New log app/web.log, ")
 
@@ -171,7 +203,8 @@ class TestTheLifeOfAStack:
             ({"filterSuffix": ".txt"}, {"aws:s3/bucketNotification:BucketNotification logs"}),
             (
                 {"flushMinutes": "7"},
-                {
+                FUNCTIONS
+                | {
                     "aws:scheduler/schedule:Schedule flush",
                     f"{ALARM} s3-logs-engine-flush-errors",
                     f"{ALARM} s3-logs-engine-flush-missing",
@@ -181,10 +214,7 @@ class TestTheLifeOfAStack:
             ),
             (
                 {"maxSegmentsPerDay": "7"},
-                {
-                    "aws:cloudwatch/dashboard:Dashboard s3-logs-engine",
-                    f"{ALARM} s3-logs-engine-segments",
-                },
+                DASHBOARD | {f"{ALARM} s3-logs-engine-segments"},
             ),
             (
                 {"expireLogsAfterDays": "9"},
@@ -198,6 +228,82 @@ class TestTheLifeOfAStack:
     ) -> None:
         system.configure(**settings)
         assert system.up() == {"update": changed}
+
+    def test_several_suffixes_update_the_notification_and_each_is_texted(
+        self, system: System
+    ) -> None:
+        system.configure(mode="instant", quietHours="", toNumbers=PHONE)
+        system.up()
+        system.configure(filterSuffix=".log,.log.gz")
+        notification = {"aws:s3/bucketNotification:BucketNotification logs"}
+        assert system.up() == {"update": notification}
+        before = len(system.twilio.texts)
+        for key in ("several/a.log.gz", "several/a.txt", "several/a.log"):
+            system.upload(key)
+        texts = system.twilio.wait_for(before + 2, seconds=SECONDS)[before:]
+        assert {text.body.split(",")[0] for text in texts} == {
+            "New log several/a.log",
+            "New log several/a.log.gz",
+        }
+
+    def test_the_commands_of_the_readme_set_routes_and_a_route_texts_its_phones(
+        self, system: System
+    ) -> None:
+        for command in route_commands(README):
+            system.pulumi(*command[1:])
+        before = len(system.twilio.texts)
+        assert system.up() == {"update": FUNCTIONS | DASHBOARD}
+        for key in ("payments/2026/a.log", "other/a.log"):
+            system.upload(key)
+        texts = system.twilio.wait_for(before + 3, seconds=SECONDS)[before:]
+        payments, _ = routes_of(README)
+        assert {(text.body.split(",")[0], text.to) for text in texts} == {
+            *(("New log payments/2026/a.log", to) for to in payments["toNumbers"].split(",")),
+            ("New log other/a.log", PHONE),
+        }
+
+    def test_one_changed_field_of_a_route_updates_the_functions_only(self, system: System) -> None:
+        system.pulumi("config", "set", "--path", "routes[0].maxTextsPerHour", "50")
+        assert system.up() == {"update": FUNCTIONS}
+        assert system.up() == {}
+
+    def test_the_numbers_of_routes_are_in_plain_text_in_neither_state_nor_events(
+        self, system: System
+    ) -> None:
+        numbers = [one for route in routes_of(README) for one in route["toNumbers"].split(",")]
+        state = engine.state_of(system.stack)
+        assert "handler.notify" in state
+        for number in numbers:
+            assert number not in state
+            assert number not in "".join(system.events)
+            assert number not in system.file.read_text()
+
+    def test_a_number_without_secret_loses_its_plus_and_the_remedy_repairs_it(
+        self, system: System
+    ) -> None:
+        before = system.file.read_text()
+        system.pulumi("config", "set", "--path", "routes[1].toNumbers", "+15005550144")
+        with pytest.raises(CommandError, match=r"routes\[1\]\.toNumbers: …0144 lost") as caught:
+            system.preview()
+        assert "5550144" not in str(caught.value).replace("…0144", "")
+        remedies = re.findall(r"^ +(pulumi config set .*)$", str(caught.value), re.MULTILINE)
+        system.pulumi(*shlex.split(remedies[0])[1:])
+        assert system.up() == {"update": FUNCTIONS}
+        system.file.write_text(before)
+
+    def test_the_commands_of_the_guide_set_all_its_fields(self, system: System) -> None:
+        system.pulumi("config", "rm", "routes")
+        for command in route_commands((ROOT / "docs/routes.md").read_text()):
+            system.pulumi(*command[1:])
+        assert system.up() == {"update": FUNCTIONS}
+
+    def test_without_routes_all_logs_go_to_the_flat_phones_again(self, system: System) -> None:
+        system.pulumi("config", "rm", "routes")
+        assert system.up() == {"update": FUNCTIONS | DASHBOARD}
+        before = len(system.twilio.texts)
+        system.upload("payments/b.log")
+        (text,) = system.twilio.wait_for(before + 1, seconds=SECONDS)[before:]
+        assert text.to == PHONE
 
     def test_setting_and_clearing_alarm_email_creates_and_deletes_the_subscription(
         self, system: System
@@ -231,6 +337,7 @@ class TestTheLifeOfAStack:
         ({"filterSuffix": "*.log"}, "pulumi config set --stack engine filterSuffix .log"),
         ({"quietHours": "22-7"}, "pulumi config set --stack engine quietHours 22:00-07:00"),
         ({"maxTextPerHour": "10"}, "pulumi config rm --stack engine maxTextPerHour"),
+        ({"routes": "none"}, "'routes' must be of type 'array'"),
         ({"flushMinutes": "often"}, "'flushMinutes' must be of type 'integer'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

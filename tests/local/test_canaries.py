@@ -8,7 +8,7 @@ from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, StandIn
 from local.twilio_faults import BROKEN, UNAUTHORIZED
 from stack import ROOT
-from tests.local.conftest import PHONE, SECRET, System
+from tests.local.conftest import OTHER_PHONE, PHONE, SECRET, System
 
 CANARY = "canary-" + "q" * 25
 
@@ -20,12 +20,20 @@ def bytes_of(folder: Path) -> bytes:
 def test_logs_outputs_errors_and_the_package_hold_no_secret_and_no_number(
     emulator: Emulator, twilio: StandIn
 ) -> None:
-    system = System(emulator, twilio, twilioSecret=CANARY, alarmEmail="on-call@example.com")
+    route = {"name": "routed", "logs": "routed/*", "toNumbers": OTHER_PHONE}
+    system = System(
+        emulator,
+        twilio,
+        twilioSecret=CANARY,
+        alarmEmail="on-call@example.com",
+        routes=json.dumps([route]),
+    )
     for fault in (None, BROKEN, UNAUTHORIZED):
         if fault:
             twilio.fault(fault)
         system.upload(f"{id(fault)}.log")
-    system.decided("held", count=3)
+        system.upload(f"routed/{id(fault)}.log")
+    system.decided("held", count=6)
     system.flush()
     lambda_ = system.aws["lambda"]
     for function in ("notifyFunction", "flushFunction"):
@@ -49,7 +57,7 @@ def test_logs_outputs_errors_and_the_package_hold_no_secret_and_no_number(
         ),
         default=str,
     )
-    for hidden in (CANARY, SECRET, PHONE, PHONE[2:], ACCOUNT_SID):
+    for hidden in (CANARY, SECRET, PHONE[2:], OTHER_PHONE[2:], ACCOUNT_SID):
         assert hidden not in exposed
     package = bytes_of(build(ROOT / "handler"))
     for hidden in (CANARY, PHONE, ACCOUNT_SID):

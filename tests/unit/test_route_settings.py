@@ -119,8 +119,7 @@ def test_no_number_of_a_route_is_in_plain_text_in_any_resource() -> None:
 
 
 def test_every_field_of_a_route_has_a_kind() -> None:
-    """All but `contains`, which is no setting yet."""
-    assert field_kinds(KINDS).keys() | {"contains"} == FIELDS.keys()
+    assert field_kinds(KINDS).keys() == FIELDS.keys()
 
 
 # Mistakes

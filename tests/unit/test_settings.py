@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from handler.environment import read_settings
 from handler.routes import Route
+from handler.text import PLACEHOLDERS
 from infra import setting_reader
 from infra import settings as program_settings
 from infra.settings import KINDS
@@ -74,7 +75,7 @@ PHONES = '--secret toNumbers "+15551234567,+15557654321"'
 SENDER = 'fromNumber "+15551234567"'
 API = "twilioApiUrl https://api.twilio.com"
 MESSAGE = f"message '{DEFAULTS['message']}'"
-NAMES = "$name, $key, $bucket, $size, $time, $line, $count"
+NAMES = ", ".join(f"${name}" for name in PLACEHOLDERS)
 SID = "hexadecimal digits"
 NOT_PLAIN = "is no plain address: a host, a port, a path"
 NOT_HTTPS = "is not an https address, and the secret must not travel in plain text"
@@ -424,6 +425,22 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     ({"quietHours": "22-7"}, f'"22-7" {NO_HOURS}', "quietHours 22:00-07:00"),
     ({"quietHours": "23:30 - 6:15"}, f'"23:30 - 6:15" {NO_HOURS}', "quietHours 23:30-06:15"),
     ({"quietHours": "None"}, f'"None" {NO_HOURS}', "quietHours ''"),
+    *(
+        ({"quietHours": value}, f'"{value}" {NO_HOURS}', f"quietHours {meant}")
+        for value, meant in (
+            ("mon-fri 22-7", "'Mon-Fri 22:00-07:00'"),
+            ("Monday-Friday 22:00-07:00", "'Mon-Fri 22:00-07:00'"),
+            (
+                "weekdays 22:00-7:00; weekend 0-24",
+                "'Mon-Fri 22:00-07:00, Sat-Sun 00:00-24:00'",
+            ),
+            ("Mon & Thu: 12h30 - 13.00", "'Mon,Thu 12:30-13:00'"),
+            ("Mon-Fri", "22:00-07:00"),
+            ("Mon-Fri 22:00-07:00 Sat 00:00-24:00", "22:00-07:00"),
+            ("Mop 22:00-07:00", "22:00-07:00"),
+            ("Mon 22:00-25:00", "22:00-07:00"),
+        )
+    ),
     ({"quietHours": "at night"}, f'"at night" {NO_HOURS}', "quietHours 22:00-07:00"),
     ({"quietHours": "07:00-07:00"}, f'"07:00-07:00" {NO_HOURS}', "quietHours 22:00-07:00"),
     (
@@ -845,6 +862,7 @@ def test_a_name_reaches_the_function_without_the_spaces_around_it() -> None:
         {"filterPrefix": "my logs/Köln, Süd/", "filterSuffix": ""},
         {"filterPrefix": "100% sure/"},
         {"filterSuffix": ".log,.log.gz"},
+        {"quietHours": "Mon-Fri 22:00-07:00, Sat-Sun 00:00-24:00"},
         {
             "filterPrefix": "\u06a9\u062a\u0627\u0628\u200c\u0647\u0627/"
         },  # a joiner that Persian words need
