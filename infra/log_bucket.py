@@ -195,6 +195,11 @@ class LogBucket(pulumi.ComponentResource):
                 another one's, or the handler cannot be imported.
         """
         suffixes = [filter_suffix] if isinstance(filter_suffix, str) else sorted(filter_suffix)
+        if not suffixes:
+            raise pulumi.RunError(
+                f"{self._name}.on_object_created({name!r}): filter_suffix lists no suffix. "
+                'Leave it out, or give "", for objects with any.'
+            )
         self._check(
             name,
             [_Filter(event=event, prefix=filter_prefix, suffix=suffix) for suffix in suffixes],

@@ -151,6 +151,11 @@ def test_each_of_several_suffixes_is_checked(program: Any, suffixes: str, overla
     assert f"its filter overlaps that of {overlapping}" in refusal(program, one + body)
 
 
+def test_a_list_without_a_suffix_is_refused(program: Any) -> None:
+    message = refusal(program, "logs.on_object_created('b', other, filter_suffix=[])\n")
+    assert "filter_suffix lists no suffix" in message
+
+
 def test_subscribing_inside_apply_is_refused(program: Any) -> None:
     message = refusal(
         program,
