@@ -18,15 +18,16 @@ from botocore.exceptions import ClientError
 
 from handler import text
 from handler.breaker import Breaker
-from handler.events import LogFile
+from handler.events import Found, LogFile
 from handler.ledger import Limits, counted, key_of_hour
+from handler.line_search import parse_words
 from handler.log import masked
 from handler.notifier import BREAKER_SECONDS, OVER_LIMIT
 from handler.quiet_hours import read_hours
 from handler.refusals import Kind, Refusal
 from handler.routes import Glob, Route, Routes, globs
 from handler.segments import segments
-from handler.settings import Settings
+from handler.settings import Settings, looks_inside
 from ops.expected import EXPECTED, NOT_CHECKED, show_expected
 from stack import log_lines
 from stack.deployed import Stack, StackError, ago, duration
@@ -69,14 +70,17 @@ def explain(stack: Stack, terminal: Terminal, key: str) -> None:
     if why := stack.texts_nobody(key):
         terminal.say(f"Nobody is texted: the key {why}.", "yellow")
         return
-    phones = routes.phones(key)
     now = datetime.datetime.now(datetime.UTC)
     file = LogFile(bucket=stack.outputs["bucket"], key=key, size=SAMPLE_BYTES, time=now)
     counts, refusals = _Counts(stack, now, terminal), _Refusals(stack, now, terminal)
     any_held = False
-    for route in dict.fromkeys(phones.values()):
-        _show_text(route, file, settings.zone, terminal)
-        for phone in (one for one, its_route in phones.items() if its_route == route):
+    texted: set[str] = set()
+    unless: dict[str, str] = {}  # the words by which an earlier route texts a phone
+    for route in routes.matching(key):
+        phones = [phone for phone in route.to_numbers if phone not in texted]
+        if phones:
+            _show_text(route, file, settings.zone, terminal)
+        for phone in phones:
             limit, is_reached = counts.of(phone, route)
             held = [
                 *_held_by_setting(route, settings, now),
@@ -86,7 +90,13 @@ def explain(stack: Stack, terminal: Terminal, key: str) -> None:
             goes = [limit, *refusals.past(phone)]
             any_held |= bool(held)
             what, style = ("held", "yellow") if held else ("sent now", "green")
-            terminal.field(masked(phone), f"{what}: {'; '.join(held or goes)}", style)
+            condition = f", if no line has {unless[phone]}" if phone in unless else ""
+            terminal.field(masked(phone), f"{what}{condition}: {'; '.join(held or goes)}", style)
+        if route.contains:
+            for phone in phones:
+                unless[phone] = " or ".join(filter(None, (unless.get(phone), _words(route))))
+        else:
+            texted.update(phones)
     names = [route.name for route in routes.matching(key)]
     show_expected(settings, refusals.lines, terminal, routes=names)
     if any_held:
@@ -118,7 +128,6 @@ def _show_routes(routes: Routes, key: str, terminal: Terminal) -> None:
             _masked(routes.others.to_numbers) or "toNumbers is empty",
         ]
     )
-    # What a route looks for in a log belongs into columns or rows here.
     terminal.table("Routes", ("Route", "Matches", "Why", "Phones"), rows)
 
 
@@ -135,12 +144,23 @@ def _first_match(patterns: Sequence[Glob], key: str) -> str:
 
 
 def _show_text(route: Route, file: LogFile, zone: datetime.tzinfo, terminal: Terminal) -> None:
+    example = "a size and a time"
+    if looks_inside(route):
+        file = file._replace(
+            found=Found(1, f"... {_words(route)} ..." if route.contains else "the last line")
+        )
+        example = "a line, a size and a time"
     body = text.write(file, route.message, zone)
     name = f"Text of {route.name}" if route.name else "Text"
+    condition = f", if a line has {_words(route)}" if route.contains else ""
     count = plural(segments(body), "segment")
-    terminal.say(f"{name}, with an example of a size and a time ({count}):")
+    terminal.say(f"{name}{condition}, with {example} as an example ({count}):")
     for line in body.splitlines():
         terminal.say(f"  {line}")
+
+
+def _words(route: Route) -> str:
+    return " or ".join(parse_words(route.contains)) if route.contains else ""
 
 
 def _held_by_setting(route: Route, settings: Settings, now: datetime.datetime) -> list[str]:

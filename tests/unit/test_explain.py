@@ -52,7 +52,7 @@ def test_explain_shows_which_routes_match_and_which_glob_decides(run: Run) -> No
 
 def test_explain_texts_a_phone_once_in_the_words_of_its_first_route(run: Run) -> None:
     shown = explained(run, Operated(routes=ROUTES), "payments/backup/a.log")
-    assert "Text of on-call, with an example of a size and a time (1 segment):\n" in shown
+    assert "Text of on-call, with a size and a time as an example (1 segment):\n" in shown
     assert "\n Look: a.log\n" in shown
     assert "Text of backup," in shown
     of_on_call, of_backup = shown.split("Text of backup")
@@ -61,10 +61,24 @@ def test_explain_texts_a_phone_once_in_the_words_of_its_first_route(run: Run) ->
     assert "…0102 held: digest, until the next flush\n" in of_backup
 
 
+def test_explain_shows_what_a_route_looks_for_and_who_is_texted_without_it(run: Run) -> None:
+    errors = route("errors", "*", ON_CALL, contains='ERROR, "a, b"', message="$key: $line")
+    operated = Operated(routes=(errors, route("all", "*", ON_CALL, BACKUP)))
+    shown = explained(run, operated, "a.log")
+    of_errors, of_all = shown.split("Text of all, with a size and a time as an example")
+    assert (
+        "Text of errors, if a line has ERROR or a, b, with a line, a size and a time as an example "
+        "(1 segment):\n a.log: ... ERROR or a, b ...\n"
+    ) in of_errors
+    assert "…0101 sent now: " in of_errors
+    assert "…0101 sent now, if no line has ERROR or a, b: " in of_all
+    assert "…0102 sent now: " in of_all
+
+
 def test_explain_does_without_routes(run: Run) -> None:
     shown = explained(run, Operated(), "app/web.log")
     assert "Routes none are set: each log goes to toNumbers\n" in shown
-    assert "Text, with an example of a size and a time (1 segment):\n New log app/web" in shown
+    assert "Text, with a size and a time as an example (1 segment):\n New log app/web" in shown
     assert "…0100 sent now: " in shown
 
 
