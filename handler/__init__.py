@@ -115,12 +115,9 @@ class _Process:
                 parts["reader"] = LogReader(settings, objects=s3, log=self._log)
             self._work = Notifier(**parts).notify
         else:
-            from handler.delivery_reports import DeliveryReports
-            from handler.flusher import Flusher
-            from handler.report_index import ReportIndex
+            from handler.flusher import new_flusher
 
-            reports = DeliveryReports(index=ReportIndex(table), sender=sender, log=self._log)
-            flusher = Flusher(**parts, held=held, reports=reports)
+            flusher = new_flusher(table=table, held=held, **parts)
             self._work = lambda _event, seconds_left: flusher.flush(seconds_left)
 
     def run(self, event: object, context: Context) -> None:

@@ -1,7 +1,7 @@
 """Errors that stop one text, message or delivery report, and no other one."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from handler import metrics
@@ -56,13 +56,30 @@ def ledger_errors_logged(log: Log, count: int) -> Iterator[None]:
     try:
         yield
     except (AwsError, NotRecorded) as error:
-        count = error.count if isinstance(error, NotRecorded) else count
-        log.decision(
-            "not recorded",
-            level="ERROR",
-            measured={metrics.FAILED_OPEN: count},
-            meaning=str(error),
-        )
+        _log_not_recorded(log, count, error)
+
+
+def is_recorded(log: Log, count: int, request: Callable[[], bool | None]) -> bool:
+    """Make a request to the ledger about so many texts, and go on without it where it fails.
+
+    Returns:
+        Whether it was made, and its condition held if it has one.
+    """
+    try:
+        return request() is not False
+    except (AwsError, NotRecorded) as error:
+        _log_not_recorded(log, count, error)
+        return False
+
+
+def _log_not_recorded(log: Log, count: int, error: AwsError | NotRecorded) -> None:
+    count = error.count if isinstance(error, NotRecorded) else count
+    log.decision(
+        "not recorded",
+        level="ERROR",
+        measured={metrics.FAILED_OPEN: count},
+        meaning=str(error),
+    )
 
 
 @contextlib.contextmanager

@@ -1,21 +1,20 @@
 """The claims and outcomes of texts, and the texts of each phone in each hour: a DynamoDB table.
 
-An item is either a text, by its hash, with its state; or a phone's hour, with the number of texts
-in it. Both expire by themselves.
+An item is a text, by its hash, with its state; or a phone's hour, with the number of texts in it;
+or a text at Twilio, by its SID; or the last attempt at a summary for a phone (`handler.attempts`).
+All expire by themselves.
 """
 
 import enum
 import hashlib
-import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from handler.aws import AwsError, as_list, as_number, batches, nested
-from handler.notice import Notice
-from handler.retries import TryAgain
+from handler.notice import REMOVE_ATTEMPT, SET_ATTEMPT, Attempt, Notice
 from handler.settings import AnyRoute
-from handler.table import PAUSE_SECONDS, Table
+from handler.table import CONDITION_FAILED, Table, is_contended
 
 LEASE_SECONDS = 45
 """How long a claim is its sender's alone. Longer than sending takes; shorter than the minute after
@@ -32,9 +31,6 @@ HOUR_SECONDS = 60 * 60
 
 REPORT_INDEX, REPORT_DUE = "reports", "due"
 """The index of the texts whose delivery report is due, and the value of `report` of these."""
-
-TRIES = 3
-"""How often a claim is tried that conflicts with another transaction."""
 
 
 class Limits(NamedTuple):
@@ -79,6 +75,9 @@ class Claim(enum.Enum):
     LEASED = enum.auto()
     """Not now: somebody is sending it, or has crashed over it less than 45 seconds ago."""
 
+    IN_DOUBT = enum.auto()
+    """No: somebody crashed over it, and may have sent it."""
+
     OVER_LIMIT = enum.auto()
     """No: the phone had all its texts for this hour."""
 
@@ -101,20 +100,6 @@ class State(enum.StrEnum):
     FAILED = "failed"
 
 
-class LookUp(NamedTuple):
-    """The sent ones among some texts.
-
-    Attributes:
-        sent: The ids of those that were sent.
-        unknown: The ids of those that could not be looked up.
-        error: Why not.
-    """
-
-    sent: set[str]
-    unknown: set[str]
-    error: AwsError | None
-
-
 class NotRecorded(Exception):
     """The table could not record some texts.
 
@@ -134,58 +119,73 @@ class Ledger:
         self._table = table
         self._clock = clock
 
-    def claim(self, notice: Notice, *, limits: Limits | None) -> Claim:
-        """Claim a text, in one conditional transaction.
+    def claim(self, notice: Notice, *, body: str = "", limits: Limits | None = None) -> Claim:
+        """Claim a text, in one conditional transaction, before it is sent or held.
 
         Args:
             notice: The text.
-            limits: How many texts the phone may have, counting this one; None to claim it without
-                counting, in order to hold it.
+            body: Its body, to send it; "" to hold it.
+            limits: How many texts the phone may have, counting this one, to send it.
         """
         now = int(self._clock())
-        items = [{"Update": self._claim_update(notice, now)}]
+        updates = [self._claim_update(notice, now, body)]
         if limits:
-            items.append({"Update": self._limited_count_update(notice.phone, now, limits)})
-        # The token makes a repetition by the client harmless: its second answer is the first one's.
-        token = f"{random.getrandbits(128):032x}"  # no secret; uuid takes 2 ms to import
-        request = {"TransactItems": items, "ClientRequestToken": token}
-
-        def attempt() -> Claim:
-            try:
-                self._table.call("TransactWriteItems", request)
-            except AwsError as error:
-                claim = _claim_of_error(error, limits)
-                if claim is Claim.CONTENDED and not error.is_throttled:  # that has been tried again
-                    raise TryAgain(error, is_busy=_is_throttled(error)) from None
-                return claim
-            return Claim.CLAIMED
-
+            updates.append(self._limited_count_update(notice.phone, now, limits))
         try:
-            return self._table.retries.run(attempt, tries=TRIES, seconds=PAUSE_SECONDS)
-        except AwsError:
-            return Claim.CONTENDED
+            reasons = self._table.transact(updates)
+        except AwsError as error:
+            return Claim.CONTENDED if is_contended(error) else Claim.UNKNOWN
+        return _claim_of(reasons, limits, now)
 
-    def hold(self, notice: Notice) -> None:
+    def hold(self, notice: Notice, *, in_doubt: bool = False) -> None:
         """Record that a text is held, unless a flush was so quick that it has been sent already.
 
+        Args:
+            notice: The text.
+            in_doubt: Whether it may have been sent. Then its attempt is kept: a flush asks for it.
+
         Raises:
             AwsError: The table cannot be reached.
         """
-        self._update_if_sending(notice, "SET #s = :value", {"S": State.HELD})
+        forget = "" if in_doubt else f" {REMOVE_ATTEMPT}"
+        self._update(
+            notice, "#s = :sending", f"SET #s = :value{forget}", {":value": {"S": State.HELD}}
+        )
 
     def release(self, notice: Notice) -> None:
-        """Give up a claim. The next try of the event may claim the text at once.
+        """Give up a claim without an attempt in doubt. The next try may claim the text at once.
 
         Raises:
             AwsError: The table cannot be reached.
         """
-        self._update_if_sending(notice, "SET lease = :value", {"N": "0"})
+        change = f"SET lease = :value {REMOVE_ATTEMPT}"
+        self._update(notice, "#s = :sending", change, {":value": {"N": "0"}})
 
-    def record_outcome(self, notices: Sequence[Notice], state: State, sid: str = "") -> None:
+    def fail_in_doubt(self, notice: Notice) -> None:
+        """Record that a text has failed, and keep its attempt, in case that it is redriven.
+
+        Raises:
+            AwsError: The table cannot be reached.
+        """
+        self._table.update_if(
+            notice.id,
+            "attribute_not_exists(id) OR #s <> :sent",
+            {
+                "UpdateExpression": "SET #s = :failed, expires = :expires",
+                "ExpressionAttributeNames": {"#s": "state"},
+                "ExpressionAttributeValues": {
+                    ":sent": {"S": State.SENT},
+                    ":failed": {"S": State.FAILED},
+                    ":expires": {"N": str(int(self._clock()) + KEPT_SECONDS)},
+                },
+            },
+        )
+
+    def record_outcome(self, ids: Sequence[str], state: State, sid: str = "") -> None:
         """Record that texts were sent, or failed.
 
         Args:
-            notices: The texts; all of one summary.
+            ids: The ids of the texts; all of one summary.
             state: Their outcome.
             sid: Twilio's SID of the text. Its delivery report is asked for once.
 
@@ -194,28 +194,25 @@ class Ledger:
         """
         now = int(self._clock())
         expires = {"N": str(now + KEPT_SECONDS)}
-        report = {
-            "sid": {"S": sid},
-            "sent_at": {"N": str(now)},
-            "report": {"S": REPORT_DUE},
-            "ask_at": {"N": str(now + ASK_AFTER_SECONDS)},
-        }
-        first = notices[0].id if sid else ""
+        items: list[dict[str, Any]] = [
+            {"id": {"S": id_}, "state": {"S": state}, "expires": expires}
+            for id_ in dict.fromkeys(ids)
+        ]
+        if sid:
+            # In the same request as the first text: the next flush knows whose the SID is.
+            report = {
+                "id": {"S": sid},
+                "sid": {"S": sid},
+                "text": {"S": ids[0]},
+                "sent_at": {"N": str(now)},
+                "report": {"S": REPORT_DUE},
+                "ask_at": {"N": str(now + ASK_AFTER_SECONDS)},
+                "expires": expires,
+            }
+            items.insert(0, report)
         count, why = 0, None
-        for some in batches(notices, 25):
-            puts = [
-                {
-                    "PutRequest": {
-                        "Item": {
-                            "id": {"S": id_},
-                            "state": {"S": state},
-                            "expires": expires,
-                            **(report if id_ == first else {}),
-                        }
-                    }
-                }
-                for id_ in dict.fromkeys(notice.id for notice in some)
-            ]
+        for some in batches(items, 25):
+            puts = [{"PutRequest": {"Item": item}} for item in some]
             batch = self._table.batch(
                 "BatchWriteItem", {self._table.name: puts}, "UnprocessedItems"
             )
@@ -223,30 +220,7 @@ class Ledger:
                 count += len(as_list(nested(batch.unprocessed, self._table.name))) or len(puts)
                 why = batch.error
         if why:
-            raise NotRecorded(count, why)
-
-    def look_up_sent(self, notices: Sequence[Notice]) -> LookUp:
-        """Look up which texts were sent. A batch that fails affects no other one."""
-        sent: set[str] = set()
-        unknown: set[str] = set()
-        why = None
-        for some in batches(notices, 100):
-            ids = list(dict.fromkeys(notice.id for notice in some))
-            request = {"Keys": [{"id": {"S": id_}} for id_ in ids], "ConsistentRead": True}
-            batch = self._table.batch(
-                "BatchGetItem", {self._table.name: request}, "UnprocessedKeys"
-            )
-            for answer in batch.answers:
-                for item in as_list(nested(answer, "Responses", self._table.name)):
-                    id_ = nested(item, "id", "S")
-                    if id_ in ids and nested(item, "state", "S") == State.SENT:
-                        sent.add(id_)
-            if batch.error:
-                left = as_list(nested(batch.unprocessed, self._table.name, "Keys"))
-                named = [nested(key, "id", "S") for key in left]
-                unknown.update([id_ for id_ in ids if id_ in named] or ids)
-                why = batch.error
-        return LookUp(sent, unknown - sent, why)
+            raise NotRecorded(min(count, len(ids)), why)
 
     def count(self, phone: str) -> None:
         """Count a text to a phone that no limit holds back.
@@ -280,31 +254,37 @@ class Ledger:
             },
         )
 
-    def _update_if_sending(self, notice: Notice, change: str, value: dict[str, str]) -> None:
+    def _update(
+        self, notice: Notice, condition: str, change: str, values: Mapping[str, Any]
+    ) -> None:
         """Change the claim on a text, if it is one still."""
         self._table.update_if(
             notice.id,
-            "#s = :sending",
+            condition,
             {
                 "UpdateExpression": change,
                 "ExpressionAttributeNames": {"#s": "state"},
-                "ExpressionAttributeValues": {":sending": {"S": State.SENDING}, ":value": value},
+                "ExpressionAttributeValues": {":sending": {"S": State.SENDING}, **values},
             },
         )
 
-    def _claim_update(self, notice: Notice, now: int) -> dict[str, Any]:
+    def _claim_update(self, notice: Notice, now: int, body: str) -> dict[str, Any]:
+        attempt = Attempt.of(body, now) if body else None
+        # A lease of zero is a claim that was given up.
         return {
             "TableName": self._table.name,
             "Key": {"id": {"S": notice.id}},
-            "ConditionExpression": "attribute_not_exists(id) OR (#s = :sending AND lease < :now)",
-            "UpdateExpression": "SET #s = :sending, lease = :lease, expires = :expires",
+            "ConditionExpression": "attribute_not_exists(id) OR (#s = :sending AND lease = :zero)",
+            "UpdateExpression": "SET #s = :sending, lease = :lease, expires = :expires"
+            + (f", {SET_ATTEMPT}" if attempt else ""),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             "ExpressionAttributeNames": {"#s": "state"},
             "ExpressionAttributeValues": {
                 ":sending": {"S": State.SENDING},
-                ":now": {"N": str(now)},
+                ":zero": {"N": "0"},
                 ":lease": {"N": str(now + LEASE_SECONDS)},
                 ":expires": {"N": str(now + KEPT_SECONDS)},
+                **(attempt.values if attempt else {}),
             },
         }
 
@@ -332,18 +312,6 @@ class Ledger:
         }
 
 
-def _is_throttled(error: AwsError) -> bool:
-    """Whether a transaction was cancelled since the table was too busy for it.
-
-    Source: the reasons in https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
-    """
-    reasons = as_list(error.details.get("CancellationReasons"))
-    codes = {
-        nested(reason, "Code") for reason in reasons if isinstance(nested(reason, "Code"), str)
-    }
-    return not codes.isdisjoint({"ThrottlingError", "ProvisionedThroughputExceeded"})
-
-
 def _hour_id(phone: str, at: float) -> str:
     """Give the id of a phone's hour: a hash, since the table must not show phone numbers."""
     return hashlib.sha256(f"{phone} {int(at) // HOUR_SECONDS}".encode()).hexdigest()
@@ -365,22 +333,18 @@ def counted(item: object, at: float, limits: Limits) -> tuple[int, int]:
     return as_number(texts) or 0, as_number(in_burst) or 0
 
 
-def _claim_of_error(error: AwsError, limits: Limits | None) -> Claim:
-    """Say why a transaction was refused."""
-    if error.code == "TransactionInProgressException" or error.is_throttled:
-        return Claim.CONTENDED
-    if error.code != "TransactionCanceledException":
-        return Claim.UNKNOWN
-    reasons = as_list(error.details.get("CancellationReasons"))
+def _claim_of(reasons: Sequence[Any], limits: Limits | None, now: int) -> Claim:
+    """Say why a transaction was refused, in the order of its updates: the claim, the count."""
     codes = [nested(reason, "Code") for reason in reasons]
-    # In the order of the items: the claim, the phone's hour.
-    if codes[:1] == ["ConditionalCheckFailed"]:
-        state = nested(reasons[0], "Item", "state", "S")
+    if codes[:1] == [CONDITION_FAILED]:
+        item = nested(reasons[0], "Item")
         # Nobody texts a duplicate. Without a state in the answer, let a later try decide.
-        has_outcome = state in [State.SENT, State.HELD, State.FAILED]
-        return Claim.DUPLICATE if has_outcome else Claim.LEASED
-    if limits and codes[1:] == ["ConditionalCheckFailed"]:
+        if nested(item, "state", "S") in [State.SENT, State.HELD, State.FAILED]:
+            return Claim.DUPLICATE
+        lease = as_number(nested(item, "lease", "N"))
+        return Claim.LEASED if lease is None or lease >= now else Claim.IN_DOUBT
+    if limits and CONDITION_FAILED in codes:
         texts = as_number(nested(reasons[1], "Item", "texts", "N"))
         is_over = texts is not None and texts >= limits.texts_per_hour
         return Claim.OVER_LIMIT if is_over else Claim.TOO_MANY_AT_ONCE
-    return Claim.CONTENDED
+    return Claim.CONTENDED if codes else Claim.CLAIMED

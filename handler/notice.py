@@ -1,10 +1,11 @@
-"""A notice: the unit that is claimed, sent, held or failed."""
+"""A notice: the unit that is claimed, sent, held or failed; and the attempt to send its text."""
 
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from handler.aws import as_number, nested
 from handler.metrics import ROUTE
 
 if TYPE_CHECKING:
@@ -13,6 +14,49 @@ if TYPE_CHECKING:
 
 ID_DIGITS = 32
 """The hexadecimal digits of an id: 128 bits, so that an attempt lists it in 16 bytes."""
+
+
+class Attempt(NamedTuple):
+    """What the ledger knows of a text before Twilio has it.
+
+    Attributes:
+        at: When, in seconds since the epoch.
+        fingerprint: The length and a hash of its body, by which Twilio's record of it is found.
+    """
+
+    at: int
+    fingerprint: str
+
+    @classmethod
+    def of(cls, body: str, at: float) -> Self:
+        """Return the attempt at a text with this body."""
+        return cls(int(at), fingerprint(body))
+
+    @property
+    def length(self) -> int:
+        """The length of the body."""
+        return as_number(self.fingerprint.partition(" ")[0]) or 0
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values that `SET_ATTEMPT` writes."""
+        return {":attempt_at": {"N": str(self.at)}, ":fingerprint": {"S": self.fingerprint}}
+
+    @classmethod
+    def read(cls, item: object) -> Self | None:
+        """Read the attempt in an item of the table; None if there is none."""
+        at, mark = as_number(nested(item, "attempt_at", "N")), nested(item, "fingerprint", "S")
+        return None if at is None or not isinstance(mark, str) else cls(at, mark)
+
+
+def fingerprint(body: str) -> str:
+    """Return the length and a hash of a body."""
+    hashed = hashlib.sha256(body.encode(errors="replace")).hexdigest()
+    return f"{len(body)} {hashed[:ID_DIGITS]}"
+
+
+SET_ATTEMPT = "attempt_at = :attempt_at, fingerprint = :fingerprint"
+REMOVE_ATTEMPT = "REMOVE attempt_at, fingerprint"
 
 
 class Notice:

@@ -216,7 +216,7 @@ class Notifier:
         except (AwsError, NotQueued, LeaseHeld):
             raise
         except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
-            self._outcomes.fail_unexpected([notice], error)
+            self._outcomes.fail_unexpected([notice], error, in_doubt=True)
             return ()
 
     def _text(
@@ -224,11 +224,12 @@ class Notifier:
     ) -> Sequence[_Holding]:
         limits = Limits.of(route, self._flush_minutes)
         reason = self._reason_to_hold(notice.phone, route, limits, seconds_left)
+        body = "" if reason else self._word(notice, route)
         claimed_at = self._clock()
-        claim = self._claim(notice, None if reason else limits)
+        claim = self._claim(notice, body, limits)
         if claim is Claim.CONTENDED or claim in OVER_LIMIT:
             reason = OVER_LIMIT.get(claim, "the table is busy")
-            claim = self._claim(notice, None)
+            claim = self._claim(notice, "", limits)
         if claim is Claim.DUPLICATE:
             self._log.decision(
                 "duplicate",
@@ -239,6 +240,8 @@ class Notifier:
             return ()
         if claim is Claim.LEASED:
             raise LeaseHeld(f"A text to {masked(notice.phone)} is being sent, or was until now")
+        if claim is Claim.IN_DOUBT:
+            return [_Holding(notice, Kind.IN_DOUBT)]
         if claim is Claim.UNKNOWN:
             # A duplicate beats a loss.
             self._log.decision(
@@ -251,11 +254,12 @@ class Notifier:
         is_claimed = claim is Claim.CLAIMED
         refusal = None
         if not reason:
-            refusal = self._send(notice, route, limits, is_claimed=is_claimed)
+            refusal = self._send(notice, body, limits, is_claimed=is_claimed)
             if not refusal:
                 return ()
             reason = refusal.kind
-        claim_time = claimed_at if is_claimed else None
+        # A claim with an attempt in doubt is not given up: nobody may send the text then.
+        claim_time = claimed_at if is_claimed and reason != Kind.IN_DOUBT else None
         if not refusal or refusal.kind.is_temporary:
             return [_Holding(notice, reason, refusal, claim_time)]
         try:
@@ -265,10 +269,15 @@ class Notifier:
             raise
         return ()
 
-    def _claim(self, notice: Notice, limits: Limits | None) -> Claim:
+    def _word(self, notice: Notice, route: AnyRoute) -> str:
+        note = self._expected.note(notice.file) if self._expected else ""
+        return text.write(notice.file, route.message, self._zone, note=note)
+
+    def _claim(self, notice: Notice, body: str, limits: Limits) -> Claim:
+        """Claim a text, to send this body; or to hold it, without a body."""
         at = self._clock()
-        claim = self._ledger.claim(notice, limits=limits)
-        if limits and claim in OVER_LIMIT:
+        claim = self._ledger.claim(notice, body=body, limits=limits if body else None)
+        if claim in OVER_LIMIT:
             self._counts.fill(notice.phone, at, limits, claim)
         return claim
 
@@ -293,21 +302,19 @@ class Notifier:
         return self._breaker.refused_at(phone) or 0
 
     def _send(
-        self, notice: Notice, route: AnyRoute, limits: Limits, *, is_claimed: bool
+        self, notice: Notice, body: str, limits: Limits, *, is_claimed: bool
     ) -> Refusal | None:
         """Text one phone about one file.
 
         Args:
             notice: The text.
-            route: The route that words it.
+            body: Its body.
             limits: Its limits.
             is_claimed: Whether the table has counted it.
 
         Returns:
             Twilio's refusal, if it refused it.
         """
-        note = self._expected.note(notice.file) if self._expected else ""
-        body = text.write(notice.file, route.message, self._zone, note=note)
         # Before it is sent, as the table counts: an answer in doubt may be to a text that went out.
         at = self._clock()
         self._counts.add(notice.phone, at, limits)
@@ -332,7 +339,7 @@ class Notifier:
                     sid=sid,
                 )
             with unexpected_errors_logged(self._log, notice.phone, sid=sid):
-                self._outcomes.record_sent([notice], sid)
+                self._outcomes.record_sent([notice.id], sid)
             return None
         if refusal.kind is not Kind.IN_DOUBT:
             self._counts.add(notice.phone, at, limits, texts=-1)

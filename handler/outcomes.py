@@ -1,17 +1,23 @@
 """The three outcomes of a text: sent, held, failed. Each is queued, logged and recorded."""
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 
 from handler import metrics, queue_messages
-from handler.errors import error_details, ledger_errors_logged, unexpected_errors_logged
+from handler.errors import (
+    error_details,
+    is_recorded,
+    ledger_errors_logged,
+    unexpected_errors_logged,
+)
 from handler.events import Unreadable
 from handler.ledger import Ledger, State
 from handler.log import Log
 from handler.metrics import Metric
 from handler.notice import Notice, by_file
 from handler.queues import Queue
-from handler.refusals import Refusal
+from handler.refusals import Kind, Refusal
 
 
 class Outcomes:
@@ -35,10 +41,18 @@ class Outcomes:
         self._failed = failed
         self._log = log
 
-    def record_sent(self, notices: Sequence[Notice], sid: str) -> None:
-        """Record that Twilio accepted texts under one SID: one, or all of a summary."""
-        with ledger_errors_logged(self._log, len(notices)):
-            self._ledger.record_outcome(notices, State.SENT, sid)
+    def record_sent(self, ids: Sequence[str], sid: str) -> bool:
+        """Record that Twilio accepted texts under one SID: one, or all of a summary.
+
+        Args:
+            ids: Their ids.
+            sid: The SID.
+
+        Returns:
+            Whether the table has recorded all of them.
+        """
+        record = functools.partial(self._ledger.record_outcome, ids, State.SENT, sid)
+        return is_recorded(self._log, len(ids), record)
 
     def hold(self, notices: Sequence[Notice], reason: str, refusal: Refusal | None = None) -> None:
         """Hold texts about one file until a flush takes them up again.
@@ -65,19 +79,32 @@ class Outcomes:
                     **details,
                 )
                 with ledger_errors_logged(self._log, 1):
-                    self._ledger.hold(notice)
+                    self._ledger.hold(notice, in_doubt=reason == Kind.IN_DOUBT)
 
-    def fail(self, notices: Sequence[Notice], refusal: Refusal) -> None:
-        """Fail texts that no retry will help, with Twilio's reason."""
-        self._fail(notices, {metrics.FAILED: 1}, reason=refusal.kind, **refusal.details)
+    def fail(self, notices: Sequence[Notice], refusal: Refusal, *, in_doubt: bool = False) -> None:
+        """Fail texts that no retry will help.
 
-    def fail_unexpected(self, notices: Sequence[Notice], error: Exception) -> None:
+        Args:
+            notices: The texts.
+            refusal: Twilio's refusal, or why it could not be asked.
+            in_doubt: Whether they may have been sent. After a redrive Twilio is asked for them.
+        """
+        measured = {metrics.FAILED: 1}
+        self._fail(notices, measured, in_doubt, reason=refusal.kind, **refusal.details)
+
+    def fail_unexpected(
+        self, notices: Sequence[Notice], error: Exception, *, in_doubt: bool = False
+    ) -> None:
         """Fail texts that met an exception which this program did not foresee."""
         measured = {metrics.FAILED: 1, metrics.UNEXPECTED: 1}
-        self._fail(notices, measured, **error_details(error))
+        self._fail(notices, measured, in_doubt, **error_details(error))
 
     def _fail(
-        self, notices: Sequence[Notice], measured: Mapping[Metric, float], **details: str
+        self,
+        notices: Sequence[Notice],
+        measured: Mapping[Metric, float],
+        in_doubt: bool,
+        **details: str,
     ) -> None:
         self._failed.send(
             [
@@ -98,7 +125,12 @@ class Outcomes:
                     **details,
                 )
             with ledger_errors_logged(self._log, len(notices)):
-                self._ledger.record_outcome(notices, State.FAILED)
+                if in_doubt:
+                    for notice in notices:
+                        self._ledger.fail_in_doubt(notice)
+                else:
+                    ids = [notice.id for notice in notices]
+                    self._ledger.record_outcome(ids, State.FAILED)
 
     def release(self, notice: Notice) -> None:
         """Leave a text without an outcome to the next try of its event."""

@@ -1,15 +1,25 @@
 """Calling one DynamoDB table: conditional updates, and batches with their unprocessed rest."""
 
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from handler.aws import Aws, AwsError
+from handler.aws import Aws, AwsError, as_list, nested
 from handler.retries import TryAgain
 
 BATCH_TRIES = 6
 """How often the rest of a batch is tried that the table was too busy for: within 3 seconds."""
 
 PAUSE_SECONDS = 0.02
+
+
+TRANSACTION_TRIES = 3
+"""How often a transaction is tried that conflicts with another one."""
+
+CONDITION_FAILED = "ConditionalCheckFailed"
+"""The code of the reason why an update of a transaction was refused."""
+
+_CANCELLED = "TransactionCanceledException"
 
 
 class Batch(NamedTuple):
@@ -73,6 +83,38 @@ class Table:
             return False
         return True
 
+    def transact(self, updates: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Make several conditional updates, or none.
+
+        Returns:
+            Nothing if they were made. If a condition did not hold, a reason for each update, with
+            its `Code`.
+
+        Raises:
+            AwsError: The table cannot be reached, or is busy: see `is_contended`.
+        """
+        # The token makes a repetition by the client harmless: its second answer is the first one's.
+        token = f"{random.getrandbits(128):032x}"  # no secret; uuid takes 2 ms to import
+        items = [{"Update": update} for update in updates]
+        request = {"TransactItems": items, "ClientRequestToken": token}
+
+        def attempt() -> list[Any]:
+            try:
+                self.call("TransactWriteItems", request)
+            except AwsError as error:
+                reasons = as_list(error.details.get("CancellationReasons"))
+                codes = [nested(reason, "Code") for reason in reasons]
+                if error.code == _CANCELLED and CONDITION_FAILED in codes:
+                    return reasons
+                if is_contended(error) and not error.is_throttled:  # that has been tried again
+                    busy = ("ThrottlingError", "ProvisionedThroughputExceeded")
+                    is_busy = any(code in busy for code in codes)
+                    raise TryAgain(error, is_busy=is_busy) from None
+                raise
+            return []
+
+        return self.retries.run(attempt, tries=TRANSACTION_TRIES, seconds=PAUSE_SECONDS)
+
     def batch(self, operation: str, request_items: dict[str, Any], unprocessed_field: str) -> Batch:
         """Repeat a batch until the table has processed all of it, or all tries are used."""
         answers: list[dict[str, Any]] = []
@@ -94,3 +136,11 @@ class Table:
         except AwsError as error:
             return Batch(answers, unprocessed, error)
         return Batch(answers, {}, None)
+
+
+def is_contended(error: AwsError) -> bool:
+    """Whether too many write the same items at once, or the table is asked too much.
+
+    Source: the reasons in https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+    """
+    return error.is_throttled or error.code in {_CANCELLED, "TransactionInProgressException"}

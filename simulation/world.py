@@ -12,10 +12,9 @@ from typing import Any, Protocol
 import requests
 
 from handler.aws import Aws, AwsError
-from handler.delivery_reports import DeliveryReports
 from handler.events import LogFile, Unreadable
 from handler.expected_logs import ExpectedLogs
-from handler.flusher import Flusher
+from handler.flusher import Flusher, new_flusher
 from handler.ledger import Ledger
 from handler.log import Log
 from handler.log_content import UnreadableLog
@@ -25,7 +24,7 @@ from handler.notifier import Notifier
 from handler.outcomes import Outcomes
 from handler.queue_messages import read
 from handler.queues import Queue
-from handler.refusals import Kind, Refusal
+from handler.refusals import NO_ANSWER, Refusal
 from handler.report_index import ReportIndex
 from handler.sender import Delivery, Refused, SentText
 from handler.settings import Settings
@@ -96,11 +95,20 @@ class World(Aws):
         self.shuffle: Callable[[list[str]], None] = lambda _phones: None  # in a flush
         self.deliveries: dict[str, Delivery] = {}  # by SID, where they are known
         self.queried_sids: list[str] = []  # the SIDs that Twilio was asked about
+        self.records: list[tuple[str, SentText]] = []  # Twilio's: each phone, and a text to it
         self.loses_answers = False  # Twilio accepts, and its answer is lost
         # The logs in the bucket, by key. One that is not here cannot be read, for this reason.
         self.objects: dict[str, bytes] = {}
         self.unreadable = "it is gone"
         self.reads: list[str] = []  # the keys of the logs that were read
+        self.loses_requests = False  # Twilio never gets them, but nobody is told
+        self.refuses_to_list: Callable[[str], Refusal | None] = lambda _phone: None
+        self.list_seconds = 0.0  # how long a list takes
+        self.twilio_clock = 0.0  # how many seconds Twilio's clock is ahead
+        self.trial = ""  # the words that Twilio puts before each body
+        self.redacts = False  # whether Twilio's records have no bodies
+        self.lists = 0  # how often Twilio was asked for its texts
+        self.at_step: dict[int, Callable[[], None]] = {}  # what happens besides at a step, once
         self.down: set[str] = set()  # the services that do not answer
         self.throttled = ""  # the code by which the table refuses whatever it is asked
         self.conflicts = 0  # how many transactions are cancelled by others
@@ -134,20 +142,20 @@ class World(Aws):
             reader = LogReader(self.settings, objects=self, log=self.log)
         self.notifier = Notifier(self.settings, reader=reader, **parts)
         self.index = ReportIndex(table, clock=self.clock)
-        parts |= {
-            "held": held,
-            "reports": DeliveryReports(
-                index=self.index, sender=self, log=self.log, clock=self.clock
-            ),
-        }
-        self.flusher = Flusher(self.settings, shuffle=self._in_order, **parts)
+        self.parts = {**parts, "settings": self.settings, "table": table, "held": held}
+        self.flusher = self.new_flusher()
+
+    def new_flusher(self) -> Flusher:
+        """Start another process that flushes."""
+        return new_flusher(shuffle=self._in_order, **self.parts)
 
     def _in_order(self, phones: list[str]) -> None:
         self.shuffle(phones)
 
     def end_outages(self) -> None:
         """Let Twilio and AWS answer as they should."""
-        self.refuses, self.loses_answers = (lambda _phone: None), False
+        self.refuses = self.refuses_to_list = lambda _phone: None
+        self.loses_answers = self.loses_requests = False
         self.down, self.throttled, self.conflicts, self.refused_entries = set(), "", 0, 0
 
     @contextlib.contextmanager
@@ -201,11 +209,27 @@ class World(Aws):
         refusal = self.refuses(phone)
         if refusal:
             raise Refused(refusal)
+        if self.loses_requests:
+            raise Refused(NO_ANSWER)
         self.texts.append((self.now, phone, body))
+        sid = f"SM{len(self.texts):032x}"
+        created_at = int(self.now + self.twilio_clock)
+        body = "" if self.redacts else self.trial + body
+        self.records.append((phone, SentText(sid, created_at, body)))
         self._step()
         if self.loses_answers:
-            raise Refused(Refusal(kind=Kind.IN_DOUBT, code=500, meaning="in doubt"))
-        return f"SM{len(self.texts):032x}"
+            raise Refused(NO_ANSWER)
+        return sid
+
+    def messages_to(self, phone: str, since: float) -> list[SentText]:
+        self._step()
+        self.lists += 1
+        self.now += self.list_seconds
+        if refusal := self.refuses_to_list(phone):
+            raise Refused(refusal)
+        found = [text for to, text in self.records if to == phone and text.created_at >= since]
+        self._step()
+        return found[::-1]
 
     def delivery(self, sid: str) -> Delivery:
         self._step()
@@ -214,16 +238,6 @@ class World(Aws):
         if refusal:
             raise Refused(refusal)
         return self.deliveries.get(sid, Delivery(status="sent"))
-
-    def messages_to(self, phone: str, since: float) -> list[SentText]:
-        self._step()
-        if refusal := self.refuses(phone):
-            raise Refused(refusal)
-        return [
-            SentText(sid=f"SM{number:032x}", created_at=at, body=body)
-            for number, (at, to, body) in reversed([*enumerate(self.texts, 1)])
-            if to == phone and at >= since
-        ]
 
     # AWS
 
@@ -241,6 +255,8 @@ class World(Aws):
         self.steps += 1
         if self.crash_at is not None and self.steps > self.crash_at:
             raise Crash
+        if happens := self.at_step.pop(self.steps, None):
+            happens()
 
     def _ask_table(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         if operation == "TransactWriteItems" and self.conflicts:

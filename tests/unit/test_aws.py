@@ -10,6 +10,7 @@ from requests import ConnectionError as NoConnection
 from requests import Session
 
 from handler import aws
+from handler.attempts import Attempts, TextItem
 from handler.aws import UNREACHABLE_SECONDS, Aws, AwsError
 from handler.connections import new_session
 from handler.ledger import Claim, Ledger, NotRecorded, State
@@ -225,6 +226,10 @@ def remembering(server: Server, clock: Clock | None = None) -> Ledger:
     return Ledger(Table(calling(server, clock), "ledger"))
 
 
+def knowing(server: Server, clock: Clock | None = None) -> Attempts:
+    return Attempts(Table(calling(server, clock), "ledger"))
+
+
 def test_a_batch_is_repeated_until_no_key_is_unprocessed(server: Server) -> None:
     notices = [Notice(log_file(f"{number}.log"), PHONE) for number in range(3)]
     left = {"ledger": {"Keys": [{"id": {"S": notices[2].id}}]}}
@@ -246,11 +251,8 @@ def test_a_batch_is_repeated_until_no_key_is_unprocessed(server: Server) -> None
             ).encode(),
         ),
     ]
-    assert remembering(server).look_up_sent(notices) == (
-        {notice.id for notice in notices},
-        set(),
-        None,
-    )
+    sent = {notice.id: TextItem("sent") for notice in notices}
+    assert knowing(server).look_up(notices) == (sent, set(), None)
     assert json.loads(server.requests[1].body)["RequestItems"] == left
 
 
@@ -261,13 +263,13 @@ def test_a_batch_that_always_leaves_keys_unprocessed_is_unknown(
     notice = Notice(log_file(), PHONE)
     left = {"ledger": {"Keys": [{"id": {"S": notice.id}}], "ConsistentRead": True}}
     server.body = json.dumps({"UnprocessedKeys": left}).encode()
-    ledger, began = remembering(server, clock), clock.now
-    recalled = ledger.look_up_sent([notice])
-    assert recalled[:2] == (set(), {notice.id})
+    attempts, began = knowing(server, clock), clock.now
+    recalled = attempts.look_up([notice])
+    assert recalled[:2] == ({}, {notice.id})
     assert "BatchGetItem: Throttled" in str(recalled.error)
     assert clock.now - began < 3
     began, asked = clock.now, len(server.requests)
-    ledger.look_up_sent([notice])
+    attempts.look_up([notice])
     assert (clock.now, len(server.requests)) == (began, asked + 1)
 
 
@@ -282,8 +284,8 @@ def test_a_refused_batch_affects_no_other_batch(server: Server) -> None:
         return 200, json.dumps({"Responses": {"ledger": found}, "UnprocessedKeys": {}}).encode()
 
     server.answers = [answered(DUES[:100]), *[THROTTLED] * 3, answered(DUES[200:])]
-    recalled = remembering(server).look_up_sent(DUES)
-    assert recalled.sent == {notice.id for notice in DUES[:100] + DUES[200:]}
+    recalled = knowing(server).look_up(DUES)
+    assert recalled.items.keys() == {notice.id for notice in DUES[:100] + DUES[200:]}
     assert recalled.unknown == {notice.id for notice in DUES[100:200]}
 
 
@@ -291,13 +293,13 @@ def test_a_batch_that_is_not_recorded_affects_no_other_batch(server: Server) -> 
     """The second of twelve batches is throttled, and of the third one text is left over."""
     left = [{"PutRequest": {"Item": {"id": {"S": DUES[60].id}}}}]
     over = (200, json.dumps({"UnprocessedItems": {"ledger": left}}).encode())
-    server.answers = [NOTHING_LEFT, *[THROTTLED] * 3, over, *[NOTHING_LEFT] * 9]
+    server.answers = [NOTHING_LEFT, *[THROTTLED] * 3, over, *[NOTHING_LEFT] * 10]
     with pytest.raises(NotRecorded, match="26 texts: BatchWriteItem") as caught:
-        remembering(server, Clock()).record_outcome(DUES, State.SENT, "SM1")
+        remembering(server, Clock()).record_outcome([one.id for one in DUES], State.SENT, "SM1")
     assert caught.value.count == 26
     put = [json.loads(one.body)["RequestItems"]["ledger"] for one in server.requests]
-    assert {len(requests) for requests in put} == {25}
-    assert len({one["PutRequest"]["Item"]["id"]["S"] for some in put for one in some}) == 300
+    assert {len(requests) for requests in put} == {25, 1}
+    assert len({one["PutRequest"]["Item"]["id"]["S"] for some in put for one in some}) == 301
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,16 @@ from handler.report_index import PendingReport, ReportIndex
 from handler.table import Table
 from simulation.http_server import Server
 from simulation.samples import LIMITS, PHONE, log_file
-from tests.unit.test_aws import calling, remembering
+from tests.unit.test_aws import calling, knowing, remembering
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"UnprocessedKeys": 7, "UnprocessedItems": 7}'])
 def test_an_answer_without_dynamodbs_fields_confirms_nothing(server: Server, body: bytes) -> None:
     """It shows neither that no phone was texted, nor that the ledger has recorded the text."""
     server.body, notice = body, Notice(log_file(), PHONE)
-    assert remembering(server).look_up_sent([notice])[:2] == (set(), {notice.id})
+    assert knowing(server).look_up([notice])[:2] == ({}, {notice.id})
     with pytest.raises(NotRecorded, match="1 texts: BatchWriteItem"):
-        remembering(server).record_outcome([notice], State.SENT, "SM1")
+        remembering(server).record_outcome([notice.id], State.SENT, "SM1")
 
 
 @pytest.mark.parametrize("id_", [{}, [], None, 7, "another"])
@@ -31,7 +31,7 @@ def test_a_malformed_unprocessed_key_leaves_the_text_unknown(server: Server, id_
     notice = Notice(log_file(), PHONE)
     left = {"ledger": {"Keys": [{"id": {"S": id_}}]}}
     server.body = json.dumps({"Responses": {}, "UnprocessedKeys": left}).encode()
-    assert remembering(server).look_up_sent([notice])[:2] == (set(), {notice.id})
+    assert knowing(server).look_up([notice])[:2] == ({}, {notice.id})
 
 
 @pytest.mark.parametrize("at", ["", "soon", "-1", "1.5", "9" * 400, "9" * 5000, 7, None])

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler import flusher, held_messages, queue_messages, sender
+from handler import flusher, held_messages, queue_messages, sender, summaries
 from handler.aws import AwsError
 from handler.ledger import ASK_AFTER_SECONDS
 from handler.queues import VISIBILITY_SECONDS, NotQueued
@@ -409,7 +409,7 @@ def test_a_message_that_the_failed_queue_rejects_stays_held_and_the_drain_goes_o
 def test_a_text_that_the_failed_queue_rejects_stays_held_and_the_others_fail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(flusher, "FAILED_AT_ONCE", 10)
+    monkeypatch.setattr(summaries, "FAILED_AT_ONCE", 10)
     world = World(to_numbers=(PHONE,))
     for number in range(30):
         held_by_hand(world, f"{number}.log")
@@ -474,7 +474,7 @@ def test_an_unreadable_record_fails_once_and_after_the_rest_of_its_message_is_se
     assert world.held == []
 
 
-def test_sent_texts_are_repeated_only_for_the_batch_that_cannot_be_looked_up(
+def test_the_batch_that_cannot_be_looked_up_stays_held_and_nothing_is_repeated(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = World(to_numbers=(PHONE,))
@@ -483,19 +483,22 @@ def test_sent_texts_are_repeated_only_for_the_batch_that_cannot_be_looked_up(
     again = [one.body for one in world.held]
     world.flush()
     put_all(world, again)
+    held_by_hand(world, "new.log")
     get, calls = world.operations["BatchGetItem"], itertools.count()
 
     def fail_third(payload: Mapping[str, Any]) -> dict[str, Any]:
-        if next(calls) == 2:
+        if next(calls) == 3:
             raise AwsError("BatchGetItem", "ThrottlingException", {})
         return get(payload)
 
     world.operations["BatchGetItem"] = fail_third
     capsys.readouterr()
     world.flush()
-    assert [body.split()[0] for _, _, body in world.texts] == ["300", "100"]
-    (line,) = logged(capsys, "claim failed open")
-    assert line["ClaimsFailedOpen"] == 100
+    assert [body.split()[0] for _, _, body in world.texts] == ["300", "New"]
+    (line,) = logged(capsys, "not looked up")
+    assert line["ClaimsFailedOpen"] == len(world.held) == 100
+    world.flush()
+    assert (len(world.texts), len(world.held)) == (2, 0)
 
 
 # Texts that a flush could not send
@@ -599,8 +602,11 @@ def test_a_summary_that_may_have_gone_out_counts_toward_the_limit() -> None:
     assert count["texts"] == {"N": "1"}
 
 
-def test_without_the_table_the_summary_goes_out(world: World) -> None:
+def test_without_the_table_summaries_stay_held_until_it_is_back(world: World) -> None:
     world.down = {"dynamodb"}
+    world.flush()
+    assert (len(world.texts), len(world.waiting)) == (0, 6)
+    world.end_outages()
     world.flush()
     assert len(world.texts) == 2
     assert world.held == []
@@ -673,7 +679,7 @@ def test_many_failing_texts_to_one_phone_stop_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each run gets as far as its time, and the next one goes on from there."""
-    monkeypatch.setattr(flusher, "FAILED_AT_ONCE", 10)
+    monkeypatch.setattr(summaries, "FAILED_AT_ONCE", 10)
     world = World()
     for number in range(60):
         held_by_hand(world, f"{number}.log")
@@ -683,8 +689,8 @@ def test_many_failing_texts_to_one_phone_stop_no_other(
     while world.held:
         begun = world.steps
         world.flusher.flush(lambda: 60.0 - (world.steps - begun))  # noqa: B023  # a second a step
-        a_call = 2  # steps: the last one may begin just in time
-        assert world.steps - begun <= 60 - held_messages.SECONDS_TO_GIVE_BACK + a_call
+        calls = 4  # steps: the last one may begin just in time, and then come the reports
+        assert world.steps - begun <= 60 - held_messages.SECONDS_TO_GIVE_BACK + calls
         world.now += VISIBILITY_SECONDS + 1
         runs += 1
     assert runs > 1
@@ -695,12 +701,12 @@ def test_many_failing_texts_to_one_phone_stop_no_other(
 def test_failed_texts_are_deleted_from_held_before_more_fail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(flusher, "FAILED_AT_ONCE", 10)
+    monkeypatch.setattr(summaries, "FAILED_AT_ONCE", 10)
     world = World(to_numbers=(PHONE,))
     for number in range(30):
         held_by_hand(world, f"{number}.log")
     world.refuses = lambda _: STOPPED
-    world.crash_at = 20
+    world.crash_at = 92
     with pytest.raises(Crash):
         world.flush()
     assert 0 <= len(world.failed) + len(world.held) - 30 <= 10
@@ -822,16 +828,7 @@ def test_two_phones_that_twilio_always_refuses_stop_no_third() -> None:
 
 def test_a_flush_puts_the_phones_into_another_order_by_itself() -> None:
     world = World()
-    parts: dict[str, Any] = {
-        "sender": world,
-        "ledger": world.ledger,
-        "held": world.flusher._held,
-        "reports": world.flusher._reports,
-        "outcomes": world.outcomes,
-        "log": world.log,
-        "clock": world.clock,
-    }
-    world.flusher = flusher.Flusher(world.settings, **parts)
+    world.flusher = flusher.new_flusher(**world.parts)
     tried = refuse_all(world, NO_CONNECTION)
     for phone in (PHONE, OTHER_PHONE):
         held_by_hand(world, "a.log", phone)

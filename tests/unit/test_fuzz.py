@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler import events, queue_messages, text
+from handler.attempts import Attempts, PhoneAttempt
 from handler.aws import Aws, AwsError
 from handler.connections import new_session
 from handler.delivery_reports import meaning
 from handler.events import LogFile, Unreadable
 from handler.ledger import Claim, Ledger, NotRecorded, State
-from handler.notice import ID_DIGITS, Notice
+from handler.notice import ID_DIGITS, Attempt, Notice
 from handler.queues import Message, NotQueued, Queue
 from handler.refusals import Kind
 from handler.report_index import ReportIndex
@@ -299,7 +300,18 @@ ANSWERS: Any = st.recursive(
         | st.dictionaries(
             st.sampled_from(
                 [
-                    *("__type", "CancellationReasons", "Code", "Item", "state", "S", "N", "id"),
+                    *(
+                        "__type",
+                        "CancellationReasons",
+                        "Code",
+                        "Item",
+                        "state",
+                        "S",
+                        "N",
+                        "id",
+                        "B",
+                    ),
+                    *("attempt", "attempt_at", "fingerprint", "texts", "text", "lease"),
                     *("Responses", "ledger", "UnprocessedKeys", "UnprocessedItems", "Keys"),
                     *("Items", "sid", "sent_at", "Messages", "Body", "ReceiptHandle"),
                     *("Attributes", "SentTimestamp", "Successful", "Failed", "Id"),
@@ -329,11 +341,19 @@ def test_an_answer_of_any_shape_raises_only_the_expected_errors(status: int, ans
     table, queue = Table(answering, "ledger"), Queue(answering, "https://sqs/held")
     ledger, index = Ledger(table), ReportIndex(table)
     wanted = Notice(log_file(), PHONE)
-    assert isinstance(ledger.claim(wanted, limits=LIMITS), Claim)
-    assert ledger.look_up_sent([wanted]).sent <= {wanted.id}
+    attempts, attempt = Attempts(table), Attempt.of("a text", 0)
+    assert isinstance(ledger.claim(wanted, body="a text", limits=LIMITS), Claim)
+    assert attempts.look_up([wanted]).items.keys() <= {wanted.id}
+    assert attempts.owners(["SM1"]).items.keys() <= {"SM1"}
+    assert attempts.read([PHONE]).keys() <= {PHONE}
     for request in (
-        lambda: ledger.record_outcome([wanted], State.SENT, "SM1"),
+        lambda: ledger.record_outcome([wanted.id], State.SENT, "SM1"),
         lambda: ledger.hold(wanted),
+        lambda: ledger.fail_in_doubt(wanted),
+        lambda: attempts.open(PHONE, PhoneAttempt(), [wanted], "a text"),
+        lambda: attempts.close(PHONE, 1),
+        lambda: attempts.hold(wanted),
+        lambda: attempts.forget(wanted, attempt),
         lambda: ledger.count(PHONE),
         lambda: [len(one.id + one.sid) + one.sent_at for one in index.due()],
         lambda: [len(one.body + one.receipt) + one.sent_at for one in queue.receive()],

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 import simulation.table
+from handler.attempts import Attempts
 from handler.aws import AwsError
 from handler.ledger import (
     ASK_AFTER_SECONDS,
@@ -19,8 +20,9 @@ from handler.ledger import (
     Limits,
     State,
 )
-from handler.notice import Notice
+from handler.notice import Attempt, Notice
 from handler.queues import VISIBILITY_SECONDS
+from handler.table import Table as Called
 from simulation.queues import StoredQueue
 from simulation.quick_table import QuickTable
 from simulation.samples import LIMITS, OTHER_PHONE, PHONE, log_file, record
@@ -157,14 +159,21 @@ OPERATIONS = st.one_of(
     st.tuples(
         st.just("claim"),
         one,
+        st.sampled_from(["", "a text"]),
         st.none() | st.builds(Limits, st.integers(1, 3), st.integers(1, 2), st.just(300)),
     ),
     st.tuples(st.just("hold"), one),
     st.tuples(st.just("release"), one),
+    st.tuples(st.just("hold_in_doubt"), one),
+    st.tuples(st.just("fail_in_doubt"), one),
     st.tuples(
         st.just("record_outcome"), some, st.sampled_from(State), st.sampled_from(["", "SM1"])
     ),
-    st.tuples(st.just("look_up_sent"), some),
+    st.tuples(st.just("look_up"), some),
+    st.tuples(st.just("hold_unsent"), one),
+    st.tuples(st.just("forget"), one),
+    st.tuples(st.just("open"), phone, some),
+    st.tuples(st.just("close"), phone),
     st.tuples(st.just("count"), phone),
     st.tuples(st.just("uncount"), phone, st.sampled_from([None, LIMITS])),
     st.tuples(st.just("remove_report")),
@@ -183,26 +192,53 @@ class Operated:
 
     def __init__(self, table: Any) -> None:
         self.world = World(table=table)
+        self.attempts = Attempts(Called(self.world, "ledger"), clock=self.world.clock)
 
     def run(self, name: str, *args: Any) -> Any:
         """Run one operation. Gives all that can be seen of it."""
-        world, ledger = self.world, self.world.ledger
-        match name:
-            case "wait":
-                world.now += args[0]
-                return None
-            case "claim":
-                return ledger.claim(args[0], limits=args[1])
-            case "uncount":
-                return ledger.uncount(args[0], world.now, args[1])
-            case "remove_report":
-                return [world.index.remove(report) for report in world.index.due()[:1]]
-            case "postpone_report":
-                for report in world.index.due()[:1]:
-                    world.index.postpone(report)
-                return None
-            case _:
-                return getattr(ledger, name)(*args)
+        own = getattr(self, name, None)
+        return own(*args) if own else getattr(self.world.ledger, name)(*args)
+
+    def wait(self, seconds: float) -> None:
+        self.world.now += seconds
+
+    def claim(self, notice: Notice, body: str, limits: Limits | None) -> Any:
+        return self.world.ledger.claim(notice, body=body, limits=limits)
+
+    def hold_in_doubt(self, notice: Notice) -> None:
+        self.world.ledger.hold(notice, in_doubt=True)
+
+    def record_outcome(self, notices: list[Notice], state: State, sid: str) -> None:
+        self.world.ledger.record_outcome([notice.id for notice in notices], state, sid)
+
+    def uncount(self, phone: str, limits: Limits | None) -> None:
+        self.world.ledger.uncount(phone, self.world.now, limits)
+
+    def look_up(self, notices: list[Notice]) -> Any:
+        return self.attempts.look_up(notices), self.attempts.owners(["SM1", "SM2"])
+
+    def hold_unsent(self, notice: Notice) -> bool:
+        return self.attempts.hold(notice)
+
+    def forget(self, notice: Notice) -> bool:
+        known = self.attempts.look_up([notice]).items.get(notice.id)
+        attempt = (known and known.attempt) or Attempt.of("a text", self.world.now)
+        return self.attempts.forget(notice, attempt)
+
+    def open(self, phone: str, notices: list[Notice]) -> Any:
+        last = self.attempts.read([phone])[phone]
+        return last, self.attempts.open(phone, last, notices, "a text")
+
+    def close(self, phone: str) -> Any:
+        last = self.attempts.read([phone])[phone]
+        return last, self.attempts.close(phone, last.number)
+
+    def remove_report(self) -> Any:
+        return [self.world.index.remove(report) for report in self.world.index.due()[:1]]
+
+    def postpone_report(self) -> None:
+        for report in self.world.index.due()[:1]:
+            self.world.index.postpone(report)
 
 
 @settings(max_examples=300)
@@ -221,7 +257,7 @@ def test_the_quick_table_decides_as_the_one_that_evaluates(operations: list[Any]
     ("operation", "changes"),
     [
         ("UpdateItem", {"ConditionExpression": "#s = :other"}),
-        ("UpdateItem", {"UpdateExpression": "SET lease = :lease"}),
+        ("UpdateItem", {"UpdateExpression": "SET lease = if_not_exists(lease, :lease)"}),
         ("Query", {"KeyConditionExpression": "report = :due", "IndexName": REPORT_INDEX}),
     ],
 )
