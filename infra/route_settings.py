@@ -138,7 +138,7 @@ def check_routes(read: Reader, routes: Sequence[Route], filter_: Filter | None) 
     for number, logs in readable.items():
         if not _check_globs(read, number, logs, filter_):
             continue
-        if are_covered(logs, filter_, ()):
+        if are_covered(logs, filter_):
             key = path(number, "except")
             read.mistake(key, "leaves none of the route's logs", read.command("rm", key))
             continue
@@ -153,7 +153,9 @@ def check_routes(read: Reader, routes: Sequence[Route], filter_: Filter | None) 
             for phone in route.to_numbers
         }
         is_useful = route.expect or not groups or not all(groups.values())
-        if not is_useful and are_covered(logs, filter_, _distinct(groups.values())):
+        if not is_useful and all(
+            are_covered(logs, filter_, group) for group in _distinct(groups.values())
+        ):
             read.mistake(
                 path(number),
                 "texts nobody: earlier routes text each of its phones about all its logs. "
