@@ -1,8 +1,12 @@
-"""Files, duplicates, crashes, outages, retries, flushes and redrives, in any order.
+"""Files, duplicates, crashes, outages, lost answers, retries, flushes, redrives, in any order.
 
-The handler's code is the real one; clock, table, queues and Twilio are simulated (`World`).
+Nothing is lost, and nothing is texted twice. The one exception has a name: `unreachable_table`.
+
+The handler's code is the real one; clock, table, queues and Twilio are simulated (`World`). Between
+any two requests of a process another process may run: a flush, or a duplicate of an event.
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -53,13 +57,14 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(max_texts_per_hour=LIMIT, message="$key")
+        self.world = World(max_texts_per_hour=LIMIT, max_texts_at_once=2, message="$key")
         self.world.shuffle = random.shuffle  # which hypothesis seeds
         self.files = 0
         self.records: list[dict[str, Any]] = []
         self.accepted: set[FileAndPhone] = set()  # of events that Lambda has done with
         self.pending: list[Event] = []
-        self.excused: set[FileAndPhone] = set()  # may be texted twice
+        # What notify sent without the table, rather than lose it: only that may be texted twice.
+        self.unreachable_table: set[FileAndPhone] = set()
         self.flushes: Counter[int] = Counter()
         self.open_hours: set[int] = set()  # the table was down: each process counts for itself
         self.processes: Counter[int] = Counter()
@@ -75,37 +80,53 @@ class Machine(RuleBasedStateMachine):
     def hour(self) -> int:
         return int(self.world.now) // 3600
 
-    def run(self, what: Callable[[], None], crash_after: int | None) -> bool:
-        """Run a function, whose process may end after so many steps. Whether it did what it was
-        to."""
+    def run(
+        self,
+        what: Callable[[], None],
+        crash_after: int | None,
+        meanwhile: tuple[int, Callable[[], None]] | None = None,
+    ) -> bool:
+        """Run a function. Whether it did what it was to.
+
+        Args:
+            what: The function.
+            crash_after: After how many steps its process ends, if it does.
+            meanwhile: After how many steps another process runs, and what it does.
+        """
         world = self.world
-        before = len(world.texts)
         world.crash_at = None if crash_after is None else world.steps + crash_after
+        if meanwhile:
+            world.at_step[world.steps + meanwhile[0]] = meanwhile[1]
         try:
             what()
         except (Crash, AwsError, NotQueued, LeaseHeld) as error:
             if isinstance(error, Crash):
-                self.excuse(before)
                 world.restart()
                 self.processes[self.hour] += 1
             return False
         finally:
             world.crash_at = None
-            if world.loses_answers or world.down or world.throttled:
-                self.excuse(before)
+            world.at_step.clear()
             if "dynamodb" in world.down:
                 self.open_hours.add(self.hour)
         return True
 
-    def excuse(self, since: int) -> None:
-        """Excuse the texts since then: they were in doubt, or could not be recorded."""
-        for _, phone, body in self.world.texts[since:]:
-            self.excused |= {(key, phone) for key in body.split(",")}
+    def notify(self, event: Event) -> None:
+        before = len(self.world.texts)
+        try:
+            self.world.notify(*event.records)
+        finally:
+            if "dynamodb" in self.world.down:
+                for _, phone, body in self.world.texts[before:]:
+                    self.unreachable_table |= {(key, phone) for key in body.split(",")}
 
-    def deliver(self, event: Event, crash_after: int | None = None) -> None:
+    def deliver(
+        self, event: Event, crash_after: int | None = None, flush_after: int | None = None
+    ) -> None:
         """Let Lambda call the function, as often as it does."""
         event.tries += 1
-        if self.run(lambda: self.world.notify(*event.records), crash_after):
+        meanwhile = None if flush_after is None else (flush_after, self.flush_meanwhile)
+        if self.run(lambda: self.notify(event), crash_after, meanwhile):
             for one in event.records:
                 key = one["s3"]["object"]["key"]
                 self.accepted |= {(key, phone) for phone in PHONES}
@@ -116,34 +137,73 @@ class Machine(RuleBasedStateMachine):
             envelope = {"requestContext": {}, "requestPayload": {"Records": event.records}}
             self.world.failed.put(json.dumps(envelope))
 
-    crashes = st.none() | st.integers(0, 25)
+    def flush_meanwhile(self) -> None:
+        """Let another process flush while this one runs."""
+        self.flushes[self.hour] += 1
+        with contextlib.suppress(AwsError, NotQueued):
+            self.world.new_flusher().flush(lambda: 240)
 
-    @rule(count=st.integers(1, 3), crash_after=crashes)
-    def upload(self, count: int, crash_after: int | None) -> None:
+    def duplicate_meanwhile(self, one: dict[str, Any]) -> None:
+        """Let a duplicate of an event arrive while a flush runs."""
+        event = Event([one], 1, self.world.now + RETRY_AFTER[0])
+        try:
+            self.notify(event)
+        except (AwsError, NotQueued, LeaseHeld):
+            self.pending.append(event)
+
+    steps = st.none() | st.integers(0, 40)
+
+    @rule(count=st.integers(1, 3), crash_after=steps, flush_after=steps)
+    def upload(self, count: int, crash_after: int | None, flush_after: int | None) -> None:
         records = []
         for _ in range(count):
             self.files += 1
             records.append(record(f"f{self.files}", sequencer=str(self.files)))
         self.records += records
-        self.deliver(Event(records, 0, self.world.now), crash_after)
+        self.deliver(Event(records, 0, self.world.now), crash_after, flush_after)
 
     @precondition(lambda self: self.records)
-    @rule(data=st.data(), crash_after=crashes)
-    def duplicate(self, data: st.DataObject, crash_after: int | None) -> None:
+    @rule(data=st.data(), crash_after=steps, flush_after=steps)
+    def duplicate(
+        self, data: st.DataObject, crash_after: int | None, flush_after: int | None
+    ) -> None:
         one = data.draw(st.sampled_from(self.records))
-        self.deliver(Event([one], 0, self.world.now), crash_after)
+        self.deliver(Event([one], 0, self.world.now), crash_after, flush_after)
 
     @precondition(lambda self: self.pending)
-    @rule(crash_after=crashes)
+    @rule(crash_after=steps)
     def retry(self, crash_after: int | None) -> None:
         event = self.pending.pop(0)
         self.world.now = max(self.world.now, event.notice)
         self.deliver(event, crash_after)
 
-    @rule(crash_after=crashes)
+    @rule(crash_after=steps)
     def flush(self, crash_after: int | None) -> None:
         self.flushes[self.hour] += 1
         self.run(self.world.flush, crash_after)
+
+    @rule(crash_after=steps, after=st.integers(0, 40), late=st.sampled_from([0, 20]))
+    def flush_twice_at_once(self, crash_after: int | None, after: int, late: float) -> None:
+        def another() -> None:
+            self.world.now += late
+            self.flush_meanwhile()
+
+        self.flushes[self.hour] += 1
+        self.run(self.world.flush, crash_after, (after, another))
+
+    @precondition(lambda self: self.records)
+    @rule(data=st.data(), crash_after=steps, after=st.integers(0, 40))
+    def flush_while_a_duplicate_comes(
+        self, data: st.DataObject, crash_after: int | None, after: int
+    ) -> None:
+        one = data.draw(st.sampled_from(self.records))
+        self.flushes[self.hour] += 1
+        self.run(self.world.flush, crash_after, (after, lambda: self.duplicate_meanwhile(one)))
+
+    @precondition(lambda self: len(self.world.held) > 0)
+    @rule()
+    def sqs_delivers_a_held_message_twice(self) -> None:
+        self.world.held.put(self.world.held[0].body)
 
     @rule(seconds=st.sampled_from([1, 30, 61, VISIBILITY_SECONDS + 1, 3600]))
     def wait(self, seconds: float) -> None:
@@ -184,6 +244,22 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def twilio_answers_too_late(self) -> None:
         self.world.loses_answers = True
+
+    @rule()
+    def requests_to_twilio_get_lost(self) -> None:
+        self.world.loses_requests = True
+
+    @rule(why=st.sampled_from(OUTAGES))
+    def twilio_does_not_list_its_texts(self, why: Refusal) -> None:
+        self.world.refuses_to_list = lambda _phone: why
+
+    @rule(seconds=st.sampled_from([-5, 0, 5]))
+    def the_clocks_differ(self, seconds: float) -> None:
+        self.world.twilio_clock = seconds
+
+    @rule(words=st.sampled_from(["", "Sent from a trial account - "]))
+    def twilio_puts_words_before_the_body(self, words: str) -> None:
+        self.world.trial = words
 
     @rule(why=st.sampled_from(OF_ONE_PHONE), phone=st.sampled_from(PHONES))
     def a_phone_may_not_be_texted(self, why: Refusal, phone: str) -> None:
@@ -236,7 +312,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_told_twice(self) -> None:
         twice = {one for one, times in self.texted.items() if times > 1}
-        assert twice <= self.excused
+        assert twice <= self.unreachable_table
 
     @invariant()
     def nobody_is_flooded(self) -> None:
@@ -255,7 +331,7 @@ class Machine(RuleBasedStateMachine):
             world.now += VISIBILITY_SECONDS + 1
             self.flush(crash_after=None)
             world.redrive()
-            if not world.notices_on(world.held):
+            if not (world.notices_on(world.held) or self.pending):
                 break
         self.nothing_is_lost()
         self.nothing_is_told_twice()
