@@ -63,11 +63,13 @@ class Found(NamedTuple):
         lines: How many lines there are, in all that was read.
         line: One of them, printable and without secrets; "" if there is none.
         note: Why it is not all of the log, in the words of a text; "" if it is.
+        contains: The words that the lines were found by; "" for all lines.
     """
 
     lines: int = 0
     line: str = ""
     note: str = ""
+    contains: str = ""
 
     @property
     def is_nothing(self) -> bool:
@@ -139,7 +141,7 @@ def read_found(fields: Mapping[str, Any] | None) -> Found | None:
     if fields is None:
         return None
     found = Found(**fields)
-    if not is_size(found.lines) or not is_name(found.line) or not is_name(found.note):
+    if not is_size(found.lines) or not all(map(is_name, found[1:])):
         raise ValueError("the lines found in it are none")
     return found
 

@@ -100,7 +100,10 @@ class LogReader:
         if note:
             measured = {metrics.NOT_READ: 1}
             self._log.decision("not read", level="WARN", file=file, measured=measured, reason=note)
-        return {words: one.result()._replace(note=note) for words, one in searches.items()}
+        return {
+            words: one.result()._replace(note=note, contains=words)
+            for words, one in searches.items()
+        }
 
     def _feed(
         self,

@@ -127,7 +127,6 @@ def summarize(
     zone: datetime.tzinfo,
     routes: Sequence[str] = (),
     *,
-    contains: Sequence[str] = (),
     missing: "Sequence[MissingLog]" = (),
 ) -> str:
     """Word one text about many logs: the missing ones first, then all log files.
@@ -140,10 +139,9 @@ def summarize(
         files: The log files; at least one, if there are no missing ones.
         zone: The time zone of the time in the text.
         routes: The route of each file, by its name; none for a stack without routes.
-        contains: The words that were searched for in each file; none if none was looked into.
         missing: The missing logs. Of one route the latest is told.
     """
-    lines = _count_lines(files, contains)
+    lines = _count_lines(files)
     # The last one of a route says since when all are missing.
     last = {log.route: log for log in sorted(missing, key=lambda log: log.deadline)}
     latest = sorted(last.values(), key=lambda log: log.deadline)
@@ -195,15 +193,14 @@ def _summarize_files(
     return body
 
 
-def _count_lines(files: Sequence[LogFile], contains: Sequence[str]) -> str:
+def _count_lines(files: Sequence[LogFile]) -> str:
     """Say how many lines with the words were found in all files, and which words, if short."""
-    searched = [(file.found, words) for file, words in zip(files, contains, strict=False) if words]
-    found = [one for one, _ in searched if one]
+    found = [file.found for file in files if file.found and file.found.contains]
     if not found:
         return ""
     total = Found(sum(one.lines for one in found), note="".join(one.note for one in found))
     counted = f", {total.counted} line{'' if total.counted == '1' else 's'}"
-    settings = {words for _, words in searched}
+    settings = {one.contains for one in found}
     words = " or ".join(word.strip() for word in settings.pop().split(","))
     is_short = not settings and len(words) <= MAX_WORDS_CHARACTERS and '"' not in words
     return f"{counted} with {printable(words)}" if is_short else counted

@@ -183,7 +183,7 @@ def test_an_object_that_breaks_off_gives_what_came(server: Server) -> None:
     server.respond = lambda _: Answer(200, LINE * 10, {"Content-Length": "1000000"})
     server.closes_connections = True
     found = reader(server).read(log_file(), ["INFO"], lambda: False)
-    assert found == {"INFO": Found(10, LINE.decode().strip(), "only the first 170 B read")}
+    assert found == {"INFO": Found(10, LINE.decode().strip(), "only the first 170 B read", "INFO")}
 
 
 def test_a_connection_is_used_again_for_the_next_log(server: Server) -> None:
@@ -212,7 +212,7 @@ def test_what_is_left_of_a_large_object_is_not_read(
 
     monkeypatch.setattr(log_object, "_chunks", counted)
     found = reader(server).read(log_file(), ["INFO", "ERROR"], lambda: False)
-    assert found["ERROR"] == Found(note="only the first 64 kB read")
+    assert found["ERROR"] == Found(note="only the first 64 kB read", contains="ERROR")
     assert found["INFO"].lines == 64_000 // len(LINE) + 1
     assert taken < 200_000
 
@@ -224,9 +224,9 @@ def test_one_pass_serves_the_words_of_all_routes(server: Server) -> None:
         log_file(), ["ERROR", "FATAL, one", "none", "", "ERROR"], lambda: False
     )
     assert found == {
-        "ERROR": Found(2, "ERROR: two"),
-        "FATAL, one": Found(3, "INFO one"),
-        "none": Found(),
+        "ERROR": Found(2, "ERROR: two", contains="ERROR"),
+        "FATAL, one": Found(3, "INFO one", contains="FATAL, one"),
+        "none": Found(contains="none"),
         "": Found(5, "end"),
     }
     assert len(server.requests) == 1
@@ -234,13 +234,13 @@ def test_one_pass_serves_the_words_of_all_routes(server: Server) -> None:
 
 def test_an_empty_log_is_not_asked_for(server: Server) -> None:
     found = reader(server).read(log_file(size=0), ["ERROR", ""], lambda: False)
-    assert found == {"ERROR": Found(), "": Found()}
+    assert found == {"ERROR": Found(contains="ERROR"), "": Found()}
     assert server.requests == []
 
 
 def test_without_time_nothing_is_read(server: Server) -> None:
     found = reader(server).read(log_file(), ["ERROR"], lambda: True)
-    assert found == {"ERROR": Found(note="not read: no time")}
+    assert found == {"ERROR": Found(note="not read: no time", contains="ERROR")}
     assert server.requests == []
 
 
@@ -254,4 +254,4 @@ def test_without_time_nothing_is_read(server: Server) -> None:
 def test_a_log_that_cannot_be_unpacked_says_why(server: Server, body: bytes, note: str) -> None:
     server.body = body
     found = reader(server).read(log_file(), ["ERROR"], lambda: False)
-    assert found == {"ERROR": Found(note=note)}
+    assert found == {"ERROR": Found(note=note, contains="ERROR")}

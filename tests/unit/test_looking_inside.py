@@ -163,6 +163,7 @@ def test_a_held_log_keeps_its_line_and_its_count() -> None:
         "lines": 2,
         "line": "ERROR: payment gateway refused",
         "note": "",
+        "contains": "ERROR",
     }
     simulated.flush()
     assert [body for _, _, body in simulated.texts] == [
@@ -237,3 +238,12 @@ def test_no_planted_secret_leaves_the_function(
     assert not any(part in one for part in parts_of(secret) for one in left)
     assert f'"{outcome}"' in "".join(written)
     assert queued or simulated.texts
+
+
+def test_a_summary_counts_the_lines_of_all_its_logs() -> None:
+    simulated = world(mode="digest")
+    simulated.objects["other.log"] = ERROR * 10
+    simulated.notify(record("error.log"), record("fine.log"), record("other.log"))
+    simulated.flush()
+    ((_, _, body),) = simulated.texts
+    assert body == ("2 more logs since 23 Nov 14:05 UTC, 22 lines with ERROR: error.log, other.log")

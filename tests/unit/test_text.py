@@ -530,14 +530,18 @@ def test_the_default_message_is_that_of_the_setting() -> None:
 def test_a_summary_counts_the_lines_of_its_logs(
     found: list[Found | None], contains: list[str], shown: str
 ) -> None:
-    files = [log_file(f"{number}.log", found=one) for number, one in enumerate(found)]
-    assert summarize(files, datetime.UTC, contains=contains) == (
+    searched = zip(found, contains, strict=True)
+    files = [
+        log_file(f"{number}.log", found=one and one._replace(contains=words))
+        for number, (one, words) in enumerate(searched)
+    ]
+    assert summarize(files, datetime.UTC) == (
         f"2 more logs since 23 Nov 14:05 UTC{shown}: 0.log, 1.log"
     )
 
 
 @given(st.lists(keys, min_size=1, max_size=60), st.text(max_size=500))
 def test_a_summary_with_lines_takes_two_segments_at_most(names: list[str], words: str) -> None:
-    files = [log_file(name, found=Found(10**6)) for name in names]
-    body = summarize(files, datetime.UTC, contains=[words] * len(files))
+    files = [log_file(name, found=Found(10**6, contains=words)) for name in names]
+    body = summarize(files, datetime.UTC)
     assert segments(body) <= 2
