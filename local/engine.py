@@ -76,24 +76,34 @@ def stack(
 def configure(made: automation.Stack, settings: Mapping[str, str]) -> None:
     """Set settings as `pulumi config set` does, those that are secret with `--secret`.
 
-    `routes` is JSON. Each field of a route is set with `--path`, as README.md does it.
+    Routes are JSON. Each field of a route is set with `--path`, as README.md does it.
     """
-    flat = {
-        key: automation.ConfigValue(value, secret=key in program.SECRETS)
-        for key, value in settings.items()
-        if key != "routes"
-    }
-    made.set_all_config(flat)
-    if "routes" in settings:
+    fields = _fields_of_routes(settings.get("routes", ""))
+    flat = {key: value for key, value in settings.items() if key != "routes" or fields is None}
+    made.set_all_config(_config_values(flat))
+    if fields is not None:
         made.remove_config("routes")
-        fields = {
-            f"routes[{number}].{field}": automation.ConfigValue(
-                str(value), secret=field in program.SECRETS
-            )
-            for number, route in enumerate(json.loads(settings["routes"]))
+        made.set_all_config(_config_values(fields), path=True)
+
+
+def _fields_of_routes(routes: str) -> dict[str, str] | None:
+    """Return each field of routes by its path; None if it is no list of routes."""
+    try:
+        listed = json.loads(routes)
+        return {
+            f"routes[{number}].{field}": str(value)
+            for number, route in enumerate(listed)
             for field, value in route.items()
         }
-        made.set_all_config(fields, path=True)
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def _config_values(settings: Mapping[str, str]) -> dict[str, automation.ConfigValue]:
+    return {
+        key: automation.ConfigValue(value, secret=key.rpartition(".")[2] in program.SECRETS)
+        for key, value in settings.items()
+    }
 
 
 def state_of(made: automation.Stack) -> str:

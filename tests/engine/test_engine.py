@@ -6,6 +6,7 @@ The tests of one class run in their order, on one stack, as a user would go on.
 import contextlib
 import dataclasses
 import http.client
+import json
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from pulumi import automation
 from pulumi.automation.errors import CommandError
 
@@ -337,7 +339,7 @@ class TestTheLifeOfAStack:
         ({"filterSuffix": "*.log"}, "pulumi config set --stack engine filterSuffix .log"),
         ({"quietHours": "22-7"}, "pulumi config set --stack engine quietHours 22:00-07:00"),
         ({"maxTextPerHour": "10"}, "pulumi config rm --stack engine maxTextPerHour"),
-        ({"routes": "none"}, "'routes' must be of type 'array'"),
+        ({"routes": "none"}, "'routes' must be of type 'array"),
         ({"flushMinutes": "often"}, "'flushMinutes' must be of type 'integer'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -349,6 +351,15 @@ def test_a_wrong_setting_is_refused_at_preview(
         system.preview()
     assert expected in str(caught.value)
     assert left(emulator) == []
+
+
+def test_routes_as_json_are_set_field_by_field_as_the_readme_does(emulator: Emulator) -> None:
+    route = {"name": "all", "logs": "*", "toNumbers": OTHER_PHONE, "maxTextsPerHour": 60}
+    with deployed(emulator, routes=json.dumps([route, route])) as system:
+        system.configure(routes=json.dumps([route]))
+        (found,) = yaml.safe_load(system.file.read_text())["config"]["s3-logs:routes"]
+        assert found.pop("toNumbers").keys() == {"secure"}
+    assert found == {"name": "all", "logs": "*", "maxTextsPerHour": 60}
 
 
 def test_a_preview_warns_of_phones_in_clear_text(emulator: Emulator) -> None:
