@@ -91,7 +91,7 @@ class Attempts:
 
     def read(self, phones: Sequence[str]) -> dict[str, PhoneAttempt]:
         """Return the last attempt of each phone, except for those that could not be read."""
-        ids = {_id(phone): phone for phone in phones}
+        ids = {id_of_phone(phone): phone for phone in phones}
         found, unknown, _ = self._get(ids)
         attempts = {
             phone: PhoneAttempt.read(found.get(id_))
@@ -121,7 +121,7 @@ class Attempts:
             condition = "attempt = :last AND attribute_not_exists(attempt_at)"
         ids = bytes.fromhex("".join(notice.id for notice in notices))
         return self._table.update_if(
-            _id(phone),
+            id_of_phone(phone),
             condition,
             {
                 "UpdateExpression": "SET attempt = :number, ids = :ids, expires = :expires, "
@@ -143,7 +143,7 @@ class Attempts:
             AwsError: The table cannot be reached.
         """
         return self._table.update_if(
-            _id(phone),
+            id_of_phone(phone),
             "attempt = :number AND attribute_exists(attempt_at)",
             {
                 "UpdateExpression": f"{REMOVE_ATTEMPT}, ids",
@@ -238,6 +238,6 @@ class Attempts:
         return LookUp(found, unknown - found.keys(), why)
 
 
-def _id(phone: str) -> str:
+def id_of_phone(phone: str) -> str:
     """Give the id of a phone's item: a hash, since the table must not show phone numbers."""
     return hashlib.sha256(f"attempts {phone}".encode()).hexdigest()[:ID_DIGITS]

@@ -13,6 +13,7 @@ from handler.quiet_hours import read_hours
 from handler.refusals import NO_ANSWER
 from handler.sender import Refused
 from handler.settings import Settings
+from ops import in_doubt
 from ops.expected import EXPECTED, NOT_CHECKED, show_expected
 from ops.redrive import HIDDEN_SECONDS
 from stack import log_lines, queues
@@ -246,7 +247,7 @@ class _Deliveries:
 
 
 def _show_held(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
-    count = _show_queue(stack, terminal, "held")
+    count, held = _show_queue(stack, terminal, "held")
     if count.hidden:
         terminal.say(
             f"Of these a flush has in hand: {count.hidden}. What it does not text comes back "
@@ -254,6 +255,7 @@ def _show_held(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
         )
     if count.all and (last := _last_refusal(found)):
         terminal.say(f"The last flush that could not text, {ago(last.time)}: {last.reason}")
+    in_doubt.show(stack, terminal, held)
 
 
 def _last_refusal(found: list[Line]) -> Line | None:
@@ -277,7 +279,7 @@ def _last_refusal(found: list[Line]) -> Line | None:
 
 
 def _show_failed(stack: Stack, terminal: Terminal) -> None:
-    count = _show_queue(stack, terminal, "failed")
+    count, _ = _show_queue(stack, terminal, "failed")
     if count.hidden:
         terminal.say(
             f"Of these another command has received: {count.hidden}. What it does not move comes "
@@ -287,12 +289,15 @@ def _show_failed(stack: Stack, terminal: Terminal) -> None:
         terminal.say(f"Once that is fixed: {stack.make('redrive')}")
 
 
-def _show_queue(stack: Stack, terminal: Terminal, queue: str) -> queues.Count:
+def _show_queue(
+    stack: Stack, terminal: Terminal, queue: str
+) -> tuple[queues.Count, list[queues.Queued]]:
+    """Show a queue. Return how many messages are on it, and those that were looked at."""
     count = queues.count(stack, queue)
     if not count.all:
         terminal.say(f"On {queue}: nothing.", "green")
-        return count
-    groups = queues.group_by_reason(stack, queue)
+        return count, []
+    messages = queues.peek(stack, queue)
     rows: list[list[Cell]] = [
         [
             group.reason,
@@ -300,14 +305,12 @@ def _show_queue(stack: Stack, terminal: Terminal, queue: str) -> queues.Count:
             ago(group.oldest.sent_at),
             group.oldest.content.subject,
         ]
-        for group in groups
+        for group in queues.group_by_reason(messages)
     ]
-    seen = sum(group.count for group in groups)
-    title = f"On {queue}: {count.all}" + (
-        f", of which {seen} were looked at" if seen < count.all else ""
-    )
+    seen = f", of which {len(messages)} were looked at" if len(messages) < count.all else ""
+    title = f"On {queue}: {count.all}{seen}"
     if rows:
         terminal.table(title, ("Why", "Of these", "Oldest", "Such as"), rows)
     else:
         terminal.say(title)
-    return count
+    return count, messages

@@ -14,7 +14,7 @@ FUNCTIONS = ("notify", "flush")
 POLL_SECONDS = 1.0
 
 FLUSH_ENDS = ("flushed", "quiet hours")
-FLUSH_REFUSALS = ("not sent", "no outcome yet")
+FLUSH_REFUSALS = ("not sent", "not asked", "no outcome yet")
 
 _SHOWN_FIELDS = ("phone", "key", "reason", "code", "meaning", "sid")
 _COUNT_FIELDS = ("file", "message")

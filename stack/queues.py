@@ -5,7 +5,7 @@ import dataclasses
 import datetime
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from handler import log
@@ -62,10 +62,12 @@ class Queued(NamedTuple):
     """A message on a queue.
 
     Attributes:
+        body: The message itself.
         content: Its content.
         sent_at: When it came to the queue.
     """
 
+    body: str
     content: Content
     sent_at: datetime.datetime
 
@@ -109,10 +111,10 @@ def count_with_time(stack: Stack, queue: str) -> tuple[Count, datetime.datetime]
     return counted, clock(answer)
 
 
-def group_by_reason(stack: Stack, queue: str) -> list[Group]:
-    """Look at messages of a queue, without taking them, and group them by their reason."""
+def group_by_reason(messages: Iterable[Queued]) -> list[Group]:
+    """Group messages by their reason."""
     groups = collections.defaultdict(list)
-    for queued in _peek(stack, queue):
+    for queued in messages:
         groups[queued.content.reason].append(queued)
     found = [
         Group(reason, len(some), min(some, key=lambda one: one.sent_at))
@@ -157,7 +159,8 @@ def give_back(stack: Stack, queue: str, messages: Iterable[Message]) -> None:
         )
 
 
-def _peek(stack: Stack, queue: str) -> Iterator[Queued]:
+def peek(stack: Stack, queue: str) -> list[Queued]:
+    """Look at messages of a queue, without taking them."""
     found: dict[str, Message] = {}
     messages: list[Message] = []
     visible = count(stack, queue).visible
@@ -165,8 +168,10 @@ def _peek(stack: Stack, queue: str) -> Iterator[Queued]:
         messages += some
         found |= {one["MessageId"]: one for one in some}
     give_back(stack, queue, messages)
-    for message in found.values():
-        yield Queued(describe(message["Body"]), sent_at(message))
+    return [
+        Queued(message["Body"], describe(message["Body"]), sent_at(message))
+        for message in found.values()
+    ]
 
 
 def describe(body: str) -> Content:

@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from handler.ledger import Limits, key_of_hour
+from handler.notice import Attempt
 from handler.sender import Delivery
 from simulation import samples
 from stack.deployed import Stack
@@ -273,6 +274,32 @@ class Table:
 
     def __init__(self) -> None:
         self.items: dict[str, dict[str, int]] = {}
+        self.attempts: dict[str, dict[str, Any]] = {}
+        self.returned_at_once = 100
+        self.denies = False
+
+    def attempt(self, id_: str, at: datetime.datetime) -> None:
+        """Let an item be in doubt, since a moment."""
+        values = Attempt.of("a text", at.timestamp()).values
+        names = {":attempt_at": "attempt_at", ":fingerprint": "fingerprint"}
+        self.attempts[id_] = {"id": {"S": id_}} | {
+            names[name]: value for name, value in values.items()
+        }
+
+    def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803  # AWS's name
+        """Return items with attempts, and leave the rest for another request."""
+        if self.denies:
+            raise refusal("AccessDeniedException", "BatchGetItem")
+        ((name, asked),) = RequestItems.items()
+        assert name == samples.settings().ledger_table
+        assert len(asked["Keys"]) <= 100
+        now, later = (
+            asked["Keys"][: self.returned_at_once],
+            asked["Keys"][self.returned_at_once :],
+        )
+        found = [self.attempts[key["id"]["S"]] for key in now if key["id"]["S"] in self.attempts]
+        left = {name: asked | {"Keys": later}} if later else {}
+        return _answer(Responses={name: found}, UnprocessedKeys=left)
 
     def count(self, phone: str, texts: int, in_burst: int = 0) -> None:
         """Let a phone have had texts in this hour, and in this burst, by the usual settings."""

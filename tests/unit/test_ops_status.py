@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from handler.attempts import id_of_phone
+from handler.notice import Notice
 from handler.queues import HELD_SINCE
 from handler.refusals import NO_ANSWER, NO_CONNECTION, NOT_TWILIO, Refusal
 from handler.routes import Route
@@ -288,3 +290,75 @@ def test_status_shows_logs_that_matched_no_route_lately(run: Run) -> None:
         "Logs within a day that matched no route, so that nobody was texted: 14, "
         "such as c0.log, c6.log, c5.log\n"
     ) in run(operated, "status")
+
+
+# What is in doubt
+
+
+def test_status_names_what_is_in_doubt_since_when_and_when_twilio_is_asked(run: Run) -> None:
+    operated = Operated()
+    operated.held.put(held_message("old.log", reason="in doubt", code="500"))
+    operated.held.put(held_message("new.log", reason="in doubt"))
+    operated.held.put(held_message("settled.log", reason="in doubt"))
+    operated.held.put(held_message("limit.log", reason="over the limit"))
+    old, new = (Notice(samples.log_file(f"{name}.log"), samples.PHONE) for name in ("old", "new"))
+    now = datetime.datetime.now(datetime.UTC)
+    operated.table.attempt(old.id, now - datetime.timedelta(minutes=12))
+    operated.table.attempt(new.id, now - datetime.timedelta(seconds=10))
+    operated.table.attempt(id_of_phone(samples.PHONE), now - datetime.timedelta(minutes=5))
+    shown = run(operated, "status")
+    assert "In doubt: 3" in shown
+    rows = [line.strip("│").split("│") for line in shown.splitlines() if "by the " in line]
+    asked = now + datetime.timedelta(seconds=50)
+    assert [[cell.strip() for cell in row[1:]] for row in rows] == [
+        ["…0100", "old.log", "by the next flush"],
+        ["…0100", "a summary", "by the next flush"],
+        ["…0100", "new.log", f"by the first flush after {asked:%H:%M:%S} UTC"],
+    ]
+    assert rows[0][0].strip() == "12 min ago"
+
+
+def test_status_says_that_nothing_is_in_doubt(run: Run) -> None:
+    operated = Operated()
+    operated.held.put(held_message("limit.log", reason="over the limit"))
+    assert "In doubt: nothing." in run(operated, "status")
+
+
+def test_status_says_why_twilio_was_not_asked(run: Run) -> None:
+    operated = Operated()
+    operated.held.put(held_message(reason="in doubt"))
+    why: dict[str, Any] = {
+        "reason": "account",
+        "code": "20403",
+        "meaning": "the credentials may not send texts",
+    }
+    operated.logs.add("flush", outcome="not asked", phone="…0100", attempts=1, **why)
+    operated.logs.add("flush", outcome="flushed", messages=1)
+    assert "account (20403: the credentials may not send texts) for …0100" in run(
+        operated, "status"
+    )
+
+
+def test_in_quiet_hours_what_is_in_doubt_waits_for_their_end(run: Run) -> None:
+    operated = Operated(quiet_hours="00:00-23:59")
+    operated.table.attempt(id_of_phone(samples.PHONE), NOW - datetime.timedelta(minutes=5))
+    assert "by the first flush after the quiet hours" in run(operated, "status")
+
+
+def test_status_reads_all_that_the_ledger_returns_in_parts(run: Run) -> None:
+    operated = Operated()
+    for number in range(90):
+        operated.held.put(held_message(f"{number}.log", reason="in doubt"))
+        notice = Notice(samples.log_file(f"{number}.log"), samples.PHONE)
+        operated.table.attempt(notice.id, NOW)
+    operated.table.returned_at_once = 40
+    assert "In doubt: 90" in run(operated, "status")
+
+
+def test_without_permission_status_names_it_and_shows_the_rest(run: Run) -> None:
+    operated = Operated()
+    operated.table.denies = True
+    shown = run(operated, "status")
+    assert "In doubt: AWS does not say (AccessDeniedException)" in shown
+    assert "needed: dynamodb:BatchGetItem" in shown
+    assert "On failed: nothing." in shown

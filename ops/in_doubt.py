@@ -1,0 +1,112 @@
+"""The texts in doubt: Twilio may have accepted them, and nobody heard its answer.
+
+The ledger knows them for certain. Reading it takes one more permission, `dynamodb:BatchGetItem` of
+that table, which holds no number and no text.
+"""
+
+import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from handler import queue_messages
+from handler.attempts import id_of_phone
+from handler.aws import batches
+from handler.ledger import ASK_AFTER_SECONDS
+from handler.log import masked
+from handler.notice import Attempt, Notice
+from stack.deployed import Stack, ago
+from stack.queues import Queued
+from stack.terminal import Cell, Terminal
+
+MAX_KEYS = 100
+"""How many items DynamoDB returns at once, at most."""
+
+_PERMISSION = "dynamodb:BatchGetItem"
+_COLUMNS = ("Since", "Phone", "About", "Twilio is asked")
+
+
+class InDoubt(NamedTuple):
+    """One text in doubt.
+
+    Attributes:
+        phone: The phone.
+        about: What it tells of.
+        since: When it was sent, or was about to be.
+    """
+
+    phone: str
+    about: str
+    since: datetime.datetime
+
+
+def show(stack: Stack, terminal: Terminal, held: Sequence[Queued]) -> None:
+    """Show the texts in doubt, since when they are, and when Twilio is asked about them.
+
+    Args:
+        stack: The stack.
+        terminal: Where to show them.
+        held: The messages on `held`, as far as they were looked at.
+    """
+    try:
+        found = sorted(_read(stack, held), key=lambda one: one.since)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        terminal.say(f"In doubt: AWS does not say ({code}); needed: {_PERMISSION}", "yellow")
+        return
+    if not found:
+        terminal.say("In doubt: nothing.", "green")
+        return
+    now = datetime.datetime.now(datetime.UTC)
+    rows: list[list[Cell]] = [
+        [ago(one.since), masked(one.phone), one.about, _asked(stack, one.since, now)]
+        for one in found
+    ]
+    terminal.table(f"In doubt: {len(found)}", _COLUMNS, rows)
+
+
+def _asked(stack: Stack, since: datetime.datetime, now: datetime.datetime) -> str:
+    """Return when Twilio is asked about a text."""
+    if stack.settings.quiet and now in stack.settings.quiet:
+        return "by the first flush after the quiet hours"
+    earliest = since + datetime.timedelta(seconds=ASK_AFTER_SECONDS)
+    if earliest <= now:
+        return "by the next flush"
+    return f"by the first flush after {earliest:%H:%M:%S} UTC"
+
+
+def _read(stack: Stack, held: Sequence[Queued]) -> Iterator[InDoubt]:
+    """Read the texts in doubt: those of `notify` that are held, and the summary to each phone.
+
+    Raises:
+        ClientError: The ledger cannot be read.
+    """
+    phones = stack.settings.phones
+    notices = [
+        item
+        for one in held
+        for item in queue_messages.read(one.body, phones)
+        if isinstance(item, Notice)
+    ]
+    texts = {notice.id: (notice.phone, notice.file.key) for notice in notices}
+    phones = tuple(dict.fromkeys([*phones, *(notice.phone for notice in notices)]))
+    texts |= {id_of_phone(phone): (phone, "a summary") for phone in phones}
+    for item in _items(stack, texts):
+        if attempt := Attempt.read(item):
+            phone, about = texts[item["id"]["S"]]
+            yield InDoubt(phone, about, datetime.datetime.fromtimestamp(attempt.at, datetime.UTC))
+
+
+def _items(stack: Stack, ids: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Read items of the ledger, without what a summary tells of: that may be 400 KB each."""
+    for some in batches(list(ids), MAX_KEYS):
+        keys = [{"id": {"S": id_}} for id_ in some]
+        while keys:
+            asked = {"Keys": keys, "ProjectionExpression": "id, attempt_at, fingerprint"}
+            answer = stack.aws["dynamodb"].batch_get_item(
+                RequestItems={stack.settings.ledger_table: asked}
+            )
+            yield from answer["Responses"].get(stack.settings.ledger_table, [])
+            left = answer.get("UnprocessedKeys", {})
+            keys = left.get(stack.settings.ledger_table, {}).get("Keys", [])
