@@ -18,7 +18,7 @@ from infra.settings import Settings
 settings = Settings.load()  # every mistake at once, each with the command that fixes it
 
 logs = settings.bucket("logs")  # a new bucket, or an existing one by EventBridge
-ledger = Ledger("ledger")  # who was texted about which log, and how often this hour
+ledger = Ledger("ledger", expects_logs=settings.expects_logs)  # who was texted, and how often
 queues = TextQueues("texts")  # held and failed
 runtime = Runtime("functions", environment=settings.environment(ledger, queues))
 
@@ -49,7 +49,7 @@ monitoring = Monitoring(
     queues=queues,
     max_segments_per_day=settings.max_segments_per_day,
     has_routes=bool(settings.routes),
-    expects_logs=settings.of_handler.expects_logs,
+    expects_logs=settings.expects_logs,
     looks_inside=settings.looks_inside,
     email=settings.alarm_email,
 )

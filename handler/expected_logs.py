@@ -23,7 +23,7 @@ from handler import metrics, queue_messages
 from handler.aws import AwsError, as_list, batches, nested
 from handler.errors import unexpected_errors_logged
 from handler.events import LogFile
-from handler.expectation import Known, parse_expectation, parse_size
+from handler.expectation import GRACE, Known, State, parse_expectation, parse_size
 from handler.ledger import KEPT_SECONDS
 from handler.log import Log
 from handler.missing_log import MissingLog
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 REASON = "missing"
 """Why the text about a missing log is held: every one is, until the flush that found it sends it.
 """
+
+NEW_SECONDS = datetime.timedelta(minutes=1)
+"""How long no log of a route can be late that no flush has seen yet."""
 
 READ_AT_ONCE = 100
 """Items that a table gives at once.
@@ -115,6 +118,22 @@ class ExpectedLog:
         is_late = bool(missed and silent and last and last > missed and before <= silent)
         return Known(since, last, is_late=is_late)
 
+    def is_late(self, file: LogFile, item: object) -> bool:
+        """Whether a log ends a miss, and came after its deadline."""
+        missed, silent = _moment(item, "missed"), _moment(item, "silent_since")
+        if not self.known(item) or missed is None or silent is None:
+            return False
+        last = _moment(item, "last_at")
+        return file.time > missed and (last is None or last <= silent)
+
+    def in_time_until(self, item: object, now: datetime.datetime) -> datetime.datetime:
+        """Return until when no flush can miss a log, by an item without a miss."""
+        known = self.known(item)
+        if not known:
+            return now + NEW_SECONDS
+        state, deadline = self.expectation.status(known, now)
+        return now if state is State.MISSING else deadline + GRACE
+
     def missing(self, item: object) -> MissingLog | None:
         """Return the missing log that nobody is told of yet, by the item; None if there is none."""
         missed, silent = _moment(item, "missed"), _moment(item, "silent_since")
@@ -181,13 +200,12 @@ class ExpectedLogs:
         self._log = log
         self._clock = clock
         self._late: dict[tuple[str, str], str] = {}  # key and time of a log, and what it missed
+        self._noted: tuple[LogFile, str] | None = None  # the last file, and its note
+        self._in_time_until: dict[str, datetime.datetime] = {}  # by route: until then none is late
 
     def record(self, file: LogFile) -> None:
         """Record that a log came, for every route that expects it. An error stops nothing else."""
-        for name in self._matching(file.key):
-            expected = self._by_route.get(name)
-            if not expected:
-                continue
+        for expected in self._expecting(file):
             with unexpected_errors_logged(self._log):
                 try:
                     self._record(expected, file)
@@ -223,18 +241,48 @@ class ExpectedLogs:
         )
 
     def note(self, file: LogFile | MissingLog) -> str:
-        """Return what the text about a log adds: that it is too small, or late; else nothing.
+        """Return what the text about a new log adds: that it is too small, or late; else nothing.
 
-        That it is late is known of the last log of a route, since the last check.
+        The ledger is asked once a deadline: before the next one passes, no log can be missing.
         """
         if isinstance(file, MissingLog):
             return ""
-        for name in self._matching(file.key):
-            expected = self._by_route.get(name)
-            if expected and not expected.counts(file):
+        if not self._noted or self._noted[0] != file:  # else it is for the next phone
+            self._noted = (file, self._small_note(file) or self._late_note(file))
+        return self._noted[1]
+
+    def _small_note(self, file: LogFile) -> str:
+        for expected in self._expecting(file):
+            if not expected.counts(file):
                 return f"too small, expected at least {expected.route.at_least}"
+        return ""
+
+    def _late_note(self, file: LogFile) -> str:
+        now = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
+        asked = [
+            one for one in self._expecting(file) if now >= self._in_time_until.get(one.name, now)
+        ]
+        if not asked:
+            return ""
+        with unexpected_errors_logged(self._log):
+            items, _ = self._read(asked)
+            for expected in asked:
+                if expected.id not in items:
+                    continue
+                if expected.is_late(file, items[expected.id]):
+                    return f"late, expected {expected.expectation.wording}"
+                self._in_time_until[expected.name] = expected.in_time_until(items[expected.id], now)
+        return ""
+
+    def held_note(self, file: LogFile) -> str:
+        """Return what a flush adds to the text about one log. It has read the ledger already."""
         wording = self._late.get((file.key, _milliseconds(file.time.timestamp())))
-        return f"late, expected {wording}" if wording else ""
+        return self._small_note(file) or (f"late, expected {wording}" if wording else "")
+
+    def _expecting(self, file: LogFile) -> list[ExpectedLog]:
+        """Return the expected logs that a file is one of."""
+        names = self._matching(file.key)
+        return [self._by_route[name] for name in names if name in self._by_route]
 
     def check(self) -> None:
         """Hold the texts about missing logs. What cannot be read is no missing log."""

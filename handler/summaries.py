@@ -96,7 +96,9 @@ class Summaries:
             self._fail(expired, fail, run)
         if not settled.ready or not settled.last or run.seconds_left() < SECONDS_TO_SEND:
             return
-        notices = settled.ready[:MAX_TEXTS]
+        # Missing logs first: a summary has no room for everything.
+        ready = sorted(settled.ready, key=lambda notice: isinstance(notice.file, LogFile))
+        notices = ready[:MAX_TEXTS]
         try:
             body = self._word(notices)
         except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
@@ -181,7 +183,7 @@ class Summaries:
         files = [notice.file for notice in notices if isinstance(notice.file, LogFile)]
         missing = [notice.file for notice in notices if not isinstance(notice.file, LogFile)]
         if len(files) == 1 and not missing:
-            note = self._expected.note(files[0]) if self._expected else ""
+            note = self._expected.held_note(files[0]) if self._expected else ""
             return text.write(files[0], self._settings.message, self._zone, note=note)
         return text.summarize(files, self._zone, missing=missing)
 

@@ -20,7 +20,8 @@ class Ledger(pulumi.ComponentResource):
 
     Attributes:
         table: The table.
-        may_claim: The permission to claim a text, and to record its outcome.
+        may_claim: The permission to claim a text, and to record its outcome; where logs are
+            expected, also to look up whether one is missing.
         may_flush: The permissions to look up what was sent and what to ask Twilio about, and to
             record outcomes and counts. It does not include to claim.
     """
@@ -29,8 +30,16 @@ class Ledger(pulumi.ComponentResource):
     may_claim: Statement
     may_flush: Sequence[Statement]
 
-    def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the table."""
+    def __init__(
+        self, name: str, *, expects_logs: bool = False, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare the table.
+
+        Args:
+            name: Its name.
+            expects_logs: Whether any log is expected.
+            opts: Pulumi's options.
+        """
         super().__init__("s3logs:infra:Ledger", name, None, opts)
         self.table = aws.dynamodb.Table(
             name,
@@ -58,7 +67,8 @@ class Ledger(pulumi.ComponentResource):
         )
         table, index = self.table.arn, pulumi.Output.concat(self.table.arn, "/index/", REPORT_INDEX)
         # A transaction needs the permissions of what it does; a batch has one of its own.
-        self.may_claim = _may(table, "UpdateItem", "BatchWriteItem")
+        reads = ["BatchGetItem"] if expects_logs else []
+        self.may_claim = _may(table, "UpdateItem", "BatchWriteItem", *reads)
         self.may_flush = [
             {**_may(table, "UpdateItem"), "Condition": NO_TRANSACTION},
             _may(table, "BatchWriteItem", "BatchGetItem"),

@@ -289,6 +289,11 @@ class Settings:
                 pulumi.log.warn(f"{key}: {warning}")
 
     @property
+    def expects_logs(self) -> bool:
+        """Whether any log is expected."""
+        return self.of_handler.expects_logs
+
+    @property
     def looks_inside(self) -> bool:
         """Whether any log is read, for its lines."""
         return self.of_handler.looks_inside

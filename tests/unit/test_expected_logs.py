@@ -19,7 +19,7 @@ from handler.queues import Queue
 from handler.routes import Route
 from handler.settings import Settings
 from handler.table import Table
-from simulation.samples import OTHER_PHONE, PHONE, log_file, settings
+from simulation.samples import OTHER_PHONE, PHONE, log_file, record, settings
 from simulation.world import Crash, Operation, World
 
 UTC = datetime.UTC
@@ -415,6 +415,16 @@ def test_each_flush_logs_the_state_of_each_expected_log(
 # The calls
 
 
+def counted(calls: list[str], name: str, operation: Operation) -> Operation:
+    """Make an operation that keeps its name in a list when it is called."""
+
+    def call(payload: Mapping[str, Any]) -> dict[str, Any]:
+        calls.append(name)
+        return operation(payload)
+
+    return call
+
+
 def test_a_log_costs_one_write_and_a_flush_one_read_for_all_routes() -> None:
     flat = settings()
     routes = tuple(
@@ -426,17 +436,25 @@ def test_a_log_costs_one_write_and_a_flush_one_read_for_all_routes() -> None:
     stack = Stack(routes=routes, expect="")
     stack.check()
     calls: list[str] = []
-
-    def counted(name: str, operation: Operation) -> Operation:
-        def call(payload: Mapping[str, Any]) -> dict[str, Any]:
-            calls.append(name)
-            return operation(payload)
-
-        return call
-
     for name, operation in dict(stack.world.operations).items():
-        stack.world.operations[name] = counted(name, operation)
+        stack.world.operations[name] = counted(calls, name, operation)
     stack.come(MONDAY, "1/x.log")
     assert calls == ["UpdateItem"]
     stack.check(MONDAY + 5 * MINUTE)
     assert calls == ["UpdateItem", "BatchGetItem"]
+
+
+def test_that_a_log_is_late_costs_one_read_for_each_process_and_deadline() -> None:
+    world = World(expect="by 06:30", to_numbers=(PHONE, OTHER_PHONE))
+    world.now = MONDAY.timestamp()
+    world.flush()
+    calls: list[str] = []
+    for name, operation in dict(world.operations).items():
+        world.operations[name] = counted(calls, name, operation)
+    text = ["TransactWriteItems", "BatchWriteItem"]
+    for number in range(3):
+        world.now += 60
+        world.notify(record(f"{number}.log", sequencer=str(number)))
+    assert calls.count("BatchGetItem") == 1
+    others = [name for name in calls if name != "BatchGetItem"]
+    assert others == 3 * (2 * text + ["UpdateItem"])

@@ -71,6 +71,77 @@ def test_a_log_that_came_before_the_flush_looked_is_not_missing() -> None:
     assert flush(world, "2026-11-25T06:35") == []
 
 
+def test_the_log_that_ends_a_miss_says_that_it_is_late_to_each_phone() -> None:
+    world = expecting(to_numbers=(PHONE, OTHER_PHONE), message="$key")
+    flush(world, "2026-11-25T06:35")
+    world.texts.clear()
+    upload(world, "2026-11-25T08:00", "backup/db.log")
+    upload(world, "2026-11-25T08:01", "backup/web.log")
+    assert [(phone, body) for _, phone, body in world.texts] == [
+        (PHONE, "backup/db.log (late, expected by 06:30)"),
+        (OTHER_PHONE, "backup/db.log (late, expected by 06:30)"),
+        (PHONE, "backup/web.log"),
+        (OTHER_PHONE, "backup/web.log"),
+    ]
+
+
+def test_a_process_that_saw_a_log_in_time_sees_that_the_next_one_is_late() -> None:
+    world = expecting(message="$key", expect="every 6h")
+    upload(world, "2026-11-24T05:00", "a.log")
+    flush(world, "2026-11-24T11:05")
+    upload(world, "2026-11-24T11:30", "b.log")
+    upload(world, "2026-11-24T12:00", "c.log")
+    assert [body for _, _, body in world.texts] == [
+        "a.log",
+        "Missing: no log since 24 Nov 05:00 UTC, expected every 6h",
+        "b.log (late, expected every 6h)",
+        "c.log",
+    ]
+
+
+def test_a_log_that_is_held_alone_and_ends_a_miss_says_so_too() -> None:
+    world = expecting(message="$key", mode="digest")
+    flush(world, "2026-11-24T06:35")
+    flush(world, "2026-11-25T06:35")
+    upload(world, "2026-11-25T08:00", "backup/db.log")
+    assert flush(world, "2026-11-25T08:05") == ["backup/db.log (late, expected by 06:30)"]
+
+
+def test_a_log_that_was_announced_late_but_came_in_time_is_not_late() -> None:
+    world = expecting(message="$key")
+    flush(world, "2026-11-25T06:35")
+    at(world, "2026-11-25T06:40")
+    world.notify(record("backup/db.log", eventTime="2026-11-25T06:29:00Z"))
+    assert world.texts[-1][2] == "backup/db.log"
+
+
+def test_a_small_log_after_a_miss_is_too_small_and_does_not_end_it() -> None:
+    world = expecting(message="$key", at_least="1 kB")
+    flush(world, "2026-11-25T06:35")
+    upload(world, "2026-11-25T08:00", "a.log", 120)
+    upload(world, "2026-11-25T08:01", "b.log", 1200)
+    assert [body for _, _, body in world.texts[-2:]] == [
+        "a.log (too small, expected at least 1 kB)",
+        "b.log (late, expected by 06:30)",
+    ]
+
+
+@pytest.mark.parametrize("failing", ["dynamodb", "code"])
+def test_without_the_ledger_a_late_log_is_texted_all_the_same(failing: str) -> None:
+    world = expecting(message="$key")
+    flush(world, "2026-11-25T06:35")
+
+    def fail(_: Any) -> dict[str, Any]:
+        raise RuntimeError
+
+    if failing == "dynamodb":
+        world.down.add("dynamodb")
+    else:
+        world.operations["BatchGetItem"] = fail
+    upload(world, "2026-11-25T08:00", "backup/db.log")
+    assert world.texts[-1][2] == "backup/db.log"
+
+
 def test_a_missing_log_is_held_in_quiet_hours_and_comes_first_in_the_summary() -> None:
     world = expecting(quiet_hours="22:00-07:00")
     assert flush(world, "2026-11-25T06:35") == []

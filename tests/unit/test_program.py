@@ -283,6 +283,21 @@ def test_only_notify_may_read_and_only_a_stack_that_looks_inside(
     assert may(inside, "flush") == may(program, "flush")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"expect": "by 06:30"}, {"routes": json.dumps([{**ROUTE, "expect": "every 6h"}])}],
+    ids=str,
+)
+def test_only_a_stack_that_expects_logs_lets_notify_look_up(
+    program: Recorded, changes: dict[str, str]
+) -> None:
+    expecting = record({**SETTINGS, **changes})
+    assert may(expecting, "notify") - may(program, "notify") == {
+        ("dynamodb:BatchGetItem", "ledger-1a2b3c4"),
+    }
+    assert may(expecting, "flush") == may(program, "flush")
+
+
 @pytest.mark.parametrize("partition", ["aws", "aws-cn"])
 def test_each_version_in_an_existing_bucket_may_be_read(partition: str) -> None:
     settings = {**SETTINGS, "existingBucket": "their-logs", "contains": "ERROR"}

@@ -26,7 +26,7 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "routes": ('[{"name": "a", "logs": "a/*", "toNumbers": "+15005550199"}]', ROUTED),
     "timezone": ("Europe/Berlin", FUNCTIONS),
     "contains": ("ERROR", {"RolePolicy", "Dashboard", *FUNCTIONS}),
-    "expect": ("by 06:30", {"Dashboard", *FUNCTIONS}),
+    "expect": ("by 06:30", {"Dashboard", "RolePolicy", *FUNCTIONS}),
     "atLeast": ("1 kB", FUNCTIONS),
     "alarmEmail": ("on-call@example.com", {"TopicSubscription"}),
     "maxSegmentsPerDay": ("7", {"MetricAlarm", "Dashboard"}),
