@@ -262,7 +262,9 @@ class _Refusals:
         if not last:
             return []
         why = in_words(*map(last.text, ("reason", "code", "meaning")))
-        return [f"Twilio refused the last one {ago(last.time)}: {why}"]
+        is_in_doubt = last.text("reason") == Kind.IN_DOUBT
+        what = "may have accepted" if is_in_doubt else "refused"
+        return [f"Twilio {what} the last one {ago(last.time)}: {why}"]
 
 
 def _refusal(line: Line) -> Refusal | None:

@@ -182,6 +182,15 @@ def test_explain_says_that_twilio_refuses_everybody(run: Run) -> None:
     assert "…0102 held: Twilio refused another phone, as it would this one\n" in shown
 
 
+def test_explain_does_not_call_a_lost_answer_a_refusal(run: Run) -> None:
+    operated = Operated(to_numbers=(ON_CALL,))
+    lost = {"outcome": "held", "reason": "in doubt", "code": "500", "meaning": "an error"}
+    operated.logs.add("notify", at=minutes_ago(0.5), phone="…0101", key="a.log", **lost)
+    shown = explained(run, operated, "app/web.log")
+    assert "Twilio may have accepted the last one 30 s ago: in doubt (500: an error)\n" in shown
+    assert "refused" not in shown
+
+
 def test_explain_forgets_a_refusal_that_was_followed_by_a_text(run: Run) -> None:
     operated = Operated(to_numbers=(ON_CALL,), max_texts_at_once=5)
     operated.logs.add("notify", at=minutes_ago(9), phone="…0101", key="a.log", **REFUSED)
