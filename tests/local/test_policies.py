@@ -14,13 +14,17 @@ from local.emulator import Emulator
 from local.twilio import StandIn
 from stack import ROOT
 from tests.local.conftest import PHONE, Deploy, System, leave_time_in_this_hour, until
+from tests.unit import recorded
 from tests.unit.linter import findings
 from tests.unit.recorded import record
+
+INSIDE = {"contains": "ERROR"}
+"""A stack that looks inside logs has one permission more."""
 
 
 @pytest.fixture(scope="module")
 def system(emulator: Emulator, shared_twilio: StandIn) -> Iterator[System]:
-    deployed = System(emulator, shared_twilio)
+    deployed = System(emulator, shared_twilio, **INSIDE)
     yield deployed
     deployed.destroy()
 
@@ -72,6 +76,7 @@ SIGNS = {
     ("notify", "dynamodb:UpdateItem"): "claim failed open",
     ("notify", "dynamodb:BatchWriteItem"): "not recorded",
     ("notify", "sqs:SendMessage"): "no outcome yet",
+    ("notify", "s3:GetObject"): "not read: no access",
     ("flush", "dynamodb:UpdateItem"): "not recorded",
     ("flush", "dynamodb:BatchWriteItem"): "not recorded",
     ("flush", "dynamodb:BatchGetItem"): "claim failed open",
@@ -92,7 +97,7 @@ def permissions() -> list[Permission]:
     """Read off the program what the roles of its functions may do."""
     # No package is built, as this runs when the tests are collected.
     with mock.patch.object(package, "build", return_value=ROOT / "handler"):
-        program = record()
+        program = record({**recorded.SETTINGS, **INSIDE})
     return [
         Permission(
             role, action, str(statement["Resource"]).rsplit(":")[-1].replace("-1a2b3c4", ""), number
@@ -138,7 +143,7 @@ def run(system: System, role: str, *, renews: bool = True) -> None:
 NO_PHONE = "+15005550001"
 """Twilio says of it that it does not exist."""
 
-SETTINGS = {"maxTextsPerHour": "1", "toNumbers": f"{PHONE},{NO_PHONE}"}
+SETTINGS = {**INSIDE, "maxTextsPerHour": "1", "toNumbers": f"{PHONE},{NO_PHONE}"}
 
 
 @pytest.mark.parametrize("role", ["notify", "flush"])
