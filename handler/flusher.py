@@ -18,7 +18,7 @@ from handler.ledger import Ledger
 from handler.log import Log
 from handler.outcomes import Outcomes
 from handler.queues import BATCH, NotQueued, Queue
-from handler.quiet_hours import is_quiet
+from handler.quiet_hours import quiet_routes, read_hours
 from handler.report_index import ReportIndex
 from handler.sender import SECONDS_TO_SEND, Sender
 from handler.settings import Settings
@@ -109,7 +109,11 @@ class Flusher:
         """
         self._shuffle = shuffle
         self._settings = settings
-        self._quiet_hours = settings.quiet
+        self._hours = {  # of each route that texts somebody
+            label: read_hours(route.quiet_hours, settings.zone)
+            for label, route in settings.by_label.items()
+            if route.to_numbers
+        }
         self._held = held
         self._attempts = attempts
         self._summaries = summaries
@@ -139,11 +143,15 @@ class Flusher:
             if self._expected:
                 with unexpected_errors_logged(self._log):
                     self._expected.check()
-            if is_quiet(self._quiet_hours, self._clock()):
+            if self._is_quiet:
                 self._log.decision("quiet hours", measured={metrics.FLUSHES: 1})
             else:
                 messages = HeldMessages(
-                    self._held, phones=self._settings.to_numbers, log=self._log, clock=self._clock
+                    self._held,
+                    settings=self._settings,
+                    quiet_routes=self._quiet_routes,
+                    log=self._log,
+                    clock=self._clock,
                 )
                 breaker = Breaker(math.inf, in_outage=self._clock() < self._probe_until)
                 asking = Breaker(math.inf)
@@ -153,6 +161,14 @@ class Flusher:
             self._reports.run(seconds_left)
         if unfinished:
             raise unfinished[0]
+
+    def _quiet_routes(self) -> list[str]:
+        return quiet_routes(self._hours, self._clock())
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether nobody may be texted now."""
+        return bool(self._hours) and len(self._quiet_routes()) == len(self._hours)
 
     def _flush(self, run: Run) -> None:
         messages = run.messages
@@ -181,7 +197,7 @@ class Flusher:
 
     def _refuses_all(self, run: Run) -> bool:
         """Whether Twilio refuses everybody, or each of the phones for its own reason."""
-        phones = self._settings.to_numbers
+        phones = self._settings.phones
         return bool(run.refusals) and all(self._is_refused(phone, run) for phone in phones)
 
     def _is_refused(self, phone: str, run: Run) -> bool:
@@ -199,7 +215,7 @@ class Flusher:
             last_attempts = self._attempts.read(phones)
         self._shuffle(phones)  # else the same two, if Twilio always refuses them, silence the rest
         for phone in phones:
-            if run.seconds_left() < SECONDS_TO_SEND or is_quiet(self._quiet_hours, self._clock()):
+            if run.seconds_left() < SECONDS_TO_SEND or self._is_quiet:
                 break
             # SQS soon deletes expired texts: Twilio is asked about them once more, then they fail.
             if self._is_refused(phone, run) and not messages.expired(messages.notices_for(phone)):
@@ -229,7 +245,7 @@ class Flusher:
             self._outcomes.fail_message(body, error)
             return
         try:
-            items = queue_messages.read(body, ())
+            items = queue_messages.read(body)
             self._outcomes.fail_unreadable(
                 *(item for item in items if isinstance(item, Unreadable))
             )

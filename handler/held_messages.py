@@ -1,17 +1,17 @@
 """The messages that one flush receives from `held`, until each text in them has an outcome."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from handler import queue_messages
 from handler.aws import AwsError, batches
-from handler.events import IS_FOLDER, Unreadable
+from handler.events import IS_FOLDER, LogFile, Unreadable
 from handler.log import Log
 from handler.notice import Notice, by_file
 from handler.queues import BATCH, MAX_RECEIVES, Message, Queue
+from handler.settings import AnyRoute, Settings
 
 if TYPE_CHECKING:
-    from handler.events import LogFile
     from handler.missing_log import MissingLog
 
 MAX_MESSAGES = 20_000
@@ -93,16 +93,17 @@ class _Content(NamedTuple):
 
 
 class _HeldFile:
-    """A file, or a missing log, and the messages that hold it, each with its phones.
+    """A file, or a missing log, its routes, and the messages that hold it, each with its phones.
 
     S3 and EventBridge may both announce one file, at slightly different times. It is one file, as
     its identity says.
     """
 
-    __slots__ = ("file", "messages")
+    __slots__ = ("file", "messages", "routes")
 
-    def __init__(self, file: "LogFile | MissingLog") -> None:
+    def __init__(self, file: "LogFile | MissingLog", routes: Mapping[str, AnyRoute]) -> None:
         self.file = file
+        self.routes = routes  # by phone
         self.messages: list[tuple[HeldMessage, tuple[str, ...]]] = []
 
     def held_for(self, phone: str) -> list[HeldMessage]:
@@ -121,18 +122,29 @@ class HeldMessages:
     """
 
     def __init__(
-        self, queue: Queue, *, phones: Sequence[str], log: Log, clock: Callable[[], float]
+        self,
+        queue: Queue,
+        *,
+        settings: Settings,
+        quiet_routes: Callable[[], Collection[str]],
+        log: Log,
+        clock: Callable[[], float],
     ) -> None:
         """Begin, with nothing received.
 
         Args:
             queue: The queue `held`.
-            phones: The phones that may be texted, by the settings.
+            settings: The settings: they say which phones a text may go to.
+            quiet_routes: Gives the labels of the routes in quiet hours: their texts are left for a
+                later flush.
             log: The log.
             clock: The time, in seconds since the epoch.
         """
         self._queue = queue
-        self._phones = phones
+        self._phones_of_log = settings.phones_of
+        self._routes = settings.by_label
+        self._quiet_routes = quiet_routes
+        self._quiet_at_first = quiet_routes()
         self._log = log
         self._clock = clock
         self._now = clock()  # when the flush began
@@ -150,15 +162,25 @@ class HeldMessages:
 
     @property
     def phones(self) -> list[str]:
-        """The phones with texts without an outcome."""
-        return [phone for phone, files in self._left.items() if files]
+        """The phones with texts without an outcome that may go now."""
+        quiet = self._quiet_routes()
+        return [
+            phone
+            for phone, files in self._left.items()
+            if any(held.routes[phone].label not in quiet for held in files.values())
+        ]
 
     def notices_for(self, phone: str) -> list[Notice]:
-        """Return a phone's texts without an outcome, each once.
+        """Return a phone's texts without an outcome that may go now, each once.
 
         They are made anew each time: there may be ten thousand for each of twenty phones.
         """
-        return [Notice(held.file, phone) for held in self._left.get(phone, {}).values()]
+        quiet = self._quiet_routes()
+        return [
+            Notice(held.file, phone, route=label)
+            for held in self._left.get(phone, {}).values()
+            if (label := held.routes[phone].label) not in quiet
+        ]
 
     def is_redelivered(self, notice: Notice) -> bool:
         """Whether SQS gave a text to an earlier flush as well."""
@@ -295,13 +317,19 @@ class HeldMessages:
 
     @property
     def age(self) -> float:
-        """How many seconds old the oldest file without an outcome is; 0 if there is none.
+        """How many seconds old the oldest file is that may go and has no outcome; 0 if none is.
 
         Nothing is known of messages that were not received, but that they came after the oldest.
         """
         if not self.is_complete:
             return self._oldest
-        left = {key: held for some in self._left.values() for key, held in some.items()}
+        quiet = self._quiet_routes()
+        left = {
+            key: held
+            for phone, some in self._left.items()
+            for key, held in some.items()
+            if held.routes[phone].label not in quiet
+        }
         return max((held.file.age(self._now) for held in left.values()), default=0)
 
     def _read(self, message: Message) -> _Content:
@@ -309,12 +337,16 @@ class HeldMessages:
         defect = None
         for_other_settings = 0
         is_old = self._clock() - message.sent_at > OTHER_SETTINGS_SECONDS
-        for item in queue_messages.read(message.body, self._phones):
+        file: LogFile | MissingLog | None = None
+        routes: Mapping[str, AnyRoute] = {}
+        for item in queue_messages.read(message.body, self._phones_of_log):
+            if isinstance(item, Notice) and item.file is not file:
+                file, routes = item.file, self._routes_of(item.file)
             if isinstance(item, Unreadable):
                 defect = Defect()
             elif item.file.is_folder:
                 self._log.decision("ignored", file=item.file, phone=item.phone, reason=IS_FOLDER)
-            elif item.phone in self._phones:
+            elif item.phone in routes:
                 notices.append(item)
             elif is_old:
                 self._log.decision(
@@ -326,8 +358,15 @@ class HeldMessages:
 
     def _add(self, message: Message, content: _Content) -> None:
         # First all that might raise: a message is added as a whole or not at all.
-        oldest = max((notice.file.age(self._now) for notice in content.notices), default=0.0)
-        files = by_file(content.notices)
+        files = [(file, phones, self._routes_of(file)) for file, phones in by_file(content.notices)]
+        oldest = max(
+            (
+                file.age(self._now)
+                for file, phones, routes in files
+                if any(routes[phone].label not in self._quiet_at_first for phone in phones)
+            ),
+            default=0.0,
+        )
         self.received += 1
         self.undeleted += 1
         self.for_other_settings += content.for_other_settings
@@ -335,9 +374,9 @@ class HeldMessages:
         self._oldest = max(self._oldest, oldest)
         added = HeldMessage(message, content.for_other_settings, content.defect)
         self._messages.append(added)
-        for file, phones in files:
+        for file, phones, routes in files:
             identity = file.identity
-            held = self._files.setdefault(identity, _HeldFile(file))
+            held = self._files.setdefault(identity, _HeldFile(file, routes))
             # A duplicate may come when a text has its outcome already.
             left = tuple(
                 one for one in dict.fromkeys(phones) if not self._has_outcome(identity, one)
@@ -348,6 +387,16 @@ class HeldMessages:
             for phone in left:
                 self._left.setdefault(phone, {})[identity] = held
         self._finish_if_done(added)
+
+    def _routes_of(self, file: "LogFile | MissingLog") -> Mapping[str, AnyRoute]:
+        """Return the phones that a text about a file may go to, each with the route that words it.
+
+        A missing log is its own route's.
+        """
+        if isinstance(file, LogFile):
+            return self._phones_of_log(file.key)
+        found = [route for route in self._routes.values() if route.name == file.route]
+        return {phone: route for route in found for phone in route.to_numbers}
 
     def _has_outcome(self, identity: tuple[str, ...], phone: str) -> bool:
         was_held = bool(self._files[identity].held_for(phone))

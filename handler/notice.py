@@ -16,6 +16,10 @@ ID_DIGITS = 32
 """The hexadecimal digits of an id: 128 bits, so that an attempt lists it in 16 bytes."""
 
 
+SEVERAL_ROUTES = "several"
+"""The route, in log lines and metrics, of a summary over several ones."""
+
+
 class Attempt(NamedTuple):
     """What the ledger knows of a text before Twilio has it.
 
@@ -106,6 +110,12 @@ class Notice:
     def __repr__(self) -> str:
         """Show no whole number."""
         return f"Notice({self.file!r}, …{self.phone[-4:]})"
+
+
+def shared_route_field(notices: Iterable[Notice]) -> dict[str, Any]:
+    """Return the field of a log line that names the route of a text about several notices."""
+    fields = {notice.route: notice.route_field for notice in notices}
+    return {ROUTE: SEVERAL_ROUTES} if len(fields) > 1 else next(iter(fields.values()), {})
 
 
 def by_file(notices: Iterable[Notice]) -> "list[tuple[LogFile | MissingLog, list[str]]]":

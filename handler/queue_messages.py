@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from handler import events
@@ -27,12 +27,21 @@ def to_message(
     return json.dumps({"file": file.fields(), "phones": list(phones), "reason": reason, **details})
 
 
-def read(body: str, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
+PhonesOf = Callable[[str], Iterable[str]]
+"""Gives the phones that are texted about a log, by its key."""
+
+
+def nobody(_key: str) -> Iterable[str]:
+    """Give no phones, where the files in an event need none."""
+    return ()
+
+
+def read(body: str, phones_of: PhonesOf = nobody) -> Iterator[Notice | Unreadable]:
     """Read a message of a queue: ours, or an event that Lambda gave up on, in its envelope.
 
     Args:
         body: The message.
-        phones: The phones that are texted about the files in an event.
+        phones_of: Gives the phones that are texted about the files in an event.
     """
     try:
         message = json.loads(body)
@@ -45,18 +54,18 @@ def read(body: str, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
         case {"file": dict(file), "phone": str(number)}:  # of an earlier version: one phone
             yield from _read_notices(message, file, [number])
         case {"unreadable": str(whole)}:  # a message that was no JSON, or met an unknown error
-            yield from read(whole, phones)
+            yield from read(whole, phones_of)
         case {"unreadable": {"eventSource": _} | {"s3": _} as record}:  # one of an event's records
-            yield from _read_event({"Records": [record]}, phones)
+            yield from _read_event({"Records": [record]}, phones_of)
         case {"unreadable": event}:
-            yield from _read_event(event, phones)
+            yield from _read_event(event, phones_of)
         case _:
-            yield from _read_event(message, phones)
+            yield from _read_event(message, phones_of)
 
 
 def without(body: str, is_done: Callable[[Notice], bool]) -> str:
     """Leave out the phones that a message is done with. Other messages stay as they are."""
-    notices = list(read(body, ()))
+    notices = list(read(body))
     left = [one for one in notices if isinstance(one, Notice) and not is_done(one)]
     message = json.loads(body)
     if len(left) in {0, len(notices)} or "phones" not in message:
@@ -75,12 +84,12 @@ def _read_notices(
         return [Unreadable(reason="not a text that is due", record=message)]
 
 
-def _read_event(event: object, phones: Sequence[str]) -> Iterator[Notice | Unreadable]:
+def _read_event(event: object, phones_of: PhonesOf) -> Iterator[Notice | Unreadable]:
     for item in events.read(event):
         if isinstance(item, Unreadable):
             yield item
         else:
-            yield from (Notice(item, phone) for phone in phones)
+            yield from (Notice(item, phone) for phone in phones_of(item.key))
 
 
 def _read_file(fields: dict[str, Any]) -> "LogFile | MissingLog":

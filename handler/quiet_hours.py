@@ -3,7 +3,7 @@
 import bisect
 import datetime
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Self
 
 FORM = "22:00-07:00 or Mon-Fri 22:00-07:00, Sat-Sun 00:00-24:00"
@@ -138,6 +138,11 @@ def _parse(hours: str) -> Iterator[_Range]:
 def read_hours(hours: str, zone: datetime.tzinfo) -> QuietHours | None:
     """Return the quiet hours that a setting describes; None for never."""
     return QuietHours.parse(hours, zone) if hours else None
+
+
+def quiet_routes(hours: Mapping[str, QuietHours | None], now: float) -> list[str]:
+    """Return the labels of the routes in quiet hours at a time, in seconds since the epoch."""
+    return [label for label, one in hours.items() if is_quiet(one, now)]
 
 
 def is_quiet(hours: QuietHours | None, now: float) -> bool:

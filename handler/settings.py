@@ -133,6 +133,15 @@ class Settings(NamedTuple):
         return lambda _key: (self,)
 
     @property
+    def by_label(self) -> dict[str, AnyRoute]:
+        """The routes, that of the flat settings included, by their labels."""
+        if self.routes:
+            from handler.routes import Route  # noqa: PLC0415  # most stacks have none
+
+            return {route.label: route for route in (*self.routes, Route.of_others(self))}
+        return {self.label: self}
+
+    @property
     def zone(self) -> datetime.tzinfo:
         """The time zone; UTC without reading the time zone database."""
         if self.timezone == "UTC":

@@ -13,7 +13,7 @@ from handler.errors import is_recorded, unexpected_errors_logged
 from handler.held_messages import HeldMessages
 from handler.ledger import State
 from handler.log import Log
-from handler.notice import Attempt, Notice
+from handler.notice import Attempt, Notice, shared_route_field
 from handler.outcomes import Outcomes
 from handler.refusals import NO_CONNECTION, Kind, Refusal
 from handler.segments import segments
@@ -245,7 +245,7 @@ class Settler:
             Whether it is closed now, and nobody else has closed it.
         """
         if record:
-            if not self._record_sent(phone, record, last.ids):
+            if not self._record_sent(phone, record, last.ids, shared_route_field(notices)):
                 return False
             run.messages.finish(notices)
         else:
@@ -262,7 +262,8 @@ class Settler:
             Whether it may be sent.
         """
         if record:
-            if self._record_sent(notice.phone, record, [notice.id], notice):
+            ids = [notice.id]
+            if self._record_sent(notice.phone, record, ids, notice.route_field, notice):
                 run.messages.finish([notice])
             return False
         self._log.decision("not accepted", file=notice.file, phone=notice.phone)
@@ -270,7 +271,12 @@ class Settler:
         return is_recorded(self._log, 1, forget)
 
     def _record_sent(
-        self, phone: str, record: SentText, ids: Sequence[str], notice: Notice | None = None
+        self,
+        phone: str,
+        record: SentText,
+        ids: Sequence[str],
+        route: Mapping[str, Any],
+        notice: Notice | None = None,
     ) -> bool:
         """Record that Twilio had accepted texts, as its record says.
 
@@ -286,6 +292,7 @@ class Settler:
                 measured={metrics.ACCEPTED: 1, metrics.SEGMENTS: segments(record.body)},
                 sid=record.sid,
                 was_in_doubt=True,
+                **route,
                 **count,
             )
         return self._outcomes.record_sent(ids, record.sid)

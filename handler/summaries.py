@@ -17,7 +17,7 @@ from handler.errors import (
 from handler.events import LogFile
 from handler.ledger import Ledger
 from handler.log import Log
-from handler.notice import Notice
+from handler.notice import Notice, shared_route_field
 from handler.outcomes import Outcomes, refusal_metrics
 from handler.refusals import Kind, Refusal
 from handler.segments import segments
@@ -67,7 +67,7 @@ class Summaries:
             expected: The logs that are expected, if any are.
             clock: The time, in seconds since the epoch.
         """
-        self._settings = settings
+        self._routes = settings.by_label
         self._zone = settings.zone
         self._sender = sender
         self._ledger = ledger
@@ -181,11 +181,13 @@ class Summaries:
     def _word(self, notices: Sequence[Notice]) -> str:
         """Word one text about all files, and all missing logs first."""
         files = [notice.file for notice in notices if isinstance(notice.file, LogFile)]
+        routes = [notice.route for notice in notices if isinstance(notice.file, LogFile)]
         missing = [notice.file for notice in notices if not isinstance(notice.file, LogFile)]
         if len(files) == 1 and not missing:
             note = self._expected.held_note(files[0]) if self._expected else ""
-            return text.write(files[0], self._settings.message, self._zone, note=note)
-        return text.summarize(files, self._zone, missing=missing)
+            message = self._routes[routes[0]].message
+            return text.write(files[0], message, self._zone, note=note)
+        return text.summarize(files, self._zone, routes, missing=missing)
 
     def _record_sent(
         self, phone: str, notices: Sequence[Notice], last: PhoneAttempt, sid: str, body: str
@@ -204,6 +206,7 @@ class Summaries:
                     metrics.SEGMENTS: segments(body),
                     metrics.SECONDS_HELD: max(notice.file.age(now) for notice in notices),
                 },
+                **shared_route_field(notices),
                 sid=sid,
                 files=len(notices),
             )

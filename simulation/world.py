@@ -22,7 +22,7 @@ from handler.log_reader import LogReader
 from handler.notice import Notice
 from handler.notifier import Notifier
 from handler.outcomes import Outcomes
-from handler.queue_messages import read
+from handler.queue_messages import PhonesOf, read
 from handler.queues import Queue
 from handler.refusals import NO_ANSWER, Refusal
 from handler.report_index import ReportIndex
@@ -60,9 +60,9 @@ class LedgerTable(Protocol):
 
 
 @functools.lru_cache(maxsize=4096)
-def _notices(body: str, phones: tuple[str, ...]) -> tuple[Notice, ...]:
+def _notices(body: str, phones_of: PhonesOf) -> tuple[Notice, ...]:
     """Read the notices in a message. Tests ask for the same ones again and again."""
-    return tuple(item for item in read(body, phones) if not isinstance(item, Unreadable))
+    return tuple(item for item in read(body, phones_of) if not isinstance(item, Unreadable))
 
 
 class World(Aws):
@@ -76,6 +76,7 @@ class World(Aws):
             changes: The settings that are not the sample's.
         """
         self.settings: Settings = settings(**changes)
+        self._phones_of = self.settings.phones_of
         self.now = TIME.timestamp() + 1
         super().__init__({}, requests.Session(), clock=self.clock, sleep=self.wait)
         self.table = table(self.settings.ledger_table)
@@ -188,8 +189,8 @@ class World(Aws):
 
     def notices_on(self, queue: StoredQueue) -> list[Notice]:
         """Return the notices in the messages of a queue."""
-        phones = self.settings.to_numbers
-        return [notice for message in queue for notice in _notices(message.body, phones)]
+        phones_of = self._phones_of
+        return [notice for message in queue for notice in _notices(message.body, phones_of)]
 
     @property
     def waiting(self) -> list[Notice]:

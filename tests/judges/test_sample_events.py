@@ -74,7 +74,7 @@ def test_a_sample_in_lambdas_envelope_becomes_a_notice_for_each_phone(
 ) -> None:
     envelope = {"requestContext": {}, "requestPayload": samples["s3-event.json"]}
     phones = (PHONE, OTHER_PHONE)
-    read = list(queue_messages.read(json.dumps(envelope), phones))
+    read = list(queue_messages.read(json.dumps(envelope), lambda _key: phones))
     assert read == [Notice(CREATED, phone) for phone in phones]
 
 
@@ -82,7 +82,7 @@ def test_a_message_of_another_program_is_unreadable(samples: dict[str, Any]) -> 
     bodies = [record["body"] for record in samples["sqs-event.json"]["Records"]]
     assert bodies
     for body in bodies:
-        (item,) = queue_messages.read(body, (PHONE,))
+        (item,) = queue_messages.read(body)
         assert isinstance(item, Unreadable)
 
 

@@ -1090,7 +1090,11 @@ def test_a_duplicate_of_a_text_that_this_flush_has_finished_takes_no_other_one_a
 ) -> None:
     """The second message comes after the first one's texts are sent, for one phone more."""
     messages = held_messages.HeldMessages(
-        world.flusher._held, phones=(PHONE, OTHER_PHONE), log=world.log, clock=world.clock
+        world.flusher._held,
+        settings=world.settings,
+        quiet_routes=list,
+        log=world.log,
+        clock=world.clock,
     )
     world.held.clear()
     held_by_hand(world, "a.log", PHONE)

@@ -85,7 +85,7 @@ def test_a_record_with_any_change_is_a_log_file_or_kept_unchanged(
 
 @given(st.text() | LIKELY.map(json.dumps))
 def test_a_message_is_read_into_notices_and_unreadable_records(body: str) -> None:
-    for item in queue_messages.read(body, (PHONE,)):
+    for item in queue_messages.read(body, lambda _key: (PHONE,)):
         assert isinstance(item, Notice | Unreadable)
 
 
@@ -106,7 +106,7 @@ def test_a_notice_with_any_change_is_unreadable_or_can_be_written_in_every_zone(
     message["file"] |= changes
     old = {name: value for name, value in message.items() if name != "phones"}
     for body in (message, message | {"phones": [PHONE, phone]}, old | {"phone": phone}):
-        for item in queue_messages.read(json.dumps(body), (PHONE,)):
+        for item in queue_messages.read(json.dumps(body)):
             if isinstance(item, Notice):
                 assert len(item.id) == ID_DIGITS
                 for zone in ("America/New_York", "Pacific/Kiritimati", "Etc/GMT+12"):
@@ -116,7 +116,7 @@ def test_a_notice_with_any_change_is_unreadable_or_can_be_written_in_every_zone(
 
 @pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000])
 def test_json_of_any_depth_is_kept_unchanged(body: str) -> None:
-    assert list(queue_messages.read(body, (PHONE,))) == [Unreadable(reason="not JSON", record=body)]
+    assert list(queue_messages.read(body)) == [Unreadable(reason="not JSON", record=body)]
 
 
 FILES = st.builds(
@@ -138,7 +138,7 @@ FILES = st.builds(
 def test_a_text_due_is_read_from_its_message_as_it_was(file: LogFile) -> None:
     phones = [PHONE, OTHER_PHONE]
     message = queue_messages.to_message(file, phones, "digest")
-    assert list(queue_messages.read(message, ())) == [Notice(file, phone) for phone in phones]
+    assert list(queue_messages.read(message)) == [Notice(file, phone) for phone in phones]
 
 
 def visible(body: str) -> str:
