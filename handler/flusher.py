@@ -18,7 +18,7 @@ from handler.ledger import Ledger
 from handler.log import Log
 from handler.outcomes import Outcomes
 from handler.queues import BATCH, NotQueued, Queue
-from handler.quiet_hours import quiet_routes, read_hours
+from handler.quiet_hours import QuietHours, quiet_routes, read_hours
 from handler.report_index import ReportIndex
 from handler.sender import SECONDS_TO_SEND, Sender
 from handler.settings import Settings
@@ -162,7 +162,7 @@ class Flusher:
         if unfinished:
             raise unfinished[0]
 
-    def _quiet_routes(self) -> list[str]:
+    def _quiet_routes(self) -> dict[str, QuietHours]:
         return quiet_routes(self._hours, self._clock())
 
     @property

@@ -1,6 +1,8 @@
 """The messages that one flush receives from `held`, until each text in them has an outcome."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from handler import queue_messages
@@ -9,6 +11,7 @@ from handler.events import IS_FOLDER, LogFile, Unreadable
 from handler.log import Log
 from handler.notice import Notice, by_file
 from handler.queues import BATCH, MAX_RECEIVES, Message, Queue
+from handler.quiet_hours import QuietHours
 from handler.settings import AnyRoute, Settings
 
 if TYPE_CHECKING:
@@ -39,6 +42,13 @@ RENEW_AFTER_RECEIVES = MAX_RECEIVES // 2
 
 SQS counts each receive, and moves a message to `failed` after a thousand. With a flush every minute
 that would be within 17 hours. The other half is for renewals that fail, and for `make status`.
+"""
+
+MAX_HIDDEN_SECONDS = 15 * 60
+"""How long a message stays hidden at most whose texts are all of routes in quiet hours.
+
+Else each flush would receive them all, before those that may go. A change of the settings must not
+wait for long.
 """
 
 SECONDS_TO_GIVE_BACK = 15
@@ -126,7 +136,7 @@ class HeldMessages:
         queue: Queue,
         *,
         settings: Settings,
-        quiet_routes: Callable[[], Collection[str]],
+        quiet_routes: Callable[[], Mapping[str, QuietHours]],
         log: Log,
         clock: Callable[[], float],
     ) -> None:
@@ -135,8 +145,8 @@ class HeldMessages:
         Args:
             queue: The queue `held`.
             settings: The settings: they say which phones a text may go to.
-            quiet_routes: Gives the labels of the routes in quiet hours: their texts are left for a
-                later flush.
+            quiet_routes: Gives the quiet hours in force, by the labels of their routes. A later
+                flush sends the texts of these.
             log: The log.
             clock: The time, in seconds since the epoch.
         """
@@ -268,7 +278,8 @@ class HeldMessages:
     def give_back(self, seconds_left: Callable[[], float]) -> int:
         """Let the next flush receive all other messages at once, as far as time allows.
 
-        A message that some phones are done with is put anew on the queue for the others.
+        A message that some phones are done with is put anew on the queue for the others. One whose
+        texts are all of routes in quiet hours stays hidden for a time.
 
         Returns:
             How many messages were given back. The others come back later by themselves.
@@ -282,8 +293,25 @@ class HeldMessages:
         renewed = self._each(often, "renewed", self._queue.renew, seconds_left)
         receipts = {one.receipt for one in renewed}
         rest = [one for one, _ in left if one.receipt not in receipts]
-        given_back = self._each(rest, "given back", self._queue.give_back, seconds_left)
+        give_back = functools.partial(self._queue.give_back, hidden=self._hidden())
+        given_back = self._each(rest, "given back", give_back, seconds_left)
         return len(renewed) + len(given_back)
+
+    def _hidden(self) -> dict[str, int]:
+        """Return for how many seconds messages stay hidden, by their receipts."""
+        quiet, now = self._quiet_routes(), self._clock()
+        ends = {
+            label: math.ceil(hours.seconds_left(now, MAX_HIDDEN_SECONDS))
+            for label, hours in quiet.items()
+        }
+        hidden: dict[str, int] = {}
+        for phone, files in self._left.items() if ends else ():
+            for held in files.values():
+                end = ends.get(held.routes[phone].label, 0)
+                for one in held.held_for(phone):
+                    receipt = one.message.receipt
+                    hidden[receipt] = min(hidden.get(receipt, end), end)
+        return hidden
 
     def _rest_of(self, one: HeldMessage) -> tuple[Message, bool]:
         """Return a message without what has an outcome, and whether it is another one now."""

@@ -38,6 +38,9 @@ class NotQueued(Exception):
     """SQS did not take a message: the text has no outcome yet."""
 
 
+NONE_HIDDEN: Mapping[str, int] = {}
+
+
 class Message(NamedTuple):
     """A message that was received and must be deleted once it is dealt with.
 
@@ -130,8 +133,14 @@ class Queue:
             raise error
         return left
 
-    def give_back(self, messages: Sequence[Message]) -> list[Message]:
+    def give_back(
+        self, messages: Sequence[Message], hidden: Mapping[str, int] = NONE_HIDDEN
+    ) -> list[Message]:
         """Make messages visible again, ten at most, so that the next flush receives them.
+
+        Args:
+            messages: The messages.
+            hidden: For how many seconds some of them stay hidden, by their receipts.
 
         Returns:
             Those that SQS made visible. Each other one comes back later by itself.
@@ -139,7 +148,10 @@ class Queue:
         Raises:
             handler.aws.AwsError: SQS could not be reached.
         """
-        requested = [entry | {"VisibilityTimeout": 0} for entry in _receipts(messages)]
+        requested = [
+            entry | {"VisibilityTimeout": hidden.get(entry["ReceiptHandle"], 0)}
+            for entry in _receipts(messages)
+        ]
         done, _ = self._batch("ChangeMessageVisibilityBatch", requested)
         return [one for number, one in enumerate(messages) if str(number) in done]
 

@@ -88,6 +88,17 @@ class QuietHours:
             moment = self._later(moment, left)
         return None
 
+    def seconds_left(self, now: float, at_most: float) -> float:
+        """Return how long they last still, or so long if they last longer.
+
+        Args:
+            now: The time, in seconds since the epoch.
+            at_most: The longest time to return, in seconds.
+        """
+        moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
+        end = self.end(moment)
+        return at_most if end is None else min((end - moment).total_seconds(), at_most)
+
     def __contains__(self, moment: datetime.datetime) -> bool:
         return bool(self._left(moment))
 
@@ -140,9 +151,14 @@ def read_hours(hours: str, zone: datetime.tzinfo) -> QuietHours | None:
     return QuietHours.parse(hours, zone) if hours else None
 
 
-def quiet_routes(hours: Mapping[str, QuietHours | None], now: float) -> list[str]:
-    """Return the labels of the routes in quiet hours at a time, in seconds since the epoch."""
-    return [label for label, one in hours.items() if is_quiet(one, now)]
+def quiet_routes(hours: Mapping[str, QuietHours | None], now: float) -> dict[str, QuietHours]:
+    """Return the quiet hours in force at a time, by the labels of the routes that have them.
+
+    Args:
+        hours: The quiet hours of each route, by its label.
+        now: The time, in seconds since the epoch.
+    """
+    return {label: one for label, one in hours.items() if one and is_quiet(one, now)}
 
 
 def is_quiet(hours: QuietHours | None, now: float) -> bool:

@@ -1092,7 +1092,7 @@ def test_a_duplicate_of_a_text_that_this_flush_has_finished_takes_no_other_one_a
     messages = held_messages.HeldMessages(
         world.flusher._held,
         settings=world.settings,
-        quiet_routes=list,
+        quiet_routes=dict,
         log=world.log,
         clock=world.clock,
     )

@@ -13,7 +13,7 @@ from handler.missing_log import MissingLog
 from handler.queue_messages import to_message
 from handler.refusals import NO_CONNECTION
 from handler.routes import Route
-from simulation.samples import OTHER_PHONE, PHONE, TIME, record, route
+from simulation.samples import OTHER_PHONE, PHONE, TIME, log_file, record, route
 from simulation.world import World
 
 THIRD_PHONE = "+15005550102"
@@ -311,3 +311,34 @@ def test_each_phone_of_each_matching_route_gets_each_log_once_and_nobody_else_do
         wanted += Counter((phone, key) for phone in phones)
     assert told == wanted
     assert world.held == []
+
+
+def test_messages_of_routes_in_quiet_hours_are_not_received_by_each_flush() -> None:
+    """Else they could keep those that may go from being received at all."""
+    quiet = route("quiet", "quiet/*", PHONE, quiet_hours="14:00-14:30")
+    both = route("both", "quiet/both/*", OTHER_PHONE)
+    world = routed(quiet, both, to_numbers=(PHONE,))
+    world.notify(record("quiet/a.log"))
+    receives = []
+    for _ in range(5):
+        world.flush()
+        receives.append(world.held[0].receive_count)
+        world.now += 300
+    assert receives == [1, 1, 1, 2, 2]  # for 15 minutes, or until the quiet hours end
+    world.flush()
+    assert [phone for _, phone, _ in world.texts] == [PHONE]
+    assert world.held == []
+
+
+def test_a_message_with_a_text_that_may_go_is_received_by_each_flush() -> None:
+    quiet = route("quiet", "*", PHONE, quiet_hours="14:00-14:30")
+    awake = route("awake", "*", OTHER_PHONE)
+    world = routed(quiet, awake)
+    world.held.put(to_message(log_file("a.log"), [PHONE, OTHER_PHONE], "Twilio refuses"))
+    world.refuses = lambda _: NO_CONNECTION
+    world.flush()
+    world.now += 300
+    world.end_outages()
+    world.flush()
+    assert [phone for _, phone, _ in world.texts] == [OTHER_PHONE]
+    assert [one.phone for one in world.notices_on(world.held)] == [PHONE]
