@@ -23,6 +23,7 @@ CREATED = LogFile(
     time=datetime.datetime(1970, 1, 1, 0, 0, 0, 123000, tzinfo=datetime.UTC),
     version="version",
     sequencer="Happy Sequencer",
+    tag="d41d8cd98f00b204e9800998ecf8427e",
 )
 FILES = {
     "s3-event.json": [CREATED],
