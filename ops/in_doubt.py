@@ -82,15 +82,15 @@ def _read(stack: Stack, held: Sequence[Queued]) -> Iterator[InDoubt]:
     Raises:
         ClientError: The ledger cannot be read.
     """
-    phones = stack.settings.phones
+    settings = stack.settings
     notices = [
         item
         for one in held
-        for item in queue_messages.read(one.body, phones)
+        for item in queue_messages.read(one.body, settings.phones_of)
         if isinstance(item, Notice)
     ]
     texts = {notice.id: (notice.phone, notice.file.key) for notice in notices}
-    phones = tuple(dict.fromkeys([*phones, *(notice.phone for notice in notices)]))
+    phones = tuple(dict.fromkeys([*settings.phones, *(notice.phone for notice in notices)]))
     texts |= {id_of_phone(phone): (phone, "a summary") for phone in phones}
     for item in _items(stack, texts):
         if attempt := Attempt.read(item):
