@@ -43,6 +43,8 @@ LOGS = Filter("", [".log", ".log.gz"])
         ("?x", Filter("e\u0301", ["x"]), True),
         ("caf\u00e9/*", Filter("cafe\u0301/", [".log"]), True),
         ("cafe/*", Filter("caf\u00e9/", [".log"]), False),
+        ("a?b", Filter("", ["e\u0301b"]), True),  # ? is a letter with its accent
+        ("\u0229*", Filter("e\u0301", [""]), True),  # a cedilla that follows goes before the accent
     ],
 )
 def test_a_glob_matches_a_key_that_the_filter_lets_through(

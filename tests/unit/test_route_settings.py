@@ -107,6 +107,22 @@ def test_with_routes_the_flat_phones_may_be_missing() -> None:
     assert read_settings(variables(program)).phones == (PHONE,)
 
 
+def test_phones_and_the_secret_are_secret_variables_by_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "__main__.py"
+    path.write_text(
+        "import pulumi\n"
+        "from infra.ledger import Ledger\n"
+        "from infra.queues import TextQueues\n"
+        "from infra.settings import Settings\n"
+        "variables = Settings.load().environment(Ledger('ledger'), TextQueues('texts'))\n"
+        "for name, value in variables.items():\n"
+        "    pulumi.export(name, value)\n"
+    )
+    outputs = record(with_routes(PAYMENTS), path=path).outputs
+    secret = {name for name, value in outputs.items() if SIGNATURE_KEY in value}
+    assert secret == {"TWILIO_SECRET", "TO_NUMBERS", "ROUTES"}
+
+
 def test_no_number_of_a_route_is_in_plain_text_in_any_resource() -> None:
     program = record(with_routes(PAYMENTS, BACKUP))
     for resource in program.resources:
@@ -419,6 +435,18 @@ def test_a_route_that_earlier_ones_make_useless_is_refused(
         load(*routes)
 
 
+@pytest.mark.parametrize(
+    "fields", [{"expect": "by 06:30"}, {"contains": "FATAL"}, {"contains": ""}], ids=repr
+)
+def test_a_route_that_can_do_what_an_earlier_one_does_not_is_accepted(
+    load: Callable[..., None], mistakes: Mistakes, fields: dict[str, str]
+) -> None:
+    load({**PAYMENTS, "contains": "ERROR"}, {**PAYMENTS, "name": "b", **fields})
+    if "contains" in fields:
+        (shown,) = mistakes(PAYMENTS, {**PAYMENTS, "name": "b", **fields})
+        assert USELESS in shown
+
+
 def test_two_earlier_routes_together_make_one_useless(mistakes: Mistakes) -> None:
     third = {"name": "c", "logs": "?/*", "toNumbers": f"{PHONE},{OTHER_PHONE}"}
     everything = {"name": "b", "logs": "*", "toNumbers": OTHER_PHONE}
@@ -485,6 +513,15 @@ def test_a_value_that_stands_in_clear_text_in_the_stacks_file_is_shown(
         'routes[0].logs: "/a/*" begins with a slash, but keys begin without one. '
         f"-> {SET} 'routes[0].logs' 'a/*'",
     ]
+
+
+def test_a_value_that_differs_from_the_stacks_file_is_not_shown(
+    mistakes: Mistakes, stack_file: Callable[..., None]
+) -> None:
+    """`pulumi --config-file` takes another file, whose value may be encrypted."""
+    stack_file({**PAYMENTS, "logs": "payments/*"})
+    (shown,) = mistakes({**PAYMENTS, "logs": "/canary/*"}, secrets=SECRETS)
+    assert "canary" not in shown
 
 
 @pytest.mark.parametrize("content", ["", "[", "config: 5", "config: {s3-logs:routes: x}", "- a"])
