@@ -228,10 +228,10 @@ class HeldMessages:
         self.is_complete = True
 
     def finish(self, notices: Iterable[Notice]) -> None:
-        """Record that texts have an outcome."""
+        """Record that texts have an outcome, if they have none yet."""
         for notice in notices:
-            held = self._left[notice.phone].pop(notice.file.identity)
-            for one in held.held_for(notice.phone):
+            held = self._left[notice.phone].pop(notice.file.identity, None)
+            for one in held.held_for(notice.phone) if held else ():
                 one.without_outcome -= 1
                 one.is_partly_done = True
                 self._finish_if_done(one)
