@@ -54,7 +54,6 @@ SETTINGS = {
     "twilioAccountSid": ACCOUNT_SID,
     "twilioSecret": SECRET,
     "fromNumber": VALID_SENDER,
-    "toNumbers": "+15005550100,+15005550101",
     "routes": json.dumps(ROUTES),
     "flushMinutes": "1",
     "forceDestroy": "true",
