@@ -69,16 +69,16 @@ class Machine(RuleBasedStateMachine):
             what()
         except (Crash, AwsError, NotQueued, LeaseHeld) as error:
             if isinstance(error, Crash):
-                self.excuse(before)
                 world.restart()
             return False
         finally:
             world.crash_at = None
-            if world.down or world.throttled:
+            if "dynamodb" in world.down or world.throttled:
                 self.excuse(before)
         return is_healthy
 
     def excuse(self, since: int) -> None:
+        """Excuse the texts since then: without the table they may be texted twice."""
         for _, phone, body in self.world.texts[since:]:
             self.excused |= {(deadline, phone) for deadline in deadlines_in(body)}
 
@@ -130,6 +130,10 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def twilio_goes_down(self) -> None:
         self.world.refuses = lambda _phone: NO_CONNECTION
+
+    @rule()
+    def twilio_answers_too_late(self) -> None:
+        self.world.loses_answers = True
 
     @rule()
     def a_phone_replies_stop(self) -> None:
