@@ -187,7 +187,8 @@ def _summarize_files(
         if others := sum(number for _, number in counted[count:]):
             places.append(f"elsewhere {others}")
         latest = "" if is_named else f". Last: {last.cut(longest)}"
-        body = _to_gsm(f"{before}{len(files)} more logs since {since}: {', '.join(places)}{latest}")
+        more = f"{len(files)} more log{'s' if len(files) > 1 else ''} since {since}"
+        body = _to_gsm(f"{before}{more}: {', '.join(places)}{latest}")
         if segments(body) <= SUMMARY_SEGMENTS:
             break
     return body

@@ -87,9 +87,10 @@ def storm(
 
 
 def files_in(body: str) -> int:
-    """Return how many files a text is about."""
-    summary = re.match(r"(\d+) more logs since ", body)
-    return int(summary[1]) if summary else 1
+    """Return how many files a text is about. A missing log is none."""
+    if summary := re.search(r"(?:^|\. )(\d+) more logs? since ", body):
+        return int(summary[1])
+    return 0 if body.startswith(("Missing: ", "Too small: ")) else 1
 
 
 def _count(texts: Sequence[Text], phones: Sequence[str]) -> dict[str, dict[str, int]]:

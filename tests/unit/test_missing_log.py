@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from handler.missing_log import MissingLog, read_missing_log
 from handler.segments import segments
-from handler.text import write_missing
+from handler.text import summarize, write_missing
+from simulation.samples import log_file
 
 UTC = datetime.UTC
+HOUR = datetime.timedelta(hours=1)
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 
 
@@ -121,3 +123,38 @@ def test_a_missing_log_is_one_for_each_route_and_deadline() -> None:
 
 def test_its_age_counts_from_the_deadline() -> None:
     assert missing().age(missing().deadline.timestamp() + 120) == 120
+
+
+# In a summary
+
+
+@given(
+    st.lists(st.tuples(names, st.integers(0, 3)), min_size=1, max_size=6),
+    st.lists(names.filter(bool), max_size=6),
+)
+def test_missing_logs_come_first_in_a_summary_of_three_segments_at_most(
+    logs: list[tuple[str, int]], keys: list[str]
+) -> None:
+    lost = [
+        missing(logs=logs, route=str(route), deadline=missing().deadline + number * HOUR)
+        for number, (logs, route) in enumerate(logs)
+    ]
+    body = summarize([log_file(key) for key in keys], UTC, missing=lost)
+    assert body.startswith("Missing: no ")
+    assert segments(body) <= 3
+    assert ("more log" in body) == bool(keys) or "more missing" in body
+
+
+def test_a_summary_tells_of_each_route_once_and_counts_those_without_room() -> None:
+    lost = [
+        missing(route=name, logs=f"{name}/*.log", deadline=missing().deadline + day * 24 * HOUR)
+        for day in range(2)
+        for name in ("backup", "db", "web", "app")
+    ]
+    body = summarize([log_file("x/a.log")], UTC, missing=lost)
+    assert body == (
+        "Missing: no backup/*.log since 24 Nov 03:12 UTC, expected by 06:30. "
+        "Missing: no db/*.log since 24 Nov 03:12 UTC, expected by 06:30. "
+        "Missing: no web/*.log since 24 Nov 03:12 UTC, expected by 06:30. "
+        "1 more missing. 1 more log since 23 Nov 14:05 UTC: x/a.log"
+    )

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from handler.refusals import NO_CONNECTION, refusal
+from handler.routes import Route
 from handler.segments import segments
-from simulation.samples import OTHER_PHONE, PHONE, record
+from simulation.samples import OTHER_PHONE, PHONE, record, settings
 from simulation.world import World
 
 UTC = datetime.UTC
@@ -225,3 +226,72 @@ def test_an_error_of_the_check_does_not_stop_the_flush() -> None:
     world.operations["BatchGetItem"] = fail_once
     (text,) = flush(world, "2026-11-25T06:35")
     assert "2 more logs" in text
+
+
+# Routes
+
+
+def routed(**changes: Any) -> World:
+    """Make a world whose route `backup` has expected a log by 06:30 for a while."""
+    route = Route.inheriting(settings())._replace(
+        **{
+            "name": "backup",
+            "logs": "backup/*.log",
+            "to_numbers": (OTHER_PHONE,),
+            "expect": "by 06:30",
+            **changes,
+        }
+    )
+    others = route._replace(name="app", logs="app/*", to_numbers=(PHONE,), expect="")
+    world = World(routes=(others, route), to_numbers=())
+    at(world, "2026-11-23T10:00")
+    world.flush()
+    upload(world, "2026-11-24T03:12", "backup/first.log")
+    world.texts.clear()
+    return world
+
+
+def test_a_missing_log_is_texted_to_the_phones_of_its_route_only() -> None:
+    world = routed()
+    upload(world, "2026-11-25T03:12", "app/a.log")
+    world.texts.clear()
+    flush(world, "2026-11-25T06:35")
+    assert [(phone, body) for _, phone, body in world.texts] == [
+        (OTHER_PHONE, "Missing: no backup/*.log since 24 Nov 03:12 UTC, expected by 06:30")
+    ]
+
+
+def test_the_quiet_hours_of_its_route_hold_a_missing_log() -> None:
+    world = routed(quiet_hours="22:00-07:00")
+    assert flush(world, "2026-11-25T06:35") == []
+    found = [
+        body for minute in range(5, 20, 5) for body in flush(world, f"2026-11-25T07:{minute:02}")
+    ]
+    assert found == [  # the first log came in quiet hours as well
+        "Missing: no backup/*.log since 24 Nov 03:12 UTC, expected by 06:30. "
+        "1 more log since 24 Nov 03:12 UTC: backup/first.log"
+    ]
+
+
+def test_a_missing_log_whose_route_is_gone_is_dropped_after_a_day() -> None:
+    world = routed()
+    world.refuses = lambda _: NO_CONNECTION
+    flush(world, "2026-11-25T06:35")
+    world.end_outages()
+    first, backup = world.settings.routes
+    world.settings = world.settings._replace(routes=(first, backup._replace(name="backups")))
+    world.restart()
+    assert flush(world, "2026-11-25T06:40") == []
+    assert len(world.held) == 1
+    assert flush(world, "2026-11-26T06:50") == []
+    assert world.held == []
+
+
+def test_a_summary_names_the_missing_log_first_and_then_counts_by_route() -> None:
+    world = routed(to_numbers=(PHONE, OTHER_PHONE), mode="digest")
+    for number in range(4):
+        upload(world, f"2026-11-25T06:3{number}", f"app/{number}.log")
+    summary, other = flush(world, "2026-11-25T06:35")
+    missing = "Missing: no backup/*.log since 24 Nov 03:12 UTC, expected by 06:30"
+    assert summary.startswith(f"{missing}. 5 more logs since 24 Nov 03:12 UTC: app 4, backup 1. ")
+    assert other.startswith(missing)
