@@ -25,7 +25,7 @@ PLACEHOLDERS = ("name", "key", "bucket", "size", "time", "line", "count")
 DEFAULT_MESSAGE = "New log $key, $size, $time in $bucket"
 """The `message` that Pulumi.yaml has."""
 
-DEFAULT_MESSAGE_INSIDE = "$key, $size, $time: $line"
+DEFAULT_MESSAGE_INSIDE = "New log $key, $size, $time: $line"
 """What takes its place for a log that was looked into: the line says more than the bucket."""
 
 SUMMARY_SEGMENTS = 2

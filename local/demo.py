@@ -42,7 +42,13 @@ from stack.waiting import NotInTime, wait_until
 
 # With stars in front: the keys may begin with any filterPrefix.
 ROUTES = (
-    {"name": "on-call", "logs": "*", "except": "*backup/*", "toNumbers": "+15005550100"},
+    {
+        "name": "on-call",
+        "logs": "*",
+        "except": "*backup/*",
+        "toNumbers": "+15005550100",
+        "contains": "ERROR",
+    },
     {
         "name": "backup",
         "logs": "*backup/*",
@@ -58,6 +64,7 @@ SETTINGS = {
     "flushMinutes": "1",
     "forceDestroy": "true",
 }
+FIRST_LOG = b"GET / 200\nERROR: payment gateway refused\n" + b"GET / 500\n" * 60
 EMULATOR_PORT = 4566  # as Pulumi.local.yaml has it
 MIN_WAIT_SECONDS = 120  # seconds to wait for the first text, and longer where a flush is that rare
 POLL_SECONDS = 0.2
@@ -181,7 +188,7 @@ def _demo(options: argparse.Namespace) -> None:
         prefix, (suffix, *_) = deployment.filters
         key = f"{prefix or 'app/'}{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web{suffix}"
         _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...", "")
-        if excluded := deployment.upload(key, b"127.0.0.1 GET / 500\n" * 60):
+        if excluded := deployment.upload(key, FIRST_LOG):
             _fail(f"Nobody is texted about it: the key {excluded}.")
         names = names_of_phones(deployment.settings)
         show = functools.partial(_show, names)
@@ -348,6 +355,8 @@ def _upload(file: Path, key: str) -> None:
         with contextlib.closing(clients(demo.url)) as aws, file.open("rb") as body:
             deployment = Deployed(aws, demo.outputs)
             excluded = deployment.upload(key, body)
+            body.seek(0)
+            words = "" if excluded else deployment.missing_words(key, body)
     except HTTPClientError:
         raise NotRunning from None
     except OSError as error:
@@ -355,6 +364,8 @@ def _upload(file: Path, key: str) -> None:
     _say(f"Uploaded {file} to s3://{deployment.outputs['bucket']}/{key}")
     if excluded:
         _say(f"Nobody is texted about it: the key {excluded}.")
+    if words:
+        _say(f"Nobody is texted about it: no line has {words}.")
     if count > 1:
         _say(f"{count} demos are running. It went to the one that was started last.")
 

@@ -1,5 +1,6 @@
 """The program, deployed to the emulator by Pulumi's mocks: each resource it asks for is made."""
 
+import contextlib
 import dataclasses
 import datetime
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ import pulumi
 from botocore.exceptions import ClientError
 from pulumi.runtime import mocks
 
+from handler.line_search import WordSearch, parse_words
+from handler.log_content import BLOCK_BYTES, MAX_BYTES, LogContent, UnreadableLog
 from handler.settings import Settings
 from local import program, resources
 from stack import log_lines
@@ -54,7 +57,7 @@ class Deployed(Stack):
     def __init__(self, aws: Clients, outputs: Mapping[str, Any]) -> None:
         super().__init__(DEMO, outputs, aws)
 
-    def upload(self, key: str, body: bytes | IO[bytes] = b"a line\n") -> str:
+    def upload(self, key: str, body: bytes | IO[bytes] = b"ERROR: one\n") -> str:
         """Put a file into the bucket.
 
         Returns:
@@ -81,6 +84,22 @@ class Deployed(Stack):
                 f"S3 refuses the file: {error.response['Error']['Message']}"
             ) from None
         return self.texts_nobody(key)
+
+    def missing_words(self, key: str, body: IO[bytes]) -> str:
+        """Return the words that the routes of a key look for, if no line of the file has any.
+
+        Empty if some phone is texted about it.
+        """
+        contains = {route.contains for route in self.settings.matching(key) if route.to_numbers}
+        searches = [WordSearch(parse_words(words)) for words in contains if words]
+        blocks = iter(lambda: body.read(BLOCK_BYTES), b"")
+        content = LogContent(blocks, is_late=lambda: False, max_bytes=MAX_BYTES)
+        with contextlib.suppress(UnreadableLog):
+            for block in content:
+                for one in searches:
+                    one.feed(block)
+        is_texted = len(searches) < len(contains) or any(one.result().lines for one in searches)
+        return "" if is_texted or not content.is_whole else " or ".join(sorted(contains))
 
     def logged(self, function: str = "notify") -> list[dict[str, Any]]:
         """Return what a function logged, decoded. Lines that are no JSON become `{"text": …}`."""

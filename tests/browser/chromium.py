@@ -86,7 +86,7 @@ def opened(page: Page, url: str) -> Page:
 def upload(page: Page, *names: str) -> None:
     """Choose files of these names on the page."""
     files: list[FilePayload] = [
-        {"name": name, "mimeType": "text/plain", "buffer": b"a line\n"} for name in names
+        {"name": name, "mimeType": "text/plain", "buffer": b"ERROR: one\n"} for name in names
     ]
     page.locator("#files").set_input_files(files)
 

@@ -44,7 +44,7 @@ def test_dropped_files_become_texts_on_the_phone(page: Page) -> None:
         """() => {
             const transfer = new DataTransfer();
             for (const name of ["dropped 1.log", "dropped 2.log"])
-                transfer.items.add(new File(["a line"], name));
+                transfer.items.add(new File(["ERROR: one"], name));
             return transfer;
         }"""
     )

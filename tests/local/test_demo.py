@@ -126,7 +126,7 @@ def test_once_shows_the_text_and_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_demo_takes_uploads_until_it_is_stopped(tmp_path: Path) -> None:
     log = tmp_path / "my file.log"
-    log.write_text("a line\n")
+    log.write_text("ERROR: one\n")
     folder = tmp_path / "folder"
     folder.mkdir()
     with nothing_left(folder), started(folder=folder) as process:
@@ -140,7 +140,7 @@ def test_a_demo_takes_uploads_until_it_is_stopped(tmp_path: Path) -> None:
 
 def test_an_upload_chooses_its_key(tmp_path: Path) -> None:
     log = tmp_path / "web.log"
-    log.write_text("a line\n")
+    log.write_text("ERROR: one\n")
     folder = tmp_path / "folder"
     folder.mkdir()
     with nothing_left(folder), started(folder=folder) as process:
@@ -151,7 +151,7 @@ def test_an_upload_chooses_its_key(tmp_path: Path) -> None:
 
 def test_the_key_of_an_upload_decides_which_of_two_phones_is_texted(tmp_path: Path) -> None:
     log = tmp_path / "db.log"
-    log.write_text("a line\n")
+    log.write_text("ERROR: one\n")
     folder = tmp_path / "folder"
     folder.mkdir()
     with nothing_left(folder), demo("--no-browser", folder=folder) as process:
@@ -168,6 +168,21 @@ def test_the_key_of_an_upload_decides_which_of_two_phones_is_texted(tmp_path: Pa
         assert "…0101        sent now: " in explained
         assert "\n…0100" not in explained
         process.terminate()
+
+
+def test_the_on_call_phone_is_texted_about_logs_with_an_error_in_them(tmp_path: Path) -> None:
+    fine, wrong = tmp_path / "fine.log", tmp_path / "wrong.log"
+    fine.write_text("GET / 200\n")
+    wrong.write_text("GET / 200\nERROR: payment refused, password=hunter2\n")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with nothing_left(folder), started(folder=folder) as process:
+        output = says("upload", str(fine), "--key=fine.log", folder=folder)
+        assert output.splitlines()[1:] == ["Nobody is texted about it: no line has ERROR."]
+        assert len(says("upload", str(wrong), "--key=wrong.log", folder=folder).splitlines()) == 1
+        output = read_until(process, "password=***")
+        assert "fine.log" not in output
+        assert "hunter2" not in output
 
 
 def test_routes_may_be_set_as_json(tmp_path: Path) -> None:
@@ -188,7 +203,7 @@ def test_a_key_that_matches_no_route_is_reported_at_once(tmp_path: Path) -> None
 
 
 def test_an_upload_that_the_filters_exclude_says_why(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("a line\n")
+    (tmp_path / "a.txt").write_text("ERROR: one\n")
     folder = tmp_path / "folder"
     folder.mkdir()
     filters = ("--set", "filterPrefix=app/", "--set", "filterSuffix=.log,.log.gz")
@@ -202,7 +217,7 @@ def test_an_upload_that_the_filters_exclude_says_why(tmp_path: Path) -> None:
 
 def test_the_name_of_a_file_does_not_control_the_terminal(tmp_path: Path) -> None:
     log = tmp_path / "clear\x1b[2J\nUploaded forged.log"
-    log.write_text("a line\n")
+    log.write_text("ERROR: one\n")
     folder = tmp_path / "folder"
     folder.mkdir()
     with nothing_left(folder), started(folder=folder) as process:
@@ -234,7 +249,7 @@ def test_an_upload_that_s3_rejects_is_refused(emulator: Emulator) -> None:
 
 def test_of_two_demos_the_commands_act_on_the_newest(tmp_path: Path) -> None:
     log = tmp_path / "one.log"
-    log.write_text("a line\n")
+    log.write_text("ERROR: one\n")
     folder = tmp_path / "folder"
     folder.mkdir()
     with nothing_left(folder), started(folder=folder) as first:

@@ -41,7 +41,7 @@ def test_a_log_with_the_word_is_texted_with_its_line() -> None:
     simulated.notify(record("error.log"))
     ((_, phone, body),) = simulated.texts
     assert phone == PHONE
-    assert body == "error.log, 1.0 kB, 23 Nov 14:05 UTC: ERROR: payment gateway refused"
+    assert body == "New log error.log, 1.0 kB, 23 Nov 14:05 UTC: ERROR: payment gateway refused"
 
 
 def test_a_log_without_the_word_is_not_texted_but_counted(
@@ -167,7 +167,7 @@ def test_a_held_log_keeps_its_line_and_its_count() -> None:
     }
     simulated.flush()
     assert [body for _, _, body in simulated.texts] == [
-        "error.log, 1.0 kB, 23 Nov 14:05 UTC: ERROR: payment gateway refused"
+        "New log error.log, 1.0 kB, 23 Nov 14:05 UTC: ERROR: payment gateway refused"
     ]
 
 

@@ -468,17 +468,17 @@ def test_a_summary_over_one_route_counts_by_folder() -> None:
         (
             MESSAGE,
             Found(3, "ERROR: payment gateway refused"),
-            "app/web.log, 1.2 MB, 23 Nov 14:05 UTC: ERROR: payment gateway refused",
+            "New log app/web.log, 1.2 MB, 23 Nov 14:05 UTC: ERROR: payment gateway refused",
         ),
         (
             MESSAGE,
             Found(note="not read: it is archived"),
-            "app/web.log, 1.2 MB, 23 Nov 14:05 UTC: (not read: it is archived)",
+            "New log app/web.log, 1.2 MB, 23 Nov 14:05 UTC: (not read: it is archived)",
         ),
         (
             MESSAGE,
             Found(3, "ERROR: one", "only the first 64 MB read"),
-            "app/web.log, 1.2 MB, 23 Nov 14:05 UTC: ERROR: one (only the first 64 MB read)",
+            "New log app/web.log, 1.2 MB, 23 Nov 14:05 UTC: ERROR: one (only the first 64 MB read)",
         ),
         ("$count in $name: $line", Found(3, "ERROR: one"), "3 in web.log: ERROR: one"),
         ("$count in $name", Found(3, "x", "only the first 64 MB read"),
