@@ -111,7 +111,7 @@ class Smoke:
         """Return a log with every word that the routes of its key look for."""
         routes = self._stack.settings.phones_of(key).values()
         words = dict.fromkeys(route.contains for route in routes if route.contains)
-        return "\n".join(["make smoke", *words, ""]).encode()
+        return "\n".join(["a smoke test", *words, ""]).encode()
 
     def _new_key(self, number: str) -> str:
         """Return a key about which somebody is texted: of no route if possible, else of the first.

@@ -167,7 +167,7 @@ def test_smoke_uploads_a_log_with_the_words_that_its_routes_look_for(run: Run) -
     operated = Operated(routes=(errors, route("all", "*", *TWINS)))
     operated.s3.on_put = operated.sends
     run(operated, "smoke")
-    assert operated.s3.bodies[0].decode() == "make smoke\nERROR, Fehlschläge\n"
+    assert operated.s3.bodies[0].decode() == "a smoke test\nERROR, Fehlschläge\n"
 
 
 def test_smoke_says_that_it_finds_no_key_which_is_texted(run: Run) -> None:
