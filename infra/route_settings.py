@@ -7,7 +7,7 @@ fields that are no flat setting, or have other values in a route.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from handler.routes import FIELDS, NOT_INHERITED, Route, globs
@@ -162,6 +162,15 @@ def check_routes(read: Reader, routes: Sequence[Route], filter_: Filter | None) 
                 "Put it before them, or remove it",
                 read.command("rm", path(number)),
             )
+
+
+def idle_exceptions(routes: Sequence[Route], filter_: Filter) -> Iterator[tuple[str, str]]:
+    """Give the exceptions that leave out none of a route's logs, each with its key."""
+    for number, route in enumerate(routes):
+        logs = _patterns(route.logs)
+        for glob in _patterns(route.except_):
+            if are_covered(Logs(logs), filter_, [Logs(logs, [glob])]):
+                yield path(number, "except"), glob
 
 
 def _check_names(read: Reader, routes: Sequence[Route]) -> None:

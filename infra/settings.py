@@ -27,7 +27,7 @@ from infra.globs import Filter
 from infra.ledger import Ledger
 from infra.log_bucket import LogBucket
 from infra.queues import TextQueues
-from infra.route_settings import check_routes, path, read_routes
+from infra.route_settings import check_routes, idle_exceptions, path, read_routes
 from infra.setting_kinds import Kind
 from infra.setting_reader import DEFAULTS, Reader
 
@@ -127,8 +127,7 @@ class Settings:
         self._check_phones(read)
         self._check_bucket(read)
         is_filter = read.is_valid("filterPrefix") and read.is_valid("filterSuffix")
-        filter_ = Filter(self.filter_prefix, self.filter_suffix) if is_filter else None
-        check_routes(read, self.routes, filter_)
+        check_routes(read, self.routes, self._filter if is_filter else None)
         for key, hours in self._each(read, "quietHours"):
             self._check_quiet_hours(read, key, hours)
         for key, expect in self._each(read, "expect"):
@@ -275,6 +274,12 @@ class Settings:
                 f"fromNumber is a name, {self.from_number}, but the US, Canada and others allow no "
                 f"names: Twilio refuses a text to {masked(american[0])} (error 21612)"
             )
+        for key, glob in idle_exceptions(self.routes, self._filter):
+            shown = "a glob" if read.is_secret(key) else glob
+            pulumi.log.warn(
+                f"{key}: {shown} leaves out none of the route's logs. A glob is compared with the "
+                "whole key: */debug/* is a folder anywhere in it"
+            )
         expected = dict(self._each(read, "expect"))
         for key, at_least in self._each(read, "atLeast"):
             expect = key.removesuffix("atLeast") + "expect"
@@ -302,6 +307,10 @@ class Settings:
     def stack(self) -> str:
         """The project and the stack, such as `s3-logs/dev`: whose metrics and alarms they are."""
         return f"{pulumi.get_project()}/{pulumi.get_stack()}"
+
+    @property
+    def _filter(self) -> Filter:
+        return Filter(self.filter_prefix, self.filter_suffix)
 
     @property
     def log_keys(self) -> str:

@@ -568,6 +568,30 @@ def test_a_routes_phones_in_clear_text_are_warned_of(
     assert only == second
 
 
+@pytest.mark.parametrize(
+    ("exceptions", "idle"),
+    [
+        ("debug/*", "debug/*"),
+        ("*/debug/*, debug/*", "debug/*"),
+        ("*.gz", "*.gz"),  # since S3 reports none
+        ("*/debug/*, */debug/*.log", ""),
+        ("*/debug/*", ""),
+        ("payments/?/*, payments/??/*", ""),
+    ],
+)
+def test_an_exception_that_leaves_out_nothing_is_warned_of(
+    warnings: Mistakes, exceptions: str, idle: str
+) -> None:
+    found = [one for one in warnings({**PAYMENTS, "except": exceptions}) if "except" in one]
+    assert len(found) == bool(idle)
+    assert not idle or found[0].startswith(f"routes[0].except: {idle} leaves out none of the route")
+
+
+def test_an_exception_that_may_be_encrypted_is_in_no_warning(warnings: Mistakes) -> None:
+    (shown,) = warnings({**PAYMENTS, "except": "canary"}, secrets=SECRETS)
+    assert "canary" not in shown
+
+
 def test_a_routes_message_that_costs_two_segments_is_warned_of(warnings: Mistakes) -> None:
     found = warnings({**PAYMENTS, "message": "☃ Snow on $key, $size, $time in $bucket"})
     assert [one.split(":")[0] for one in found if "SNOWMAN" in one] == ["routes[0].message"]
