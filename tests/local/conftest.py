@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from handler.ledger import ASK_AFTER_SECONDS
 from local.deployment import Deployment
 from local.emulator import Emulator
 from local.twilio import ACCOUNT_SID, StandIn
@@ -19,7 +20,7 @@ SECRET = "canary-secret-of-the-tests"
 PHONE = "+15005550100"
 OTHER_PHONE = "+15005550101"
 SECONDS = 180  # to wait for anything: a busy machine passes, a broken one fails
-SECONDS_BEFORE_ASKING = 61
+ATTEMPT = "attempt_at"  # in the items of the ledger
 
 Seen = TypeVar("Seen")
 
@@ -82,25 +83,35 @@ class System(Deployment):
 
     def change_ledger(self, field: str, change: Callable[[int], int], *, items: int) -> None:
         """Change a number in all items of the ledger that have it, once there are so many."""
+        found = until(
+            lambda: self._items_with(field),
+            f"{items} items with {field}",
+            lambda some: len(some) == items,
+        )
+        for item in found:
+            self._change_item(item, field, change(int(item[field]["N"])))
+
+    def pass_a_minute(self) -> None:
+        """Let all attempts be a minute older, so that a flush asks Twilio about them."""
+        for item in self._items_with(ATTEMPT):
+            self._change_item(item, ATTEMPT, int(item[ATTEMPT]["N"]) - ASK_AFTER_SECONDS - 1)
+
+    def _items_with(self, field: str) -> list[dict[str, Any]]:
         table = self.resource("aws:dynamodb/table:Table", "ledger").id
+        items = self.aws["dynamodb"].scan(TableName=table)["Items"]
+        return [item for item in items if field in item]
 
-        def found() -> list[dict[str, Any]]:
-            all_items = self.aws["dynamodb"].scan(TableName=table)["Items"]
-            return [item for item in all_items if field in item]
-
-        until(lambda: len(found()) == items, f"{items} items with {field}")
-        for item in found():
+    def _change_item(self, item: dict[str, Any], field: str, value: int) -> None:
+        table = self.resource("aws:dynamodb/table:Table", "ledger").id
+        with contextlib.suppress(self.aws["dynamodb"].exceptions.ConditionalCheckFailedException):
             self.aws["dynamodb"].update_item(
                 TableName=table,
                 Key={"id": item["id"]},
                 UpdateExpression="SET #field = :value",
+                ConditionExpression="attribute_exists(#field)",  # a function may remove it
                 ExpressionAttributeNames={"#field": field},
-                ExpressionAttributeValues={":value": {"N": str(change(int(item[field]["N"])))}},
+                ExpressionAttributeValues={":value": {"N": str(value)}},
             )
-
-    def pass_a_minute(self, *, attempts: int) -> None:
-        """Let so many attempts be a minute older, so that a flush asks Twilio about them."""
-        self.change_ledger("at", lambda at: at - SECONDS_BEFORE_ASKING, items=attempts)
 
     def event(self, key: str, sequencer: str = "0A") -> dict[str, Any]:
         """Make the event that S3 sends about a file."""

@@ -27,6 +27,7 @@ from tests.local.conftest import (
 )
 
 SCHEDULE = "aws:scheduler/schedule:Schedule"
+SMALL_STORM = 60
 STORM = 500  # files; `make storm` has ten thousand
 
 
@@ -61,6 +62,7 @@ def test_an_outage_ends_with_one_summary_for_each_phone(
     assert code in {line.get("code") for line in lines}
     assert system.twilio.texts == []
     system.twilio.end_fault()
+    system.pass_a_minute()  # where the answer is in doubt, Twilio is asked first
     system.flush()
     assert files_texted(system.texts(2)) == {PHONE: 3, OTHER_PHONE: 3}
     assert len(system.twilio.texts) == 2
@@ -183,7 +185,13 @@ def test_a_storm_costs_each_phone_its_limit_and_one_summary(emulator: Emulator) 
         assert phone["texts"] <= 2 * 5 + 1  # an hour may end meanwhile
 
 
-def test_a_function_that_is_killed_is_tried_again_after_its_lease() -> None:
+def test_in_a_storm_with_lost_answers_nobody_is_told_twice(emulator: Emulator) -> None:
+    result = storm(emulator, SMALL_STORM, phones=3, lose=3)
+    assert result["lost_answers"]
+    assert {phone["files"] for phone in result["phones"].values()} == {SMALL_STORM}
+
+
+def test_a_text_that_a_killed_function_had_not_sent_is_sent_by_a_flush() -> None:
     """Lambda tries again after one and two minutes; here too early at first, and then not."""
     options = {"LAMBDA_ASYNC_RETRY_BASE_SECONDS": "10", "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "20"}
     with (
@@ -199,6 +207,10 @@ def test_a_function_that_is_killed_is_tried_again_after_its_lease() -> None:
         until(lambda: "is being sent" in json.dumps(system.logged("notify")), "the first retry")
         assert twilio.texts == []
         system.change_ledger("lease", lambda _: 1, items=1)
+        (line,) = system.decided("held")
+        assert line["reason"] == "in doubt"
+        system.pass_a_minute()
+        system.flush()  # Twilio has no such text
         (text,) = system.texts(1)
         assert "app/web.log" in text.body
         assert system.on("held") == []
