@@ -77,7 +77,7 @@ SETTINGS_REFUSED = Metric("SettingsRefused")
 """Refusals by Twilio that last until somebody fixes a setting, here or at Twilio."""
 
 FAILED_OPEN = Metric("ClaimsFailedOpen")
-"""Texts that the table could not look up or record: they may go out twice."""
+"""Texts that the table could not be asked about: sent without a claim, held, or not recorded."""
 
 UNEXPECTED = Metric("UnexpectedErrors")
 """Exceptions that this program did not foresee: each stopped one text, message or report only."""

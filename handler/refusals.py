@@ -11,7 +11,7 @@ class Kind(enum.StrEnum):
     """Twilio did not process it: try again later."""
 
     IN_DOUBT = "in doubt"
-    """Twilio may have processed it: try again all the same, a duplicate beats a loss."""
+    """Twilio may have processed it: ask for it before it is repeated."""
 
     ACCOUNT = "account"
     """Our account or its credentials: nobody can be texted until somebody has fixed them."""
