@@ -109,12 +109,36 @@ class _HeldFile:
     its identity says.
     """
 
-    __slots__ = ("file", "messages", "routes")
+    __slots__ = ("_others", "file", "messages", "routes")
 
     def __init__(self, file: "LogFile | MissingLog", routes: Mapping[str, AnyRoute]) -> None:
         self.file = file
         self.routes = routes  # by phone
+        # By phone: those whose route found other lines in the file.
+        self._others: dict[str, tuple[LogFile | MissingLog, AnyRoute]] = {}
         self.messages: list[tuple[HeldMessage, tuple[str, ...]]] = []
+
+    def add(
+        self,
+        message: HeldMessage,
+        file: "LogFile | MissingLog",
+        phones: tuple[str, ...],
+        routes: Mapping[str, AnyRoute],
+    ) -> None:
+        """Add a message that holds it for phones, with what their route found in it."""
+        if file.found != self.file.found:
+            self._others |= {
+                phone: (file, routes[phone]) for phone in phones if not self.held_for(phone)
+            }
+        self.messages.append((message, phones))
+
+    def file_for(self, phone: str) -> "LogFile | MissingLog":
+        """Return the file, with what the route of a phone found in it."""
+        return self._others[phone][0] if phone in self._others else self.file
+
+    def route_for(self, phone: str) -> AnyRoute:
+        """Return the route that words the text for a phone."""
+        return self._others[phone][1] if phone in self._others else self.routes[phone]
 
     def held_for(self, phone: str) -> list[HeldMessage]:
         """Return the messages that hold it for a phone."""
@@ -153,6 +177,7 @@ class HeldMessages:
         self._queue = queue
         self._phones_of_log = settings.phones_of
         self._routes = settings.by_label
+        self._matching = settings.matching if settings.routes else None
         self._quiet_routes = quiet_routes
         self._quiet_at_first = quiet_routes()
         self._log = log
@@ -177,7 +202,7 @@ class HeldMessages:
         return [
             phone
             for phone, files in self._left.items()
-            if any(held.routes[phone].label not in quiet for held in files.values())
+            if any(held.route_for(phone).label not in quiet for held in files.values())
         ]
 
     def notices_for(self, phone: str) -> list[Notice]:
@@ -187,9 +212,9 @@ class HeldMessages:
         """
         quiet = self._quiet_routes()
         return [
-            Notice(held.file, phone, route=label)
+            Notice(held.file_for(phone), phone, route=label)
             for held in self._left.get(phone, {}).values()
-            if (label := held.routes[phone].label) not in quiet
+            if (label := held.route_for(phone).label) not in quiet
         ]
 
     def is_redelivered(self, notice: Notice) -> bool:
@@ -307,7 +332,7 @@ class HeldMessages:
         hidden: dict[str, int] = {}
         for phone, files in self._left.items() if ends else ():
             for held in files.values():
-                end = ends.get(held.routes[phone].label, 0)
+                end = ends.get(held.route_for(phone).label, 0)
                 for one in held.held_for(phone):
                     receipt = one.message.receipt
                     hidden[receipt] = min(hidden.get(receipt, end), end)
@@ -356,7 +381,7 @@ class HeldMessages:
             key: held
             for phone, some in self._left.items()
             for key, held in some.items()
-            if held.routes[phone].label not in quiet
+            if held.route_for(phone).label not in quiet
         }
         return max((held.file.age(self._now) for held in left.values()), default=0)
 
@@ -411,7 +436,7 @@ class HeldMessages:
             )
             added.without_outcome += len(left)
             # Most messages are for the same phones: they share one tuple, to save memory.
-            held.messages.append((added, self._phones_of_messages.setdefault(left, left)))
+            held.add(added, file, self._phones_of_messages.setdefault(left, left), routes)
             for phone in left:
                 self._left.setdefault(phone, {})[identity] = held
         self._finish_if_done(added)
@@ -419,10 +444,17 @@ class HeldMessages:
     def _routes_of(self, file: "LogFile | MissingLog") -> Mapping[str, AnyRoute]:
         """Return the phones that a text about a file may go to, each with the route that words it.
 
-        A missing log is its own route's.
+        Where lines were found, it is the first one that looks for their words. A missing log is
+        its own route's.
         """
         if isinstance(file, LogFile):
-            return self._phones_of_log(file.key)
+            phones = self._phones_of_log(file.key)
+            if file.found is None or not self._matching:
+                return phones
+            words = file.found.contains
+            those = [one for one in self._matching(file.key) if one.contains == words]
+            by_phone = {phone: one for one in reversed(those) for phone in one.to_numbers}
+            return {**phones, **by_phone}
         found = [route for route in self._routes.values() if route.name == file.route]
         return {phone: route for route in found for phone in route.to_numbers}
 

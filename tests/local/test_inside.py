@@ -8,7 +8,7 @@ import pytest
 
 from local.emulator import Emulator
 from local.twilio import StandIn
-from tests.local.conftest import System, until
+from tests.local.conftest import OTHER_PHONE, PHONE, Deploy, System, until
 
 ERROR = b"INFO begins\nERROR: payment gateway refused, password=hunter2\nERROR: again\n"
 FINE = b"INFO all is well\n"
@@ -74,3 +74,19 @@ def test_a_log_that_was_replaced_is_texted_with_the_reason(system: System) -> No
     system.aws["s3"].put_object(Bucket=system.outputs["bucket"], Key="replaced.txt", Body=ERROR)
     system.notify(system.event("replaced.txt"))
     assert system.texts(before + 1)[before].body == "replaced.txt 0+: (not read: it was replaced)"
+
+
+def test_routes_text_what_they_find_and_a_summary_counts_the_lines(deploy: Deploy) -> None:
+    routes = [
+        {"name": "errors", "logs": "*", "toNumbers": PHONE, "contains": "ERROR"},
+        {"name": "all", "logs": "*", "toNumbers": OTHER_PHONE, "contains": "INFO"},
+    ]
+    system = deploy(routes=json.dumps(routes), toNumbers="", mode="digest", message="$line")
+    for key, content in (("a.log", ERROR), ("b.log", ERROR), ("c.log", FINE)):
+        system.aws["s3"].put_object(Bucket=system.outputs["bucket"], Key=key, Body=content)
+    system.decided("held", count=5)
+    system.flush()
+    bodies = {text.to: text.body for text in system.texts(2)}
+    assert "2 more logs since " in bodies[PHONE]
+    assert ", 4 lines with ERROR: a.log, b.log" in bodies[PHONE]
+    assert ", 3 lines with INFO: a.log, b.log, c.log" in bodies[OTHER_PHONE]

@@ -247,3 +247,27 @@ def test_a_summary_counts_the_lines_of_all_its_logs() -> None:
     simulated.flush()
     ((_, _, body),) = simulated.texts
     assert body == ("2 more logs since 23 Nov 14:05 UTC, 22 lines with ERROR: error.log, other.log")
+
+
+def test_a_summary_tells_each_phone_of_the_lines_that_its_route_found() -> None:
+    simulated = world(
+        route("a", PHONE, contains="ERROR", mode="digest"),
+        route("b", OTHER_PHONE, contains="FATAL", mode="digest", message="$name: $line ($count)"),
+    )
+    simulated.notify(record("error.log"))
+    simulated.flush()
+    assert {phone: body for _, phone, body in simulated.texts} == {
+        PHONE: "New log error.log, 1.0 kB, 23 Nov 14:05 UTC: ERROR: payment gateway refused",
+        OTHER_PHONE: "error.log: FATAL: gone (1)",
+    }
+    assert list(simulated.held) == []
+
+
+def test_a_held_log_is_worded_by_the_route_that_found_something() -> None:
+    simulated = world(
+        route("a", PHONE, contains="nowhere", mode="digest", message="a $key"),
+        route("b", PHONE, contains="ERROR", mode="digest", message="b $key"),
+    )
+    simulated.notify(record("error.log"))
+    simulated.flush()
+    assert [body for _, _, body in simulated.texts] == ["b error.log"]
