@@ -20,7 +20,7 @@ from handler.held_messages import (
 from handler.ledger import ASK_AFTER_SECONDS, HOUR_SECONDS, KEPT_SECONDS, LEASE_SECONDS
 from handler.notifier import BREAKER_SECONDS
 from handler.queues import BATCH, MAX_RECEIVES
-from handler.sender import SECONDS_TO_SEND
+from handler.sender import SECONDS_TO_ASK, SECONDS_TO_SEND
 from local.program import PROJECT
 from simulation.samples import PHONE, record
 from simulation.table import Table
@@ -151,6 +151,21 @@ def test_a_flush_has_time_to_receive_text_and_delete_all_its_messages(
     rest = timeout(program, "flush") - drain
     assert batches * A_CALL <= drain
     assert batches * A_CALL + 2 * SECONDS_TO_SEND <= rest
+
+
+def test_a_flush_has_time_to_ask_twilio_when_it_has_received_its_messages(
+    program: Recorded,
+) -> None:
+    """It asks about no phone for which less is left: the last page may take as long as a text."""
+    connect, answer = sender.TIMEOUT_SECONDS
+    assert SECONDS_TO_SEND + 2 * connect + answer <= SECONDS_TO_ASK
+    rest = timeout(program, "flush") * (1 - DRAIN_SHARE)
+    assert rest >= SECONDS_TO_ASK + SECONDS_TO_SEND
+
+
+def test_the_sender_of_an_attempt_has_ended_when_twilio_is_asked() -> None:
+    """Its text is listed then, or was never accepted."""
+    assert ASK_AFTER_SECONDS > LEASE_SECONDS > SECONDS_TO_SEND
 
 
 def test_a_flush_takes_messages_for_its_share_of_the_time(program: Recorded) -> None:
