@@ -5,6 +5,11 @@ import shlex
 from typing import Any
 
 
+def section(guide: str, heading: str) -> str:
+    """Give a section of a guide, up to the next heading."""
+    return guide.partition(f"\n{heading}\n")[2].partition("\n#")[0]
+
+
 def route_commands(guide: str) -> list[list[str]]:
     """Give the commands in a guide that set a field of a route, in words."""
     lines = re.findall(r"^\$ (pulumi config set .*routes\[.*)$", guide, re.MULTILINE)

@@ -23,7 +23,7 @@ from infra.settings import KINDS
 from local.deployment import SIGNATURE_KEY
 from local.program import SECRETS
 from stack import ROOT
-from tests.guides import routes_of
+from tests.guides import routes_of, section
 from tests.unit.recorded import SETTINGS, Recorded, record
 
 PHONE, OTHER_PHONE, THIRD_PHONE = "+15005550110", "+15005550111", "+15005550112"
@@ -691,8 +691,8 @@ def test_the_guide_shows_the_messages_of_the_program() -> None:
 
 
 def test_the_guides_table_has_each_field_with_what_takes_its_place() -> None:
-    section = GUIDES["docs/routes.md"].partition("## The fields of a route")[2].partition("##")[0]
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", section, re.MULTILINE)
+    table = section(GUIDES["docs/routes.md"], "## The fields of a route")
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", table, re.MULTILINE)
     assert [field for field, _ in rows] == list(field_kinds(KINDS))
     for field, without in rows:
         kind = field_kinds(KINDS)[field]
