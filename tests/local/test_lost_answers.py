@@ -25,6 +25,7 @@ from local.twilio_faults import (
     SILENCE_AFTER_TEXT,
 )
 from tests.local.conftest import OTHER_PHONE, PATIENT, PHONE, SECRET, Deploy, System, until
+from tests.local.operated import output_of
 
 THIRD_PHONE = "+15005550102"
 PHONES = (PHONE, OTHER_PHONE, THIRD_PHONE)
@@ -107,11 +108,15 @@ def test_texts_whose_answers_notify_loses_arrive_once(deploy: Deploy, *, is_tria
     system.flush()  # too early to ask
     assert system.on("held")
     system.pass_a_minute()
+    shown = output_of("status", system)
+    assert "In doubt: 3" in shown
+    assert shown.count("by the next flush") == 3
     system.twilio.fault(LIST_DOWN)
     system.flush()  # and while Twilio cannot be asked, nothing is repeated
     assert system.on("held")
     system.twilio.end_fault()
     settle(system)
+    assert "In doubt: nothing." in output_of("status", system)
     assert files_on_phones(system.twilio.texts) == dict.fromkeys(PHONES, (1,))
     assert system.twilio.requests == 3
     assert system.on("failed") == []
@@ -126,6 +131,7 @@ def test_summaries_whose_answers_flush_loses_arrive_once(deploy: Deploy) -> None
     # After the same failure for two phones a flush asks no third: the next one does.
     until(lambda: flushed(system), "each phone has a summary", lambda texts: len(texts) >= 3)
     assert files_on_phones(system.twilio.texts) == dict.fromkeys(PHONES, (3,))
+    assert output_of("status", system).count("a summary") == 3
     system.upload("app/later.log")
     system.decided("held", count=12)
     system.flush()  # too early to ask: what came later waits, too
