@@ -79,7 +79,7 @@ SIGNS = {
     ("notify", "s3:GetObject"): "not read: no access",
     ("flush", "dynamodb:UpdateItem"): "not recorded",
     ("flush", "dynamodb:BatchWriteItem"): "not recorded",
-    ("flush", "dynamodb:BatchGetItem"): "claim failed open",
+    ("flush", "dynamodb:BatchGetItem"): "not looked up",
     ("flush", "dynamodb:Query"): "delivery reports stopped",
     ("flush", "sqs:ChangeMessageVisibility"): "not given back",
 }

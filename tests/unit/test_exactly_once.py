@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -333,7 +333,10 @@ def test_a_record_before_the_attempt_is_another_one() -> None:
 
 
 def crash_at_every_step(
-    prepare: Callable[[World], None], run: Callable[[World], None], **changes: Any
+    names: Sequence[str],
+    prepare: Callable[[World], None],
+    run: Callable[[World], None],
+    **changes: Any,
 ) -> int:
     """Run something and end its process at every step. All is told of once in the end."""
     step = 0
@@ -353,7 +356,7 @@ def crash_at_every_step(
         world.now += 60
         run(world)
         flush_until_nothing_is_held(world)
-        assert told_of(world) == {"a.log": 1, "b.log": 1}, step
+        assert told_of(world) == dict.fromkeys(names, 1), step
         assert world.failed == []
         step += 1
 
@@ -364,23 +367,23 @@ def test_notify_may_be_killed_at_any_line(loses_answers: bool, mode: str) -> Non
     def prepare(world: World) -> None:
         world.loses_answers = loses_answers
 
-    crash_at_every_step(
-        prepare, lambda world: world.notify(record("a.log"), record("b.log")), mode=mode
-    )
+    names = ("a.log", "b.log")
+    crash_at_every_step(names, prepare, lambda world: world.notify(*map(record, names)), mode=mode)
 
 
 @pytest.mark.parametrize("loses_answers", [True, False])
-@pytest.mark.parametrize("mode", ["instant", "digest"])
-def test_a_flush_may_be_killed_at_any_line(loses_answers: bool, mode: str) -> None:
-    """In instant mode what it sends is in doubt, too: notify's answers were lost."""
+@pytest.mark.parametrize(("mode", "files"), [("instant", 2), ("digest", 2), ("digest", 30)])
+def test_a_flush_may_be_killed_at_any_line(loses_answers: bool, mode: str, files: int) -> None:
+    """In instant mode the texts are in doubt, too. 30 texts are recorded by two requests."""
+    names = [f"{number}.log" for number in range(files)]
 
     def prepare(world: World) -> None:
         world.loses_answers = True
-        world.notify(record("a.log"), record("b.log"))
+        world.notify(*map(record, names))
         world.now += ASK_AFTER_SECONDS
         world.loses_answers = loses_answers
 
-    crash_at_every_step(prepare, World.flush, mode=mode)
+    crash_at_every_step(names, prepare, World.flush, mode=mode)
 
 
 @pytest.mark.parametrize("loses_answers", [True, False])

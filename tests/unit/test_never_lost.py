@@ -182,10 +182,15 @@ class Machine(RuleBasedStateMachine):
         self.flushes[self.hour] += 1
         self.run(self.world.flush, crash_after)
 
-    @rule(crash_after=steps, after=st.integers(0, 40), late=st.sampled_from([0, 20]))
+    @precondition(lambda self: len(self.world.held) > 0)
+    @rule(crash_after=steps, after=st.integers(1, 30), late=st.sampled_from([0, 20]))
     def flush_twice_at_once(self, crash_after: int | None, after: int, late: float) -> None:
+        """The other flush receives copies of the messages, as SQS may deliver them twice."""
+
         def another() -> None:
             self.world.now += late
+            for message in list(self.world.held):
+                self.world.held.put(message.body)
             self.flush_meanwhile()
 
         self.flushes[self.hour] += 1
@@ -199,11 +204,6 @@ class Machine(RuleBasedStateMachine):
         one = data.draw(st.sampled_from(self.records))
         self.flushes[self.hour] += 1
         self.run(self.world.flush, crash_after, (after, lambda: self.duplicate_meanwhile(one)))
-
-    @precondition(lambda self: len(self.world.held) > 0)
-    @rule()
-    def sqs_delivers_a_held_message_twice(self) -> None:
-        self.world.held.put(self.world.held[0].body)
 
     @rule(seconds=st.sampled_from([1, 30, 61, VISIBILITY_SECONDS + 1, 3600]))
     def wait(self, seconds: float) -> None:
@@ -288,6 +288,13 @@ class Machine(RuleBasedStateMachine):
     @rule(times=st.integers(1, 4))
     def sqs_refuses_messages(self, times: int) -> None:
         self.world.refused_entries = times
+
+    @rule(answers=st.booleans(), requests=st.booleans(), lists=st.booleans(), sqs=st.booleans())
+    def outages_meet(self, answers: bool, requests: bool, lists: bool, sqs: bool) -> None:
+        world = self.world
+        world.loses_answers, world.loses_requests = answers, requests
+        world.refuses_to_list = lambda _phone: NO_ANSWER if lists else None
+        world.down |= {"sqs"} if sqs else set()
 
     @rule()
     def outages_end(self) -> None:
