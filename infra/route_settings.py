@@ -138,7 +138,7 @@ def check_routes(read: Reader, routes: Sequence[Route], filter_: Filter | None) 
     for number, logs in readable.items():
         if not _check_globs(read, number, logs, filter_):
             continue
-        if are_covered(logs, filter_):
+        if logs.exceptions and are_covered(logs, filter_):
             key = path(number, "except")
             read.mistake(key, "leaves none of the route's logs", read.command("rm", key))
             continue

@@ -433,6 +433,8 @@ _ADDRESS = (
 
 _WILDCARD = (r".*\*", "holds a wildcard, but S3 takes a filter as it is")
 
+_ENCODED = (".*%[0-9A-Fa-f]{2}", "is encoded already, but the program encodes it for S3 itself")
+
 _MISTAKES_IN_FILTERS = (
     (
         rf"{_ADDRESS}|(s3[an]?|https?)://|arn:",
@@ -441,7 +443,7 @@ _MISTAKES_IN_FILTERS = (
     (_QUOTED, "is in quotes, which are no part of it"),
     _WILDCARD,
     # Where keys do hold %3D, a filter that ends before it works.
-    (".*%[0-9A-Fa-f]{2}", "is encoded already, but the program encodes it for S3 itself"),
+    _ENCODED,
     (f".*{_NEVER_IN_KEYS}", "holds a character that cannot be seen"),
     (r"\s|.*\s\Z", "begins or ends in a space"),
 )
@@ -593,7 +595,8 @@ ROUTE_NAME = Kind(
 )
 
 _MISTAKES_IN_GLOBS = (
-    *(one for one in _MISTAKES_IN_FILTERS if one != _WILDCARD),
+    *(one for one in _MISTAKES_IN_FILTERS if one not in {_WILDCARD, _ENCODED}),
+    (_ENCODED[0], "is encoded, but is compared with keys as they are: write ? for a % in a key"),
     (r"\.?/", "begins with a slash, but keys begin without one"),
     (".*[;|]", "holds several globs that are not separated by commas"),
 )

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handler.environment import read_settings
@@ -187,6 +188,13 @@ NO_LOG = (
             "logs",
             '"a/*.log; b/*.log" holds several globs that are not separated by commas',
             f"{SET} 'routes[0].logs' 'a/*.log,b/*.log'",
+        ),
+        (
+            {"logs": "my%20logs/*"},
+            "logs",
+            '"my%20logs/*" is encoded, but is compared with keys as they are: write ? for a % in a '
+            "key",
+            f"{SET} 'routes[0].logs' 'my logs/*'",
         ),
         (
             {"logs": "s3://bucket/a/*"},
@@ -457,6 +465,38 @@ def test_two_earlier_routes_together_make_one_useless(mistakes: Mistakes) -> Non
     everything = {"name": "b", "logs": "*", "toNumbers": OTHER_PHONE}
     (shown,) = mistakes({**everything, "name": "a", "toNumbers": PHONE}, everything, third)
     assert shown.startswith(f"routes[2]: {USELESS}")
+
+
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(max_size=8),
+    st.sampled_from(["none", "digest", PHONE, "*/a/*", "[", "a,b", "$key", "by 06:30", "1 kB"]),
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+FIELDS_OR_NOT = st.sampled_from(sorted(FIELDS)) | st.text(max_size=8)
+ANY_ROUTES = st.lists(VALUES | st.dictionaries(FIELDS_OR_NOT, VALUES, max_size=5), max_size=3)
+
+
+@given(routes=ANY_ROUTES, is_secret=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_whatever_routes_are_they_are_accepted_or_each_mistake_has_a_command(
+    load: Callable[..., None], routes: list[object], is_secret: bool
+) -> None:
+    try:
+        load(*routes, secrets=SECRETS if is_secret else IN_CLEAR)
+    except pulumi.RunError as error:
+        for mistake in re.split(r"\n(?=  \S)", str(error).split("\n\n", 1)[1]):
+            for command in mistake.split("\n    ")[1:]:
+                assert shlex.split(command)[:2] == ["pulumi", "config"], mistake
 
 
 # Secrets
