@@ -11,6 +11,7 @@ from handler.delivery_reports import DELIVERED_STATUSES, UNDELIVERED_STATUSES, c
 from handler.log import masked
 from handler.quiet_hours import read_hours
 from handler.refusals import NO_ANSWER
+from handler.routes import Route
 from handler.sender import Refused
 from handler.settings import Settings
 from ops import in_doubt
@@ -82,7 +83,7 @@ def _show_routes(settings: Settings, terminal: Terminal, now: datetime.datetime)
     rows: list[list[Cell]] = [
         [
             route.name,
-            route.logs + (f", except {route.except_}" if route.except_ else ""),
+            _logs(route),
             _masked(route.to_numbers),
             route.mode,
             f"{route.max_texts_per_hour} an hour, {route.max_texts_at_once} at once",
@@ -92,6 +93,11 @@ def _show_routes(settings: Settings, terminal: Terminal, now: datetime.datetime)
     ]
     columns = ("Route", "Logs", "Phones", "Mode", "Limits", "Quiet hours")
     terminal.table("Routes; a log that matches none goes by the settings above", columns, rows)
+
+
+def _logs(route: Route) -> str:
+    exceptions = f", except {route.except_}" if route.except_ else ""
+    return f"{route.logs}{exceptions}{f', with {route.contains}' if route.contains else ''}"
 
 
 def _show_unmatched(settings: Settings, terminal: Terminal, found: list[Line]) -> None:

@@ -245,6 +245,7 @@ def routes() -> tuple[Route, ...]:
             to_numbers=("+15005550108", "+15005550109"),
             max_texts_per_hour=60,
             quiet_hours="",
+            contains="ERROR, FATAL",
         ),
         flat._replace(name="backup", logs="b/*", to_numbers=("+15005550109",), mode="digest"),
     )
@@ -257,7 +258,7 @@ def test_status_shows_the_routes_in_force(run: Run, monkeypatch: pytest.MonkeyPa
     assert rows[:2] == [
         [
             "on-call",
-            "payments/*.log, except */debug/*",
+            "payments/*.log, except */debug/*, with ERROR, FATAL",
             "…0108, …0109",
             "instant",
             "60 an hour, 5 at once",
