@@ -132,7 +132,7 @@ class LogFile(NamedTuple):
         return self.key.endswith("/") and self.size == 0
 
 
-def read_found(fields: Mapping[str, Any] | None) -> Found | None:
+def read_found(fields: object) -> Found | None:
     """Read what `LogFile.fields` made of the lines found in a file.
 
     Raises:
@@ -140,7 +140,10 @@ def read_found(fields: Mapping[str, Any] | None) -> Found | None:
     """
     if fields is None:
         return None
-    found = Found(**fields)
+    if not isinstance(fields, dict):
+        raise TypeError("the lines found in it are none")
+    # An update changes the two functions one after the other: a field may be unknown here.
+    found = Found(**{name: fields[name] for name in Found._fields if name in fields})
     if not is_size(found.lines) or not all(map(is_name, found[1:])):
         raise ValueError("the lines found in it are none")
     return found

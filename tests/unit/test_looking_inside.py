@@ -271,3 +271,33 @@ def test_a_held_log_is_worded_by_the_route_that_found_something() -> None:
     simulated.notify(record("error.log"))
     simulated.flush()
     assert [body for _, _, body in simulated.texts] == ["b error.log"]
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [{"lines": "2"}, {"lines": -1}, {"lines": 1, "line": 3}, {"note": "\ud800"}, [], "x", 7],
+    ids=str,
+)
+def test_what_a_message_says_of_lines_is_checked(inside: object) -> None:
+    simulated = world(mode="digest")
+    simulated.notify(record("error.log"))
+    (message,) = simulated.held
+    described = json.loads(message.body)
+    described["file"]["inside"] = inside
+    simulated.held.clear()
+    simulated.held.put(json.dumps(described))
+    simulated.flush()
+    assert simulated.texts == []
+    assert len(list(simulated.failed)) == 1
+
+
+def test_a_message_of_a_later_version_is_read() -> None:
+    simulated = world(mode="digest")
+    simulated.notify(record("error.log"))
+    (message,) = simulated.held
+    described = json.loads(message.body)
+    described["file"]["inside"]["colour"] = "red"
+    simulated.held.clear()
+    simulated.held.put(json.dumps(described))
+    simulated.flush()
+    assert len(simulated.texts) == 1
