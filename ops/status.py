@@ -73,6 +73,8 @@ def _show_settings(stack: Stack, terminal: Terminal, now: datetime.datetime) -> 
         f"{settings.mode}, at most {settings.max_texts_per_hour} texts a phone and hour, "
         f"{settings.max_texts_at_once} at once",
     )
+    if settings.contains:
+        terminal.field("Only logs", f"with {settings.contains}")
     terminal.field("Quiet hours", _quiet_hours(settings.quiet_hours, settings, now))
     # The program exports an address in AWS's console, which knows no demo.
     demo = "in AWS's console only: the demo has none"

@@ -270,6 +270,11 @@ def test_status_shows_the_routes_in_force(run: Run, monkeypatch: pytest.MonkeyPa
     assert "+1500" not in shown
 
 
+def test_status_shows_the_words_that_a_stack_without_routes_looks_for(run: Run) -> None:
+    assert "Only logs    with ERROR, FATAL\n" in run(Operated(contains="ERROR, FATAL"), "status")
+    assert "Only logs" not in run(Operated(), "status")
+
+
 def test_status_of_a_stack_without_routes_shows_none(run: Run) -> None:
     operated = Operated()
     operated.logs.add("notify", outcome="no route", key="c.log")
