@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,6 +80,20 @@ def test_status_shows_quiet_hours_in_force_and_a_text_that_did_not_arrive(deploy
     system.texts(1)
     system.decided("sent")
     assert "undelivered 30007: a carrier's filter took it for spam" in output_of("status", system)
+
+
+def test_smoke_and_status_know_a_stack_that_only_routes_text(deploy: Deploy) -> None:
+    route = {"name": "errors", "logs": "app/*.log", "toNumbers": PHONE, "contains": "ERROR, FATAL"}
+    system = deploy(toNumbers="", routes=json.dumps([route]))
+    uploaded, *_, delivered, _ = smoked(system)
+    assert uploaded.startswith("uploaded app/smoke-")
+    assert delivered == "delivered to …0100"
+    system.upload("other.log")
+    system.decided("no route")
+    shown = output_of("status", system)
+    assert "nobody: toNumbers is empty\n" in shown
+    assert re.search(r"│ errors +│ app/\*\.log, with ERROR, FATAL +│ …0100 ", shown), shown
+    assert "matched no route, so that nobody was texted: 1, such as other.log\n" in shown
 
 
 def test_smoke_follows_a_log_to_its_delivery_and_removes_it(deploy: Deploy) -> None:
