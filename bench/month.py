@@ -7,6 +7,7 @@ limit is one of an hour; the month is so many times that.
 import concurrent.futures
 import contextlib
 import dataclasses
+import datetime
 import functools
 import io
 import json
@@ -50,6 +51,7 @@ class Scenario:
         burst_seconds: How many seconds' files land at once.
         outage_hours: The hours of a day in which Twilio takes nothing.
         min_hours: How many must be simulated to see what it does.
+        expect: When a log is due.
     """
 
     name: str
@@ -57,10 +59,12 @@ class Scenario:
     burst_seconds: int = 0
     outage_hours: tuple[int, int] = (0, 0)
     min_hours: int = 1
+    expect: str = ""
 
 
 SCENARIOS = (
     Scenario("steady, instant"),
+    Scenario("steady, instant, a log expected every hour", expect="every 1h"),
     Scenario("steady, digest", mode="digest"),
     Scenario("a burst every minute, instant", burst_seconds=60),
     Scenario("six hours without Twilio, instant", outage_hours=(1, 7), min_hours=10),
@@ -100,7 +104,7 @@ def simulate(scenario: Scenario, volume: int) -> dict[str, Any]:
             "logs_a_month": volume,
             "skipped": f"{hours} hours of it are {files:,} files",
         }
-    world = CountingWorld(mode=scenario.mode, to_numbers=(PHONE,))
+    world = CountingWorld(mode=scenario.mode, to_numbers=(PHONE,), expect=scenario.expect)
     totals = _run(world, scenario, files, hours)
     factor = HOURS / hours
     texts = len(world.texts)
@@ -185,7 +189,8 @@ def _schedule(
 
 
 def _land(world: CountingWorld, number: int) -> int:
-    world.notify(record(f"app{number % 7}/{number}.log", sequencer=str(number)))
+    time = datetime.datetime.fromtimestamp(world.now, datetime.UTC).isoformat()
+    world.notify(record(f"app{number % 7}/{number}.log", sequencer=str(number), eventTime=time))
     return 0
 
 

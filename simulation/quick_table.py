@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from handler.aws import AwsError
+from handler.expected_logs import BEGIN_IF, IS_LATER, MISS_IF, SAME_SETTINGS, TELL_IF
 from handler.ledger import REPORT_INDEX
 from simulation.table import InvalidRequest
 
@@ -28,17 +29,22 @@ def _add(item: Item, name: str, number: Mapping[str, str]) -> None:
     item[name] = {"N": str(before + _number(number))}
 
 
+_OR_DEFAULT = r"if_not_exists\(\w+, :\w+\)"
+
+
 @functools.cache
 def _changes(expression: str) -> list[tuple[str, str, str]]:
     """Read an update expression: what is to be done with which attribute, and with which value."""
     changes = []
     clauses = re.split(r"\b(SET|ADD|REMOVE)\b", expression)
     for action, clause in zip(clauses[1::2], clauses[2::2], strict=True):
-        for one in clause.split(","):
+        for one in re.split(r",(?![^(]*\))", clause):
             name, value = (
-                {"SET": r"(#?\w+) = (:\w+)", "ADD": r"(#?\w+) (:\w+)", "REMOVE": r"(#?\w+)()"}[
-                    action
-                ],
+                {
+                    "SET": rf"(#?\w+) = (:\w+|{_OR_DEFAULT})",
+                    "ADD": r"(#?\w+) (:\w+)",
+                    "REMOVE": r"(#?\w+)()",
+                }[action],
                 one.strip(),
             )
             found = re.fullmatch(name, value)
@@ -49,10 +55,14 @@ def _changes(expression: str) -> list[tuple[str, str, str]]:
 
 
 def _apply(item: Item, expression: str, values: Values) -> None:
+    before = dict(item)  # an expression reads what was there before all its changes
     for action, name, value in _changes(expression):
         attribute = values[name] if name.startswith("#") else name
-        if action == "SET":
+        if action == "SET" and value.startswith(":"):
             item[attribute] = values[value]
+        elif action == "SET":
+            other, default = re.findall(r":?\w+", value)[1:]
+            item[attribute] = before[other] if other in before else values[default]
         elif action == "ADD":
             _add(item, attribute, values[value])
         else:
@@ -92,6 +102,19 @@ def _is_open(item: Item, values: Values) -> bool:
     return item.get("attempt") == values[":number"] and "attempt_at" in item
 
 
+def _is_later(name: str, item: Item, values: Values) -> bool:
+    is_same = "settings" not in item or item["settings"] == values[":settings"]
+    return is_same and (name not in item or _less(item, name, values[":at"]))
+
+
+def _is_missing(item: Item, values: Values) -> bool:
+    return (
+        item.get("settings") == values[":settings"]
+        and ("missed" not in item or _less(item, "missed", values[":missed"]))
+        and not _more(item, "last_at", values[":silent"])
+    )
+
+
 CONDITIONS: dict[str | None, Callable[[Item, Values], bool]] = {
     None: lambda _item, _values: True,
     # The ledger
@@ -113,6 +136,18 @@ CONDITIONS: dict[str | None, Callable[[Item, Values], bool]] = {
     "attribute_not_exists(id) OR (#s = :sending AND attribute_not_exists(attempt_at))": _never_sent,
     "attempt_at = :attempt_at": lambda item, values: (
         item.get("attempt_at") == values[":attempt_at"]
+    ),
+    # The expected logs
+    **{
+        f"{SAME_SETTINGS} AND {IS_LATER.format(kind)}": functools.partial(_is_later, f"{kind}_at")
+        for kind in ("last", "small")
+    },
+    BEGIN_IF: lambda item, values: (
+        "since" not in item or item.get("settings") != values[":settings"]
+    ),
+    MISS_IF: _is_missing,
+    TELL_IF: lambda item, values: (
+        item.get("settings") == values[":settings"] and item.get("missed") == values[":missed"]
     ),
     # The reports
     "attribute_exists(report)": lambda item, _values: "report" in item,

@@ -19,6 +19,7 @@ from handler.queues import Queue
 from handler.routes import Route
 from handler.settings import Settings
 from handler.table import Table
+from simulation.quick_table import QuickTable
 from simulation.samples import OTHER_PHONE, PHONE, log_file, record, settings
 from simulation.world import Crash, Operation, World
 
@@ -410,6 +411,40 @@ def test_each_flush_logs_the_state_of_each_expected_log(
         ("late", "2026-11-25T07:00", "2026-11-26T06:30"),
         ("came", "2026-11-25T08:00", "2026-11-26T06:30"),
     ]
+
+
+# The quick table, for the bench
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["comes", "is small", "check", "changes"]),
+            st.sampled_from([0, 1, 5 * 60, 3600, 20 * 3600]),
+            st.sampled_from([0, 90, 4000]),
+        ),
+        max_size=25,
+    )
+)
+def test_the_quick_table_keeps_the_same_items(steps: list[tuple[str, int, int]]) -> None:
+    stacks = [Stack(at_least="1 kB"), Stack(at_least="1 kB", table=QuickTable)]
+    now = MONDAY
+    for number, (what, seconds, delay) in enumerate(steps):
+        now += datetime.timedelta(seconds=seconds)
+        for stack in stacks:
+            stack.at(now)
+            if what == "check":
+                stack.check()
+            elif what == "changes":
+                expect = f"by 0{number % 10}:30"
+                stack.restart(stack.world.settings._replace(expect=expect))
+            else:
+                time = now - datetime.timedelta(seconds=delay)
+                size = 2000 if what == "comes" else 20
+                stack.come(time, f"{number}.log", size)
+        first, second = stacks
+        assert first.world.table.items == second.world.table.items
+        assert first.missing() == second.missing()
 
 
 # The calls
