@@ -5,6 +5,7 @@ the function's process, Twilio's client and the HTTP between them are real.
 """
 
 import argparse
+import collections
 import contextlib
 import datetime
 import functools
@@ -28,7 +29,7 @@ from pulumi.automation.errors import CommandError
 from local import engine, storm
 from local.deployment import Deployed, Deployment, UploadError, names_of_phones
 from local.emulator import CREDENTIALS, Emulator, EmulatorError, clients, stop_signals
-from local.page.server import Page
+from local.page.server import PORT, Page
 from local.resources import ResourceError
 from local.twilio import ACCOUNT_SID, SECRET, StandIn
 from local.twilio_api import VALID_SENDER, Text
@@ -68,6 +69,8 @@ FIRST_LOG = b"GET / 200\nERROR: payment gateway refused\n" + b"GET / 500\n" * 60
 EMULATOR_PORT = 4566  # as Pulumi.local.yaml has it
 MIN_WAIT_SECONDS = 120  # seconds to wait for the first text, and longer where a flush is that rare
 POLL_SECONDS = 0.2
+BURST_SECONDS = 2  # texts that follow each other so soon are a burst
+DRAWN_TEXTS = 3  # of each burst
 NOT_SENT_OUTCOMES = ("held", "failed", "not sent")
 """The outcomes without a text, or without one yet."""
 HELD_UNTIL_NEXT_FLUSH = (
@@ -184,7 +187,10 @@ def _demo(options: argparse.Namespace) -> None:
         if twilio and not options.once:
             page = Page(deployment, twilio)
             receivers.append(page.journey.add_text)
-            _open(stack.enter_context(page.served()), browser=not options.no_browser)
+            url = stack.enter_context(page.served())
+            if page.has_another_port:
+                _say(f"Another program has port {PORT}, so the page is at another one.")
+            _open(url, browser=not options.no_browser)
         prefix, (suffix, *_) = deployment.filters
         key = f"{prefix or 'app/'}{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web{suffix}"
         _say(f"Uploading {key} to s3://{deployment.outputs['bucket']} ...", "")
@@ -210,8 +216,7 @@ def _demo(options: argparse.Namespace) -> None:
         if len(names) > 1:
             _say("Another key:  make upload FILE=path/to/some.log KEY=backup/db.log")
         _say("Stop:         Ctrl-C", "")
-        while True:
-            show(texts.get())
+        _show_all(texts, show)
 
 
 def _settings(changes: Mapping[str, str]) -> dict[str, str]:
@@ -338,6 +343,28 @@ def _show(names: Mapping[str, str], text: Text, seconds: float | None = None) ->
     for line in textwrap.wrap(text.body, 54, break_on_hyphens=False):
         _say(f"  │ {line}")
     _say(f"  └ from {text.sender}, {text.segments} segment{'s' * (text.segments > 1)}", "")
+
+
+def _show_all(texts: "queue.Queue[Text]", show: Callable[[Text], None]) -> NoReturn:
+    """Draw texts as they come, without an end. Of a burst draw the first ones, and count the rest.
+
+    Args:
+        texts: The texts that the stand-in accepts.
+        show: Draws a text.
+    """
+    while True:
+        show(texts.get())
+        drawn, uncounted = 1, collections.Counter[str]()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                text = texts.get(timeout=BURST_SECONDS)
+                if drawn < DRAWN_TEXTS:
+                    drawn += 1
+                    show(text)
+                else:
+                    uncounted[text.to] += 1
+        for phone, count in uncounted.items():
+            _say(f"  … and {log_lines.plural(count, 'more text')} to {phone}", "")
 
 
 def _upload(file: Path, key: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import functools
 import socket
 import threading
@@ -20,22 +21,26 @@ class Server:
         url: Where it listens, such as `http://127.0.0.1:4010`; empty before it is started.
     """
 
-    def __init__(self, build: Callable[[], web.Application], *, name: str) -> None:
+    def __init__(
+        self, build: Callable[[], web.Application], *, name: str, port: int | None = None
+    ) -> None:
         """Prepare it.
 
         Args:
             build: Builds the application.
             name: The name of its thread.
+            port: The port to listen on, if no other program has it.
         """
         self.url = ""
+        self._port = port
         self._build = build
         self._name = name
         self._thread: threading.Thread | None = None
         self._stop_loop: _Stop = lambda: None
 
     def start(self) -> None:
-        """Listen on a free port, until `stop`."""
-        listener = socket.create_server(("127.0.0.1", 0))
+        """Listen until `stop`."""
+        listener = self._listen()
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         ready = concurrent.futures.Future[_Stop]()
         self._thread = threading.Thread(
@@ -43,6 +48,13 @@ class Server:
         )
         self._thread.start()
         self._stop_loop = ready.result()
+
+    def _listen(self) -> socket.socket:
+        """Listen on the chosen port, or on a free one."""
+        if self._port:
+            with contextlib.suppress(OSError):
+                return socket.create_server(("127.0.0.1", self._port))
+        return socket.create_server(("127.0.0.1", 0))
 
     def stop(self) -> None:
         """Stop at once. Requests in progress are cut off."""

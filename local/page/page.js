@@ -1,215 +1,354 @@
-// Shows the events that the server sends. The name of a file is only ever set as text.
+// Shows the snapshots that the server sends. The name of a file is only ever set as text.
 
-const EDGES = [
-  ["bucket", "notify"],
-  ["notify", "claim"],
-  ["notify", "twilio"],
-  ["notify", "held"],
-  ["notify", "failed"],
-  ["held", "flush"],
-  ["flush", "twilio"],
-  ["flush", "failed"],
-  ["twilio", "phone"],
-];
-const MAX_DOTS = 60;
-const STEP_MILLISECONDS = 450;
+const RECONNECT_MILLISECONDS = 2000;
 const ANNOUNCE_MILLISECONDS = 1500; // how often a screen reader announces texts
+const BURST_SECONDS = 10; // texts that follow each other so soon are a burst
+const BURST_TEXTS = 4; // so many at least are shown as one line and the newest
+const SHOWN_FILES = 8;
+const MARKS = { texted: "✓", waiting: "…", failed: "✕", ignored: "–", uploading: "↑" };
+const SWITCHES = ["twilio_down", "lost_answers", "quiet_hours"];
 
 const find = (selector) => document.querySelector(selector);
-const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
-const journey = find(".journey");
-const screen = find(".screen");
 
+let snapshot;
 let texts = [];
-let phones = [];
-let shownPhone = "";
-let price = { dollars: 0, source: "" };
-let unannounced = 0;
-let announcing;
+let refused = []; // files that this page did not upload
+let pressed = new Set(); // buttons whose answer has not come
+let clockSkew = 0; // how far this browser's clock is behind the server's
+let shownMessages; // how many messages there were
+const opened = new Set(); // the bursts that are unfolded
 
-// The diagram
+// Words
 
-function center(station) {
-  const box = find(`#${station}`).getBoundingClientRect();
-  const whole = journey.getBoundingClientRect();
-  return { x: box.x - whole.x + box.width / 2, y: box.y - whole.y + box.height / 2 };
+function element(name, text = "", attributes = {}) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
 }
 
-function drawLines() {
-  find(".lines").replaceChildren(
-    ...EDGES.map(([from, to]) => {
-      const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
-      const [start, end] = [center(from), center(to)];
-      line.setAttribute("x1", start.x);
-      line.setAttribute("y1", start.y);
-      line.setAttribute("x2", end.x);
-      line.setAttribute("y2", end.y);
-      return line;
+const number = (value) => value.toLocaleString("en");
+const plural = (value, one) => `${number(value)} ${one}${value === 1 ? "" : "s"}`;
+const money = (dollars) => `$${dollars.toFixed(dollars > 0 && dollars < 0.01 ? 4 : 2)}`;
+const clock = (time) => new Date(time).toLocaleTimeString("en-GB");
+
+function ago(seconds) {
+  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+}
+
+// What happened
+
+function showHeadline({ counts }) {
+  const headline = find("#headline");
+  if (!counts.uploaded && !counts.texts) {
+    headline.replaceChildren("No log yet. Drop one, or press a button.");
+    return;
+  }
+  const arrow = element("span", " → ", { "aria-hidden": "true" });
+  const became = element("span", " became ", { class: "hidden" });
+  const cost = `${plural(counts.texts, "text")}, ${money(counts.dollars)} `;
+  const instead = element("span", `(one text each: ${money(counts.dollars_one_text_each)})`);
+  headline.replaceChildren(plural(counts.uploaded, "log"), arrow, became, cost, instead);
+}
+
+function showStation(id, count, unit) {
+  const station = find(`#${id}`);
+  const shown = station.querySelector(".count");
+  const text = number(count);
+  if (shown.textContent !== text) shown.textContent = text;
+  station.querySelector("small").textContent = unit;
+  station.classList.toggle("nonzero", count > 0);
+}
+
+function showCounts({ counts }) {
+  const logs = (count) => (count === 1 ? "log" : "logs");
+  const onTheWay = counts.uploading ? `, ${number(counts.uploading)} on the way` : "";
+  showStation("uploaded", counts.uploaded, logs(counts.uploaded) + onTheWay);
+  showStation("texted", counts.texted, logs(counts.texted));
+  showStation("delivered", counts.delivered, counts.delivered === 1 ? "text" : "texts");
+  showStation("waiting", counts.waiting, logs(counts.waiting));
+  showStation("failed", counts.failed, logs(counts.failed));
+}
+
+// Why logs wait, and until when: it changes each second
+function showWhy() {
+  if (!snapshot) return;
+  const { counts, reasons, switches, next_flush } = snapshot;
+  const why = find("#why");
+  if (!counts.waiting) {
+    why.textContent = "";
+    return;
+  }
+  const parts = reasons.length > 1
+    ? reasons.map(({ why, count }) => `${number(count)} ${why}`)
+    : reasons.map(({ why }) => why);
+  const seconds = (new Date(next_flush) - Date.now() - clockSkew) / 1000;
+  if (document.body.dataset.state === "stopped") {
+    why.textContent = `${number(counts.waiting)} waiting: ${parts.join(", ")}.`;
+    return;
+  }
+  const next = switches.twilio_down ? "Next try" : "Next summary";
+  const when = seconds > 0 ? `in ${ago(seconds)}` : "any moment now";
+  const until = switches.quiet_hours ? "Nothing is sent until quiet hours end." : `${next} ${when}.`;
+  why.textContent = `${number(counts.waiting)} waiting: ${parts.join(", ")}. ${until}`;
+}
+
+function showFiles({ files }) {
+  const all = [...files, ...refused].sort((a, b) => new Date(b.time) - new Date(a.time));
+  find("#last").replaceChildren(
+    ...all.slice(0, SHOWN_FILES).map(({ key, fate, state }) => {
+      const item = element("li", "", { "data-state": state });
+      const words = element("span");
+      words.append(element("b", key), `: ${fate}`);
+      item.append(element("i", MARKS[state], { "aria-hidden": "true" }), words);
+      return item;
     }),
   );
 }
 
-function showCounts(counts) {
-  for (const [station, count] of Object.entries(counts)) {
-    const shown = find(`#${station}`);
-    shown.querySelector(".count").textContent = count.toLocaleString("en");
-    shown.classList.toggle("nonzero", count > 0);
-  }
+// A clock for each expected log: the hand is at its deadline
+function showExpected({ expected = [] }) {
+  find("#expected").hidden = !expected.length;
+  find("#expected ul").replaceChildren(
+    ...expected.map(({ route, rule, deadline, state, happened }) => {
+      const item = element("li", "", { "data-state": state ?? "" });
+      const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      svg.setAttribute("viewBox", "0 0 24 24");
+      svg.setAttribute("aria-hidden", "true");
+      const face = document.createElementNS(svg.namespaceURI, "circle");
+      for (const [key, value] of [["cx", 12], ["cy", 12], ["r", 10]]) face.setAttribute(key, value);
+      svg.append(face);
+      const due = new Date(deadline ?? NaN);
+      if (!Number.isNaN(due.getTime())) {
+        const minutes = due.getHours() * 60 + due.getMinutes();
+        for (const [turn, length] of [[minutes / 720, 5], [minutes / 60, 8]]) {
+          const hand = document.createElementNS(svg.namespaceURI, "path");
+          const angle = turn * 2 * Math.PI;
+          hand.setAttribute("class", "hand");
+          hand.setAttribute("d", `M12 12l${length * Math.sin(angle)} ${-length * Math.cos(angle)}`);
+          svg.append(hand);
+        }
+      }
+      const words = element("span");
+      const what = [rule, happened ?? state].filter(Boolean).join(": ");
+      words.append(element("b", route || "Logs"), ` ${what}`);
+      item.append(svg, words);
+      return item;
+    }),
+  );
 }
 
-function move(path) {
-  const dots = find(".dots");
-  if (reducedMotion.matches || document.hidden || dots.childElementCount >= MAX_DOTS) return;
-  const dot = document.createElement("i");
-  dots.append(dot);
-  const frames = path.map(center).map(({ x, y }) => ({ transform: `translate(${x}px, ${y}px)` }));
-  const moving = dot.animate(frames, {
-    duration: STEP_MILLISECONDS * (path.length - 1),
-    easing: "ease-in-out",
+// The phones
+
+const idOf = (phone) => `phone-${phone.replace(/\D/g, "")}`;
+
+function phoneElement({ number: phone, routes }) {
+  const id = idOf(phone);
+  const made = element("article", "", { class: "phone", id, "aria-labelledby": `${id}-title` });
+  const title = element("h2", "", { id: `${id}-title` });
+  const screen = element("div", "", {
+    class: "screen",
+    role: "group",
+    tabindex: "0",
+    "aria-labelledby": `${id}-title`,
   });
-  moving.onfinish = () => dot.remove();
+  screen.append(element("ol", "", { class: "texts" }), element("p", "No text yet.", { class: "empty" }));
+  const stop = element("button", "This phone replied STOP", {
+    type: "button",
+    role: "switch",
+    "data-action": "opted_out",
+    "aria-checked": "false",
+    "aria-busy": "false",
+    "aria-describedby": `${id}-title`,
+  });
+  stop.onclick = () => press(stop, `/opted_out?phone=${encodeURIComponent(phone)}`);
+  made.append(title, screen, element("p", "", { class: "total" }), stop);
+  return made;
 }
 
-// The phone
-
-function cost(segments) {
-  const dollars = segments * price.dollars;
-  return `$${dollars < 1 ? dollars.toFixed(4) : dollars.toFixed(2)}`;
-}
-
-function plural(number, one) {
-  return `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;
+function showPhones({ phones }) {
+  const unknown = texts.map((text) => text.to).filter((to) => !phones.some((one) => one.number === to));
+  const all = [...phones, ...[...new Set(unknown)].map((to) => ({ number: to, routes: "" }))];
+  const list = find("#phones");
+  for (const old of [...list.children]) {
+    if (!all.some((phone) => idOf(phone.number) === old.id)) old.remove();
+  }
+  for (const phone of all) {
+    let shown = find(`#${idOf(phone.number)}`);
+    if (!shown) {
+      shown = phoneElement(phone);
+      list.append(shown);
+    }
+    shown.querySelector("h2").replaceChildren(
+      ...(phone.routes ? [phone.routes, element("span", phone.number)] : [phone.number]),
+    );
+    const stop = shown.querySelector("[role=switch]");
+    stop.setAttribute("aria-checked", String(Boolean(phone.opted_out)));
+    const received = texts.filter((text) => text.to === phone.number);
+    const segments = received.reduce((sum, text) => sum + text.segments, 0);
+    const dollars = received.reduce((sum, text) => sum + text.dollars, 0);
+    shown.querySelector(".total").textContent = received.length
+      ? `${plural(received.length, "text")}, ${plural(segments, "segment")}, ${money(dollars)}`
+      : "No text, $0.00";
+  }
 }
 
 function textElement(text, isNew) {
-  const item = document.createElement("li");
-  item.classList.toggle("new", isNew);
-  const body = document.createElement("p");
-  body.textContent = text.body;
-  const about = document.createElement("small");
-  const time = new Date(text.time).toLocaleTimeString("en-GB");
-  const parts = [time, plural(text.segments, "segment"), cost(text.segments)];
+  const item = element("li", "", { class: isNew ? "new" : "" });
+  item.classList.toggle("summary", text.files > 1);
+  const parts = [clock(text.time), plural(text.segments, "segment"), money(text.dollars)];
   if (text.status !== "delivered") parts.push(text.status);
-  about.textContent = parts.join(" · ");
-  item.append(body, about);
+  item.append(element("p", text.body), element("small", parts.join(" · ")));
   return item;
 }
 
-function showTabs() {
-  const known = [...new Set([...phones, ...texts.map((text) => text.to)])];
-  if (!known.includes(shownPhone)) shownPhone = known[0] ?? "";
-  const tabs = find(".tabs");
-  const focused = tabs.contains(document.activeElement);
-  tabs.replaceChildren(
-    ...known.map((phone) => {
-      const tab = document.createElement("button");
-      tab.type = "button";
-      tab.role = "tab";
-      tab.id = `tab-${phone.replace(/\D/g, "")}`;
-      tab.textContent = phone;
-      tab.setAttribute("aria-selected", String(phone === shownPhone));
-      tab.setAttribute("aria-controls", "screen");
-      tab.tabIndex = phone === shownPhone ? 0 : -1;
-      tab.onclick = () => showPhone(phone);
-      return tab;
-    }),
-  );
-  const selected = tabs.querySelector('[aria-selected="true"]');
-  if (selected) screen.setAttribute("aria-labelledby", selected.id);
-  if (focused) selected?.focus();
-}
-
-function showPhone(phone) {
-  shownPhone = phone;
-  showTabs();
-  const received = texts.filter((text) => text.to === phone);
-  find(".texts").replaceChildren(...received.map((text) => textElement(text, false)));
-  find(".sender").textContent = received[0]?.from ?? "Messages";
-  screen.scrollTop = screen.scrollHeight;
-}
-
-function showCost() {
-  const segments = texts.reduce((sum, text) => sum + text.segments, 0);
-  find(".cost").textContent = texts.length
-    ? `${plural(texts.length, "text")}, ${plural(segments, "segment")}: ${cost(segments)}`
-    : "";
-  find(".price").textContent = `$${price.dollars}: ${price.source}`;
-}
-
-function addText(text) {
-  texts.push(text);
-  if (!find(`#tab-${text.to.replace(/\D/g, "")}`)) showTabs();
-  if (text.to === shownPhone) {
-    const atEnd = screen.scrollHeight - screen.scrollTop - screen.clientHeight < 80;
-    find(".texts").append(textElement(text, true));
-    find(".sender").textContent = text.from;
-    if (atEnd) screen.scrollTop = screen.scrollHeight;
+// Bursts of texts: consecutive ones about one log each, which follow each other soon
+function burstsOf(received) {
+  const bursts = [];
+  for (const text of received) {
+    const last = bursts.at(-1);
+    const before = last?.at(-1);
+    const isNext = before && before.files === 1 && text.files === 1
+      && new Date(text.time) - new Date(before.time) <= BURST_SECONDS * 1000;
+    if (isNext) last.push(text);
+    else bursts.push([text]);
   }
-  showCost();
-  unannounced += 1;
-  if (unannounced === 1) announcing = setTimeout(announce, ANNOUNCE_MILLISECONDS, text);
+  return bursts;
 }
 
-function announce(first) {
-  const message = unannounced === 1 ? `A text to ${first.to}: ${first.body}` : `${unannounced} new texts`;
-  unannounced = 0;
-  showMessage(message);
+function burstElement(burst) {
+  const [first, last] = [burst[0], burst.at(-1)];
+  const item = element("li");
+  const details = element("details");
+  const seconds = Math.max(1, Math.round((new Date(last.time) - new Date(first.time)) / 1000));
+  details.open = opened.has(first.sid);
+  details.ontoggle = () => (details.open ? opened.add(first.sid) : opened.delete(first.sid));
+  const folded = burst.slice(0, -1);
+  const list = element("ol");
+  list.append(...folded.map((text) => textElement(text, false)));
+  details.append(element("summary", `${plural(folded.length, "more text")} in ${seconds} s`), list);
+  item.append(details);
+  return item;
 }
 
-function showMessage(message) {
-  find("#message").textContent = message;
+function showTexts(phone, newSids) {
+  const screen = find(`#${idOf(phone)} .screen`);
+  const atEnd = screen.scrollHeight - screen.scrollTop - screen.clientHeight < 80;
+  const items = [];
+  for (const burst of burstsOf(texts.filter((text) => text.to === phone))) {
+    const isLong = burst.length >= BURST_TEXTS;
+    if (isLong) items.push(burstElement(burst));
+    const shown = isLong ? burst.slice(-1) : burst;
+    items.push(...shown.map((text) => textElement(text, newSids.has(text.sid))));
+  }
+  screen.querySelector(".texts").replaceChildren(...items);
+  if (atEnd) screen.scrollTop = screen.scrollHeight;
 }
 
-find(".tabs").onkeydown = (event) => {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  const tabs = [...find(".tabs").children];
-  const at = tabs.findIndex((tab) => tab.ariaSelected === "true");
-  if (step) showPhone(tabs[(at + step + tabs.length) % tabs.length].textContent);
-};
+// For screen readers: in a region of its own, so that nothing visible is overwritten
+
+let unannounced = [];
+
+function announce(text) {
+  const announcement = find("#announcement");
+  // Emptied first: the same text twice is no change, and would be read once.
+  announcement.textContent = "";
+  setTimeout(() => {
+    announcement.textContent = text;
+  }, 50);
+}
+
+function announceTexts(added) {
+  if (!unannounced.length) {
+    setTimeout(() => {
+      const [first] = unannounced;
+      announce(
+        unannounced.length === 1
+          ? `A text to ${first.to}: ${first.body}`
+          : `${unannounced.length} new texts`,
+      );
+      unannounced = [];
+    }, ANNOUNCE_MILLISECONDS);
+  }
+  unannounced.push(...added);
+}
 
 // Controls
 
-function showControls(controls) {
-  for (const name of ["twilio_down", "lost_answers", "quiet_hours", "opted_out"]) {
-    find(`[data-action="${name}"]`).setAttribute("aria-pressed", String(controls[name]));
+function showControls({ switches, busy, message, messages }) {
+  for (const name of SWITCHES) {
+    find(`[data-action="${name}"]`).setAttribute("aria-checked", String(switches[name]));
   }
-  phones = controls.phones;
-  showTabs();
+  for (const button of document.querySelectorAll("[data-action]")) {
+    const name = button.dataset.action;
+    const label = (button.dataset.label ??= button.textContent);
+    const isBusy = name in busy || pressed.has(button);
+    button.ariaBusy = String(isBusy);
+    const shown = busy[name] ? `${label} (${busy[name]})` : label;
+    if (button.textContent !== shown) button.textContent = shown;
+  }
+  if (shownMessages !== undefined && messages !== shownMessages) announce(message);
+  shownMessages = messages;
+  find("#message").textContent = message;
 }
 
-async function post(path, body) {
+function enable(isLive) {
+  for (const control of document.querySelectorAll("button, input")) control.disabled = !isLive;
+}
+
+async function press(button, path) {
+  if (button.ariaBusy === "true") return;
+  pressed.add(button);
+  button.ariaBusy = "true";
   try {
-    const answer = await fetch(path, { method: "POST", body });
-    return await answer.text();
+    await (await fetch(path, { method: "POST" })).text();
   } catch {
-    return "The demo is no longer running. Start it again: make demo";
+    // The stream of snapshots ends too, and says that the demo has stopped.
   }
+  pressed.delete(button);
+  if (snapshot) showControls(snapshot);
 }
 
 for (const button of document.querySelectorAll("[data-action]")) {
-  button.onclick = async () => {
-    if (button.ariaBusy === "true") return;
-    button.ariaBusy = "true";
-    showMessage(`${button.textContent} …`);
-    showMessage(await post(`/${button.dataset.action}`));
-    if (button.dataset.action === "flush") {
-      // The answer already reports the texts, and those that are still held.
-      clearTimeout(announcing);
-      unannounced = 0;
-    }
-    button.ariaBusy = "false";
-  };
+  button.onclick = () => press(button, `/${button.dataset.action}`);
 }
 
-async function upload(files) {
-  for (const file of files) {
-    showMessage(`Uploading ${file.name} …`);
-    showMessage(await post(`/files?name=${encodeURIComponent(file.name)}`, file));
+// Uploads
+
+function refuse(name, why) {
+  const fate = `not uploaded, ${why}`;
+  refused = [{ key: name, fate, state: "failed", time: new Date(Date.now() + clockSkew) }, ...refused];
+  announce(`${name}: ${fate}`);
+  if (snapshot) showFiles(snapshot);
+}
+
+async function upload(file) {
+  if (file.size > snapshot.max_bytes) {
+    refuse(file.name, `over ${snapshot.max_bytes / 1e6} MB`);
+    return;
+  }
+  let body;
+  try {
+    body = await file.arrayBuffer();
+  } catch {
+    refuse(file.name, "this browser cannot read it");
+    return;
+  }
+  try {
+    const answer = await fetch(`/files?name=${encodeURIComponent(file.name)}`, { method: "POST", body });
+    announce(await answer.text());
+    if (answer.status === 413) refuse(file.name, `over ${snapshot.max_bytes / 1e6} MB`);
+  } catch {
+    refuse(file.name, "the demo has stopped");
   }
 }
 
+async function uploadAll(files) {
+  for (const file of files) await upload(file);
+}
+
 find("#files").onchange = async (event) => {
-  await upload([...event.target.files]);
+  await uploadAll([...event.target.files]);
   event.target.value = "";
 };
 document.ondragover = (event) => {
@@ -220,35 +359,61 @@ document.ondragleave = () => document.body.classList.remove("dragging");
 document.ondrop = (event) => {
   event.preventDefault();
   document.body.classList.remove("dragging");
-  upload([...event.dataTransfer.files]);
+  if (document.body.dataset.state !== "live") return;
+  const files = [];
+  for (const item of event.dataTransfer.items) {
+    if (item.kind !== "file") continue;
+    const entry = item.webkitGetAsEntry?.();
+    if (entry?.isDirectory) refuse(`${entry.name}/`, "it is a folder: drop the files in it");
+    else files.push(item.getAsFile());
+  }
+  uploadAll(files);
 };
 
-// Events
+// The stream of snapshots
 
-const show = {
-  state(event) {
-    ({ texts, price } = event);
-    showCounts(event.counts);
-    showControls(event.controls);
-    showPhone(shownPhone);
-    showCost();
-    document.body.dataset.live = "true";
-  },
-  text: (event) => addText(event.text),
-  controls: (event) => showControls(event.controls),
-  move(event) {
-    move(event.path);
-    showCounts(event.counts);
-  },
-};
+function show(received) {
+  const isNew = received.demo !== snapshot?.demo;
+  if (isNew) {
+    refused = [];
+    opened.clear();
+  }
+  // A connection begins with all texts; later snapshots have the new ones only.
+  const known = new Set(isNew ? [] : texts.map((text) => text.sid));
+  texts = [...texts.slice(0, received.texts_from), ...received.texts];
+  const added = received.texts.filter((text) => !known.has(text.sid));
+  snapshot = received;
+  document.body.dataset.state = "live";
+  clockSkew = new Date(received.now) - Date.now();
+  showHeadline(snapshot);
+  showCounts(snapshot);
+  showWhy();
+  showFiles(snapshot);
+  showExpected(snapshot);
+  showPhones(snapshot);
+  const shownBefore = received.texts_from > 0 || (!isNew && known.size);
+  const newSids = new Set(shownBefore ? added.map((text) => text.sid) : []);
+  const changed = isNew ? snapshot.phones.map((one) => one.number) : [];
+  for (const phone of new Set([...changed, ...added.map((text) => text.to)])) showTexts(phone, newSids);
+  if (added.length && shownBefore) announceTexts(added);
+  enable(true);
+  showControls(snapshot);
+  find("#price").textContent = `Prices: ${snapshot.price}.`;
+}
 
-const events = new EventSource("/events");
-events.onmessage = ({ data }) => {
-  const event = JSON.parse(data);
-  show[event.kind](event);
-};
-events.onerror = () => {
-  delete document.body.dataset.live;
-  showMessage("The demo is no longer running. Start it again: make demo");
-};
-new ResizeObserver(drawLines).observe(journey);
+function connect() {
+  const events = new EventSource("/events");
+  events.onmessage = ({ data }) => show(JSON.parse(data));
+  events.onerror = () => {
+    events.close();
+    enable(false);
+    if (document.body.dataset.state === "live") announce("The demo has stopped.");
+    document.body.dataset.state = "stopped";
+    showWhy();
+    setTimeout(connect, RECONNECT_MILLISECONDS);
+  };
+}
+
+enable(false);
+connect();
+setInterval(showWhy, 1000);

@@ -1,4 +1,4 @@
-"""The server of the page: its files, the events that it shows, and its buttons."""
+"""The server of the page: its files, the snapshots that it shows, and its buttons."""
 
 import asyncio
 import contextlib
@@ -7,22 +7,19 @@ import functools
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
 from handler.environment import variable
-from handler.routes import write as write_routes
 from local.deployment import Deployed, UploadError, names_of_phones
 from local.loopback import Handler, Server
 from local.page.journey import Event, Journey
-from local.segments import SEGMENT_DOLLARS
 from local.storm import IN_FLIGHT
 from local.twilio import StandIn
 from local.twilio_faults import RESET_AFTER_TEXT, UNAVAILABLE, Fault
-from stack import log_lines
+from stack import log_lines, queues
 from stack.deployed import StackError
 from stack.flush import run_flush
 from stack.waiting import NotInTime, wait_until
@@ -45,25 +42,29 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-PRICE = {
-    "dollars": SEGMENT_DOLLARS,
-    "source": "Twilio's list price for a segment in the US, November 2026, without carriers' fees",
-}
+PORT = 8321
+"""Where the page is, if no other program has that port: an open page finds a restarted demo."""
+
+PRICE = "Twilio's list price for a segment in the US, November 2026, without carriers' fees"
 
 MAX_FILE_BYTES = 10_000_000
 STORM_FILES = 200
-FOLDERS = ("app", "db", "web")
+FOLDERS = ("app", "db", "backup")
 POLL_SECONDS = 0.2
+SNAPSHOT_SECONDS = 0.1
+"""The shortest time between two snapshots."""
 STORM_SECONDS = 300
 ALL_DAY = "00:00-23:59"
-OPTED_OUT_NUMBER = "+15005550004"
-"""Twilio's magic number of a phone whose owner replied STOP."""
+RETRY_HIDDEN_SECONDS = 60
+"""How long a failed message is hidden while it moves to held."""
+OPTED_OUT = 21610
+"""Twilio's code for a phone whose owner replied STOP."""
 
-
-def _toggled(phones: Sequence[str], phone: str) -> tuple[str, ...]:
-    """Add a phone, or take it away if it is there."""
-    others = tuple(one for one in phones if one != phone)
-    return others if len(others) < len(phones) else (*phones, phone)
+SAMPLE = {
+    "log": "GET /orders 200\nGET /orders/17 200\n",
+    "error_log": "GET /orders 200\nERROR: payment refused for order 17\nGET /orders 200\n",
+}
+"""The two logs that buttons upload: one of them has an error in it."""
 
 
 class _Stopped(Exception):
@@ -74,7 +75,7 @@ class Page:
     """The page of a running demo.
 
     Attributes:
-        journey: The journey of each log file.
+        journey: The fate of each log file.
     """
 
     def __init__(self, deployment: Deployed, twilio: StandIn) -> None:
@@ -84,20 +85,37 @@ class Page:
             deployment: The program in the emulator.
             twilio: The stand-in for Twilio.
         """
-        self.journey = Journey()
+        self._settings = deployment.read_settings()
+        self.journey = Journey(
+            {
+                "over the limit": f"over {self._settings.max_texts_per_hour} an hour",
+                "too many at once": f"over {self._settings.max_texts_at_once} at once",
+            }
+        )
         self._deployment = deployment
         self._twilio = twilio
         self._prefix, (self._suffix, *_) = deployment.filters
-        self._server = Server(self._application, name="page")
+        self._server = Server(self._application, name="page", port=PORT)
         self._stopped = threading.Event()
         self._settings_lock = threading.Lock()
-        self._storms = 0
-        self._settings = self._deployment.read_settings()
+        self._storms = self._samples = 0
+        self._started = self._flushed = datetime.datetime.now(datetime.UTC)
+        self._busy: dict[str, str] = {}  # what runs now, and how far it is
+        self._message, self._messages = "", 0  # the last one, and how many there were
+        self._by_hand = self._started, self._started  # the last flush that a button started
+        # The switches: which phones replied STOP, and Twilio's faults.
+        self._opted_out: set[str] = set()
+        self._faults: set[Fault] = set()
 
     @property
     def url(self) -> str:
         """Where it is."""
         return self._server.url
+
+    @property
+    def has_another_port(self) -> bool:
+        """Whether another program has its port."""
+        return not self.url.endswith(f":{PORT}")
 
     @contextlib.contextmanager
     def served(self) -> Iterator[str]:
@@ -112,7 +130,7 @@ class Page:
             thread.join()
             self._server.stop()
 
-    # Events
+    # The snapshot
 
     def _follow_logs(self) -> None:
         since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5)
@@ -125,18 +143,42 @@ class Page:
             for line in log_lines.follow(self._deployment, since=since, wait=wait):
                 self.journey.add_line(line)
 
-    def _controls(self) -> Event:
-        """Return which buttons are on, and which phones are texted."""
+    def _snapshot(self, texts_from: int) -> Event:
+        """Return all that the page shows, as of one moment."""
+        settings = self._settings
         return {
-            "twilio_down": UNAVAILABLE in self._twilio.faults,
-            "lost_answers": RESET_AFTER_TEXT in self._twilio.faults,
-            "quiet_hours": bool(self._settings.quiet_hours),
-            "opted_out": OPTED_OUT_NUMBER in self._settings.phones,
-            "phones": list(self._settings.phones),
-            "names": names_of_phones(self._settings),
+            **self.journey.snapshot(texts_from=texts_from),
+            "demo": self._started.isoformat(),
+            "now": datetime.datetime.now(datetime.UTC).isoformat(),
+            "bucket": self._deployment.outputs["bucket"],
+            "suffix": self._suffix,
+            "max_bytes": MAX_FILE_BYTES,
+            "price": PRICE,
+            "busy": dict(self._busy),
+            "message": self._message,
+            "messages": self._messages,
+            "switches": {
+                "twilio_down": UNAVAILABLE in self._faults,
+                "lost_answers": RESET_AFTER_TEXT in self._faults,
+                "quiet_hours": bool(settings.quiet_hours),
+            },
+            "phones": [
+                {"number": number, "routes": routes, "opted_out": number in self._opted_out}
+                for number, routes in names_of_phones(settings).items()
+            ],
+            "next_flush": self._next_flush().isoformat(),
+            "flush_minutes": settings.flush_minutes,
         }
 
-    # The buttons; each blocks
+    def _next_flush(self) -> datetime.datetime:
+        """Return when the schedule runs flush the next time. A flush by hand does not change it."""
+        flushed = self.journey.flushed_at
+        begin, end = self._by_hand
+        if flushed and flushed > self._flushed and not begin <= flushed <= end:
+            self._flushed = flushed
+        return self._flushed + datetime.timedelta(minutes=self._settings.flush_minutes)
+
+    # The actions; each blocks, and returns what it did
 
     def _storm(self) -> str:
         self._storms += 1
@@ -157,8 +199,10 @@ class Page:
                     poll_seconds=0.05,
                 )
             except (NotInTime, _Stopped):
-                return "The storm was cut short."
+                return f"The upload was cut short: {number} of {STORM_FILES} files."
+            self.journey.add_upload(key)
             self._deployment.upload(key)
+            self._busy["storm"] = f"{number + 1} of {STORM_FILES}"
         return f"{STORM_FILES} files are in the bucket."
 
     def _has_outcomes(self, outcomes: int) -> bool:
@@ -166,10 +210,71 @@ class Page:
             raise _Stopped
         return self.journey.outcomes >= outcomes
 
+    def _upload_sample(self, kind: str) -> str:
+        self._samples += 1
+        name = "error" if kind == "error_log" else "ok"
+        key = f"{self._prefix}app/{name}-{self._samples}{self._suffix}"
+        return self._upload_file(key, SAMPLE[kind].encode())
+
+    def _upload_file(self, key: str, body: bytes) -> str:
+        """Upload a file.
+
+        Raises:
+            UploadError: S3 refuses it.
+        """
+        self.journey.add_upload(key)
+        try:
+            excluded = self._deployment.upload(key, body)
+        except UploadError as error:
+            self.journey.add_upload(key, f"not uploaded: {error}")
+            raise
+        if excluded:
+            self.journey.add_upload(key, f"nobody is texted: the key {excluded}")
+            return f"{key} is in the bucket, but nobody is texted: it {excluded}."
+        return f"{key} is in the bucket."
+
+    def _flush(self) -> str:
+        begin = datetime.datetime.now(datetime.UTC)
+        self._by_hand = begin, datetime.datetime.max.replace(tzinfo=datetime.UTC)
+        try:
+            report = run_flush(self._deployment)
+        finally:
+            self._by_hand = begin, datetime.datetime.now(datetime.UTC)
+        return f"{report.texted} {report.held}"
+
+    def _retry(self) -> str:
+        """Move what failed back to held, as `make redrive` does."""
+        sqs, outputs = self._deployment.aws["sqs"], self._deployment.outputs
+        moved = 0
+        while messages := queues.receive(self._deployment, "failed", RETRY_HIDDEN_SECONDS):
+            for message in messages:
+                sqs.send_message(QueueUrl=outputs["heldQueue"], MessageBody=message["Body"])
+                sqs.delete_message(
+                    QueueUrl=outputs["failedQueue"], ReceiptHandle=message["ReceiptHandle"]
+                )
+            moved += len(messages)
+        if not moved:
+            return "Nothing has failed."
+        self.journey.retry_failed()
+        return f"{log_lines.plural(moved, 'message')} wait again. The next summary tells of them."
+
+    def _start_hour(self) -> str:
+        """Forget how many texts each phone got in this hour, as the next hour does."""
+        table, name = self._deployment.aws["dynamodb"], self._settings.ledger_table
+        pages = table.get_paginator("scan").paginate(
+            TableName=name, FilterExpression="attribute_exists(texts)"
+        )
+        for item in [item for page in pages for item in page["Items"]]:
+            table.delete_item(TableName=name, Key={"id": item["id"]})
+        self._change({})  # processes of notify remember full hours: new ones do not
+        return "A new hour: each phone may get its texts again."
+
+    # The switches; each returns what holds now
+
     def _switch_twilio(self) -> str:
         if self._switch_fault(UNAVAILABLE):
-            return "Twilio is down: every text is held."
-        return f"Twilio is back. {self._next_flush()}"
+            return "Twilio is down: every text waits."
+        return f"Twilio is back. {self._what_waits()}"
 
     def _switch_lost_answers(self) -> str:
         if self._switch_fault(RESET_AFTER_TEXT):
@@ -179,49 +284,36 @@ class Page:
             )
         return "Twilio's answers arrive again."
 
+    def _switch_opted_out(self, phone: str) -> str:
+        if phone not in self._settings.phones:
+            return f"{phone} is in no setting."
+        is_out = self._switch_fault(Fault(status=400, code=OPTED_OUT, asked="create", phone=phone))
+        self._opted_out ^= {phone}
+        if is_out:
+            return f"{phone} replied STOP: its texts fail, and no other phone's."
+        return f"{phone} takes texts again. Retry what failed to send them."
+
     def _switch_fault(self, fault: Fault) -> bool:
         """Switch a fault of Twilio's on or off. Return whether it is on."""
-        others = [one for one in self._twilio.faults if one != fault]
-        switched_on = len(others) == len(self._twilio.faults)
-        on = [*others, fault] if switched_on else others
-        self._twilio.fault(*sorted(on, key=lambda one: one.accepts))  # a Twilio down accepts none
-        return switched_on
+        self._faults ^= {fault}
+        # A Twilio that is down accepts nothing; then comes a refusal of one phone.
+        self._twilio.fault(*sorted(self._faults, key=lambda one: (one.accepts, bool(one.phone))))
+        return fault in self._faults
 
     def _switch_quiet_hours(self) -> str:
         switched_on = not self._settings.quiet_hours
         self._change({variable("quiet_hours"): ALL_DAY if switched_on else ""})
         if switched_on:
-            return "Quiet hours: every text is held."
-        return f"Quiet hours are over. {self._next_flush()}"
+            return "Quiet hours: every text waits."
+        return f"Quiet hours are over. {self._what_waits()}"
 
-    def _next_flush(self) -> str:
-        """Return what the next flush does, now that one of the two buttons is off."""
-        if UNAVAILABLE in self._twilio.faults:
-            return "Twilio is still down: held texts stay held."
+    def _what_waits(self) -> str:
+        """Return what the next flush does, now that one of the two switches is off."""
+        if UNAVAILABLE in self._faults:
+            return "Twilio is still down: all texts wait."
         if self._settings.quiet_hours:
-            return "Quiet hours go on: held texts stay held."
-        return "The next flush sends the held texts."
-
-    def _switch_opted_out(self) -> str:
-        settings = self._settings
-        switched_on = OPTED_OUT_NUMBER not in settings.phones
-        if settings.routes:
-            first, *others = settings.routes
-            first = first._replace(to_numbers=_toggled(first.to_numbers, OPTED_OUT_NUMBER))
-            self._change({variable("routes"): write_routes([first, *others], settings)})
-        else:
-            phones = _toggled(settings.to_numbers, OPTED_OUT_NUMBER)
-            self._change({variable("to_numbers"): ",".join(phones)})
-        if switched_on:
-            return "A phone was added whose owner replied STOP: its texts fail, and no others."
-        return "The bad number is gone."
-
-    def _flush(self) -> str:
-        try:
-            report = run_flush(self._deployment)
-        except StackError as error:
-            return str(error)
-        return f"{report.texted} {report.held}"
+            return "Quiet hours go on: all texts wait."
+        return "The next flush sends what waits."
 
     def _change(self, changes: Mapping[str, str]) -> None:
         """Change the settings of both functions, as `pulumi up` would."""
@@ -241,16 +333,22 @@ class Page:
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._guard], client_max_size=MAX_FILE_BYTES)
         app.add_routes([web.get(path, self._file) for path in ASSETS])
+        buttons: dict[str, Callable[[], str]] = {
+            "storm": self._storm,
+            "flush": self._flush,
+            "retry": self._retry,
+            "new_hour": self._start_hour,
+            "twilio_down": self._switch_twilio,
+            "lost_answers": self._switch_lost_answers,
+            "quiet_hours": self._switch_quiet_hours,
+            **{kind: functools.partial(self._upload_sample, kind) for kind in SAMPLE},
+        }
         app.add_routes(
             [
                 web.get("/events", self._events),
                 web.post("/files", self._upload),
-                web.post("/storm", self._button(self._storm)),
-                web.post("/twilio_down", self._button(self._switch_twilio)),
-                web.post("/lost_answers", self._button(self._switch_lost_answers)),
-                web.post("/quiet_hours", self._button(self._switch_quiet_hours)),
-                web.post("/opted_out", self._button(self._switch_opted_out)),
-                web.post("/flush", self._button(self._flush)),
+                web.post("/opted_out", self._opt_out),
+                *(web.post(f"/{name}", self._button(name, buttons[name])) for name in buttons),
             ]
         )
         return app
@@ -276,32 +374,30 @@ class Page:
         return web.Response(text=(FOLDER / name).read_text(), content_type=type_)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        """Send the state so far, and then each event, as server-sent events."""
+        """Send a snapshot now and after each change, as server-sent events."""
         answer = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
         await answer.prepare(request)
         with contextlib.suppress(ConnectionError):
-            async for event in self._state_and_events():
-                await answer.write(f"data: {json.dumps(event)}\n\n".encode())
+            async for snapshot in self._snapshots():
+                await answer.write(f"data: {json.dumps(snapshot)}\n\n".encode())
         return answer
 
-    async def _state_and_events(self) -> AsyncIterator[Event]:
-        loop, queue = asyncio.get_running_loop(), asyncio.Queue[Event]()
+    async def _snapshots(self) -> AsyncIterator[Event]:
+        loop, is_changed = asyncio.get_running_loop(), asyncio.Event()
 
-        def listener(event: Event) -> None:
-            loop.call_soon_threadsafe(queue.put_nowait, event)
+        def listener() -> None:
+            loop.call_soon_threadsafe(is_changed.set)
 
-        state = self.journey.listen(listener)
+        self.journey.listen(listener)
+        texts = 0
         try:
-            yield {
-                "kind": "state",
-                **state,
-                "controls": self._controls(),
-                "price": PRICE,
-                "bucket": self._deployment.outputs["bucket"],
-                "suffix": self._suffix,
-            }
             while True:
-                yield await queue.get()
+                is_changed.clear()
+                snapshot = self._snapshot(texts)
+                texts += len(snapshot["texts"])
+                yield snapshot
+                await is_changed.wait()
+                await asyncio.sleep(SNAPSHOT_SECONDS)
         finally:
             self.journey.remove(listener)
 
@@ -315,21 +411,34 @@ class Page:
         except web.HTTPRequestEntityTooLarge:
             megabytes = MAX_FILE_BYTES // 1_000_000
             return web.Response(status=413, text=f"{name} is larger than {megabytes} MB.\n")
-        key = f"{self._prefix}{name}"
         try:
-            excluded = await asyncio.to_thread(self._deployment.upload, key, body)
+            said = await asyncio.to_thread(self._upload_file, f"{self._prefix}{name}", body)
         except UploadError as error:
             return web.Response(status=400, text=f"{error}\n")
-        if excluded:
-            return web.Response(
-                text=f"{key} is in the bucket, but nobody is texted: it {excluded}.\n"
-            )
-        return web.Response(text=f"{key} is in the bucket.\n")
+        return web.Response(text=f"{said}\n")
 
-    def _button(self, action: Callable[[], str]) -> Any:
+    async def _opt_out(self, request: web.Request) -> web.Response:
+        phone = request.query.get("phone", "")
+        return await self._press("opted_out", functools.partial(self._switch_opted_out, phone))
+
+    def _button(self, name: str, action: Callable[[], str]) -> Handler:
         async def pressed(_request: web.Request) -> web.Response:
-            answer = await asyncio.to_thread(action)
-            self.journey.publish({"kind": "controls", "controls": self._controls()})
-            return web.Response(text=f"{answer}\n")
+            return await self._press(name, action)
 
         return pressed
+
+    async def _press(self, name: str, action: Callable[[], str]) -> web.Response:
+        """Do what a button does, once at a time. Every open page shows that it is busy."""
+        if name in self._busy:
+            return web.Response(status=409, text="It is being done.\n")
+        self._busy[name] = ""
+        self.journey.changed()
+        try:
+            self._message = await asyncio.to_thread(action)
+        except (StackError, UploadError) as error:
+            self._message = str(error)
+        finally:
+            self._messages += 1
+            del self._busy[name]
+            self.journey.changed()
+        return web.Response(text=f"{self._message}\n")

@@ -79,7 +79,7 @@ def demo(*arguments: str) -> Iterator[str]:
 def opened(page: Page, url: str) -> Page:
     """Open the page of the demo, and wait until it is live."""
     page.goto(url)
-    page.locator("body[data-live]").wait_for()
+    page.locator("body[data-state=live]").wait_for()
     return page
 
 

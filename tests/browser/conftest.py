@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page
+from playwright.sync_api import Browser, Dialog, Page, expect
 
-from tests.browser.chromium import NoBrowser, chromium, demo, opened
+from tests.browser.chromium import NoBrowser, chromium, demo, opened, press
 
 MILLISECONDS = 180_000  # to wait for anything: a busy machine passes, a broken one fails
 
@@ -50,5 +50,8 @@ def page(browser: Browser, url: str) -> Iterator[Page]:
         made.on("pageerror", lambda error: wrong.append(str(error)))
         made.on("console", lambda message: wrong.append(message.text))
         made.on("dialog", refused)
-        yield opened(made, url)
+        opened(made, url)
+        expect(made.locator("#uploaded small")).not_to_contain_text("on the way")
+        press(made, "new_hour")  # else texts of the tests before count
+        yield made
     assert wrong == []
