@@ -12,6 +12,7 @@ from handler import events, queue_messages
 from handler.attempts import MAX_TEXTS, PhoneAttempt
 from handler.aws import AwsError
 from handler.doubts import CLOCKS_DIFFER_SECONDS, Candidates, Doubt
+from handler.errors import LeaseHeld
 from handler.events import LogFile
 from handler.held_messages import EXPIRES_AFTER_SECONDS
 from handler.ledger import ASK_AFTER_SECONDS
@@ -107,6 +108,21 @@ def test_a_text_that_never_reached_twilio_joins_the_summary(
     assert told_of(world) == {"a.log": 1, "b.log": 1}
     (line,) = logged(capsys, "not accepted")
     assert (line["key"], line["phone"]) == ("a.log", "…0100")
+
+
+def test_a_text_in_doubt_that_cannot_be_held_is_not_sent_by_the_next_try() -> None:
+    """Its claim is not given up: the next try would take it for one that nobody has sent."""
+    world = small_world()
+    world.loses_answers, world.down = True, {"sqs"}
+    with pytest.raises(AwsError):
+        world.notify(record("a.log"))
+    world.end_outages()
+    with pytest.raises(LeaseHeld):
+        world.notify(record("a.log"))
+    world.now += 60
+    world.notify(record("a.log"))
+    flush_until_nothing_is_held(world)
+    assert told_of(world) == {"a.log": 1}
 
 
 def test_a_found_text_is_sent_with_its_sid_and_its_delivery_report_follows(
