@@ -29,11 +29,11 @@ _WAITS_IN_WORDS = {
 """Reasons to wait that a stranger would not understand."""
 
 _HAPPENED = {
-    "new": "it is looked for from the next deadline on",
+    "new": "it is not looked for yet",
     "waiting": "it has not come yet",
     "came": "it came in time",
     "late": "it came late",
-    "missing": "it is missing",
+    "missing": "it is missing, and its phones are texted",
 }
 """The states of an expected log, in words for people; see `handler.expectation.State`."""
 
@@ -308,13 +308,14 @@ class Journey:
             case "flushed" | "quiet hours":
                 self._flushed_at = line.time
             case "expected":
-                state = line.text("state")
+                state, last = line.text("state"), line.text("last")[11:19]
                 self._expected[line.text("route")] = {
                     "route": line.text("route"),
                     "rule": f"expected {line.text('expect')}",
                     "deadline": line.text("deadline"),
                     "state": state,
-                    "happened": _HAPPENED.get(state, state),
+                    "happened": _HAPPENED.get(state, state)
+                    + (f" (the last one: {last} UTC)" if last else ""),
                 }
             case _:
                 pass

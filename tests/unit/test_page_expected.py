@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.page.expected import ExpectedLogs
+from local.page.journey import Journey
 from simulation.samples import record
 from simulation.world import World
 from stack.log_lines import Line
@@ -20,35 +20,26 @@ def line(**fields: Any) -> Line:
 def test_the_page_shows_each_state_as_the_flushes_of_the_handler_log_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    world, shown = World(expect="every 2m"), ExpectedLogs()
+    world, shown = World(expect="every 2m"), Journey()
 
     def look(minutes: float) -> dict[str, Any]:
         world.now += 60 * minutes
         world.flush()
         for fields in map(json.loads, capsys.readouterr().out.splitlines()):
             shown.add_line(line(**fields))
-        (found,) = shown.snapshot()
-        return found
+        (found,) = shown.snapshot()["expected"]
+        return dict(found)
 
     first = look(0)
-    assert (first["rule"], first["state"]) == ("every 2m", "new")
-    assert first["happened"] == "the first log is not due yet"
-    assert look(5)["happened"] == "waiting for the log"
-    missing = look(1)
-    assert (missing["state"], missing["happened"]) == ("missing", "missing: texted")
-    assert missing["missed"].endswith("14:09:10+00:00")
+    assert (first["rule"], first["state"]) == ("expected every 2m", "new")
+    assert first["happened"] == "it is not looked for yet"
+    assert look(5)["happened"] == "it has not come yet"
+    assert look(1)["happened"] == "it is missing, and its phones are texted"
     at = datetime.datetime.fromtimestamp(world.now, datetime.UTC)
     world.notify(record("backup/a.log", eventTime=at.isoformat()))
-    assert look(0)["happened"] == f"came late, at {at:%H:%M:%S} UTC"
-    again = at + datetime.timedelta(seconds=30)
+    assert look(0)["happened"] == f"it came late (the last one: {at:%H:%M:%S} UTC)"
     world.now += 30
+    again = at + datetime.timedelta(seconds=30)
     world.notify(record("backup/b.log", eventTime=again.isoformat()))
-    assert look(0)["happened"] == f"came at {again:%H:%M:%S} UTC"
-    assert look(5)["happened"] == f"missing since {again:%H:%M:%S} UTC: texted"
-
-
-def test_other_lines_say_nothing_of_expected_logs() -> None:
-    shown = ExpectedLogs()
-    assert not shown.add_line(line(outcome="flushed", messages=1))
-    assert shown.snapshot() == []
-    assert shown.add_line(line(outcome="expected", state="new", expect="by 06:30"))
+    assert look(0)["happened"] == f"it came in time (the last one: {again:%H:%M:%S} UTC)"
+    assert look(5)["state"] == "missing"
