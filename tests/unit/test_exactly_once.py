@@ -347,6 +347,9 @@ def test_a_record_before_the_attempt_is_another_one() -> None:
 
 # Crashes, flushes at once, redrives
 
+EARLIER = [(), ("1.log",), ("1.log", "2.log")]
+"""The files that a phone was told of by summaries before."""
+
 
 def crash_at_every_step(
     names: Sequence[str],
@@ -404,13 +407,15 @@ def test_a_flush_may_be_killed_at_any_line(loses_answers: bool, mode: str, files
 
 @pytest.mark.parametrize("loses_answers", [True, False])
 @pytest.mark.parametrize("late", [0, ASK_AFTER_SECONDS - SECONDS_TO_BEGIN - 1])
+@pytest.mark.parametrize("earlier", EARLIER)
 def test_two_flushes_at_once_text_once_wherever_the_second_one_begins(
-    loses_answers: bool, late: float
+    loses_answers: bool, late: float, earlier: Sequence[str]
 ) -> None:
     """One held text is in two messages: each flush has one of them."""
     step = 1
     while True:
         world = small_world(mode="digest")
+        tell_of(world, earlier)
         world.notify(record("a.log"))
         world.loses_answers = loses_answers
         world.at_step[world.steps + step] = lambda: second_flush(world, late)  # noqa: B023  # at once
@@ -418,9 +423,16 @@ def test_two_flushes_at_once_text_once_wherever_the_second_one_begins(
         if world.at_step:
             break
         flush_until_nothing_is_held(world)
-        assert told_of(world) == {"a.log": 1}, step
+        assert told_of(world) == dict.fromkeys((*earlier, "a.log"), 1), step
         step += 1
     assert step > 15
+
+
+def tell_of(world: World, names: Sequence[str]) -> None:
+    """Send summaries before: then the phone has an attempt, which is closed."""
+    for name in names:
+        world.notify(record(name))
+        world.flush()
 
 
 def second_flush(world: World, late: float) -> None:
@@ -451,9 +463,11 @@ def test_a_flush_that_was_asleep_since_its_attempt_does_not_send() -> None:
     assert told_of(world) == {"a.log": 1}
 
 
-def test_a_flush_with_old_look_ups_does_not_send() -> None:
+@pytest.mark.parametrize("earlier", EARLIER)
+def test_a_flush_with_old_look_ups_does_not_send(earlier: Sequence[str]) -> None:
     """Between its look-up and its attempt another flush sends the text, and is done."""
     world = small_world(mode="digest")
+    tell_of(world, earlier)
     world.notify(record("a.log"))
     get, gets = world.operations["BatchGetItem"], []
 
@@ -467,7 +481,7 @@ def test_a_flush_with_old_look_ups_does_not_send() -> None:
     world.operations["BatchGetItem"] = then_another
     world.flush()
     flush_until_nothing_is_held(world)
-    assert told_of(world) == {"a.log": 1}
+    assert told_of(world) == dict.fromkeys((*earlier, "a.log"), 1)
 
 
 def test_notify_and_a_flush_that_looked_before_text_once() -> None:
@@ -497,6 +511,28 @@ def test_notify_and_a_flush_that_looked_before_text_once() -> None:
 
 def die() -> Any:
     raise Crash
+
+
+def test_a_duplicate_of_an_event_that_a_flush_has_received_is_texted_once() -> None:
+    """Lambda gave the event up before the table knew the text. A duplicate comes at any step."""
+    step = 1
+    while True:
+        world = small_world()
+        envelope = {"requestContext": {}, "requestPayload": {"Records": [record("a.log")]}}
+        world.held.put(json.dumps(envelope))
+        world.at_step[world.steps + step] = lambda: duplicate(world)  # noqa: B023  # at once
+        world.flush()
+        if world.at_step:
+            break
+        flush_until_nothing_is_held(world)
+        assert told_of(world) == {"a.log": 1}, step
+        step += 1
+    assert step > 15
+
+
+def duplicate(world: World) -> None:
+    with contextlib.suppress(LeaseHeld):
+        world.notify(record("a.log"))
 
 
 @pytest.mark.parametrize("mode", ["instant", "digest"])
