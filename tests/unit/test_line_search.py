@@ -167,3 +167,19 @@ def test_words_are_read_as_csv(setting: str, words: tuple[str, ...]) -> None:
 def test_words_that_cannot_be_read_are_refused(setting: str) -> None:
     with pytest.raises(ValueError, match=r"quote|empty|line"):
         parse_words(setting)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "line", "lines"),
+    [
+        ([b"one", b"\n", b"two"], "two", 2),
+        ([b"one\n", b" \r\n", b"two", b" more", b"\n"], "two more", 3),
+        ([b"one", b"\n\n", b"  ", b"\0\n"], "one", 3),
+        ([b"o", b"ne\nt", b"wo", b"", b"\n"], "two", 2),
+    ],
+)
+def test_a_last_line_in_pieces_is_put_together(blocks: list[bytes], line: str, lines: int) -> None:
+    last = LastLine()
+    for block in blocks:
+        last.feed(block)
+    assert last.result() == Found(lines, line)
