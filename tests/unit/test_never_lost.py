@@ -8,11 +8,12 @@ any two requests of a process another process may run: a flush, or a duplicate o
 
 import contextlib
 import dataclasses
+import datetime
 import functools
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import hypothesis.strategies as st
@@ -25,7 +26,7 @@ from handler.aws import AwsError
 from handler.errors import LeaseHeld
 from handler.queues import VISIBILITY_SECONDS, NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, Refusal, refusal
-from simulation.samples import OTHER_PHONE, PHONE, record
+from simulation.samples import OTHER_PHONE, PHONE, record, route
 from simulation.world import Crash, World
 
 LIMIT = 3
@@ -55,9 +56,12 @@ class Event:
 class Machine(RuleBasedStateMachine):
     """The possible events, and the rules that hold after any of them."""
 
+    changes: Mapping[str, Any] = {}  # of the settings
+
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(max_texts_per_hour=LIMIT, max_texts_at_once=2, message="$key")
+        common = {"max_texts_per_hour": LIMIT, "max_texts_at_once": 2, "message": "$key"}
+        self.world = World(**{**common, **self.changes})
         self.world.shuffle = random.shuffle  # which hypothesis seeds
         self.files = 0
         self.records: list[dict[str, Any]] = []
@@ -69,6 +73,10 @@ class Machine(RuleBasedStateMachine):
         self.open_hours: set[int] = set()  # the table was down: each process counts for itself
         self.processes: Counter[int] = Counter()
         self.poison: set[str] = set()  # what only an operator can take off the queues
+
+    def notices_of(self, key: str) -> set[FileAndPhone]:
+        """Return the notices of a log: whom it is for."""
+        return {(key, phone) for phone in PHONES}
 
     @property
     def texted(self) -> Counter[FileAndPhone]:
@@ -128,8 +136,7 @@ class Machine(RuleBasedStateMachine):
         meanwhile = None if flush_after is None else (flush_after, self.flush_meanwhile)
         if self.run(lambda: self.notify(event), crash_after, meanwhile):
             for one in event.records:
-                key = one["s3"]["object"]["key"]
-                self.accepted |= {(key, phone) for phone in PHONES}
+                self.accepted |= self.notices_of(one["s3"]["object"]["key"])
         elif event.tries <= len(RETRY_AFTER):
             event.notice = self.world.now + RETRY_AFTER[event.tries - 1]
             self.pending.append(event)
@@ -225,7 +232,7 @@ class Machine(RuleBasedStateMachine):
                 key = f"f{self.files}"
                 event = {"Records": [record(key), record(name, eventVersion="9.0")]}
                 body = json.dumps({"requestContext": {}, "requestPayload": event})
-                self.accepted |= {(key, phone) for phone in PHONES}
+                self.accepted |= self.notices_of(key)
         self.world.held.put(body)
 
     @rule()
@@ -307,10 +314,10 @@ class Machine(RuleBasedStateMachine):
         for queue in (world.held, world.failed):
             somewhere |= {(notice.file.key, notice.phone) for notice in world.notices_on(queue)}
         unfinished = {
-            (one["s3"]["object"]["key"], phone)
+            notice
             for event in self.pending
             for one in event.records
-            for phone in PHONES
+            for notice in self.notices_of(one["s3"]["object"]["key"])
         }
         assert self.accepted - unfinished <= somewhere
         poison = [poison_in(one.body) for queue in (world.held, world.failed) for one in queue]
@@ -343,10 +350,55 @@ class Machine(RuleBasedStateMachine):
         self.nothing_is_lost()
         self.nothing_is_told_twice()
         self.nobody_is_flooded()
-        everything = {(f"f{number + 1}", phone) for number in range(self.files) for phone in PHONES}
-        assert set(self.texted) == everything
+        keys = [f"f{number + 1}" for number in range(self.files)]
+        assert set(self.texted) == {notice for key in keys for notice in self.notices_of(key)}
         assert all("poison-" in one.body for one in world.held)
         assert world.failed == []
+
+
+QUIET_DIGITS, DIGEST_DIGITS, LIMITED_DIGITS = "147", "258", "3"
+
+
+def ending(digits: str) -> str:
+    """Return globs of the logs whose number ends with one of these digits."""
+    return ", ".join(f"f*{digit}" for digit in digits)
+
+
+class RoutedMachine(Machine):
+    """The same with routes, of which one has quiet hours, one a limit of its own."""
+
+    changes: Mapping[str, Any] = {
+        "to_numbers": (OTHER_PHONE,),
+        "routes": (
+            route("quiet", ending(QUIET_DIGITS), PHONE, message="$key", quiet_hours="14:06-14:16"),
+            route(
+                *("digest", ending(DIGEST_DIGITS), *PHONES),
+                message="$key",
+                mode="digest",
+                except_="f*8",
+            ),
+            route("few", ending(LIMITED_DIGITS), PHONE, message="$key", max_texts_per_hour=1),
+        ),
+    }
+
+    def notices_of(self, key: str) -> set[FileAndPhone]:
+        phones: set[str] = set()
+        if key[-1] in QUIET_DIGITS + LIMITED_DIGITS:
+            phones.add(PHONE)
+        if key[-1] in DIGEST_DIGITS and not key.endswith("8"):
+            phones |= set(PHONES)
+        return {(key, phone) for phone in phones or {OTHER_PHONE}}
+
+    @invariant()
+    def nobody_is_texted_in_quiet_hours(self) -> None:
+        """But a text may be on the way when they begin."""
+        for when, phone, body in self.world.texts:
+            began, ended = (
+                datetime.datetime.fromtimestamp(when - late, datetime.UTC) for late in (60, 0)
+            )
+            is_quiet = began.hour == ended.hour == 14 and began.minute >= 6 and ended.minute < 16
+            if phone == PHONE and is_quiet and began.date() == ended.date():
+                assert not any(key[-1] in QUIET_DIGITS for key in body.split(","))
 
 
 @pytest.fixture(autouse=True)
@@ -361,3 +413,9 @@ class TestNeverLost(Machine.TestCase):  # type: ignore[valid-type,misc]  # made 
     """Run the machine."""
 
     settings = hypothesis_settings(max_examples=300, stateful_step_count=40, deadline=None)
+
+
+class TestNeverLostWithRoutes(RoutedMachine.TestCase):  # type: ignore[valid-type,misc]  # the same
+    """Run the machine with routes."""
+
+    settings = hypothesis_settings(max_examples=150, stateful_step_count=40, deadline=None)
