@@ -36,6 +36,10 @@ class CountingWorld(World):
             case "UpdateItem":
                 # The index is written as well, where a text is asked after.
                 self.units["write"] += 2 if "ask_at" in payload["UpdateExpression"] else 1
+                # An attempt lists its texts. It is written as it is opened, and as it is closed.
+                values = payload.get("ExpressionAttributeValues", {})
+                listed = values.get(":ids", {"B": ""})["B"]
+                self.units["write"] += 2 * (len(listed) * 3 // 4 // 1024)
             case "BatchWriteItem":
                 self._count_written(payload)
             case "BatchGetItem":
@@ -52,7 +56,7 @@ class CountingWorld(World):
         for request in requests:
             item = request["PutRequest"]["Item"]
             self.units["write"] += 2 if "report" in item else 1  # the index is written as well
-            if item["state"]["S"] == "sent":
+            if item.get("state") == {"S": "sent"}:
                 claimed = self._claimed.pop(item["id"]["S"], None)
                 if claimed is not None:
                     self.delays.append(self.now - claimed)
