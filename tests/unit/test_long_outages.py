@@ -12,7 +12,7 @@ from handler.log import Log
 from handler.queues import BATCH, HELD_SINCE, MAX_RECEIVES
 from handler.refusals import NO_CONNECTION, Refusal, refusal
 from simulation.quick_table import QuickTable
-from simulation.samples import OTHER_PHONE, PHONE, record
+from simulation.samples import OTHER_PHONE, PHONE, record, route
 from simulation.world import Crash, World
 
 MINUTE, DAY = 60, 24 * 60 * 60
@@ -160,6 +160,22 @@ def test_a_phone_that_is_refused_for_itself_ends_no_probe() -> None:
     world.refuses = lambda phone: NOT_THAT_COUNTRY if phone == PHONE else None
     world.flush()
     assert len(texts(world, OTHER_PHONE)) == 1
+
+
+def test_a_phone_of_one_route_that_is_refused_for_itself_delays_no_other_route() -> None:
+    routes = (
+        route("app", "app/*", PHONE, mode="digest"),
+        route("db", "db/*", OTHER_PHONE, mode="digest"),
+    )
+    world = World(to_numbers=(), routes=routes, table=QuickTable)
+    for number in range(FILES):
+        world.notify(record(f"app/{number}.log"))
+    world.refuses = lambda phone: NOT_THAT_COUNTRY if phone == PHONE else None
+    world.flush()
+    world.notify(record("db/late.log"))
+    world.flush()
+    assert len(texts(world, OTHER_PHONE)) == 1
+    assert len(world.held) == FILES
 
 
 def test_a_text_that_expires_in_an_outage_fails_before_sqs_deletes_it() -> None:
