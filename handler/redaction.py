@@ -12,8 +12,9 @@ MASK = "***"
 _NAME = r"""(?:
     pass(?:wor[dt]|wd|phrase|code) | pwd | secret | token | credential | authorization
     | (?:api|access|account|private|shared|signing|encryption|license)[-_. ]?key
-    | signature | cookie | session | identified[ ]by
-    | (?<![a-z])(?:pass|auth|pin|otp|sig|jwt|bearer)(?![a-z])
+    | (?:subscription|functions?|service|client|master|auth)[-_. ]?key
+    | signature | cookie | session | sessid | csrf | xsrf | identified[ ]by
+    | (?<![a-z])(?:pass|pw|auth|pin|otp|sig|jwt|bearer)(?![a-z])
 )"""
 
 _NAMED = re.compile(
@@ -32,6 +33,7 @@ _QUOTED = re.compile(
     """,
     re.VERBOSE,
 )
+_ENCLOSING = frozenset("\"'([{")
 _ONE_WORD = re.compile(r"(?:(?:bearer|basic|digest|negotiate|token|apikey)\s+)?\S+", re.IGNORECASE)
 
 # An option of a command: `--password hunter2`.
@@ -94,13 +96,11 @@ def _mask_named(line: str) -> str:
         end = len(line)
         if quoted := _QUOTED.match(line, value):
             end = quoted.end()
-        elif (
-            not match["space"]
-            and match["name"].lower() != "cookie"
-            and line[value:][:1] not in "[({"
-        ):
+        elif not match["space"] and match["name"].lower() != "cookie":
             word = _ONE_WORD.match(line, value)
-            end = word.end() if word else value
+            # A quote or a bracket in it may enclose more words.
+            if word and not _ENCLOSING.intersection(word[0]):
+                end = word.end()
         shown += line[start:value] + (MASK if end > value else "")
         start = end
     return shown + line[start:]

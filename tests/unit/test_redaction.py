@@ -129,6 +129,14 @@ def test_credentials_in_a_url_are_masked(secret: str, place: str) -> None:
         "pass\u00adword=hunter2",
         "CREATE USER bob IDENTIFIED BY 'hunter2'",
         "https://hooks.slack.com/services/hunter2/hunter2",
+        "password=b'correct hunter2'",
+        "token=Secret(value='correct hunter2')",
+        "password=[correct, hunter2]",
+        "pw=hunter2",
+        "PHPSESSID=hunter2",
+        "csrf=hunter2",
+        "Ocp-Apim-Subscription-Key: hunter2",
+        "x-functions-key: hunter2",
     ],
 )
 def test_a_secret_in_another_form_is_masked(line: str) -> None:
