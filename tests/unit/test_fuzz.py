@@ -20,6 +20,7 @@ from handler.connections import new_session
 from handler.delivery_reports import meaning
 from handler.events import LogFile, Unreadable
 from handler.ledger import Claim, Ledger, NotRecorded, State
+from handler.missing_log import MissingLog
 from handler.notice import ID_DIGITS, Attempt, Notice
 from handler.queues import Message, NotQueued, Queue
 from handler.refusals import Kind
@@ -112,6 +113,26 @@ def test_a_notice_with_any_change_is_unreadable_or_can_be_written_in_every_zone(
                 for zone in ("America/New_York", "Pacific/Kiritimati", "Etc/GMT+12"):
                     text.write(item.file, MESSAGE, zoneinfo.ZoneInfo(zone)).encode()
                 assert item.file.age(0) < 0
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*MissingLog._fields, "more"]), LIKELY | ODD, min_size=1, max_size=3
+    )
+)
+def test_a_missing_log_with_any_change_is_unreadable_or_can_be_written_in_every_zone(
+    changes: dict[str, Any],
+) -> None:
+    moment = datetime.datetime(2026, 11, 25, 6, 30, tzinfo=datetime.UTC)
+    missing = MissingLog("backup", "backup/*.log", moment, moment, "by 06:30", "a.log", 5, "1 kB")
+    message = json.loads(queue_messages.to_message(missing, [PHONE], "missing"))
+    message["file"] |= changes
+    (item,) = queue_messages.read(json.dumps(message))
+    if isinstance(item, Notice):
+        assert len(item.id) == ID_DIGITS
+        for zone in ("America/New_York", "Pacific/Kiritimati", "Etc/GMT+12"):
+            text.write(item.file, MESSAGE, zoneinfo.ZoneInfo(zone)).encode()
+        assert item.file.age(0) < 0
 
 
 @pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000])

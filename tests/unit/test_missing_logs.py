@@ -48,6 +48,23 @@ def flush(world: World, moment: str) -> list[str]:
     return [body for _, _, body in world.texts[before:]]
 
 
+def test_a_log_with_nothing_worth_a_text_has_come_all_the_same() -> None:
+    world = expecting(contains="ERROR")
+    world.objects["backup/db.log"] = b"all is well"
+    upload(world, "2026-11-25T03:12", "backup/db.log")
+    assert world.texts == []
+    assert flush(world, "2026-11-25T06:35") == []
+
+
+def test_a_log_in_digest_mode_has_come_when_it_is_held() -> None:
+    world = expecting(mode="digest")
+    flush(world, "2026-11-24T06:35")
+    upload(world, "2026-11-25T06:33", "backup/db.log")
+    assert flush(world, "2026-11-25T06:35") == [
+        "New log backup/db.log, 5.0 kB, 25 Nov 06:33 UTC in logs-1a2b3c4"
+    ]
+
+
 def test_one_flush_finds_and_texts_a_missing_log() -> None:
     world = expecting(to_numbers=(PHONE, OTHER_PHONE))
     assert flush(world, "2026-11-24T06:35") == []
