@@ -192,8 +192,8 @@ def alarms(
             name="claims-failing-open",
             metric=metrics.FAILED_OPEN.name,
             dimensions=dimensions,
-            meaning="The ledger cannot be reached: texts go out, but may go out twice or too "
-            "often.",
+            meaning="The ledger cannot be reached: new texts go out, but may go out twice or too "
+            "often; what is held waits.",
             next_step="Is DynamoDB down, or the table or a permission gone? See make tail.",
             section="too-many-texts",
         ),

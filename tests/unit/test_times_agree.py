@@ -21,6 +21,7 @@ from handler.ledger import ASK_AFTER_SECONDS, HOUR_SECONDS, KEPT_SECONDS, LEASE_
 from handler.notifier import BREAKER_SECONDS
 from handler.queues import BATCH, MAX_RECEIVES
 from handler.sender import SECONDS_TO_ASK, SECONDS_TO_SEND
+from handler.summaries import SECONDS_TO_BEGIN
 from local.program import PROJECT
 from simulation.samples import PHONE, record
 from simulation.table import Table
@@ -96,6 +97,17 @@ def test_the_lease_of_a_crashed_invocation_ends_before_lambda_retries() -> None:
 def test_notify_has_time_to_send_when_it_has_started(program: Recorded) -> None:
     """It holds a text for which less is left. The first one may take all that is kept for it."""
     assert timeout(program, "notify") >= 2 * SECONDS_TO_SEND
+
+
+def test_notify_has_ended_when_twilio_is_asked_for_its_text(program: Recorded) -> None:
+    """Or a text that is not in Twilio's list might be sent still."""
+    assert timeout(program, "notify") <= ASK_AFTER_SECONDS
+
+
+def test_a_flush_has_sent_its_summary_when_another_one_asks_for_it() -> None:
+    """A flush runs for longer than notify: it sends soon after it opened the attempt, or never."""
+    connect, answer = sender.TIMEOUT_SECONDS
+    assert SECONDS_TO_BEGIN + 2 * connect + answer < ASK_AFTER_SECONDS
 
 
 def test_after_a_refusal_twilio_is_tried_again_before_the_next_flush() -> None:
