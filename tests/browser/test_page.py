@@ -238,6 +238,11 @@ def test_a_page_opened_later_shows_the_earlier_texts(page: Page) -> None:
     assert bodies(page) == before
 
 
+def test_an_expected_log_is_a_clock_with_what_happened(page: Page) -> None:
+    expected = page.locator("#expected li", has_text="backup expected every 2m: it ")
+    expect(expected.locator("svg .hand")).to_have_count(2)
+
+
 # The switches and the actions
 
 
