@@ -18,7 +18,7 @@ from handler.held_messages import (
     SECONDS_TO_GIVE_BACK,
 )
 from handler.ledger import ASK_AFTER_SECONDS, HOUR_SECONDS, KEPT_SECONDS, LEASE_SECONDS
-from handler.notifier import BREAKER_SECONDS
+from handler.notifier import BREAKER_SECONDS, READ_SHARE
 from handler.queues import BATCH, MAX_RECEIVES
 from handler.sender import SECONDS_TO_ASK, SECONDS_TO_SEND
 from handler.summaries import SECONDS_TO_BEGIN
@@ -97,6 +97,12 @@ def test_the_lease_of_a_crashed_invocation_ends_before_lambda_retries() -> None:
 def test_notify_has_time_to_send_when_it_has_started(program: Recorded) -> None:
     """It holds a text for which less is left. The first one may take all that is kept for it."""
     assert timeout(program, "notify") >= 2 * SECONDS_TO_SEND
+
+
+def test_notify_has_time_to_send_when_it_has_read_a_log(program: Recorded) -> None:
+    """S3 may fall silent in the last moment for reading."""
+    left = timeout(program, "notify") * (1 - READ_SHARE)
+    assert left >= SECONDS_TO_SEND + sum(aws.TIMEOUT_SECONDS)
 
 
 def test_notify_has_ended_when_twilio_is_asked_for_its_text(program: Recorded) -> None:
