@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler import held_messages
 from handler.missing_log import MissingLog
 from handler.queue_messages import to_message
 from handler.refusals import NO_CONNECTION
@@ -209,8 +210,12 @@ def test_a_flush_in_which_every_route_is_quiet_receives_no_message() -> None:
     assert len(world.held) == 1
 
 
-def test_a_backlog_in_quiet_hours_is_not_old(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody waits for these texts, so that no alarm must ring."""
+@pytest.mark.parametrize("at_most", [1, 100])
+def test_a_backlog_in_quiet_hours_is_not_old(
+    at_most: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody waits for these texts, so that no alarm must ring, even if a flush cannot take all."""
+    monkeypatch.setattr(held_messages, "MAX_MESSAGES", at_most)
     quiet = route("quiet", "quiet/*", PHONE, quiet_hours="14:00-15:00")
     world = routed(quiet, to_numbers=(PHONE,))
     world.notify(record("quiet/a.log"))
@@ -219,6 +224,17 @@ def test_a_backlog_in_quiet_hours_is_not_old(capsys: pytest.CaptureFixture[str])
     (flushed,) = (line for line in logged(capsys) if line["outcome"] == "flushed")
     assert flushed["BacklogAge"] == 0
     assert len(world.held) == 1
+
+
+def test_a_phone_in_quiet_hours_costs_a_flush_no_look_up(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    quiet = route("quiet", "quiet/*", PHONE, quiet_hours="14:00-15:00")
+    world = routed(quiet, to_numbers=(PHONE,))
+    world.notify(record("quiet/a.log"))
+    del world.operations["BatchGetItem"]
+    world.flush()
+    assert all(line["level"] == "INFO" for line in logged(capsys))
 
 
 def test_an_event_that_lambda_gave_up_on_goes_to_the_phones_of_its_routes() -> None:
@@ -255,9 +271,11 @@ def test_a_missing_log_goes_to_the_phones_of_its_route() -> None:
     missing = MissingLog("backup", "backup/*", TIME, TIME, "by 06:30")
     world.held.put(to_message(missing, [OTHER_PHONE], "expected"))
     world.held.put(to_message(missing._replace(route=""), [PHONE], "expected"))
+    world.held.put(to_message(missing._replace(route="gone"), [THIRD_PHONE, PHONE], "expected"))
     world.flush()
     assert set(texted(world)) == {PHONE, OTHER_PHONE}
-    assert world.held == []
+    assert [body.count("Missing") for _, _, body in world.texts] == [1, 1]
+    assert {one.phone for one in world.notices_on(world.held)} == {THIRD_PHONE, PHONE}
 
 
 KEYS = ("a/1.log", "a/b/2.log", "c/3.log")  # a summary names up to three
