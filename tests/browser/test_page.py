@@ -394,13 +394,15 @@ def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
 
 
 def test_what_is_announced_overwrites_nothing_that_is_visible(page: Page) -> None:
+    announcement, message = page.locator("[role=status]"), page.locator("#message")
     upload(page, "announced.log")
-    expect(page.locator("[role=status]")).to_contain_text("announced.log")
-    press(page, "new_hour")
-    expect(page.locator("[role=status]")).to_contain_text("A new hour")
+    expect(announcement).to_contain_text("A text to")
+    expect(message).to_contain_text("A new hour")
+    press(page, "new_hour")  # the same message again is announced again
+    expect(announcement).to_contain_text("A new hour")
     upload(page, "announced again.log")
-    expect(page.locator("[role=status]")).to_contain_text("A text to")
-    expect(page.locator("#message")).to_contain_text("A new hour")
+    expect(announcement).to_contain_text("A text to")
+    expect(message).to_contain_text("A new hour")
 
 
 def test_the_page_animates_nothing_when_the_reader_prefers_reduced_motion(
