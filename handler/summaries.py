@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handler import metrics, text
 from handler.attempts import MAX_TEXTS, Attempts, PhoneAttempt
@@ -198,6 +198,8 @@ class Summaries:
         """
         with unexpected_errors_logged(self._log, phone, sid=sid):
             now = self._clock()
+            missing = sum(not isinstance(notice.file, LogFile) for notice in notices)
+            counted: dict[str, Any] = {"missing": missing} if missing else {}
             self._log.decision(
                 "sent",
                 phone=phone,
@@ -207,8 +209,9 @@ class Summaries:
                     metrics.SECONDS_HELD: max(notice.file.age(now) for notice in notices),
                 },
                 **shared_route_field(notices),
+                **counted,
                 sid=sid,
-                files=len(notices),
+                files=len(notices) - missing,
             )
         with unexpected_errors_logged(self._log, phone, sid=sid):
             if self._outcomes.record_sent([notice.id for notice in notices], sid):

@@ -196,6 +196,13 @@ def _is_on(alarm: Mapping[str, Any]) -> bool:
     return bool(alarm["StateValue"] == "ALARM")
 
 
+def _told_of(line: Line) -> str:
+    """Return what a summary told of: `2 files`, or `1 missing log and 2 files`."""
+    counts = ((line.number("missing"), "missing log"), (line.number("files"), "file"))
+    told = [plural(number, noun) for number, noun in counts if number]
+    return " and ".join(told) or plural(0, "file")
+
+
 def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
     known = {line.text("sid"): line for line in found if line.outcome in _DELIVERIES}
     sent = [line for line in found if line.outcome == "sent"]
@@ -210,7 +217,7 @@ def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
             [
                 ago(line.time),
                 line.text("phone"),
-                line.text("key") or plural(line.number("files"), "file"),
+                line.text("key") or _told_of(line),
                 line.text("Segments"),
                 duration(seconds),
                 deliveries.of(line.text("sid")),

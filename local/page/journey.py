@@ -292,7 +292,7 @@ class Journey:
                     found = "texted once: Twilio has a record of it"
                     file.fates[phone] = _Fate("texted", found, line.time)
             case "sent":
-                self._texted(phone, int(line.number("files")) or 1, line.time)
+                self._texted(phone, int(line.fields.get("files", 1)), line.time)
             case "failed" | "dropped" | "duplicate":
                 file = self._latest.get(key)
                 if file and self._waiting.get(phone, {}).pop(id(file), None):

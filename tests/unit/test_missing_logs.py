@@ -214,6 +214,15 @@ def test_a_redriven_miss_that_was_texted_is_not_texted_again() -> None:
     assert world.held == []
 
 
+def test_the_log_counts_missing_logs_apart_from_files(capsys: pytest.CaptureFixture[str]) -> None:
+    world = expecting(quiet_hours="22:00-07:00")
+    flush(world, "2026-11-25T06:35")
+    flush(world, "2026-11-25T07:00")
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    (line,) = (line for line in lines if line["outcome"] == "sent")
+    assert (line["files"], line["missing"]) == (1, 1)
+
+
 def test_several_missing_logs_come_first_and_the_summary_stays_short() -> None:
     world = expecting()
     world.refuses = lambda _: NO_CONNECTION

@@ -81,6 +81,16 @@ def test_status_shows_the_expected_log_of_the_flat_settings(run: Run) -> None:
     assert "15 Jan 05:30 UTC" in shown
 
 
+def test_status_counts_missing_logs_apart_from_files(run: Run) -> None:
+    operated = Operated(expect="every 6h")
+    told: dict[str, Any] = {"outcome": "sent", "phone": "…0100", "sid": "SM" + "0" * 32}
+    operated.logs.add("flush", **told, missing=1, files=0)
+    operated.logs.add("flush", **told | {"sid": "SM" + "1" * 32}, missing=2, files=1)
+    shown = " ".join(run(operated, "status").replace("│", " ").split())
+    assert "1 missing log" in shown
+    assert "2 missing logs and 1 file" in shown
+
+
 def test_explain_shows_the_expected_log_of_the_routes_that_match(run: Run) -> None:
     operated = expecting(state="missing", last=None, deadline="2027-01-15T05:30:00+00:00")
     assert row(run(operated, "explain", "--key", "backup/a.log")).endswith("missing")
