@@ -428,6 +428,26 @@ def test_two_flushes_at_once_text_once_wherever_the_second_one_begins(
     assert step > 15
 
 
+def test_two_flushes_that_ask_for_one_text_at_once_send_it_once() -> None:
+    """Twilio never got the text. Both find that out, and a copy of its message comes later, too."""
+    step = 1
+    while True:
+        world = small_world()
+        world.loses_requests = True
+        world.notify(record("a.log"))
+        world.end_outages()
+        world.now += ASK_AFTER_SECONDS
+        world.at_step[world.steps + step] = lambda: second_flush(world, 0)  # noqa: B023  # at once
+        world.flush()
+        if world.at_step:
+            break
+        flush_until_nothing_is_held(world)
+        second_flush(world, FLUSHES_EVERY)
+        assert told_of(world) == {"a.log": 1}, step
+        step += 1
+    assert step > 15
+
+
 def tell_of(world: World, names: Sequence[str]) -> None:
     """Send summaries before: then the phone has an attempt, which is closed."""
     for name in names:
