@@ -19,6 +19,9 @@ from stack.waiting import NotInTime, wait_until
 
 CHILD = Path(__file__).with_name("child.py")
 
+PATIENT = {"PYTHONPATH": str(Path(__file__).with_name("patient"))}
+"""Options of an emulator whose functions wait for it, however busy this machine is."""
+
 REGION = "us-east-1"
 START_SECONDS = 120  # a busy machine takes longer than the usual two
 

@@ -7,6 +7,7 @@ process of each function used.
 
 import collections
 import dataclasses
+import datetime
 import json
 import re
 import sys
@@ -15,17 +16,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from handler.log import masked
 from local.deployment import Deployment
-from local.emulator import Emulator
+from local.emulator import PATIENT, Emulator
 from local.twilio import StandIn
 from local.twilio_api import Text
 from local.twilio_faults import RESET_AFTER_TEXT
-from stack import queues
+from stack import log_lines, queues
 from stack.waiting import NotInTime, wait_until
 
 PHONES = 20
 IN_FLIGHT = 16  # files at once: the emulator starts a process for each event
 MAX_IDLE_SECONDS = 180  # seconds without any progress
+LOG_PAUSE_SECONDS = 0.5
+MAX_INVOCATION = datetime.timedelta(seconds=90)
+OUTCOMES = ("sent", "held", "failed", "duplicate")
 FLUSH_PAUSE_SECONDS = 5  # Twilio is asked about a lost answer after a minute
 
 
@@ -64,12 +69,15 @@ def storm(
             },
         )
         memory: dict[str, float] = {}
+        notified = _Notified(deployment, numbers[-1])
+        # With many phones each file takes long, and Lambda ends a function after a minute.
+        at_once = max(2, min(IN_FLIGHT, 4 * IN_FLIGHT // phones))
         for number in range(files):
-            if number % IN_FLIGHT == 0:
-                _await_outcomes(deployment, twilio, phones, number - IN_FLIGHT)
+            if number % at_once == 0:
+                notified.wait(number - at_once)
                 _record_memory(memory)
             deployment.upload(f"app{number % 7}/{number}.log")
-        _await_outcomes(deployment, twilio, phones, files)
+        notified.wait(files)
         _flush_all(deployment, memory, lambda: _fewest_files(twilio.texts, numbers), files)
         told = _count(twilio.texts, numbers)
         result = {
@@ -108,22 +116,47 @@ def _fewest_files(texts: Sequence[Text], phones: Sequence[str]) -> int:
     return min(told["files"] for told in _count(texts, phones).values())
 
 
-def _await_outcomes(deployment: Deployment, twilio: StandIn, phones: int, files: int) -> None:
-    """Wait until the texts about so many files are sent or held.
+class _Notified:
+    """The files that `notify` is done with, by its log."""
 
-    A file is a message on the queue, or one text to each phone. With lost answers it may be both:
-    then more files are in flight, and the flushes wait for the last.
-    """
-    try:
-        wait_until(
-            lambda: _count_held(deployment) + len(twilio.texts) // phones,
-            lambda count: count >= files,
-            seconds=MAX_IDLE_SECONDS,
-            poll_seconds=0.02,
-            from_last_change=True,
+    def __init__(self, deployment: Deployment, last_phone: str) -> None:
+        """Count from now on.
+
+        Args:
+            deployment: The program in the emulator.
+            last_phone: The last phone that it texts about a file.
+        """
+        self._deployment = deployment
+        self._phone = masked(last_phone)
+        self._since = datetime.datetime.now(datetime.UTC)
+        self._keys: set[str] = set()
+
+    def wait(self, files: int) -> None:
+        """Wait until it is done with so many files.
+
+        Raises:
+            StormError: It is not.
+        """
+        try:
+            wait_until(
+                self._count,
+                lambda count: count >= files,
+                seconds=MAX_IDLE_SECONDS,
+                poll_seconds=LOG_PAUSE_SECONDS,
+                from_last_change=True,
+            )
+        except NotInTime as error:
+            raise StormError(f"Only {error.seen} of {files} files are texted or held.") from None
+
+    def _count(self) -> int:
+        lines = log_lines.read(
+            self._deployment, since=self._since, outcomes=OUTCOMES, functions=["notify"]
         )
-    except NotInTime as error:
-        raise StormError(f"Only {error.seen} of {files} files are texted or held.") from None
+        self._keys |= {line.text("key") for line in lines if line.text("phone") == self._phone}
+        if lines:
+            # An invocation may last for so long, and its lines may come at its end.
+            self._since = max(self._since, lines[-1].time - MAX_INVOCATION)
+        return len(self._keys)
 
 
 def _flush_all(
@@ -197,6 +230,6 @@ def run(files: int, *, phones: int, lose: int) -> None:
         StormError: Files get no outcome, or a phone is not told of each file once.
     """
     sys.stderr.write(f"A storm of {files} files for {phones} phones ...\n")
-    with Emulator() as emulator:
+    with Emulator(options=PATIENT) as emulator:
         result = storm(emulator, files, phones=phones, lose=lose)
         sys.stdout.write(json.dumps(result) + "\n")

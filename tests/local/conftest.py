@@ -4,14 +4,13 @@ import contextlib
 import datetime
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from handler.ledger import ASK_AFTER_SECONDS
 from local.deployment import Deployment
-from local.emulator import Emulator
+from local.emulator import PATIENT, Emulator
 from local.twilio import ACCOUNT_SID, StandIn
 from local.twilio_api import Text
 from stack.waiting import NotInTime, wait_until
@@ -23,9 +22,6 @@ SECONDS = 180  # to wait for anything: a busy machine passes, a broken one fails
 ATTEMPT = "attempt_at"  # in the items of the ledger
 
 Seen = TypeVar("Seen")
-
-PATIENT = {"PYTHONPATH": str(Path(__file__).with_name("patient"))}
-"""Options of an emulator whose functions wait for it, however busy this machine is."""
 
 
 class System(Deployment):

@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from local.emulator import Emulator
+from local.emulator import PATIENT, Emulator
 from local.storm import files_in, storm
 from local.twilio import ACCOUNT_SID, StandIn
 from local.twilio_api import Text
 from local.twilio_faults import BROKEN, BUSY, RESET, UNAUTHORIZED, UNAVAILABLE, Fault
 from tests.local.conftest import (
     OTHER_PHONE,
-    PATIENT,
     PHONE,
     SECRET,
     Deploy,

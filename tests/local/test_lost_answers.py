@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from local.emulator import Emulator
+from local.emulator import PATIENT, Emulator
 from local.storm import files_in
 from local.twilio import ACCOUNT_SID, StandIn
 from local.twilio_api import Text
@@ -24,7 +24,7 @@ from local.twilio_faults import (
     RESET_AFTER_TEXT,
     SILENCE_AFTER_TEXT,
 )
-from tests.local.conftest import OTHER_PHONE, PATIENT, PHONE, SECRET, Deploy, System, until
+from tests.local.conftest import OTHER_PHONE, PHONE, SECRET, Deploy, System, until
 from tests.local.operated import output_of
 
 THIRD_PHONE = "+15005550102"

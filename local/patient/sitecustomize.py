@@ -1,6 +1,6 @@
 """Let the functions in the emulator wait longer for it than Lambda's wait for AWS.
 
-Python imports this module as it starts, in each process of the emulator that the tests run. On a
+Python imports this module as it starts, in each process of an emulator of tests or storms. On a
 busy machine the emulator takes longer than the few seconds after which the handler gives up on AWS.
 Twilio's ten seconds stay: some tests let its stand-in be slower than that.
 """
