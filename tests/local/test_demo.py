@@ -21,6 +21,7 @@ import yaml
 from local.demo import EMULATOR_PORT
 from local.deployment import Deployed, UploadError
 from local.emulator import Emulator
+from local.page.server import PORT
 from local.twilio import SECRET
 from stack import ROOT
 from stack.running_demos import RECORDS
@@ -264,6 +265,17 @@ def test_of_two_demos_the_commands_act_on_the_newest(tmp_path: Path) -> None:
         output = says("upload", str(log.rename(tmp_path / "two.log")), folder=folder)
         assert output.count("\n") == 1
         read_until(first, "two.log")
+
+
+def test_a_demo_says_that_another_program_has_the_port_of_its_page(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # or another program has it indeed
+            stack.enter_context(socket.create_server(("127.0.0.1", PORT)))
+        process = stack.enter_context(demo("--no-browser", folder=tmp_path))
+        stack.callback(process.terminate)
+        said = read_until(process, "The phone: ")
+    assert f"Another program has port {PORT}, so the page is at another one." in said
+    assert not said.rstrip().endswith(f":{PORT}")
 
 
 @LINUX
