@@ -229,7 +229,8 @@ class Journey:
         """
         with self._lock:
             file = self._latest.get(key)
-            if file is None or file.is_seen or file.excluded:
+            is_another = file and ((file.is_seen and not excluded) or file.fates or file.excluded)
+            if file is None or is_another:
                 file = self._append(key, datetime.datetime.now(datetime.UTC))
             file.excluded = excluded
             self.changed()

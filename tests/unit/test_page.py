@@ -170,6 +170,18 @@ def test_a_file_that_nobody_is_texted_about_counts_nowhere() -> None:
     assert "does not end with .log" in fates(journey)["a.png"]
 
 
+def test_a_file_that_matches_no_route_is_not_on_its_way_for_good() -> None:
+    """Its event may be read before the page knows that nobody is texted."""
+    journey = Journey()
+    journey.add_upload("a.log")
+    seen(journey, "a.log")
+    journey.add_upload("a.log", "nobody is texted: the key matches no route")
+    assert set(counts(journey).values()) == {0}
+    assert len(journey.snapshot()["files"]) == 1
+    journey.add_upload("a.log")
+    assert counts(journey)["uploading"] == 1
+
+
 def test_a_log_without_the_words_of_its_route_counts_nowhere_unless_another_route_texts() -> None:
     journey = Journey()
     seen(journey, "a.log", "b.log")
