@@ -448,6 +448,32 @@ def test_two_flushes_that_ask_for_one_text_at_once_send_it_once() -> None:
     assert step > 15
 
 
+def test_a_flush_does_not_close_the_attempt_of_another_one() -> None:
+    """Both find out that Twilio never got a summary. The answer to the second one's is lost."""
+    step = 1
+    while True:
+        world = small_world(mode="digest")
+        world.notify(record("a.log"))
+        world.loses_requests = True
+        world.flush()
+        world.end_outages()
+        world.now += ASK_AFTER_SECONDS
+        world.at_step[world.steps + step] = lambda: lossy_flush(world)  # noqa: B023  # at once
+        world.flush()
+        if world.at_step:
+            break
+        flush_until_nothing_is_held(world)
+        assert told_of(world) == {"a.log": 1}, step
+        step += 1
+    assert step > 15
+
+
+def lossy_flush(world: World) -> None:
+    world.loses_answers = True
+    second_flush(world, 0)
+    world.loses_answers = False
+
+
 def tell_of(world: World, names: Sequence[str]) -> None:
     """Send summaries before: then the phone has an attempt, which is closed."""
     for name in names:
