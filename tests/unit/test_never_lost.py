@@ -30,6 +30,7 @@ from simulation.samples import OTHER_PHONE, PHONE, record, route
 from simulation.world import Crash, World
 
 LIMIT = 3
+LIMITS: dict[str, Any] = {"max_texts_per_hour": LIMIT, "max_texts_at_once": 2}
 PHONES = (PHONE, OTHER_PHONE)
 RETRY_AFTER = (30, 120)  # seconds: Lambda waits 60 and 120, and here it is early once
 OF_ONE_PHONE = [refusal(400, 21408), refusal(400, 21606), refusal(503), refusal(500), NO_ANSWER]
@@ -226,6 +227,7 @@ class Machine(RuleBasedStateMachine):
 
         def another() -> None:
             self.world.now += late
+            self.flushes[self.hour] += 1  # the first one, in case that it goes on in the next hour
             for message in list(self.world.held):
                 self.world.held.put(message.body)
             self.flush_meanwhile()
@@ -403,14 +405,28 @@ class RoutedMachine(Machine):
     changes: Mapping[str, Any] = {
         "to_numbers": (OTHER_PHONE,),
         "routes": (
-            route("quiet", ending(QUIET_DIGITS), PHONE, message="$key", quiet_hours="14:06-14:16"),
+            route(
+                "quiet",
+                ending(QUIET_DIGITS),
+                PHONE,
+                message="$key",
+                **LIMITS,
+                quiet_hours="14:06-14:16",
+            ),
             route(
                 *("digest", ending(DIGEST_DIGITS), *PHONES),
                 message="$key",
+                **LIMITS,
                 mode="digest",
                 except_="f*8",
             ),
-            route("few", ending(LIMITED_DIGITS), PHONE, message="$key", max_texts_per_hour=1),
+            route(
+                "few",
+                ending(LIMITED_DIGITS),
+                PHONE,
+                message="$key",
+                **LIMITS | {"max_texts_per_hour": 1},
+            ),
         ),
     }
 
