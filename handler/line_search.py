@@ -23,7 +23,9 @@ _CONTROL_SEQUENCES = re.compile(
 )
 """Colours and the like of a terminal. Source: ECMA-48, 5.3 and 5.4."""
 
-_PARTIAL_WORD = re.compile(r"\S*?[\s,;\"']")
+_CUT_BEGIN = re.compile(r".{256}\S*?\s", re.DOTALL)
+_CUT_END = re.compile(r"[\s,;\"'][^\s,;\"']*\Z")
+"""What is dropped where a line is cut: half a secret, or one without its name, is not masked."""
 
 
 def parse_words(contains: str) -> tuple[str, ...]:
@@ -77,7 +79,11 @@ class WordSearch:
                 return
             self._is_counted = False
         # A word may begin in the former block, but whole ones in it were found there.
-        places = {word: text.find(word, max(start, kept - len(word) + 1)) for word in self._words}
+        places = {
+            word: text.find(word, max(start, kept - len(word) + 1))
+            for word in self._words
+            if all(letter in text for letter in word)  # looking for one letter is far faster
+        }
         while True:
             found = [(at, -len(word), word) for word, at in places.items() if at >= 0]
             if not found:
@@ -110,6 +116,7 @@ class _Excerpt:
         self._is_cut = not line and at - begin >= CONTEXT_BYTES - len(word)
         self._rest = b""
         self._missing = CONTEXT_BYTES + len(word)
+        self._has_ended = False
         self.extend(text[at : at + self._missing])
 
     def extend(self, block: bytes) -> None:
@@ -118,14 +125,18 @@ class _Excerpt:
             part, end, _ = block[: self._missing].partition(b"\n")
             self._rest += part
             self._missing = 0 if end else self._missing - len(part)
+            self._has_ended = bool(end)
 
     def shown(self) -> str:
         """Return the part as a text shows it, with the word in view."""
         before = self._before.decode(errors="replace")
-        if self._is_cut:  # what begins outside may be a secret
-            partial = _PARTIAL_WORD.match(before)
+        if self._is_cut:
+            partial = _CUT_BEGIN.match(before)
             before = before[partial.end() :] if partial else ""
-        line = _shown(before + self._rest.decode(errors="replace"))
+        rest = self._rest.decode(errors="replace")
+        if not self._missing and not self._has_ended:
+            rest = _CUT_END.sub("", rest)
+        line = _shown(before + rest)
         at = line.find(_shown(self._word.decode()))
         if at > _VIEW:
             line = ELLIPSIS + line[at - _LEAD :]
@@ -161,10 +172,10 @@ class LastLine:
 
     def result(self) -> Found:
         """Return the number of lines, and the last one."""
-        return Found(
-            self._ended + self._is_open,
-            _shown(self._line.decode(errors="replace"))[:LINE_CHARACTERS],
-        )
+        line = self._line.decode(errors="replace")
+        if len(self._line) == 2 * CONTEXT_BYTES:
+            line = _CUT_END.sub("", line)
+        return Found(self._ended + self._is_open, _shown(line)[:LINE_CHARACTERS])
 
 
 def _shown(line: str) -> str:

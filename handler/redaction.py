@@ -10,31 +10,50 @@ MASK = "***"
 
 # Names of secrets in any spelling, such as `DB_PASSWORD`, `x-api-key` and `clientSecret`.
 _NAME = r"""(?:
-    pass(?:wor[dt]|wd|phrase|code) | pwd | secret | token | credential | authorization
+    pass(?:[ ]?wor[dt]|wd|phrase|code) | pwd | secret | token | credential | authorization
     | (?:api|access|account|private|shared|signing|encryption|license)[-_. ]?key
     | (?:subscription|functions?|service|client|master|auth)[-_. ]?key
     | signature | cookie | session | sessid | csrf | xsrf | identified[ ]by
     | (?<![a-z])(?:pass|pw|auth|pin|otp|sig|jwt|bearer)(?![a-z])
 )"""
 
+# Quotes within JSON, HTML and URLs are written as the characters that stand for them.
+_QUOTE = r"(?:&quot;|&apos;|&\#3[49];|\\u002[27])"
+_CLOSE = rf"""(?:["'\\\])]|%2[27]|{_QUOTE}){{0,4}}"""
+
 _NAMED = re.compile(
     rf"""
-    (?P<name>{_NAME}) [\w.\-]{{0,40}} (?:[ ]for[ ][^:=]{{1,40}})? ["'\\\])]{{0,4}}
-    (?: \s{{0,4}}(?:=>|:=|[=:>]|%3[ad]) | \s+is(?=\s) | (?=\s+\\*["']) )
+    (?P<name>{_NAME}) [\w.\-]{{0,40}} (?:\[\w{{0,40}}\])? (?:[ ]for[ ][^:=]{{1,40}})? {_CLOSE}
+    (?:
+        \s{{0,4}}(?:=>|:=|[!=]=|[=:>]|%3[ad]|\\u003[ad])
+        | \s+is(?=\s)
+        | (?=\s+\\*["'])
+        | [\s,;"'\\]{{1,8}}val(?:ue)?{_CLOSE}\s{{0,4}}[:=]     # "name": "password", "value": …
+        | </\w{{1,20}}>\s{{0,4}}<val(?:ue)?>
+        | (?<=["']),\s{{0,4}}(?=\\{{0,4}}b?["'])               # a pair: ('password', 'hunter2')
+    )
     (?P<space>\s*)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _QUOTED = re.compile(
     r"""
-    "(?:[^"\\]|\\.)*"?
-    | '(?:[^'\\]|\\.)*'?
+    "(?:[^"\\]|\\.|"")*"?
+    | '(?:[^'\\]|\\.|'')*'?
     | (?P<quote>\\+["']).*?(?:(?<!\\)(?P=quote)|$)
     """,
     re.VERBOSE,
 )
-_ENCLOSING = frozenset("\"'([{")
-_ONE_WORD = re.compile(r"(?:(?:bearer|basic|digest|negotiate|token|apikey)\s+)?\S+", re.IGNORECASE)
+_ENCLOSING = re.compile(rf"[\"'(\[{{`]|{_QUOTE}", re.IGNORECASE)
+_ONE_WORD = re.compile(
+    r"(?:(?:bearer|basic|digest|negotiate|token|apikey)\s+)?(?:\\.|\S)+", re.IGNORECASE
+)
+
+# An element of XML with attributes: `<password type="plain">hunter2</password>`.
+_ELEMENT = re.compile(
+    rf"(?P<shown><[\w:.\-]{{0,40}}{_NAME}[\w:.\-]{{0,40}}\s[^<>]{{1,200}}>)(?:<!\[CDATA\[)?[^<]+",
+    re.VERBOSE | re.IGNORECASE,
+)
 
 # An option of a command: `--password hunter2`.
 _OPTION = re.compile(
@@ -45,6 +64,7 @@ _ANYWHERE = re.compile(
     r"""
     (?P<shown>\b(?:bearer|basic)\s+)["']?[\w.~+/=\-]{6,}   # Authorization, without its name
     | (?P<url>://)\S+(?=@)                                # a URL with credentials
+    | (?P<jdbc>:thin:)[^\s@]+(?=@)                        # of Oracle
     | (?P<user>(?<!\S)(?:-u|--user)[\s=])\S+              # an option of curl
     | -----BEGIN[^-]*PRIVATE[ ]KEY.*
     | \beyJ[\w\-]+\.[\w\-]+(?:\.[\w\-]*)?                  # a JSON Web Token
@@ -78,6 +98,7 @@ def redact(line: str) -> str:
     Masked are values that follow the name of a secret, such as `password=` or `Authorization:`, AWS
     keys, tokens of known forms, credentials in URLs, and long runs of hexadecimal and base64.
     """
+    line = _ELEMENT.sub(_masked, line)
     line = _mask_named(line)
     line = _OPTION.sub(_masked, line)
     line = _ANYWHERE.sub(_masked, line)
@@ -99,7 +120,7 @@ def _mask_named(line: str) -> str:
         elif not match["space"] and match["name"].lower() != "cookie":
             word = _ONE_WORD.match(line, value)
             # A quote or a bracket in it may enclose more words.
-            if word and not _ENCLOSING.intersection(word[0]):
+            if word and not _ENCLOSING.search(word[0]):
                 end = word.end()
         shown += line[start:value] + (MASK if end > value else "")
         start = end

@@ -148,6 +148,26 @@ def test_a_secret_that_begins_outside_of_the_kept_part_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    "secret",
+    ["AKIAIOSFODNN7EXAMPLE", "https://bob:hunter2hunter2@db", "password = hunter2", "pw: hunter2"],
+)
+def test_a_secret_at_a_cut_is_not_shown(secret: str) -> None:
+    """A mask is so short that both ends of the kept part come into view."""
+    for size in range(CONTEXT_BYTES - 60, CONTEXT_BYTES + 10):
+        blob = ("A1b2" * CONTEXT_BYTES)[:size]
+        lines = [
+            search(f"x {secret} {blob} ERROR".encode(), ["ERROR"], range(0, 9000, 100)).line,
+            search(f"ERROR {blob} {secret} x".encode(), ["ERROR"]).line,
+        ]
+        last = LastLine()
+        last.feed(f"ERROR {('A1b2' * CONTEXT_BYTES)[: CONTEXT_BYTES + size]} {secret} x".encode())
+        lines.append(last.result().line)
+        for line in lines:
+            assert "hunter2" not in line
+            assert "AKIA" not in line
+
+
+@pytest.mark.parametrize(
     ("setting", "words"),
     [
         ("ERROR", ("ERROR",)),

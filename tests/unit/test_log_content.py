@@ -1,18 +1,24 @@
 """A log is unpacked and read a block at a time, whatever it is packed with and wherever it ends."""
 
 import bz2
+import contextlib
 import gzip
 import importlib
 import lzma
+import os
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from handler.line_search import WordSearch
 from handler.log_content import BLOCK_BYTES, MAX_BYTES, LogContent, UnreadableLog
 
 TEXT = "".join(f"{number} INFO all is well\n" for number in range(40_000)).encode()
@@ -100,6 +106,47 @@ def test_what_comes_before_damage_is_good() -> None:
     log = content(packed(b"good\n") + b"\x1f\x8b\x08\x00" + b"\xff" * 100)
     assert b"".join(log) == b"good\n"
     assert not log.is_whole
+
+
+WORDS = ["ERROR", "FATAL", "OR", "ü"]
+texts_with_words = st.lists(
+    st.sampled_from([*WORDS, "ERR", "x" * 5_000, "\0", "\r", "\n", "\n", "\udcff"]), max_size=40
+).map(lambda parts: "".join(parts).encode(errors="surrogateescape"))
+
+
+@examples(max_examples=30)
+@given(
+    texts=st.lists(texts_with_words, min_size=1, max_size=3),
+    is_packed=st.booleans(),
+    cut=st.integers(0, 60) | st.just(0),
+    words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=2),
+    size=st.sampled_from([1, 100, 10_000]),
+)
+def test_it_finds_the_lines_that_zgrep_finds(
+    texts: list[bytes], is_packed: bool, cut: int, words: list[str], size: int
+) -> None:
+    whole = b"".join(map(packed, texts)) if is_packed else b"".join(texts)
+    if is_packed:
+        whole = whole[: max(20, len(whole) - cut)]
+    options = [option for word in words for option in ("-e", word)]
+    with tempfile.NamedTemporaryFile() as file:
+        Path(file.name).write_bytes(whole)
+        by_zgrep = subprocess.run(
+            ("zgrep", "-a", "-F", "-c", *options, file.name),
+            env={**os.environ, "LC_ALL": "C"},
+            capture_output=True,
+            check=False,
+        )
+    log, search = content(whole, size), WordSearch(words)
+    with contextlib.suppress(UnreadableLog):
+        for block in log:
+            search.feed(block)
+    assert log.is_whole == (b"unexpected end of file" not in by_zgrep.stderr)
+    lines = int(by_zgrep.stdout)
+    if log.is_whole:
+        assert search.result().lines == lines
+    else:  # gzip may give less
+        assert search.result().lines >= lines
 
 
 @pytest.mark.parametrize(

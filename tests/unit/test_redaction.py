@@ -137,6 +137,27 @@ def test_credentials_in_a_url_are_masked(secret: str, place: str) -> None:
         "csrf=hunter2",
         "Ocp-Apim-Subscription-Key: hunter2",
         "x-functions-key: hunter2",
+        '{"name":"DB_PASSWORD","value":"hunter2"}',
+        '{"Name": "DB_PASSWORD", "Value": "hunter2"}',
+        '<add key="password" value="hunter2"/>',
+        "- name: DB_PASSWORD value: hunter2",
+        "<name>db.password</name><value>hunter2</value>",
+        '<password type="plain">hunter2</password>',
+        "<ns:password type='plain'><![CDATA[hunter2]]></ns:password>",
+        "[(b'x-api-key', b'hunter2')]",
+        "{'password', 'correct hunter2'}",
+        "&quot;password&quot;:&quot;correct hunter2&quot;",
+        r"\u0022password\u0022:\u0022correct hunter2\u0022",
+        r"password\u003dhunter2",
+        "client_secret%22%3A%22hunter2%22",
+        "password[new]=hunter2",
+        "password != hunter2",
+        "password='it''s hunter2'",
+        'password="say ""hunter2"""',
+        r"password=correct\ hunter2",
+        "password=`echo hunter2`",
+        "pass word: hunter2",
+        "jdbc:oracle:thin:scott/hunter2@db:1521",
     ],
 )
 def test_a_secret_in_another_form_is_masked(line: str) -> None:
@@ -182,6 +203,11 @@ def test_any_value_behind_a_name_is_masked(name: str, secret: str, place: str) -
 @example('\\"' * 4000)
 @example("password" + '"' * 4 + " " * 8000)
 @example("secret for " + "x" * 8000)
+@example("<password " * 800)
+@example("password,," * 800)
+@example('"password","' * 700)
+@example("password&quot;" * 600)
+@example('password="' + '""' * 4000)
 def test_masking_takes_little_time_and_masks_nothing_twice(line: str) -> None:
     start = time.process_time()
     once = redact(line)
@@ -200,6 +226,7 @@ def test_masking_takes_little_time_and_masks_nothing_twice(line: str) -> None:
         "FATAL: UPSTREAM_CONNECTION_POOL_EXHAUSTED after 30000 ms",
         "https://example.com/a/b?page=2 answered 500",
         "Timeout of the token service, the password dialogue and the session store",
+        "did not pass word count; tokens, values: 3; TokenService -> Store",
     ],
 )
 def test_an_ordinary_line_stays_as_it_is(line: str) -> None:
