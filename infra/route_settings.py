@@ -106,10 +106,11 @@ def _read_route(
 def _report_nested(
     read: Reader, key: str, kind: Kind[Any], value: dict[str, Any] | list[Any]
 ) -> None:
-    joined = ",".join(map(as_text, value))
-    if isinstance(value, list) and not (
-        kind.private or read.is_secret(key) or kind.problem(joined)
-    ):
+    parts = list(map(as_text, value))
+    joined = ",".join(parts)
+    is_private = kind.private or read.is_secret(key) or any(map(kinds.may_be_secret, parts))
+    is_private = is_private or kinds.has_phone(joined)
+    if isinstance(value, list) and not is_private and not kind.problem(joined):
         remedy = read.command("set", key, joined)
     else:
         remedy = read.example_command(key, kind)
@@ -192,13 +193,14 @@ def _check_globs(read: Reader, number: int, logs: Logs, filter_: Filter) -> bool
     key = path(number, "logs")
     wrong = [glob for glob in logs.globs if not may_match(glob, filter_)]
     for glob in wrong:
-        meant = [_meant(one, filter_) if one in wrong else one for one in logs.globs]
+        fixed = [_meant(one, filter_) if one in wrong else one for one in logs.globs]
+        meant = ",".join(dict.fromkeys(fixed))
         is_secret = read.is_secret(key)
         read.mistake(
             key,
             f"{'a glob' if is_secret else kinds.quoted(glob)} can match no log, since S3 reports "
             "only those that filterPrefix and filterSuffix let through",
-            "" if is_secret else read.command("set", key, ",".join(dict.fromkeys(meant))),
+            "" if is_secret or kinds.has_phone(meant) else read.command("set", key, meant),
         )
     return not wrong
 
@@ -206,14 +208,10 @@ def _check_globs(read: Reader, number: int, logs: Logs, filter_: Filter) -> bool
 def _meant(glob: str, filter_: Filter) -> str:
     """Return a glob that S3 lets through, as near to one that it does not as possible."""
     prefix, suffix = filter_.prefix, filter_.suffixes[0]
-    folder = glob.partition("*")[0].rpartition("/")
-    folder_prefix = folder[0] + folder[1]
-    candidates = (
-        f"{folder_prefix}*{suffix}",
-        f"{prefix}{glob}",
-        f"{prefix}{folder_prefix}*{suffix}",
-    )
-    return next((one for one in candidates if may_match(one, filter_)), f"{prefix}*{suffix}")
+    stem = re.sub(r"(\.[^./*?]*)+\Z", "", glob).rstrip("*")  # without the ends of a file's name
+    named = f"{stem}*{suffix}"
+    candidates = (named, f"{prefix}{glob}")
+    return next((one for one in candidates if may_match(one, filter_)), f"{prefix}{named}")
 
 
 def _patterns(value: str) -> list[str]:

@@ -20,6 +20,7 @@ from handler import text
 from handler.expectation import parse_expectation, parse_size
 from handler.line_search import parse_words
 from handler.log import masked
+from handler.notice import SEVERAL_ROUTES
 from handler.quiet_hours import QuietHours
 from handler.routes import NO_QUIET_HOURS, NO_ROUTE, Route, globs
 
@@ -91,7 +92,7 @@ class Kind(Generic[T]):
 
     def suggestion(self, value: str) -> str | None:
         """Return what was probably meant by a value, if that is right."""
-        if self.private or not value or E164.search(value):
+        if self.private or not value or has_phone(value):
             return None
         return next((one for one in self.suggestions(value) if not self.problem(one)), None)
 
@@ -99,6 +100,11 @@ class Kind(Generic[T]):
 def may_be_secret(value: str) -> bool:
     """Whether a value looks like one of Twilio's secrets, which somebody set by the wrong key."""
     return re.fullmatch("[A-Za-z0-9]{32}", value) is not None
+
+
+def has_phone(value: str) -> bool:
+    """Whether a value has a phone number in it, which no message may show whole."""
+    return E164.search(value) is not None
 
 
 def quoted(value: str) -> str:
@@ -571,6 +577,8 @@ MAX_ROUTE_NAME_CHARACTERS = 32
 def _route_name_problem(value: str) -> str:
     if value.casefold() == NO_ROUTE:
         return "is the name of the flat settings"
+    if value.casefold() == SEVERAL_ROUTES:
+        return "is the name of a summary over several routes"
     if len(value) > MAX_ROUTE_NAME_CHARACTERS or not _ROUTE_NAME.fullmatch(value):
         return (
             f"is not a name of 1 to {MAX_ROUTE_NAME_CHARACTERS} letters, digits, spaces, periods, "

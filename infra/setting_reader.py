@@ -205,7 +205,7 @@ class Reader:
         if kind.private or self.is_secret(key):
             return self.command("set", renamed, secret=True)
         # A misspelt key may hold a secret or a phone: show only what fits and is neither.
-        if kind.problem(value) or kinds.E164.fullmatch(value) or kinds.may_be_secret(value):
+        if kind.problem(value) or kinds.has_phone(value) or kinds.may_be_secret(value):
             return self.example_command(renamed, kind)
         return self.command("set", renamed, value)
 

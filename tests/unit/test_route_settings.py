@@ -19,7 +19,8 @@ from handler.quiet_hours import FORM
 from handler.routes import FIELDS, NOT_INHERITED, Routes
 from handler.text import PLACEHOLDERS
 from infra import setting_reader
-from infra.route_settings import field_kinds
+from infra.globs import Filter, may_match
+from infra.route_settings import _meant, field_kinds
 from infra.settings import KINDS
 from local.deployment import SIGNATURE_KEY
 from local.program import SECRETS
@@ -166,6 +167,12 @@ NO_LOG = (
             {"name": "Default"},
             "name",
             '"Default" is the name of the flat settings',
+            f"{SET} 'routes[0].name' payments",
+        ),
+        (
+            {"name": "several"},
+            "name",
+            '"several" is the name of a summary over several routes',
             f"{SET} 'routes[0].name' payments",
         ),
         # Globs
@@ -322,6 +329,24 @@ NO_LOG = (
             f"{SET} 'routes[0].logs' 'payments/*.log,web/*.log'",
         ),
         (
+            {"logs": "web"},
+            "logs",
+            f'"web" {NO_LOG}',
+            f"{SET} 'routes[0].logs' 'web*.log'",
+        ),
+        (
+            {"logs": "web.log.1"},
+            "logs",
+            f'"web.log.1" {NO_LOG}',
+            f"{SET} 'routes[0].logs' 'web*.log'",
+        ),
+        (
+            {"logs": "payments/*/web"},
+            "logs",
+            f'"payments/*/web" {NO_LOG}',
+            f"{SET} 'routes[0].logs' 'payments/*/web*.log'",
+        ),
+        (
             {"except": "pay*"},
             "except",
             "leaves none of the route's logs",
@@ -337,10 +362,42 @@ def test_a_mistake_in_a_route_has_one_message_with_its_remedy(
     assert mistakes(route) == [f"routes[0].{key}: {what}. -> {remedy}"]
 
 
+@given(
+    glob=st.text(alphabet="ab./*?", min_size=1, max_size=8),
+    prefix=st.text(alphabet="ab/", max_size=4),
+    suffix=st.sampled_from([".log", ".log.gz", "b"]),
+)
+def test_the_glob_that_is_suggested_matches_logs_that_s3_reports(
+    glob: str, prefix: str, suffix: str
+) -> None:
+    filter_ = Filter(prefix, [suffix])
+    assert may_match(glob, filter_) or may_match(_meant(glob, filter_), filter_)
+
+
 def test_a_misspelt_field_is_renamed_unless_the_right_one_is_there(mistakes: Mistakes) -> None:
     (shown,) = mistakes({"name": "a", "logs": "*", "toNumber": PHONE}, toNumbers="")[1:]
     assert shown.startswith("routes[0].toNumber: is no field of a route; the nearest is toNumbers.")
     assert shown.endswith(f"{SET} --secret 'routes[0].toNumbers'")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exept": f"{PHONE},{OTHER_PHONE}"},
+        {"mesage": f"Call {PHONE}"},
+        {"except": [PHONE]},
+        {"message": ["Call", OTHER_PHONE]},
+        {"logs": ["canary0123456789canary0123456789"]},
+        {"logs": OTHER_PHONE},
+        {"logs": f"{OTHER_PHONE}*, web/*.gz"},
+    ],
+    ids=repr,
+)
+def test_no_number_or_secret_in_the_wrong_field_is_shown(
+    mistakes: Mistakes, changes: dict[str, Any]
+) -> None:
+    (shown,) = mistakes({**PAYMENTS, **changes})
+    assert not any(one in shown for one in (PHONE, OTHER_PHONE, "canary"))
 
 
 def test_a_field_of_an_odd_name_can_be_removed(mistakes: Mistakes) -> None:
