@@ -133,9 +133,11 @@ def _show_routes(routes: Routes, key: str, terminal: Terminal) -> None:
 
 def _why(route: Route, key: str) -> str:
     """Return the glob that decides whether a key matches a route."""
-    if exception := _first_match(globs(route.except_), key):
-        return f"except {exception}"
-    return _first_match(globs(route.logs), key) or f"not {route.logs}"
+    found = _first_match(globs(route.logs), key)
+    if not found:
+        return f"not {route.logs}"
+    exception = _first_match(globs(route.except_), key)
+    return f"except {exception}" if exception else found
 
 
 def _first_match(patterns: Sequence[Glob], key: str) -> str:

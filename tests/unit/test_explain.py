@@ -50,6 +50,11 @@ def test_explain_shows_which_routes_match_and_which_glob_decides(run: Run) -> No
     assert "| default | yes | no route matches |" in explained(run, operated, "a.log")
 
 
+def test_explain_blames_no_exception_for_a_key_that_is_none_of_the_routes_logs(run: Run) -> None:
+    shown = explained(run, Operated(routes=ROUTES), "web/debug/a.log")
+    assert "| on-call | no | not payments/*.log, *.err | …0101 |" in shown
+
+
 def test_explain_texts_a_phone_once_in_the_words_of_its_first_route(run: Run) -> None:
     shown = explained(run, Operated(routes=ROUTES), "payments/backup/a.log")
     assert "Text of on-call, with a size and a time as an example (1 segment):\n" in shown
