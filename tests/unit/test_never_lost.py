@@ -449,6 +449,18 @@ class RoutedMachine(Machine):
             if phone == PHONE and is_quiet and began.date() == ended.date():
                 assert not any(key[-1] in QUIET_DIGITS for key in body.split(","))
 
+    @invariant()
+    def a_phone_is_not_flooded_beyond_the_limit_of_a_route(self) -> None:
+        """A flush may text it once more, but not `notify`."""
+        texts = Counter(
+            int(when) // 3600
+            for when, phone, body in self.world.texts
+            if phone == PHONE and {key[-1] for key in body.split(",")} <= set(LIMITED_DIGITS)
+        )
+        for hour, count in texts.items():
+            processes = 1 + self.processes[hour] if hour in self.open_hours else 1
+            assert count <= processes + self.flushes[hour]
+
 
 @pytest.fixture(autouse=True)
 def summaries_name_their_files(monkeypatch: pytest.MonkeyPatch) -> None:
