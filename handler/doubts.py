@@ -1,6 +1,6 @@
 """Which attempts in doubt Twilio accepted: its records of texts against the ledger's attempts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from handler.ledger import ASK_AFTER_SECONDS
@@ -49,21 +49,42 @@ class Candidates:
         }
         self._redacted: list[SentText] = []
         lengths = {one.attempt.length for one in self._doubts}
+        self._lengths = sorted(lengths, reverse=True)
         for text in sorted(texts, key=lambda text: text.created_at):
             if not text.body:
                 self._redacted.append(text)
-            # A trial account's body begins with words of Twilio's: its end is compared.
-            for ending in {text.body[-length:] for length in lengths}:
-                self._by_body.get(fingerprint(ending), []).append(text)
+            elif mark := self._fingerprint_of(text.body.strip()):
+                self._by_body[mark].append(text)
+
+    def _fingerprint_of(self, body: str) -> str | None:
+        """Return the fingerprint of an attempt at a body; None if there was none.
+
+        A trial account's body begins with a sentence of Twilio's: its end is compared. The longest
+        end decides: `b.log` ends `a/b.log`, too.
+        """
+        for length in self._lengths:
+            before, ending = body[:-length], body[-length:]
+            mark = fingerprint(ending)
+            if mark in self._by_body and (not before or before[-1].isspace()):
+                return mark
+        return None
 
     @property
     def sids(self) -> list[str]:
         """Their SIDs, of which the ledger may know some."""
-        found = [text for one in self._doubts for text in self._fitting(one.attempt)]
+        found = [
+            text
+            for one in self._doubts
+            for text in (*self._with_body(one.attempt), *self._near(one.attempt))
+        ]
         return list(dict.fromkeys(text.sid for text in found))
 
     def match(self, owners: Mapping[str, str]) -> dict[str, SentText]:
-        """Find the record of each attempt, the oldest attempt first. No record has two attempts.
+        """Find the record of each attempt. No record has two attempts.
+
+        By the body, the oldest attempt has the oldest record. Where the account redacts the bodies,
+        the time decides: the newest attempt has the newest record, since a record may be created
+        long after its attempt, but hardly before.
 
         Args:
             owners: By the SIDs that the ledger knows, the ids of their texts.
@@ -73,24 +94,30 @@ class Candidates:
         """
         found: dict[str, SentText] = {}
         taken: set[str] = set()
-        for text_id, attempt in self._doubts:
+
+        def take(doubt: Doubt, records: Iterable[SentText]) -> None:
             fitting = [
                 text
-                for text in self._fitting(attempt)
-                if text.sid not in taken and owners.get(text.sid, text_id) == text_id
+                for text in records
+                if text.sid not in taken and owners.get(text.sid, doubt.text) == doubt.text
             ]
             # The ledger may know a record as that of this very attempt: then it is no other one.
             fitting.sort(key=lambda text: text.sid not in owners)
-            if fitting:
-                found[text_id] = fitting[0]
+            if fitting and doubt.text not in found:
+                found[doubt.text] = fitting[0]
                 taken.add(fitting[0].sid)
+
+        for one in self._doubts:
+            take(one, self._with_body(one.attempt))
+        for one in reversed(self._doubts):
+            take(one, reversed(self._near(one.attempt)))
         return found
 
-    def _fitting(self, attempt: Attempt) -> list[SentText]:
+    def _with_body(self, attempt: Attempt) -> list[SentText]:
+        earliest = attempt.at - CLOCKS_DIFFER_SECONDS
+        return [text for text in self._by_body[attempt.fingerprint] if text.created_at >= earliest]
+
+    def _near(self, attempt: Attempt) -> list[SentText]:
         earliest = attempt.at - CLOCKS_DIFFER_SECONDS
         latest = attempt.at + ASK_AFTER_SECONDS
-        # Where the account redacts the bodies, the time decides.
-        named = self._by_body[attempt.fingerprint]
-        return [text for text in named if text.created_at >= earliest] + [
-            text for text in self._redacted if earliest <= text.created_at <= latest
-        ]
+        return [text for text in self._redacted if earliest <= text.created_at <= latest]

@@ -189,7 +189,12 @@ class Notifier:
         for (reason, refusal, _), some in by_reason.items():
             with missing_outcomes_logged(self._log, unfinished):
                 try:
-                    self._outcomes.hold([one.notice for one in some], reason, refusal)
+                    self._outcomes.hold(
+                        [one.notice for one in some],
+                        reason,
+                        refusal,
+                        unclaimed={one.notice for one in some if one.claimed_at is None},
+                    )
                 except (AwsError, NotQueued):
                     for one in some:
                         self._release(one.notice, one.claimed_at)

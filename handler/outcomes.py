@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from handler import metrics, queue_messages
 from handler.errors import (
@@ -54,13 +54,21 @@ class Outcomes:
         record = functools.partial(self._ledger.record_outcome, ids, State.SENT, sid)
         return is_recorded(self._log, len(ids), record)
 
-    def hold(self, notices: Sequence[Notice], reason: str, refusal: Refusal | None = None) -> None:
+    def hold(
+        self,
+        notices: Sequence[Notice],
+        reason: str,
+        refusal: Refusal | None = None,
+        *,
+        unclaimed: Collection[Notice] = (),
+    ) -> None:
         """Hold texts about one file until a flush takes them up again.
 
         Args:
             notices: The texts, each for another phone.
             reason: Why they may not go now.
             refusal: Twilio's refusal, if it was asked.
+            unclaimed: Those that could not be claimed: another process may have sent them.
         """
         details = refusal.details if refusal else {}
         phones = [notice.phone for notice in notices]
@@ -78,8 +86,9 @@ class Outcomes:
                     **notice.route_field,
                     **details,
                 )
+                in_doubt = reason == Kind.IN_DOUBT or notice in unclaimed
                 with ledger_errors_logged(self._log, 1):
-                    self._ledger.hold(notice, in_doubt=reason == Kind.IN_DOUBT)
+                    self._ledger.hold(notice, in_doubt=in_doubt)
 
     def fail(self, notices: Sequence[Notice], refusal: Refusal, *, in_doubt: bool = False) -> None:
         """Fail texts that no retry will help.

@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -290,6 +290,60 @@ def test_where_bodies_are_redacted_the_time_decides(accepted: bool) -> None:
     world.notify(record("b.log"))
     world.loses_answers, world.loses_requests = accepted, not accepted
     world.flush()
+    world.end_outages()
+    flush_until_nothing_is_held(world)
+    assert told_of(world) == {"a.log": 1, "b.log": 1}
+
+
+@pytest.mark.parametrize(("first", "second"), [("b.log", "a/b.log"), ("a/b.log", "b.log")])
+@pytest.mark.parametrize("is_apart", [True, False])
+def test_a_text_is_not_taken_for_one_that_only_ends_alike(
+    first: str, second: str, is_apart: bool
+) -> None:
+    """The first never reached Twilio. The second may be held for a later flush."""
+    world = small_world()
+    world.loses_requests = True
+    world.notify(record(first))
+    world.end_outages()
+    world.restart()
+    world.loses_answers = True
+    world.notify(record(second))
+    world.end_outages()
+    world.now += ASK_AFTER_SECONDS
+    if is_apart:
+        earlier, later = (one.body for one in world.held)
+        world.held.clear()
+        world.held.put(earlier)
+        world.flush()
+        world.held.put(later)
+    flush_until_nothing_is_held(world)
+    assert told_of(world) == {first: 1, second: 1}
+
+
+def test_the_longest_end_of_a_trial_accounts_body_decides() -> None:
+    doubts = [Doubt(body, Attempt.of(body, 10)) for body in ("b.log", "a b.log")]
+    texts = [SentText("SM1", 10, "Sent from your Twilio trial account - a b.log")]
+    assert Candidates(doubts, texts).match({}).keys() == {"a b.log"}
+    texts = [SentText("SM1", 10, "Sent from your Twilio trial account - b.log")]
+    assert Candidates(doubts, texts).match({}).keys() == {"b.log"}
+
+
+@pytest.mark.parametrize("trial", ["", "Sent from your Twilio trial account - "])
+@pytest.mark.parametrize(("sent", "kept"), [("a\n", "a"), (" a", "a"), ("a ", "a "), ("a", "a")])
+def test_white_space_around_a_body_does_not_matter(trial: str, sent: str, kept: str) -> None:
+    texts = [SentText("SM1", 10, trial + kept)]
+    assert Candidates([Doubt("a", Attempt.of(sent, 10))], texts).match({})
+
+
+@pytest.mark.parametrize("accepted", ["a.log", "b.log"])
+def test_of_two_redacted_texts_in_doubt_the_time_tells_which_was_sent(accepted: str) -> None:
+    world = small_world()
+    world.redacts = True
+    for name in ("a.log", "b.log"):
+        world.loses_answers, world.loses_requests = name == accepted, name != accepted
+        world.notify(record(name))
+        world.restart()
+        world.now += CLOCKS_DIFFER_SECONDS + 1
     world.end_outages()
     flush_until_nothing_is_held(world)
     assert told_of(world) == {"a.log": 1, "b.log": 1}
@@ -614,6 +668,26 @@ def test_texts_that_cannot_be_looked_up_for_nine_days_fail() -> None:
     assert (len(world.texts), len(world.held), len(world.failed)) == (0, 0, 1)
     world.end_outages()
     world.redrive()
+    flush_until_nothing_is_held(world)
+    assert told_of(world) == {"a.log": 1}
+
+
+@pytest.mark.parametrize("mode", ["instant", "digest"])
+def test_a_try_that_cannot_claim_a_text_does_not_forget_its_attempt(
+    mode: Literal["instant", "digest"],
+) -> None:
+    """A process ends right after it has sent the text, and the next try meets a busy table."""
+    world = small_world()
+    write = world.operations["BatchWriteItem"]
+    world.operations["BatchWriteItem"] = lambda _: die()
+    with pytest.raises(Crash):
+        world.notify(record("a.log"))
+    world.operations["BatchWriteItem"] = write
+    world.settings = world.settings._replace(mode=mode)
+    world.restart()
+    world.now += 60
+    world.conflicts = 6
+    world.notify(record("a.log"))
     flush_until_nothing_is_held(world)
     assert told_of(world) == {"a.log": 1}
 
