@@ -166,12 +166,12 @@ def validated(file: LogFile) -> LogFile:
     return file
 
 
-def is_name(value: object) -> bool:
+def is_name(value: object, at_most: int = _MAX_BYTES) -> bool:
     """Whether a value may be the name of something at S3; "" too."""
     # A lone surrogate can stand in JSON, but not in UTF-8, and so neither in a key nor in a text.
     return (
         isinstance(value, str)
-        and len(value) <= _MAX_BYTES
+        and len(value) <= at_most
         and (value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value))
     )
 

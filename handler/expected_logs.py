@@ -147,7 +147,9 @@ class ExpectedLog:
             since=silent,
             expected=self.expectation.wording,
         )
-        if small_at is None or small_at <= silent or small_size is None:
+        # One that was named by an earlier text is not named again.
+        before = max(silent, _moment(item, "told") or silent)
+        if small_at is None or small_at <= before or small_size is None:
             return missing
         return missing._replace(
             small_key=str(nested(item, "small_key", "S") or ""),

@@ -6,6 +6,12 @@ from typing import Any, NamedTuple
 
 from handler.events import YEARS, is_name, is_size
 
+MAX_LOGS_CHARACTERS = 4096
+"""The longest globs of a route: Lambda allows no more for all settings, even if they were one.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+"""
+
 
 class MissingLog(NamedTuple):
     """A log of a route that was due, and did not come in time.
@@ -86,8 +92,9 @@ def read_missing_log(fields: Mapping[str, Any]) -> MissingLog:
         **{name: fields[name] for name in MissingLog._fields if name in fields}
         | {name: _moment(fields[name]) for name in ("deadline", "since")}
     )
-    names = (read.route, read.logs, read.expected, read.small_key, read.at_least)
-    if not all(is_name(name) for name in names) or not is_size(read.small_size):
+    names = (read.route, read.expected, read.small_key, read.at_least)
+    are_names = all(map(is_name, names)) and is_name(read.logs, MAX_LOGS_CHARACTERS)
+    if not are_names or not is_size(read.small_size):
         raise ValueError("not a log that is missing")
     return read
 

@@ -83,6 +83,15 @@ def test_a_text_about_a_small_log_says_so_at_once_and_at_the_deadline() -> None:
     ]
 
 
+def test_a_small_log_is_named_once_and_then_that_no_log_came() -> None:
+    world = expecting(at_least="1 kB")
+    upload(world, "2026-11-25T03:12", "backup/db.log", 120)
+    assert flush(world, "2026-11-25T06:35")[0].startswith("Too small: backup/db.log 120 B")
+    assert flush(world, "2026-11-26T06:35") == [MISSING]
+    upload(world, "2026-11-27T03:12", "backup/db.log", 130)
+    assert flush(world, "2026-11-27T06:35")[0].startswith("Too small: backup/db.log 130 B")
+
+
 def test_a_log_that_came_before_the_flush_looked_is_not_missing() -> None:
     world = expecting()
     upload(world, "2026-11-25T06:33", "app/a.log")
@@ -285,6 +294,13 @@ def test_a_missing_log_is_texted_to_the_phones_of_its_route_only() -> None:
     assert [(phone, body) for _, phone, body in world.texts] == [
         (OTHER_PHONE, "Missing: no backup/*.log since 24 Nov 03:12 UTC, expected by 06:30")
     ]
+
+
+def test_a_missing_log_of_many_globs_is_texted() -> None:
+    world = routed(logs=",".join(["backup/*.log", *(f"host-{n}/*.log" for n in range(200))]))
+    (body,) = flush(world, "2026-11-25T06:35")
+    assert body.startswith("Missing: no backup/*.log")
+    assert world.failed == []
 
 
 def test_the_quiet_hours_of_its_route_hold_a_missing_log() -> None:
