@@ -33,7 +33,7 @@ from stack.pulumi_cli import find_cli
 from tests.guides import route_commands, routes_of, section
 from tests.local.conftest import SECONDS
 
-README = section((ROOT / "README.md").read_text(), "### Text the right phone")
+README = section((ROOT / "README.md").read_text(), "## Text the right phone")
 SECRET = "canary-secret-of-the-engine"
 PHONE, OTHER_PHONE = "+15005550142", "+15005550143"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
