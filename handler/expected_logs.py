@@ -172,6 +172,27 @@ class Check(NamedTuple):
     now: datetime.datetime
 
 
+class _Note(NamedTuple):
+    """What the text about a log adds, for the phones of one route.
+
+    Attributes:
+        log: The expected log.
+        note: What it adds.
+    """
+
+    log: ExpectedLog
+    note: str
+
+
+def _late_note(log: ExpectedLog) -> _Note:
+    return _Note(log, f"late, expected {log.expectation.wording}")
+
+
+def _joined(notes: Sequence[_Note], phone: str) -> str:
+    """Join the notes for a phone, each once."""
+    return "; ".join(dict.fromkeys(one.note for one in notes if phone in one.log.route.to_numbers))
+
+
 class ExpectedLogs:
     """Records the logs that came, and holds a text for each phone of a route whose log did not."""
 
@@ -201,8 +222,8 @@ class ExpectedLogs:
         self._held = held
         self._log = log
         self._clock = clock
-        self._late: dict[tuple[str, str], str] = {}  # key and time of a log, and what it missed
-        self._noted: tuple[LogFile, str] | None = None  # the last file, and its note
+        self._late: dict[tuple[str, str], list[ExpectedLog]] = {}  # by key and time of a log
+        self._noted: tuple[LogFile, list[_Note]] | None = None  # the last file, and its notes
         self._in_time_until: dict[str, datetime.datetime] = {}  # by route: until then none is late
 
     def record(self, file: LogFile) -> None:
@@ -242,44 +263,51 @@ class ExpectedLogs:
             {"UpdateExpression": change, "ExpressionAttributeValues": values},
         )
 
-    def note(self, file: LogFile | MissingLog) -> str:
-        """Return what the text about a new log adds: that it is too small, or late; else nothing.
+    def note(self, file: LogFile | MissingLog, phone: str) -> str:
+        """Return what a text about a new log adds: that it is too small, or late; else nothing.
 
-        The ledger is asked once a deadline: before the next one passes, no log can be missing.
+        It tells a phone of its own routes only, as the texts about missing logs do. The ledger is
+        asked once a deadline: before the next one passes, no log can be missing.
         """
         if isinstance(file, MissingLog):
             return ""
         if not self._noted or self._noted[0] != file:  # else it is for the next phone
-            self._noted = (file, self._small_note(file) or self._late_note(file))
-        return self._noted[1]
+            self._noted = (file, [*self._small_notes(file), *self._late_notes(file)])
+        return _joined(self._noted[1], phone)
 
-    def _small_note(self, file: LogFile) -> str:
-        for expected in self._expecting(file):
-            if not expected.counts(file):
-                return f"too small, expected at least {expected.route.at_least}"
-        return ""
+    def _small_notes(self, file: LogFile) -> list[_Note]:
+        return [
+            _Note(one, f"too small, expected at least {one.route.at_least}")
+            for one in self._expecting(file)
+            if not one.counts(file)
+        ]
 
-    def _late_note(self, file: LogFile) -> str:
+    def _late_notes(self, file: LogFile) -> list[_Note]:
         now = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
         asked = [
-            one for one in self._expecting(file) if now >= self._in_time_until.get(one.name, now)
+            one
+            for one in self._expecting(file)
+            if one.counts(file) and now >= self._in_time_until.get(one.name, now)
         ]
+        late: list[_Note] = []
         if not asked:
-            return ""
+            return late
         with unexpected_errors_logged(self._log):
             items, _ = self._read(asked)
             for expected in asked:
                 if expected.id not in items:
                     continue
-                if expected.is_late(file, items[expected.id]):
-                    return f"late, expected {expected.expectation.wording}"
-                self._in_time_until[expected.name] = expected.in_time_until(items[expected.id], now)
-        return ""
+                item = items[expected.id]
+                if expected.is_late(file, item):
+                    late.append(_late_note(expected))
+                else:
+                    self._in_time_until[expected.name] = expected.in_time_until(item, now)
+        return late
 
-    def held_note(self, file: LogFile) -> str:
+    def held_note(self, file: LogFile, phone: str) -> str:
         """Return what a flush adds to the text about one log. It has read the ledger already."""
-        wording = self._late.get((file.key, _milliseconds(file.time.timestamp())))
-        return self._small_note(file) or (f"late, expected {wording}" if wording else "")
+        late = self._late.get((file.key, _milliseconds(file.time.timestamp())), [])
+        return _joined([*self._small_notes(file), *map(_late_note, late)], phone)
 
     def _expecting(self, file: LogFile) -> list[ExpectedLog]:
         """Return the expected logs that a file is one of."""
@@ -346,7 +374,7 @@ class ExpectedLogs:
                 self._miss(check, missed, silent=known.last or known.since)
         if known.last and known.is_late:
             last = str(nested(item, "last_key", "S")), _milliseconds(known.last.timestamp())
-            self._late[last] = expected.expectation.wording
+            self._late.setdefault(last, []).append(expected)
         state, deadline = expected.expectation.status(known, now)
         self._log.decision(
             "expected",

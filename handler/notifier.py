@@ -275,7 +275,7 @@ class Notifier:
         return ()
 
     def _word(self, notice: Notice, route: AnyRoute) -> str:
-        note = self._expected.note(notice.file) if self._expected else ""
+        note = self._expected.note(notice.file, notice.phone) if self._expected else ""
         return text.write(notice.file, route.message, self._zone, note=note)
 
     def _claim(self, notice: Notice, body: str, limits: Limits) -> Claim:

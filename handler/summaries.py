@@ -184,7 +184,8 @@ class Summaries:
         routes = [notice.route for notice in notices if isinstance(notice.file, LogFile)]
         missing = [notice.file for notice in notices if not isinstance(notice.file, LogFile)]
         if len(files) == 1 and not missing:
-            note = self._expected.held_note(files[0]) if self._expected else ""
+            phone = notices[0].phone
+            note = self._expected.held_note(files[0], phone) if self._expected else ""
             message = self._routes[routes[0]].message
             return text.write(files[0], message, self._zone, note=note)
         return text.summarize(files, self._zone, routes, missing=missing)

@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -337,3 +337,51 @@ def test_a_summary_names_the_missing_log_first_and_then_counts_by_route() -> Non
     missing = "Missing: no backup/*.log since 24 Nov 03:12 UTC, expected by 06:30"
     assert summary.startswith(f"{missing}. 5 more logs since 24 Nov 03:12 UTC: app 4, backup 1. ")
     assert other.startswith(missing)
+
+
+@pytest.mark.parametrize("mode", ["instant", "digest"])
+def test_a_text_about_a_log_tells_each_phone_what_its_own_routes_expected(
+    mode: Literal["instant", "digest"],
+) -> None:
+    first = Route.inheriting(settings())._replace(
+        name="backup", logs="*", to_numbers=(PHONE,), expect="by 06:30", mode=mode, message="$key"
+    )
+    second = first._replace(name="db", to_numbers=(OTHER_PHONE,), at_least="1 kB")
+    third = first._replace(name="all", to_numbers=("+15005550199",), expect="")
+    world = World(routes=(first, second, third), to_numbers=())
+    at(world, "2026-11-23T10:00")
+    world.flush()
+    flush(world, "2026-11-25T06:35")
+    texts = []
+    for minute, size in ((0, 120), (10, 1200)):
+        world.texts.clear()
+        upload(world, f"2026-11-25T08:{minute:02}", "a.log", size)
+        flush(world, f"2026-11-25T08:{minute + 5:02}")
+        texts.append({phone: body for _, phone, body in world.texts})
+    assert texts == [
+        {
+            PHONE: "a.log (late, expected by 06:30)",
+            OTHER_PHONE: "a.log (too small, expected at least 1 kB)",
+            "+15005550199": "a.log",
+        },
+        {
+            PHONE: "a.log",
+            OTHER_PHONE: "a.log (late, expected by 06:30)",
+            "+15005550199": "a.log",
+        },
+    ]
+
+
+def test_a_phone_of_two_routes_is_told_what_both_expected() -> None:
+    first = Route.inheriting(settings())._replace(
+        name="backup", logs="*", to_numbers=(PHONE,), expect="by 06:30", message="$key"
+    )
+    second = first._replace(name="db", at_least="1 kB")
+    world = World(routes=(first, second, first._replace(name="web")), to_numbers=())
+    at(world, "2026-11-23T10:00")
+    world.flush()
+    flush(world, "2026-11-25T06:35")
+    upload(world, "2026-11-25T08:00", "a.log", 120)
+    assert world.texts[-1][2] == (
+        "a.log (too small, expected at least 1 kB; late, expected by 06:30)"
+    )
