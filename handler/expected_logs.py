@@ -6,6 +6,7 @@ Imported only in a stack that expects logs. The ledger has one item for each rou
 - `last_at`, `last_key`, `last_size`: the latest log that counts; `previous_at`: the one before
 - `small_at`, `small_key`, `small_size`: the latest log that was too small to count
 - `missed`, `silent_since`: the latest deadline that was missed, and the last log before it
+- `wording`: the expectation of that deadline, as its text words it
 - `told`: the latest missed deadline whose texts are on the queue `held`
 
 All times are in milliseconds since the epoch. Wherever a flush ends, the next one goes on: it
@@ -53,11 +54,11 @@ IS_LATER = "(attribute_not_exists({0}_at) OR {0}_at < :at)"
 
 BEGIN = (
     "SET settings = :settings, since = :now, expires = :exp REMOVE last_at, last_key, last_size, "
-    "previous_at, small_at, small_key, small_size, missed, silent_since, told"
+    "previous_at, small_at, small_key, small_size, missed, silent_since, wording, told"
 )
 BEGIN_IF = "attribute_not_exists(since) OR settings <> :settings"
 
-MISS = "SET missed = :missed, silent_since = :silent, expires = :exp"
+MISS = "SET missed = :missed, silent_since = :silent, wording = :wording, expires = :exp"
 MISS_IF = (
     "settings = :settings AND (attribute_not_exists(missed) OR missed < :missed) "
     "AND (attribute_not_exists(last_at) OR last_at <= :silent)"
@@ -145,11 +146,11 @@ class ExpectedLog:
             logs=self.logs,
             deadline=missed,
             since=silent,
-            expected=self.expectation.wording,
+            expected=str(nested(item, "wording", "S") or self.expectation.wording),
         )
         # One that was named by an earlier text is not named again.
         before = max(silent, _moment(item, "told") or silent)
-        if small_at is None or small_at <= before or small_size is None:
+        if small_at is None or small_at <= before or small_size is None or not self.at_least:
             return missing
         return missing._replace(
             small_key=str(nested(item, "small_key", "S") or ""),
@@ -361,14 +362,15 @@ class ExpectedLogs:
 
     def _check(self, check: Check) -> None:
         expected, item, now = check
+        # The texts about an earlier deadline first, if a flush ended before it held them; of other
+        # settings, too.
+        self._hold(check)
         known = expected.known(item)
         if not known:
             if not self._change(check, BEGIN, BEGIN_IF, now=now):
                 return  # another flush was quicker
             known = Known(since=now)
         else:
-            # The texts about an earlier deadline first, if a flush ended before it held them.
-            self._hold(check)
             missed = expected.expectation.missed(known, now)
             if missed and missed != _moment(item, "missed"):
                 self._miss(check, missed, silent=known.last or known.since)
@@ -431,6 +433,8 @@ class ExpectedLogs:
         values[":settings"] = {"S": check.log.settings}
         if ":exp" in change:
             values[":exp"] = self._expires()
+        if ":wording" in change:
+            values[":wording"] = {"S": check.log.expectation.wording}
         return self._table.update_if(
             check.log.id,
             condition,

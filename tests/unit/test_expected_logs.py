@@ -344,6 +344,26 @@ def test_wherever_a_flush_ends_the_miss_is_held(stack: Stack) -> None:
     assert crash_after > 6
 
 
+@pytest.mark.parametrize("changes", [{"expect": "every 8h"}, {"at_least": ""}])
+def test_a_miss_that_is_not_held_yet_outlives_a_change_of_the_settings(
+    changes: dict[str, Any],
+) -> None:
+    stack = Stack(at_least="1 kB")
+    stack.check()
+    stack.come(utc("2026-11-24T08:00"), size=120)
+    stack.world.down.add("sqs")
+    assert stack.check(utc("2026-11-25T06:40")) == []
+    stack.restart(stack.world.settings._replace(**changes))
+    assert stack.check(utc("2026-11-25T06:45")) == []
+    stack.world.end_outages()
+    assert stack.check(utc("2026-11-25T06:50")) == ["2026-11-25T06:30"]
+    (missing,) = stack.missing()
+    assert missing["expected"] == "by 06:30"
+    assert bool(missing["small_key"]) == bool(missing["at_least"]) == ("at_least" not in changes)
+    assert stack.check(utc("2026-11-25T06:55")) == []
+    assert "missed" not in stack.item()  # it began anew
+
+
 @pytest.mark.parametrize("service", ["dynamodb", "sqs"])
 def test_an_outage_only_delays_the_text(stack: Stack, service: str) -> None:
     stack.world.down.add(service)
