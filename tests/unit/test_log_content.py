@@ -4,12 +4,14 @@ import bz2
 import contextlib
 import gzip
 import importlib
+import itertools
 import lzma
 import os
 import subprocess
 import sys
 import tempfile
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -243,6 +245,22 @@ def test_a_bomb_takes_no_memory() -> None:
     assert max(blocks) <= BLOCK_BYTES
     assert (sum(blocks), log.is_whole) == (64_000_000, False)
     assert peak < 3_000_000
+
+
+def test_unpacking_stops_when_it_is_late() -> None:
+    """One chunk may unpack to a thousand times as much."""
+    bomb = gzip.compress(bytes(50_000_000))
+    late = itertools.chain([False] * 10, itertools.repeat(True))
+    log = LogContent([bomb], is_late=lambda: next(late), max_bytes=MAX_BYTES)
+    assert sum(map(len, log)) == 10 * BLOCK_BYTES
+    assert not log.is_whole
+
+
+def test_xz_that_would_take_more_memory_than_a_function_has_is_not_read() -> None:
+    whole = lzma.compress(TEXT, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 4096}])
+    header = whole[12:16] + bytes([36]) + whole[17:20]  # a dictionary of 1 GB
+    with pytest.raises(UnreadableLog, match="^it is damaged$"):
+        read(whole[:12] + header + zlib.crc32(header).to_bytes(4, "little") + whole[24:])
 
 
 def test_an_empty_log_is_read() -> None:

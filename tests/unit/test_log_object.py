@@ -158,6 +158,13 @@ def test_a_refusal_has_a_reason(server: Server, status: int, body: bytes, reason
     assert len(server.requests) == 1
 
 
+def test_no_other_host_gets_the_signed_request(server: Server) -> None:
+    server.respond = lambda _: Answer(307, b"", {"Location": f"{server.url}/other"})
+    with pytest.raises(UnreadableLog, match="^S3 says 307$"):
+        content(reading(server), log_file())
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("passing", [(503, refusal("SlowDown")), (500, b""), (0, b"")])
 def test_s3_is_asked_again_after_a_moment(server: Server, passing: tuple[int, bytes]) -> None:
     server.closing.set()  # silent means: closes the connection at once
