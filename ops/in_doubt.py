@@ -13,9 +13,12 @@ from botocore.exceptions import ClientError
 from handler import queue_messages
 from handler.attempts import id_of_phone
 from handler.aws import batches
+from handler.events import LogFile
 from handler.ledger import ASK_AFTER_SECONDS
 from handler.log import masked
 from handler.notice import Attempt, Notice
+from handler.quiet_hours import quiet_routes, read_hours
+from handler.settings import Settings
 from stack.deployed import Stack, ago
 from stack.queues import Queued
 from stack.terminal import Cell, Terminal
@@ -34,11 +37,13 @@ class InDoubt(NamedTuple):
         phone: The phone.
         about: What it tells of.
         since: When it was sent, or was about to be.
+        routes: The labels of its routes. In the quiet hours of all of them Twilio is not asked.
     """
 
     phone: str
     about: str
     since: datetime.datetime
+    routes: frozenset[str]
 
 
 def show(stack: Stack, terminal: Terminal, held: Sequence[Queued]) -> None:
@@ -59,16 +64,25 @@ def show(stack: Stack, terminal: Terminal, held: Sequence[Queued]) -> None:
         terminal.say("In doubt: nothing.", "green")
         return
     now = datetime.datetime.now(datetime.UTC)
+    settings = stack.settings
+    hours = {
+        label: read_hours(route.quiet_hours, settings.zone)
+        for label, route in settings.by_label.items()
+    }
+    quiet = quiet_routes(hours, now.timestamp()).keys()
     rows: list[list[Cell]] = [
-        [ago(one.since), masked(one.phone), one.about, _asked(stack, one.since, now)]
+        [
+            *(ago(one.since), masked(one.phone), one.about),
+            _asked(one.since, now, is_quiet=bool(one.routes) and one.routes <= quiet),
+        ]
         for one in found
     ]
     terminal.table(f"In doubt: {len(found)}", _COLUMNS, rows)
 
 
-def _asked(stack: Stack, since: datetime.datetime, now: datetime.datetime) -> str:
+def _asked(since: datetime.datetime, now: datetime.datetime, *, is_quiet: bool) -> str:
     """Return when Twilio is asked about a text."""
-    if stack.settings.quiet and now in stack.settings.quiet:
+    if is_quiet:
         return "by the first flush after the quiet hours"
     earliest = since + datetime.timedelta(seconds=ASK_AFTER_SECONDS)
     if earliest <= now:
@@ -89,13 +103,31 @@ def _read(stack: Stack, held: Sequence[Queued]) -> Iterator[InDoubt]:
         for item in queue_messages.read(one.body, settings.phones_of)
         if isinstance(item, Notice)
     ]
-    texts = {notice.id: (notice.phone, notice.file.key) for notice in notices}
-    phones = tuple(dict.fromkeys([*settings.phones, *(notice.phone for notice in notices)]))
-    texts |= {id_of_phone(phone): (phone, "a summary") for phone in phones}
+    routes = {notice.id: _routes_of(notice, settings) for notice in notices}
+    texts = {notice.id: (notice.phone, notice.file.key, routes[notice.id]) for notice in notices}
+    for phone in dict.fromkeys([*settings.phones, *(notice.phone for notice in notices)]):
+        of_held = frozenset[str]().union(*(routes[one.id] for one in notices if one.phone == phone))
+        texts[id_of_phone(phone)] = (phone, "a summary", of_held or _routes_to(phone, settings))
     for item in _items(stack, texts):
         if attempt := Attempt.read(item):
-            phone, about = texts[item["id"]["S"]]
-            yield InDoubt(phone, about, datetime.datetime.fromtimestamp(attempt.at, datetime.UTC))
+            phone, about, labels = texts[item["id"]["S"]]
+            since = datetime.datetime.fromtimestamp(attempt.at, datetime.UTC)
+            yield InDoubt(phone, about, since, labels)
+
+
+def _routes_of(notice: Notice, settings: Settings) -> frozenset[str]:
+    """Return the label of the route that a notice is of; none if its phone was removed."""
+    if isinstance(notice.file, LogFile):
+        route = settings.phones_of(notice.file.key).get(notice.phone)
+        return frozenset([route.label] if route else [])
+    name = notice.file.route
+    return frozenset(label for label, one in settings.by_label.items() if one.name == name)
+
+
+def _routes_to(phone: str, settings: Settings) -> frozenset[str]:
+    return frozenset(
+        label for label, route in settings.by_label.items() if phone in route.to_numbers
+    )
 
 
 def _items(stack: Stack, ids: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -351,6 +351,22 @@ def test_in_quiet_hours_what_is_in_doubt_waits_for_their_end(run: Run) -> None:
     assert "by the first flush after the quiet hours" in run(operated, "status")
 
 
+def test_what_is_in_doubt_waits_for_the_quiet_hours_of_its_own_route(run: Run) -> None:
+    quiet = samples.route("quiet", "night/*", samples.PHONE, quiet_hours="00:00-23:59")
+    operated = Operated(routes=(quiet,))
+    since = NOW - datetime.timedelta(minutes=5)
+    for key in ("night/a.log", "b.log"):
+        operated.held.put(held_message(key, reason="in doubt"))
+        operated.table.attempt(Notice(samples.log_file(key), samples.PHONE).id, since)
+    shown = run(operated, "status")
+    rows = [line.strip("│").split("│") for line in shown.splitlines() if "flush" in line]
+    rows = [row for row in rows if len(row) == 4]
+    assert {row[2].strip(): row[3].strip() for row in rows} == {
+        "night/a.log": "by the first flush after the quiet hours",
+        "b.log": "by the next flush",
+    }
+
+
 def test_status_reads_all_that_the_ledger_returns_in_parts(run: Run) -> None:
     operated = Operated()
     for number in range(90):
