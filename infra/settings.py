@@ -275,7 +275,7 @@ class Settings:
                 f"names: Twilio refuses a text to {masked(american[0])} (error 21612)"
             )
         for key, glob in idle_exceptions(self.routes, self._filter):
-            shown = "a glob" if read.is_secret(key) else glob
+            shown = "a glob" if read.is_secret(key) else kinds.quoted(glob)
             pulumi.log.warn(
                 f"{key}: {shown} leaves out none of the route's logs. A glob is compared with the "
                 "whole key: */debug/* is a folder anywhere in it"

@@ -681,7 +681,13 @@ def test_an_exception_that_leaves_out_nothing_is_warned_of(
 ) -> None:
     found = [one for one in warnings({**PAYMENTS, "except": exceptions}) if "except" in one]
     assert len(found) == bool(idle)
-    assert not idle or found[0].startswith(f"routes[0].except: {idle} leaves out none of the route")
+    start = f'routes[0].except: "{idle}" leaves out none of the route'
+    assert not idle or found[0].startswith(start)
+
+
+def test_a_number_among_the_exceptions_is_masked_in_the_warning(warnings: Mistakes) -> None:
+    _, shown = warnings({**PAYMENTS, "except": OTHER_PHONE})
+    assert shown.startswith('routes[0].except: "…0111" leaves out none of the route')
 
 
 def test_an_exception_that_may_be_encrypted_is_in_no_warning(warnings: Mistakes) -> None:
