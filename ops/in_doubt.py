@@ -5,7 +5,7 @@ that table, which holds no number and no text.
 """
 
 import datetime
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -18,7 +18,7 @@ from handler.ledger import ASK_AFTER_SECONDS
 from handler.log import masked
 from handler.notice import Attempt, Notice
 from handler.quiet_hours import quiet_routes, read_hours
-from handler.settings import Settings
+from handler.settings import AnyRoute
 from stack.deployed import Stack, ago
 from stack.queues import Queued
 from stack.terminal import Cell, Terminal
@@ -96,38 +96,40 @@ def _read(stack: Stack, held: Sequence[Queued]) -> Iterator[InDoubt]:
     Raises:
         ClientError: The ledger cannot be read.
     """
-    settings = stack.settings
+    settings, by_label = stack.settings, stack.settings.by_label
+    phones_of = settings.phones_of
     notices = [
         item
         for one in held
-        for item in queue_messages.read(one.body, settings.phones_of)
+        for item in queue_messages.read(one.body, phones_of)
         if isinstance(item, Notice)
     ]
-    routes = {notice.id: _routes_of(notice, settings) for notice in notices}
-    texts = {notice.id: (notice.phone, notice.file.key, routes[notice.id]) for notice in notices}
-    for phone in dict.fromkeys([*settings.phones, *(notice.phone for notice in notices)]):
-        of_held = frozenset[str]().union(*(routes[one.id] for one in notices if one.phone == phone))
-        texts[id_of_phone(phone)] = (phone, "a summary", of_held or _routes_to(phone, settings))
+    texts: dict[str, tuple[str, str, set[str]]] = {
+        id_of_phone(phone): (phone, "a summary", set())
+        for phone in [*settings.phones, *(notice.phone for notice in notices)]
+    }
+    for notice in notices:
+        labels = _routes_of(notice, phones_of, by_label)
+        texts[notice.id] = (notice.phone, notice.file.key, labels)
+        texts[id_of_phone(notice.phone)][2].update(labels)
     for item in _items(stack, texts):
         if attempt := Attempt.read(item):
             phone, about, labels = texts[item["id"]["S"]]
+            labels = labels or {name for name, one in by_label.items() if phone in one.to_numbers}
             since = datetime.datetime.fromtimestamp(attempt.at, datetime.UTC)
-            yield InDoubt(phone, about, since, labels)
+            yield InDoubt(phone, about, since, frozenset(labels))
 
 
-def _routes_of(notice: Notice, settings: Settings) -> frozenset[str]:
+def _routes_of(
+    notice: Notice,
+    phones_of: Callable[[str], Mapping[str, AnyRoute]],
+    by_label: Mapping[str, AnyRoute],
+) -> set[str]:
     """Return the label of the route that a notice is of; none if its phone was removed."""
     if isinstance(notice.file, LogFile):
-        route = settings.phones_of(notice.file.key).get(notice.phone)
-        return frozenset([route.label] if route else [])
-    name = notice.file.route
-    return frozenset(label for label, one in settings.by_label.items() if one.name == name)
-
-
-def _routes_to(phone: str, settings: Settings) -> frozenset[str]:
-    return frozenset(
-        label for label, route in settings.by_label.items() if phone in route.to_numbers
-    )
+        route = phones_of(notice.file.key).get(notice.phone)
+        return {route.label} if route else set()
+    return {label for label, one in by_label.items() if one.name == notice.file.route}
 
 
 def _items(stack: Stack, ids: Iterable[str]) -> Iterator[dict[str, Any]]:
