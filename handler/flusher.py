@@ -152,6 +152,7 @@ class Flusher:
                     quiet_routes=self._quiet_routes,
                     log=self._log,
                     clock=self._clock,
+                    record=self._expected.record if self._expected else None,
                 )
                 breaker = Breaker(math.inf, in_outage=self._clock() < self._probe_until)
                 asking = Breaker(math.inf)

@@ -163,6 +163,7 @@ class HeldMessages:
         quiet_routes: Callable[[], Mapping[str, QuietHours]],
         log: Log,
         clock: Callable[[], float],
+        record: Callable[[LogFile], None] | None = None,
     ) -> None:
         """Begin, with nothing received.
 
@@ -173,8 +174,10 @@ class HeldMessages:
                 flush sends the texts of these.
             log: The log.
             clock: The time, in seconds since the epoch.
+            record: Records that a log came that `notify` did not see, if any log is expected.
         """
         self._queue = queue
+        self._record = record
         self._phones_of_log = settings.phones_of
         self._routes = settings.by_label
         self._matching = settings.matching if settings.routes else None
@@ -390,11 +393,14 @@ class HeldMessages:
         defect = None
         for_other_settings = 0
         is_old = self._clock() - message.sent_at > OTHER_SETTINGS_SECONDS
+        is_event = not message.body.startswith(queue_messages.BEGINNING)
         file: LogFile | MissingLog | None = None
         routes: Mapping[str, AnyRoute] = {}
         for item in queue_messages.read(message.body, self._phones_of_log):
             if isinstance(item, Notice) and item.file is not file:
                 file, routes = item.file, self._routes_of(item.file)
+                if self._record and is_event and isinstance(file, LogFile) and not file.is_folder:
+                    self._record(file)
             if isinstance(item, Unreadable):
                 defect = Defect()
             elif item.file.is_folder:

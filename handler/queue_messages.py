@@ -12,6 +12,9 @@ from handler.notice import Notice
 if TYPE_CHECKING:
     from handler.missing_log import MissingLog
 
+BEGINNING = '{"file": '
+"""How a message begins that `to_message` wrote; an event that Lambda gave up on never does."""
+
 
 def to_message(
     file: "LogFile | MissingLog", phones: Sequence[str], reason: str, **details: Any

@@ -48,6 +48,15 @@ def flush(world: World, moment: str) -> list[str]:
     return [body for _, _, body in world.texts[before:]]
 
 
+def test_a_log_that_only_a_flush_saw_has_come() -> None:
+    """`notify` failed, so Lambda gave the event up; it was redriven."""
+    world = expecting()
+    come = record("backup/db.log", eventTime="2026-11-25T03:12:00Z", size=5000)
+    world.held.put(json.dumps({"requestContext": {}, "requestPayload": {"Records": [come]}}))
+    assert flush(world, "2026-11-25T05:00")[0].startswith("New log backup/db.log")
+    assert flush(world, "2026-11-25T06:35") == []
+
+
 def test_a_log_with_nothing_worth_a_text_has_come_all_the_same() -> None:
     world = expecting(contains="ERROR")
     world.objects["backup/db.log"] = b"all is well"
