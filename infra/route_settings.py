@@ -108,8 +108,7 @@ def _report_nested(
 ) -> None:
     parts = list(map(as_text, value))
     joined = ",".join(parts)
-    is_private = kind.private or read.is_secret(key) or any(map(kinds.may_be_secret, parts))
-    is_private = is_private or kinds.has_phone(joined)
+    is_private = kind.private or read.is_secret(key) or _may_be_private(parts)
     if isinstance(value, list) and not is_private and not kind.problem(joined):
         remedy = read.command("set", key, joined)
     else:
@@ -118,6 +117,11 @@ def _report_nested(
     read.mistake(
         key, f"is a {what}, but takes one text, with commas between several values", remedy
     )
+
+
+def _may_be_private(parts: Iterable[str]) -> bool:
+    """Whether one of several values is a phone or a secret, which belongs to another field."""
+    return any(kinds.has_phone(one) or kinds.may_be_secret(one) for one in parts)
 
 
 def check_routes(read: Reader, routes: Sequence[Route], filter_: Filter | None) -> None:
@@ -196,11 +200,12 @@ def _check_globs(read: Reader, number: int, logs: Logs, filter_: Filter) -> bool
         fixed = [_meant(one, filter_) if one in wrong else one for one in logs.globs]
         meant = ",".join(dict.fromkeys(fixed))
         is_secret = read.is_secret(key)
+        is_private = is_secret or _may_be_private(logs.globs)
         read.mistake(
             key,
             f"{'a glob' if is_secret else kinds.quoted(glob)} can match no log, since S3 reports "
             "only those that filterPrefix and filterSuffix let through",
-            "" if is_secret or kinds.has_phone(meant) else read.command("set", key, meant),
+            "" if is_private else read.command("set", key, meant),
         )
     return not wrong
 

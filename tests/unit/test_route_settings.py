@@ -388,6 +388,7 @@ def test_a_misspelt_field_is_renamed_unless_the_right_one_is_there(mistakes: Mis
         {"except": [PHONE]},
         {"message": ["Call", OTHER_PHONE]},
         {"logs": ["canary0123456789canary0123456789"]},
+        {"logs": "canary0123456789canary0123456789"},
         {"logs": OTHER_PHONE},
         {"logs": f"{OTHER_PHONE}*, web/*.gz"},
     ],
