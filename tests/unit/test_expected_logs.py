@@ -165,6 +165,13 @@ def test_a_deadline_without_a_log_is_texted_once_and_each_next_one_too(stack: St
     assert first["expected"] == "by 06:30"
 
 
+def test_a_clock_that_goes_back_over_a_deadline_holds_nothing_again(stack: Stack) -> None:
+    assert stack.check(utc("2026-11-25T06:35")) == ["2026-11-25T06:30"]
+    assert stack.check(utc("2026-11-26T06:35")) == ["2026-11-26T06:30"]
+    assert stack.check(utc("2026-11-26T05:35")) == []
+    assert stack.check(utc("2026-11-26T06:40")) == []
+
+
 def test_every_phone_of_the_route_is_in_one_message(stack: Stack) -> None:
     stack.check(utc("2026-11-25T06:32"))
     (message,) = stack.world.held

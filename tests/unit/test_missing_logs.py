@@ -135,6 +135,16 @@ def test_a_process_that_saw_a_log_in_time_sees_that_the_next_one_is_late() -> No
     ]
 
 
+def test_a_process_that_saw_a_log_of_a_new_route_sees_that_a_later_one_is_late() -> None:
+    world = World(message="$key", expect="every 2m", to_numbers=(PHONE,))
+    upload(world, "2026-11-24T10:00", "a.log")
+    assert flush(world, "2026-11-24T10:01") == []
+    assert flush(world, "2026-11-24T10:06") == []
+    assert len(flush(world, "2026-11-24T10:07")) == 1
+    upload(world, "2026-11-24T10:08", "b.log")
+    assert world.texts[-1][2] == "b.log (late, expected every 2m)"
+
+
 def test_a_log_that_is_held_alone_and_ends_a_miss_says_so_too() -> None:
     world = expecting(message="$key", mode="digest")
     flush(world, "2026-11-24T06:35")
@@ -186,6 +196,18 @@ def test_a_missing_log_is_held_in_quiet_hours_and_comes_first_in_the_summary() -
     (summary,) = flush(world, "2026-11-25T07:00")
     # The first log came in quiet hours as well.
     assert summary.startswith(f"{MISSING}. 3 more logs since 24 Nov 03:12 UTC: ")
+
+
+def test_a_missing_log_is_in_the_first_of_several_summaries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("handler.summaries.MAX_TEXTS", 2)
+    world = expecting(quiet_hours="22:00-07:00")
+    for minute in (36, 37, 38):
+        upload(world, f"2026-11-24T05:{minute}", f"app/{minute}.log")
+    assert flush(world, "2026-11-25T06:35") == []
+    (first,) = flush(world, "2026-11-25T07:00")
+    assert first.startswith("Missing: no log since 24 Nov 05:38 UTC, expected by 06:30. 1 more log")
 
 
 def test_a_missing_log_counts_against_the_limit_of_its_phone() -> None:
