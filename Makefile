@@ -10,7 +10,7 @@ help:
 	@awk -F ':.*## ' '/^## / { print "\n" substr($$0, 4) } \
 		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-## Use it (STACK=dev is the default, STACK=prod another, STACK=demo the demo):
+## Use it (on the stack dev; another: STACK=prod; the running demo: STACK=demo):
 
 demo: .venv/local ## Try it on this machine: upload a log, see the text
 	@$(BIN)/python -m local $(ARGS)
@@ -22,15 +22,15 @@ upload: .venv/local ## Put a file into the demo's bucket (FILE=a.log KEY=app/a.l
 STACK ?= dev
 status explain smoke flush redrive tail: .venv/ops
 	@$(BIN)/python -m ops --stack $(STACK) $@ $(if $(filter explain,$@),--key="$$KEY")
-status: ## Show whether texts go out, what waits and why
-explain: ## Show whom a log would text, and why (KEY=app/a.log)
+status: ## Show the last texts, held and failed ones, and alarms
+explain: ## Show which phones a log would text, and why (KEY=app/a.log)
 smoke: ## Upload a log and follow it to Twilio's record of the text
-flush: ## Text what is held, now
-redrive: ## Move what failed back to held
+flush: ## Text the held logs now
+redrive: ## Move failed texts back to held
 
 ## Develop it:
 
-tail: ## Show what the functions decide, as they do
+tail: ## Show the functions' decisions live (Ctrl-C ends it)
 
 emulator: .venv/local ## Emulate AWS for the stack local (see README.md)
 	@$(BIN)/python -m local emulator
@@ -44,20 +44,19 @@ bench: .venv/bench ## Measure starts, uploads, storms, a month (twenty minutes)
 screenshots: .venv/tests ## Take the pictures of the phone that the README shows
 	@$(BIN)/python -m tests.browser.screenshots
 
-# In a process of their own: after an update that fails, Pulumi's Automation API leaves its event
-# loop open, which is no other test's business. Nor is there anything for hypothesis to do, whose
-# late import that loop's end has been seen to disturb.
+# A process of their own: after a failed update, Pulumi's Automation API leaves its event loop open.
+# Without hypothesis: closing that loop can break its late import, and these tests do not use it.
 test-engine: .venv/tests ## Run the program by Pulumi's own engine
 	@$(BIN)/python -m pytest tests/engine -p no:hypothesispytest \
 		-W ignore::pytest.PytestUnraisableExceptionWarning $(ARGS)
 
-# What Go builds is the engine alone. Pulumi's own distribution has the language plugin for Python
+# Go builds the engine alone. Pulumi's own distribution has the language plugin for Python
 # beside it, which `pulumi preview` and `pulumi up` need.
 DEPLOYS := It runs make test-engine and make demo ARGS=--engine. It has no language plugin, so it \
            cannot deploy: for that, install Pulumi from https://www.pulumi.com/docs/install/
 pulumi: ## Find Pulumi's CLI, or build one for tests: it cannot deploy
 	@if pulumi version 2>/dev/null | grep -q '^v3\.'; then \
-		echo "Pulumi's CLI is there."; \
+		echo "Pulumi's CLI is installed."; \
 	elif .bin/pulumi version >/dev/null 2>&1; then \
 		echo "Pulumi's CLI is in .bin/, built from source. $(DEPLOYS)"; \
 	elif command -v go >/dev/null; then \
@@ -66,7 +65,7 @@ pulumi: ## Find Pulumi's CLI, or build one for tests: it cannot deploy
 		"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=$(PULUMI_VERSION)" \
 		github.com/pulumi/pulumi/pkg/v3/cmd/pulumi && echo "Built .bin/pulumi. $(DEPLOYS)"; \
 	else \
-		echo "There is neither Pulumi's CLI nor Go here. To install the CLI, see" \
+		echo "Neither Pulumi's CLI nor Go is installed. To install the CLI, see" \
 		     "https://www.pulumi.com/docs/install/" >&2; exit 1; \
 	fi
 
@@ -78,7 +77,7 @@ test: .venv/tests ## Run most tests (ARGS=tests/unit: the fast ones)
 judges: .venv/judges ## Test with AWS's runtime, cfn-lint, botocore, Twilio's API
 	@$(BIN)/python -m pytest tests/judges $(ARGS)
 
-check: .venv/tests .venv/judges ## Check all that CI does: format, lint, types, tests, coverage
+check: .venv/tests .venv/judges ## Run CI's checks: format, lint, types, tests, coverage
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -94,7 +93,7 @@ workflows: .venv/tests ## Check the workflows of GitHub Actions
 	elif command -v go >/dev/null; then \
 		cd tools/actionlint && go build -o ../../.bin/actionlint \
 		github.com/rhysd/actionlint/cmd/actionlint && cd ../.. && .bin/actionlint; \
-	else echo "actionlint is skipped: there is neither it nor Go here."; test -z "$(CI)"; fi
+	else echo "Skipped actionlint: neither it nor Go is installed."; test -z "$(CI)"; fi
 
 fuzz: .venv/tests ## Feed the readers random input for some minutes
 	@$(BIN)/python -m pytest tests/unit/test_fuzz.py --hypothesis-profile=fuzz $(ARGS)
@@ -103,7 +102,7 @@ audit: .venv/tests ## Look for known vulnerabilities in the locked dependencies
 	@for lock in requirements.txt */requirements.txt tests/judges/requirements.txt; do \
 		echo "$$lock"; $(BIN)/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; done
 
-sbom: .venv/tests ## Write what ships to Lambda to .build/sbom.json (CycloneDX)
+sbom: .venv/tests ## List Lambda's dependencies in .build/sbom.json (CycloneDX)
 	@mkdir -p .build
 	@$(BIN)/cyclonedx-py requirements handler/requirements.txt -o .build/sbom.json
 	@echo "Wrote .build/sbom.json"
@@ -115,8 +114,8 @@ format: .venv/tests ## Format the code and fix what the linter can
 package: .venv/local ## Build the package for Lambda; print its folder, hash, size
 	@$(BIN)/python -m infra.package
 
-# aiohttp and PyJWT are required by twilio's metadata and never imported for a text:
-# what is not locked is not installed, so it cannot reach Lambda.
+# twilio's metadata requires aiohttp and PyJWT, but a text never imports them.
+# They are not locked, so they are not installed and cannot reach Lambda.
 UNUSED := aiohappyeyeballs aiohttp aiohttp-retry aiosignal attrs frozenlist multidict propcache pyjwt \
           typing-extensions yarl
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -146,8 +145,8 @@ clean: ## Remove what these commands made, except .bin/
 INSTALL = @echo "Installing $< into .venv (once, up to a minute) ..."; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes --only-binary :all: $(addprefix -r ,$(filter %requirements.txt,$^)) || { \
-		echo "Could not install $<: is PyPI to be reached from here, and is pip's message above" \
-		     "about a hash? Then run the command again, or make clean first." >&2; exit 1; }; \
+		echo "Could not install $<: see pip's message above. If PyPI was unreachable, run the" \
+		     "command again. If a hash did not match, run make clean first." >&2; exit 1; }; \
 	touch $@
 
 .venv/%: %/requirements.txt .venv/pyvenv.cfg
@@ -156,6 +155,6 @@ INSTALL = @echo "Installing $< into .venv (once, up to a minute) ..."; \
 .venv/judges: tests/judges/requirements.txt .venv/tests
 	$(INSTALL)
 
-# `pulumi up` installs nothing where there is a .venv: each must hold what the program needs, and
-# of all the locks only this one lacks it.
+# `pulumi up` installs nothing if there is a .venv, so each must have the program's requirements.
+# Only the lock of ops lacks them.
 .venv/ops: requirements.txt

@@ -169,9 +169,9 @@ def refusal(status: int, code: object = None) -> Refusal:
     if known:
         kind, meaning = known
     elif status >= 500:
-        kind, meaning = Kind.IN_DOUBT, "an error at Twilio or between here and there"
+        kind, meaning = Kind.IN_DOUBT, "an error at Twilio or on the way to it"
     elif found in {0, status}:
-        kind, meaning = Kind.UNKNOWN, "the answer is not Twilio's: is twilioApiUrl right?"
+        kind, meaning = Kind.UNKNOWN, "the answer is not Twilio's: check twilioApiUrl"
     else:
         kind, meaning = Kind.UNKNOWN, "refused for a reason that is not known here"
     return Refusal(kind=kind, code=found or status, meaning=meaning)

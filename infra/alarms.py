@@ -1,4 +1,4 @@
-"""The alarms of a stack, each with its meaning and the next step for an operator."""
+"""The alarms of a stack, each with its meaning and the operator's next step."""
 
 import dataclasses
 import re
@@ -12,10 +12,10 @@ from handler import metrics
 RUNBOOK = "docs/operations.md"
 
 MAX_HELD_SECONDS = 60 * 60
-"""How old a text may be that a flush cannot send."""
+"""Seconds that a text may be held before the alarm."""
 
 MISSING_FLUSHES = 3
-"""How many flushes in a row may be missing."""
+"""The number of missed flushes in a row that raises the alarm."""
 
 
 _MAKE = re.compile(r"\bmake (status|smoke|redrive|flush|tail)\b")
@@ -26,8 +26,7 @@ _PULUMI = re.compile(r"\bpulumi (config set|\w+)")
 class Alarm:
     """One alarm, over one metric. Without data it is off, unless it is about missing data.
 
-    Missing data is usual: a function that nobody calls and a queue that was idle for six hours
-    send no metrics at all.
+    Missing data is normal: an uncalled function, or a queue idle for six hours, sends no metrics.
 
     Attributes:
         name: Its name among the stack's.
@@ -99,7 +98,7 @@ def alarms(
             metric="ApproximateNumberOfMessagesVisible",
             dimensions={"QueueName": failed},
             statistic="Maximum",
-            meaning="Texts have failed that no retry can send, or AWS gave up on an event.",
+            meaning="No retry can send some texts, or AWS gave up on an event.",
             next_step="make status shows why; fix it, then make redrive.",
             section="something-is-in-failed",
         ),
@@ -111,9 +110,9 @@ def alarms(
             threshold=MAX_HELD_SECONDS,
             period_minutes=flush_period,
             evaluation_periods=2,
-            meaning="Texts wait for over an hour: Twilio takes none, or a flush cannot take so "
-            "many.",
-            next_step="Nothing is lost. make status shows which.",
+            meaning="Texts have waited for over an hour: Twilio accepts none, or there are too "
+            "many for a flush.",
+            next_step="None is lost. make status shows them.",
             section="texts-come-late",
         ),
         Alarm(
@@ -122,15 +121,17 @@ def alarms(
             dimensions=dimensions,
             period_minutes=flush_period,
             evaluation_periods=2,
-            meaning="Twilio refuses our credentials, our sender or a country, or for a new reason.",
-            next_step="Nothing is lost, it is held. make status shows the code; fix the setting.",
+            meaning="Twilio refuses the credentials, the sender or a country, or gives an unknown "
+            "reason.",
+            next_step="The texts are held, none is lost. make status shows the code; fix the "
+            "setting.",
             section="twilio-refuses-us",
         ),
         Alarm(
             name="undelivered",
             metric=metrics.UNDELIVERED.name,
             dimensions=dimensions,
-            meaning="Twilio accepted texts that did not reach their phone.",
+            meaning="Twilio accepted texts, but could not deliver them.",
             next_step="make status shows the codes.",
             section="texts-are-accepted-but-do-not-arrive",
         ),
@@ -144,8 +145,9 @@ def alarms(
             period_minutes=1,
             datapoints_to_alarm=3,
             evaluation_periods=15,
-            meaning="The function notify fails again and again.",
-            next_step="Lambda keeps what it gives up on in the queue failed. make tail shows why.",
+            meaning="The function notify keeps failing.",
+            next_step="Lambda puts events that it gives up on into the queue failed. make tail "
+            "shows why.",
             section="a-function-fails",
         ),
         Alarm(
@@ -153,9 +155,9 @@ def alarms(
             namespace="AWS/Lambda",
             metric="DestinationDeliveryFailures",
             dimensions={"FunctionName": notify},
-            meaning="Lambda gave up on an event, and could not put it to failed: its texts are "
-            "lost.",
-            next_step="Was the queue failed deleted, or a permission? pulumi refresh && pulumi up.",
+            meaning="Lambda gave up on an event, and could not put it into the queue failed: its "
+            "texts are lost.",
+            next_step="If the queue or a permission was deleted: pulumi refresh && pulumi up.",
             section="a-function-fails",
         ),
         Alarm(
@@ -163,7 +165,8 @@ def alarms(
             namespace="AWS/Lambda",
             metric="Throttles",
             dimensions={"FunctionName": notify},
-            meaning="AWS runs no more copies of notify at once: texts come late, none is lost.",
+            meaning="AWS limits how many copies of notify run at once: texts come late, none is "
+            "lost.",
             next_step="If it goes on, ask AWS for a higher limit of concurrent executions.",
             section="texts-come-late",
         ),
@@ -174,7 +177,7 @@ def alarms(
             dimensions={"FunctionName": flush},
             period_minutes=flush_period,
             evaluation_periods=2,
-            meaning="A flush has failed: what is held is held still.",
+            meaning="A flush has failed. Held texts stay held.",
             next_step="make tail shows why; make flush tries again at once.",
             section="a-function-fails",
         ),
@@ -184,8 +187,8 @@ def alarms(
             dimensions=dimensions,
             period_minutes=flush_period,
             missing_periods=MISSING_FLUSHES,
-            meaning="Nothing was heard from flush: what is held stays held.",
-            next_step="make flush runs it at once and says what is wrong.",
+            meaning="No flush has reported lately. Held texts stay held.",
+            next_step="make flush runs it at once and shows the error.",
             section="nothing-is-heard-from-flush",
         ),
         Alarm(
@@ -193,16 +196,17 @@ def alarms(
             metric=metrics.FAILED_OPEN.name,
             dimensions=dimensions,
             meaning="The ledger cannot be reached: new texts go out, but may go out twice or too "
-            "often; what is held waits.",
-            next_step="Is DynamoDB down, or the table or a permission gone? See make tail.",
+            "often. Held texts wait.",
+            next_step="DynamoDB may be down, or the table or a permission deleted. make tail "
+            "shows the error.",
             section="too-many-texts",
         ),
         Alarm(
             name="unexpected",
             metric=metrics.UNEXPECTED.name,
             dimensions=dimensions,
-            meaning="The program met an error that it does not know. All other texts went on.",
-            next_step="make tail shows its class; make redrive repeats what failed.",
+            meaning="An unknown error stopped a text. The other texts were not affected.",
+            next_step="make tail shows its class; make redrive tries the failed texts again.",
             section="something-is-in-failed",
         ),
         Alarm(

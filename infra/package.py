@@ -239,12 +239,12 @@ def _explain_pip(output: str, requirements: Path) -> str:
             output,
         )
         return (
-            f"PyPI could not be reached for what {requirements} locks"
+            f"pip could not reach PyPI for the packages of {requirements}"
             f"{f' ({cause[0].strip()})' if cause else ''}. Run the command again when it can, or "
             f"name a mirror: {sys.executable} -m pip config set global.index-url ADDRESS"
         )
     return (
-        f"pip could not fetch what {requirements} locks, as pure Python (py3-none-any) wheels. "
+        f"pip could not fetch the packages of {requirements} as pure Python (py3-none-any) wheels. "
         f"Fix the cause, or lock other versions: make lock\n  {message or output[-500:].strip()}"
     )
 
@@ -268,9 +268,9 @@ def _unpack(wheels: Sequence[Path], rules: Sequence[Rule], *, into: Path) -> Non
     problems += package_rules.unused(rules, {wheel.name.split("-")[0] for wheel in wheels})
     if problems:
         raise PackageError(
-            "Rules of infra/package_rules.py do not fit what is locked. Look whether a text needs "
-            "what is new there, and correct them; or lock the former version: make lock\n  "
-            + "\n  ".join(problems)
+            "Rules of infra/package_rules.py do not fit the locked versions. Check whether a text "
+            "needs the changed files, and correct the rules. Or lock the former version: set "
+            "it in pyproject.toml, then: make lock\n  " + "\n  ".join(problems)
         )
 
 

@@ -1,7 +1,7 @@
 """Rules for leaving parts of the dependencies out, with a check that each rule still fits.
 
-A rule was written for one version of one dependency. If it matches more or less than in that
-version, or another text, the dependency has changed: the build fails, and somebody looks.
+A rule is written for one version of one dependency. If it matches more, less or other code, the
+dependency has changed. Then the build fails, and somebody must check the rule.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ class Prune(NamedTuple):
     """Files of a dependency that are never imported when a text is sent.
 
     Attributes:
-        name: How an error calls the rule.
+        name: The rule's name in an error.
         dependency: The dependency, as its wheel's name begins.
         folder: The folder of the files.
         files: A pattern that their names in the folder begin with.
@@ -36,10 +36,10 @@ class Prune(NamedTuple):
 
 
 class Hollow(NamedTuple):
-    """Code of a dependency that is imported and then not used: it costs a start time.
+    """Code of a dependency that is imported and then not used: it makes each start slower.
 
     Attributes:
-        name: How an error calls the rule.
+        name: The rule's name in an error.
         dependency: The dependency, as its wheel's name begins.
         file: The file of the code.
         pattern: A pattern of the code.
@@ -246,7 +246,7 @@ def hollow(folder: Path, rules: Sequence[Rule]) -> list[str]:
                 _problem(rule, rule.file, f"matches {len(found)} times, not {rule.expected}")
             )
         elif (seen := digest("".join(found))) != rule.digest:
-            problems.append(_problem(rule, rule.file, f"meets another text, with digest {seen}"))
+            problems.append(_problem(rule, rule.file, f"matches changed code, with digest {seen}"))
         path.write_text(re.sub(rule.pattern, rule.replacement, code), "utf-8")
     return problems
 

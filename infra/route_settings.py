@@ -73,7 +73,7 @@ def _read_route(
     if not isinstance(fields, dict):
         read.mistake(
             path(number),
-            "is no route, with fields such as name, logs and toNumbers",
+            "is not a route, a map of fields such as name, logs and toNumbers",
             read.command("rm", path(number)),
         )
         return inheriting
@@ -114,9 +114,7 @@ def _report_nested(
     else:
         remedy = read.example_command(key, kind)
     what = "list" if isinstance(value, list) else "map"
-    read.mistake(
-        key, f"is a {what}, but takes one text, with commas between several values", remedy
-    )
+    read.mistake(key, f"is a {what}, but must be one text, with commas between values", remedy)
 
 
 def _may_be_private(parts: Iterable[str]) -> bool:
@@ -145,7 +143,7 @@ def check_routes(read: Reader, routes: Sequence[Route], filter_: Filter | None) 
             continue
         if logs.exceptions and are_covered(logs, filter_):
             key = path(number, "except")
-            read.mistake(key, "leaves none of the route's logs", read.command("rm", key))
+            read.mistake(key, "excludes all of the route's logs", read.command("rm", key))
             continue
         route = routes[number]
         earlier = [

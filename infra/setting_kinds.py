@@ -60,7 +60,7 @@ _QUOTED = "([\"'`]).*\\1"
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
-NOT_AN_ADDRESS = "is no plain address: a host, a port, a path"
+NOT_AN_ADDRESS = "is not a plain address of host, port and path"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -183,16 +183,16 @@ def _secret_problem(value: str) -> str:
     odd = next((at for at, character in enumerate(value) if not "!" <= character <= "~"), None)
     what = ""
     if len(value) > MAX_SECRET_CHARACTERS:
-        what = f"has {len(value):,} characters, which is no secret of Twilio's"
+        what = f"has {len(value):,} characters, too many for a Twilio secret"
     elif odd is not None:
         what = (
             "a space or a line break"
             if value[odd].isspace()
-            else "not printable ASCII, as if it was copied from dots or from a document"
+            else "not printable ASCII: copy the secret from Twilio's console again"
         )
         what = f"character {odd + 1} of {len(value)} is {what}"
     elif re.fullmatch(_QUOTED, value):
-        what = "is in quotes, which are no part of it"
+        what = "is in quotes: remove them"
     elif value and not value.strip("*."):
         what = "is only stars or dots: the console shows these in place of the secret"
     elif (of := SID_OF.get(value[:2])) and re.fullmatch("[A-Z]{2}[0-9a-fA-F]{32}", value):
@@ -234,13 +234,13 @@ def _url_problem(value: str) -> str:
     )
     is_host = re.fullmatch(rf"{label}(\.{label})*|[0-9a-f:.]*:[0-9a-f:.]*", host)
     if is_too_long or not is_host:
-        wrong = f"has a host that cannot exist{_non_ascii(host)}"
+        wrong = f"has an invalid host{_non_ascii(host)}"
     elif port == 0 or not re.fullmatch(r"[!-~]*", value) or re.search(r"[?#\\]", value):
         wrong = f"{NOT_AN_ADDRESS}{_non_ascii(value)}"
     elif re.fullmatch(r"(.*\.)?twilio\.com", host) and not host.startswith("api."):
         wrong = "is not Twilio's API, which is at api.twilio.com"
     elif "/2010-04-01" in parts.path:
-        wrong = "holds the API's version, 2010-04-01, which Twilio's client adds itself"
+        wrong = "has the API's version, 2010-04-01, in it, but Twilio's client adds that"
     return wrong
 
 
@@ -283,9 +283,9 @@ def _sender_problem(value: str) -> str:
     if _is_number(value):
         return _number_problem(value)
     return (
-        "is neither a number in E.164 (a plus, the country code first), nor a "
-        "short code of 3 to 8 digits, nor a name of 1 to 11 letters, digits and spaces with a "
-        f"letter in it{_non_ascii(value)}"
+        "is not a sender: a number in E.164 (a plus, then the country code), a short code of 3 to "
+        "8 digits, or a name of 1 to 11 letters, digits and spaces with at least one letter"
+        f"{_non_ascii(value)}"
     )
 
 
@@ -323,7 +323,7 @@ def _phones_problem(value: str) -> str:
         if numbers.count(number) > 1:
             wrong.append(f"names {_masked(number)} twice")
     if any(_is_several(number) for number in numbers):
-        return "holds several phones that are not separated by commas"
+        return "lists several phones, but not separated by commas"
     return "; ".join(wrong)
 
 
@@ -358,8 +358,8 @@ def _number_problem(number: str) -> str:
     if re.fullmatch(r"\+?[0-9]{16,}", digits):
         return f"has {len(digits.lstrip('+'))} digits, but a number has 15 at most"
     if E164.fullmatch(digits):
-        return f"holds more than a plus and digits{_non_ascii(number)}"
-    return "is not in E.164, a plus and the country code first"
+        return f"has characters other than a plus and digits{_non_ascii(number)}"
+    return "is not in E.164: a plus, then the country code"
 
 
 def _is_number(value: str) -> bool:
@@ -393,12 +393,12 @@ def _bucket_problem(value: str) -> str:
             f"{_non_ascii(value)}"
         )
     if ".." in value or re.fullmatch(r"[0-9]+(\.[0-9]+){3}", value):
-        return "is not a bucket's name, which has no two periods in a row and is no IP address"
+        return "is not a bucket's name: it has two periods in a row, or is an IP address"
     if re.match("xn--|sthree-|amzn-s3-demo-", value):
-        return "begins as no bucket may: AWS keeps this for itself"
+        return "begins with a prefix that AWS reserves"
     if re.search(r"-s3alias$|--ol-s3$|\.mrap$|--x-s3$|--table-s3$", value):
         return (
-            "is no bucket that reports its uploads to EventBridge, but an access point or the like"
+            "is an access point or the like, not a bucket that reports its uploads to EventBridge"
         )
     return ""
 
@@ -437,21 +437,21 @@ _ADDRESS = (
 )
 """A bucket's address, up to where the key begins."""
 
-_WILDCARD = (r".*\*", "holds a wildcard, but S3 takes a filter as it is")
+_WILDCARD = (r".*\*", "has a wildcard, but S3 compares a filter literally")
 
-_ENCODED = (".*%[0-9A-Fa-f]{2}", "is encoded already, but the program encodes it for S3 itself")
+_ENCODED = (".*%[0-9A-Fa-f]{2}", "is URL-encoded: write the key as the S3 console shows it")
 
 _MISTAKES_IN_FILTERS = (
     (
         rf"{_ADDRESS}|(s3[an]?|https?)://|arn:",
-        "is an address, but a key begins after the bucket's name",
+        "is an address: write only the part after the bucket's name",
     ),
-    (_QUOTED, "is in quotes, which are no part of it"),
+    (_QUOTED, "is in quotes: remove them"),
     _WILDCARD,
     # Where keys do hold %3D, a filter that ends before it works.
     _ENCODED,
-    (f".*{_NEVER_IN_KEYS}", "holds a character that cannot be seen"),
-    (r"\s|.*\s\Z", "begins or ends in a space"),
+    (f".*{_NEVER_IN_KEYS}", "has an invisible character"),
+    (r"\s|.*\s\Z", "begins or ends with a space"),
 )
 
 # Keys with a slash at their beginning exist, mostly by mistake. To refuse such a prefix costs its
@@ -459,14 +459,14 @@ _MISTAKES_IN_FILTERS = (
 _MISTAKES_IN_PREFIXES = (
     *_MISTAKES_IN_FILTERS,
     (r"\.?/", "begins with a slash, but keys begin without one"),
-    (r".*/\s*[,;|]", "holds several prefixes, but S3 takes one"),
+    (r".*/\s*[,;|]", "lists several prefixes, but S3 accepts one"),
 )
 
 _MISTAKES_IN_SUFFIXES = (
     *_MISTAKES_IN_FILTERS,
-    (".*[;|{}]", "holds several suffixes that are not separated by commas"),
-    (r"\^|.*\\\.|.*\$\Z", "is a regular expression, but S3 takes a filter as it is"),
-    (r".*/\Z", "ends in a slash, but that is a folder and no log"),
+    (".*[;|{}]", "lists several suffixes, but not separated by commas"),
+    (r"\^|.*\\\.|.*\$\Z", "is a regular expression, but S3 compares a filter literally"),
+    (r".*/\Z", "ends with a slash: that is a folder, not a log"),
 )
 
 
@@ -556,7 +556,7 @@ def _routes_problem(value: str) -> str:
         found = json.loads(value)
     except ValueError:
         found = None
-    return "" if isinstance(found, list) else "is no list of routes"
+    return "" if isinstance(found, list) else "is not a list of routes"
 
 
 ROUTES: Kind[tuple[Route, ...]] = Kind(
@@ -576,9 +576,9 @@ MAX_ROUTE_NAME_CHARACTERS = 32
 
 def _route_name_problem(value: str) -> str:
     if value.casefold() == NO_ROUTE:
-        return "is the name of the flat settings"
+        return "is reserved for logs that match no route"
     if value.casefold() == SEVERAL_ROUTES:
-        return "is the name of a summary over several routes"
+        return "is reserved for summaries of several routes"
     if len(value) > MAX_ROUTE_NAME_CHARACTERS or not _ROUTE_NAME.fullmatch(value):
         return (
             f"is not a name of 1 to {MAX_ROUTE_NAME_CHARACTERS} letters, digits, spaces, periods, "
@@ -604,9 +604,9 @@ ROUTE_NAME = Kind(
 
 _MISTAKES_IN_GLOBS = (
     *(one for one in _MISTAKES_IN_FILTERS if one not in {_WILDCARD, _ENCODED}),
-    (_ENCODED[0], "is encoded, but is compared with keys as they are: write ? for a % in a key"),
+    (_ENCODED[0], "is URL-encoded, but keys are not: write ? for a % in a key"),
     (r"\.?/", "begins with a slash, but keys begin without one"),
-    (".*[;|]", "holds several globs that are not separated by commas"),
+    (".*[;|]", "lists several globs, but not separated by commas"),
 )
 
 
@@ -684,7 +684,7 @@ def _zones() -> list[str]:
 
 
 def _zone_problem(value: str) -> str:
-    return "" if value in _zones() else "is no IANA time zone, such as Europe/Berlin"
+    return "" if value in _zones() else "is not an IANA time zone, such as Europe/Berlin"
 
 
 def _zone_suggestions(value: str) -> Iterator[str]:
@@ -912,7 +912,7 @@ def _email_problem(value: str) -> str:
     if not value or re.fullmatch(rf"{word}(\.{word})*@({label}\.)+{label}", value):
         return ""
     if value.count("@") > 1 and re.search(r"[,;\s]", value):
-        return "is several e-mail addresses, but one gets the alarms"
+        return "has several e-mail addresses, but only one can get the alarms"
     return f"is not one e-mail address{_non_ascii(value)}"
 
 

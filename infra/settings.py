@@ -139,11 +139,11 @@ class Settings:
         if self.from_number and self.messaging_service_sid:
             read.mistake(
                 one,
-                f"is set, and so is {other}, but texts come from one of them",
+                f"is set, and {other} too: keep one of them",
                 read.command("rm", one),
             )
         elif not self.from_number and not self.messaging_service_sid:
-            read.mistake(one, f"is not set, nor is {other}")
+            read.mistake(one, f"is not set, and neither is {other}")
 
     def _check_phones(self, read: Reader) -> None:
         if not self.to_numbers and not self.routes and read.is_valid("toNumbers"):
@@ -172,12 +172,12 @@ class Settings:
             ("forceDestroy", self.force_destroy),
         ):
             if is_set:
-                what = "is set, but the bucket of existingBucket is not this stack's to change"
+                what = "is set, but this stack never changes an existing bucket (existingBucket)"
                 read.mistake(key, what, read.default(key))
         found = pattern(self.existing_bucket, self.filter_prefix, self.filter_suffix)
         if (length := len(json.dumps(found, separators=(",", ":")))) > MAX_PATTERN_CHARACTERS:
             key = max(("filterPrefix", "filterSuffix"), key=lambda key: len(read.text(key)))
-            what = f"makes a pattern of {length:,} characters, but EventBridge takes"
+            what = f"makes a pattern of {length:,} characters, but EventBridge accepts"
             read.mistake(key, f"{what} {MAX_PATTERN_CHARACTERS:,} with existingBucket")
 
     def _check_quiet_hours(self, read: Reader, key: str, hours: str) -> None:
@@ -188,20 +188,24 @@ class Settings:
         if self.flush_minutes <= open_minutes:
             return
         what = (
-            f"the longest time outside {key}, {open_minutes} minutes: every flush may fall into "
-            "quiet hours"
+            f"the longest time outside {key} ({open_minutes} minutes), so every flush may fall "
+            "into quiet hours"
         )
         if int(DEFAULTS["flushMinutes"]) <= open_minutes:
             read.mistake("flushMinutes", f"is longer than {what}", read.default("flushMinutes"))
         else:
-            read.mistake(key, f"leaves too little for flushMinutes: {what}")
+            read.mistake(
+                key, f"leaves too little time for a flush: flushMinutes is longer than {what}"
+            )
 
     def _check_expected(self, read: Reader, key: str, expect: str) -> None:
         """Ensure that a flush looks for each expected log in time, and has a phone to text."""
         if not expect:
             return
         if key == "expect" and self.routes and not self.to_numbers and read.is_valid("toNumbers"):
-            read.mistake("toNumbers", "is empty, so nobody is texted when the log of expect is due")
+            read.mistake(
+                "toNumbers", "is empty, so nobody would be texted about a missing log (expect)"
+            )
         shortest = parse_expectation(expect, datetime.UTC).shortest
         if shortest >= 2 * datetime.timedelta(minutes=self.flush_minutes):
             return
@@ -258,15 +262,15 @@ class Settings:
         for key, phones in self._each(read, "toNumbers"):
             if phones and not read.is_secret(key):
                 pulumi.log.warn(
-                    f"{key} stands in the stack's file in clear text, and phone numbers are "
-                    "personal data. This asks for them and encrypts them: "
+                    f"{key} is in the stack's file in clear text, but phone numbers are "
+                    "personal data. This command asks for them and encrypts them: "
                     + read.command("set", key, secret=True)
                 )
         if self.existing_bucket and self.looks_inside:
             pulumi.log.info(
-                f"Each log in {self.existing_bucket} is read. If a KMS key of its own encrypts the "
-                "bucket, notify needs kms:Decrypt on that key, which a preview cannot check: "
-                "docs/deploy.md says how to allow it"
+                f"notify reads each log in {self.existing_bucket}. If its owner encrypts the "
+                "bucket with a KMS key, notify needs kms:Decrypt on that key. A preview cannot "
+                "check this: docs/deploy.md says how to allow it"
             )
         american = [phone for phone in self.of_handler.phones if phone.startswith("+1")]
         if american and kinds.NAME.fullmatch(self.from_number):
@@ -277,15 +281,15 @@ class Settings:
         for key, glob in idle_exceptions(self.routes, self._filter):
             shown = "a glob" if read.is_secret(key) else kinds.quoted(glob)
             pulumi.log.warn(
-                f"{key}: {shown} leaves out none of the route's logs. A glob is compared with the "
-                "whole key: */debug/* is a folder anywhere in it"
+                f"{key}: {shown} excludes none of the route's logs. A glob must match the whole "
+                "key: */debug/* matches a folder anywhere in it"
             )
         expected = dict(self._each(read, "expect"))
         for key, at_least in self._each(read, "atLeast"):
             expect = key.removesuffix("atLeast") + "expect"
             if at_least and not expected.get(expect):
                 pulumi.log.warn(
-                    f"{key} is set, but {expect} is not, so no log is due. "
+                    f"{key} is set, but {expect} is not, so no log is expected. To set it: "
                     f"{read.command('set', expect)} {kinds.EXPECT.example}"
                 )
         for key, message in self._each(read, "message"):
@@ -409,8 +413,8 @@ def cost_of(message: str, zone: datetime.tzinfo) -> str:
     if foreign:
         names = ", ".join(kinds.describe_character(character) for character in foreign)
         return (
-            f"{what}. Characters outside of GSM-7 leave {UCS2_SEGMENT} to a segment, in place "
-            f"of {GSM_SEGMENT}: {names}"
+            f"{what}. With characters outside GSM-7, a segment holds {UCS2_SEGMENT} characters "
+            f"instead of {GSM_SEGMENT}: {names}"
         )
     twice = [character for character in dict.fromkeys(body) if character in GSM_EXTENSION]
     counts = f", and each of {' '.join(twice)} counts as two" if twice else ""

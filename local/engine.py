@@ -87,7 +87,7 @@ def configure(made: automation.Stack, settings: Mapping[str, str]) -> None:
 
 
 def _fields_of_routes(routes: str) -> dict[str, str] | None:
-    """Return each field of routes by its path; None if it is no list of routes."""
+    """Return each field of routes by its path; None if it is not a list of routes."""
     try:
         listed = json.loads(routes)
         return {

@@ -76,7 +76,7 @@ def explain(error: BotoCoreError | ClientError, stack: Stack | None) -> str:
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     refusal = f"{code}: {message}"
     if code in _CLOCK_CODES or any(words in message for words in _CLOCK_WORDS):
-        return f"The clock of this machine is wrong, so that AWS refuses each request ({refusal})"
+        return f"The clock of this machine is wrong, and AWS refuses every request ({refusal})"
     if code in _BAD_CREDENTIALS or error.operation_name in _OF_SSO:
         return _unknown_credentials(refusal)
     return f"AWS refuses {error.operation_name}: {refusal}{_where(stack, code)}"
@@ -84,8 +84,8 @@ def explain(error: BotoCoreError | ClientError, stack: Stack | None) -> str:
 
 def _unknown_credentials(why: str) -> str:
     return (
-        f"AWS does not know who you are ({why.rstrip('.')}). With SSO: aws sso login, with "
-        "AWS_PROFILE set to the profile; for the first time, or with access keys: aws configure"
+        f"AWS does not accept your credentials ({why.rstrip('.')}). With SSO, set AWS_PROFILE to "
+        "your profile and run aws sso login. For the first time, or with access keys: aws configure"
     )
 
 

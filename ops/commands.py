@@ -77,7 +77,7 @@ def _status(stack: Stack, terminal: Terminal) -> None:
 
 
 def _explain(stack: Stack, terminal: Terminal, key: str) -> None:
-    """Show whom a log would text, in which words, and whether it would go now. It sends nothing."""
+    """Show which phones a log would text, the text, and whether it would go now. Send nothing."""
     explain(stack, terminal, key)
 
 
@@ -87,7 +87,7 @@ def _smoke(stack: Stack, terminal: Terminal) -> None:
     if held:
         terminal.say(
             f"Held, as set: {held}. Everything before Twilio works; Twilio was not asked. The next "
-            f"flush texts what is held; at once: {stack.make('flush')}",
+            f"flush sends the held texts. To send them now: {stack.make('flush')}",
             "yellow",
         )
     else:
@@ -95,32 +95,33 @@ def _smoke(stack: Stack, terminal: Terminal) -> None:
 
 
 def _redrive(stack: Stack, terminal: Terminal) -> None:
-    """Move what has failed back to held: the next flush texts it."""
+    """Move failed texts back to held: the next flush sends them."""
     done = redrive(stack, terminal.say)
     if done.moved:
         terminal.say(
-            f"{done.moved} back on held. The next flush texts them; at once: {stack.make('flush')}"
+            f"{done.moved} back on held. The next flush sends them. To send them now: "
+            f"{stack.make('flush')}"
         )
     elif not (done.refused or done.newer or done.not_received):
         terminal.say("Nothing has failed.")
     if done.on_both:
         terminal.say(f"Moved, but still on failed too: {done.on_both}. A flush texts each once.")
     if done.newer:
-        terminal.say(f"Failed meanwhile, and left: {done.newer}. Why: {stack.make('status')}")
+        terminal.say(f"Failed meanwhile, and not moved: {done.newer}. Why: {stack.make('status')}")
     if done.not_received:
         terminal.say(
             f"Still on failed, by SQS's count: {done.not_received}. Another command has received "
-            f"them, for at most {HIDDEN_SECONDS // 60} min, or the count lags behind. Then again:"
-            f" {stack.make('redrive')}"
+            f"them, or the count lags behind. Try again in {HIDDEN_SECONDS // 60} min: "
+            f"{stack.make('redrive')}"
         )
     if done.refused:
         codes = collections.Counter(done.refused.values()).most_common()
         why = ", ".join(f"{count} by {code}" for code, count in codes)
-        raise StackError(f"SQS refused some, which stay on failed: {why}")
+        raise StackError(f"SQS refused some messages. They stay on failed: {why}")
 
 
 def _flush(stack: Stack, terminal: Terminal) -> None:
-    """Text what is held, now."""
+    """Text the held logs now."""
     report = run_flush(stack)
     for line in report.lines:
         _show(line, terminal)
@@ -129,7 +130,7 @@ def _flush(stack: Stack, terminal: Terminal) -> None:
 
 
 def _tail(stack: Stack, terminal: Terminal) -> None:
-    """Show what the functions decided in the last ten minutes, and go on (Ctrl-C ends it)."""
+    """Show the functions' decisions of the last ten minutes, then new ones (Ctrl-C ends it)."""
     for line in log_lines.follow(stack, since=datetime.datetime.now(datetime.UTC) - TAIL):
         if not line.is_platform:
             _show(line, terminal)

@@ -131,7 +131,7 @@ class Smoke:
                 return key
         raise SmokeFailed(
             "no key was found that a route matches, toNumbers is empty, and so nobody would be "
-            f"texted. What a key would do: {self._stack.make('explain')} KEY=…"
+            f"texted. To try a key: {self._stack.make('explain')} KEY=app/web.log"
         )
 
     def _await_decisions(self, key: str) -> list[Line]:
@@ -147,7 +147,7 @@ class Smoke:
         except NotInTime as error:
             raise SmokeFailed(
                 f"notify has not decided for all {phones.total()} phones within {DECISION_SECONDS} "
-                f"s, but for {len(error.seen)}. What it does: {self._stack.make('tail')}"
+                f"s, but for {len(error.seen)}. Its log: {self._stack.make('tail')}"
             ) from None
         failures = []
         for line in found:

@@ -94,7 +94,7 @@ def _show_routes(settings: Settings, terminal: Terminal, now: datetime.datetime)
         for route in settings.routes
     ]
     columns = ("Route", "Logs", "Phones", "Mode", "Limits", "Quiet hours")
-    terminal.table("Routes; a log that matches none goes by the settings above", columns, rows)
+    terminal.table("Routes (the settings above are for logs that match none)", columns, rows)
 
 
 def _logs(route: Route) -> str:
@@ -103,12 +103,12 @@ def _logs(route: Route) -> str:
 
 
 def _show_unmatched(settings: Settings, terminal: Terminal, found: list[Line]) -> None:
-    """Show the logs that matched no route, so that nobody was texted: toNumbers was empty."""
+    """Show the logs that matched no route, and texted nobody: toNumbers was empty."""
     keys = [line.text("key") for line in reversed(found) if line.outcome == _NO_ROUTE]
     if keys:
         last = ", ".join(list(dict.fromkeys(keys))[:UNMATCHED_KEYS])
         terminal.say(
-            f"Logs within a day that matched no route, so that nobody was texted: {len(keys)}, "
+            f"Logs within a day that matched no route, and texted nobody: {len(keys)}, "
             f"such as {last}",
             "yellow",
         )
@@ -265,8 +265,8 @@ def _show_held(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
     count, held = _show_queue(stack, terminal, "held")
     if count.hidden:
         terminal.say(
-            f"Of these a flush has in hand: {count.hidden}. What it does not text comes back "
-            f"within {count.hidden_minutes} min"
+            f"Of these, a running flush has received {count.hidden}. Those it does not text come "
+            f"back within {count.hidden_minutes} min"
         )
     if count.all and (last := _last_refusal(found)):
         terminal.say(f"The last flush that could not text, {ago(last.time)}: {last.reason}")
@@ -297,7 +297,7 @@ def _show_failed(stack: Stack, terminal: Terminal) -> None:
     count, _ = _show_queue(stack, terminal, "failed")
     if count.hidden:
         terminal.say(
-            f"Of these another command has received: {count.hidden}. What it does not move comes "
+            f"Of these, another command has received {count.hidden}. Those it does not move come "
             f"back within {HIDDEN_SECONDS // 60} min"
         )
     if count.all:

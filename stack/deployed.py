@@ -145,15 +145,15 @@ class Stack:
         environment = found.get("Environment", {})
         if "Error" in environment:
             raise StackError(
-                "Your credentials may not use the stack's key for the functions' environment "
-                f"(kms:Decrypt): {environment['Error'].get('Message', '')}"
+                "Your credentials have no permission to decrypt the functions' environment with "
+                f"the stack's key (kms:Decrypt): {environment['Error'].get('Message', '')}"
             )
         try:
             return read_settings(environment.get("Variables", {}))
         except SettingsError:
             raise StackError(
-                f"Stack {self.name} runs another version of this program than is here. If yours is "
-                f"the older: git pull. Only if it is the newer: {self.pulumi('up')}"
+                f"Stack {self.name} runs another version of this program. If your copy is the "
+                f"older one: git pull. If it is the newer one: {self.pulumi('up')}"
             ) from None
 
     @functools.cached_property
@@ -213,7 +213,7 @@ def _explain_no_outputs(name: str, message: str) -> str:
     """
     if "PULUMI_ACCESS_TOKEN" in message:
         return (
-            f"Pulumi is not logged in, so that it knows no stack {name}. Log in where your state "
+            f"Pulumi is not logged in, and cannot find stack {name}. Log in where your state "
             "is: pulumi login (for a file or bucket, with its address). Then pulumi stack ls shows "
             "the stacks"
         )

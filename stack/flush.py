@@ -45,7 +45,7 @@ def run_flush(stack: Stack) -> Report:
         error = json.loads(answer["Payload"].read())
         raise StackError(
             f"The flush failed: {error.get('errorType')}: {error.get('errorMessage')}. "
-            f"What it did before: {stack.make('tail')}"
+            f"Its log: {stack.make('tail')}"
         )
     lines = _read_log(stack, since)
     held = queues.count(stack, "held")
@@ -83,7 +83,7 @@ def _describe_texted(stack: Stack, lines: list[Line]) -> str:
     if not any(line.ends_flush for line in lines):
         return f"Flushed. CloudWatch does not show its log yet; soon: {stack.make('tail')}"
     if any(line.outcome == "quiet hours" for line in lines):
-        return "Nothing was texted: it is quiet hours."
+        return "Nothing was texted: these are quiet hours."
     if sent:
         files = sum(line.number("files") for line in sent)
         return f"Texted: {plural(files, 'file')} in {plural(len(sent), 'text')}.{also}"
@@ -103,7 +103,7 @@ def _describe_held(stack: Stack, lines: list[Line], held: queues.Count) -> str:
         reasons = ["quiet hours"]
     if held.hidden and not reasons:
         reasons = [
-            f"another flush has {held.hidden} in hand; what it does not text comes back within "
+            f"another flush has received {held.hidden}; those it does not text come back within "
             f"{held.hidden_minutes} min"
         ]
     return f"Still held: {held.all}. Why: {'; '.join(reasons) or stack.make('status')}"

@@ -243,7 +243,7 @@ class Page:
         return f"{report.texted} {report.held}"
 
     def _retry(self) -> str:
-        """Move what failed back to held, as `make redrive` does."""
+        """Move failed texts back to held, as `make redrive` does."""
         sqs, outputs = self._deployment.aws["sqs"], self._deployment.outputs
         moved = 0
         while messages := queues.receive(self._deployment, "failed", RETRY_HIDDEN_SECONDS):

@@ -333,7 +333,7 @@ class TestTheLifeOfAStack:
     ("settings", "expected"),
     [
         ({"toNumbers": "15005550142"}, "toNumbers: …0142 lacks its plus"),
-        ({"fromNumber": ""}, "fromNumber: is not set, nor is messagingServiceSid."),
+        ({"fromNumber": ""}, "fromNumber: is not set, and neither is messagingServiceSid."),
         ({"twilioAccountSid": "SK" + "0" * 32}, "but that of an API key"),
         ({"message": "$file"}, "message: uses $file, but there are only $name"),
         ({"filterSuffix": "*.log"}, "pulumi config set --stack engine filterSuffix .log"),

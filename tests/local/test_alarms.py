@@ -37,7 +37,7 @@ def test_a_metric_of_a_function_raises_its_alarm_and_reaches_the_topic(deploy: D
         return [json.loads(json.loads(one["Body"])["Message"]) for one in found]
 
     until(mail, "a message on the topic")
-    refused = "s3-logs/demo: Twilio refuses our credentials"
+    refused = "s3-logs/demo: Twilio refuses the credentials"
     assert any(one["AlarmDescription"].startswith(refused) for one in mail())
     shown = output_of("status", system)
     alarms = [one for one in system.made if one.type.endswith(":MetricAlarm")]
@@ -69,7 +69,7 @@ def _hand_over(system: System, line: dict[str, Any]) -> None:
 
 def test_missing_data_is_an_alarm_but_not_before_the_first_flush(deploy: Deploy) -> None:
     system = deploy()
-    silent, other = "Nothing was heard from flush", "The ledger cannot be reached"
+    silent, other = "No flush has reported lately", "The ledger cannot be reached"
     assert silent not in output_of("status", system)
     for name in ("flush-missing", "claims-failing-open"):
         system.aws["cloudwatch"].set_alarm_state(

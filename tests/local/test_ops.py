@@ -93,7 +93,7 @@ def test_smoke_and_status_know_a_stack_that_only_routes_text(deploy: Deploy) -> 
     shown = output_of("status", system)
     assert "nobody: toNumbers is empty\n" in shown
     assert re.search(r"│ errors +│ app/\*\.log, with ERROR, FATAL +│ …0100 ", shown), shown
-    assert "matched no route, so that nobody was texted: 1, such as other.log\n" in shown
+    assert "matched no route, and texted nobody: 1, such as other.log\n" in shown
 
 
 def test_smoke_follows_a_log_to_its_delivery_and_removes_it(deploy: Deploy) -> None:
@@ -263,7 +263,7 @@ def test_missing_credentials_are_one_clear_line(
     monkeypatch.setattr(sys, "argv", ["ops", "status"])
     with pytest.raises(SystemExit):
         commands.main()
-    assert capsys.readouterr().err.startswith("AWS does not know who you are")
+    assert capsys.readouterr().err.startswith("AWS does not accept your credentials")
 
 
 def test_help_lists_every_command() -> None:

@@ -183,7 +183,7 @@ def test_an_upload_that_s3_and_eventbridge_both_report_is_texted_once() -> None:
             {"existingBucket": BUCKET, "expireLogsAfterDays": "3"},
             "pulumi config set --stack test expireLogsAfterDays 0",
         ),
-        ({"existingBucket": BUCKET, "forceDestroy": "true"}, "is not this stack's to change"),
+        ({"existingBucket": BUCKET, "forceDestroy": "true"}, "never changes an existing bucket"),
     ],
 )
 def test_settings_that_exclude_each_other_are_refused(

@@ -103,7 +103,7 @@ def test_make_pulumi_says_that_the_cli_built_from_source_cannot_deploy(tmp_path:
     (help_,) = (line for line in make(folder, "help") if line.startswith("  make pulumi "))
     assert "cannot deploy" in help_
     executable(folder / "pulumi", "#!/bin/sh\necho v3.0.0\n")
-    assert make(folder, "pulumi") == ["Pulumi's CLI is there."]
+    assert make(folder, "pulumi") == ["Pulumi's CLI is installed."]
 
 
 def test_help_names_seven_commands_of_a_user_before_those_of_a_developer(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_an_expired_session_is_reported_with_the_command_that_renews_it(
     error: BotoCoreError,
 ) -> None:
     message = explain(error, None)
-    assert message.startswith("AWS does not know who you are (")
+    assert message.startswith("AWS does not accept your credentials (")
     assert LOG_IN in message
 
 
@@ -60,7 +60,7 @@ def test_an_expired_session_is_reported_with_the_command_that_renews_it(
 )
 def test_unknown_credentials_are_reported_with_the_remedy(code: str, operation: str) -> None:
     message = explain(refusal(code, operation), Operated().stack)
-    assert message.startswith(f"AWS does not know who you are ({code}: ")
+    assert message.startswith(f"AWS does not accept your credentials ({code}: ")
     assert LOG_IN in message
 
 

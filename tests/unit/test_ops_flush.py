@@ -71,7 +71,7 @@ def test_a_flush_reports_the_messages_that_another_flush_received(run: Run) -> N
     operated.held.put(held_message(), hidden=60)
     operated.functions.on_invoke = lambda: operated.logs.add("flush", outcome="flushed", messages=0)
     shown = run(operated, "flush")
-    assert "Still held: 1. Why: another flush has 1 in hand" in shown
+    assert "Still held: 1. Why: another flush has received 1" in shown
     assert shown.endswith("within 4 min\n")
 
 
@@ -80,7 +80,7 @@ def test_a_flush_in_quiet_hours_says_so(run: Run) -> None:
     operated.held.put(held_message())
     operated.functions.on_invoke = lambda: operated.logs.add("flush", outcome="quiet hours")
     shown = run(operated, "flush")
-    assert shown.endswith("it is quiet hours.\nStill held: 1. Why: quiet hours\n")
+    assert shown.endswith("these are quiet hours.\nStill held: 1. Why: quiet hours\n")
 
 
 def test_a_flush_waits_until_cloudwatch_shows_its_log(

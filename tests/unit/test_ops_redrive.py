@@ -21,7 +21,7 @@ def test_a_redrive_finds_messages_that_short_polling_misses(run: Run) -> None:
     for number in range(25):
         operated.failed.put(held_message(f"{number}.log"), sent=EARLIER)
     assert run(operated, "redrive") == (
-        "25 back on held. The next flush texts them; at once: make flush STACK=prod\n"
+        "25 back on held. The next flush sends them. To send them now: make flush STACK=prod\n"
     )
     assert not operated.failed.messages
     assert len(operated.held.messages) == 25
@@ -44,7 +44,7 @@ def test_a_redrive_moves_only_messages_that_failed_before_it_began(run: Run) -> 
     operated.sqs.on_receive = flush
     shown = run(operated, "redrive")
     assert "40 back on held" in shown
-    assert "Failed meanwhile, and left: 40." in shown
+    assert "Failed meanwhile, and not moved: 40." in shown
     assert sorted(operated.failed.bodies) == sorted(f"again {number}" for number in range(40))
     assert len(operated.failed.visible) == 40  # given back
 
@@ -73,7 +73,9 @@ def test_a_redrive_reports_messages_that_sqs_rejects_and_leaves_them(run: Run) -
     operated.held.refuses = lambda body: "InvalidMessageContents" if "bad" in body else ""
     shown = run(operated, "redrive")
     assert "2 back on held" in shown
-    assert shown.endswith("SQS refused some, which stay on failed: 2 by InvalidMessageContents\n")
+    assert shown.endswith(
+        "SQS refused some messages. They stay on failed: 2 by InvalidMessageContents\n"
+    )
     assert operated.failed.bodies == ["bad", "bad too"]
     assert len(operated.failed.visible) == 2
 

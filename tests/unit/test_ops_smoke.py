@@ -120,7 +120,7 @@ def test_smoke_does_not_say_that_everything_works_when_twilio_was_not_asked(run:
     shown = run(operated, "smoke")
     assert "held for …0100, as set: digest; Twilio was not asked" in shown
     assert "Everything works." not in shown
-    assert shown.endswith("at once: make flush STACK=prod\n")
+    assert shown.endswith("To send them now: make flush STACK=prod\n")
 
 
 def test_a_flush_that_fails_says_why(run: Run) -> None:

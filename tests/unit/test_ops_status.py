@@ -56,7 +56,7 @@ def test_status_shows_the_messages_that_a_flush_received_and_why_the_last_one_ke
     operated.logs.add("flush", outcome="flushed", messages=1)
     shown = run(operated, "status")
     assert "On held: 1" in shown
-    assert "a flush has in hand: 1." in shown
+    assert "a running flush has received 1." in shown
     assert "within 4 min" in shown
     assert "busy (503: Twilio is unavailable) for …0100" in shown
 
@@ -293,7 +293,7 @@ def test_status_shows_logs_that_matched_no_route_lately(run: Run) -> None:
         operated.logs.add("notify", outcome="no route", key=f"c{number}.log")
         operated.logs.add("notify", outcome="no route", key="c0.log")
     assert (
-        "Logs within a day that matched no route, so that nobody was texted: 14, "
+        "Logs within a day that matched no route, and texted nobody: 14, "
         "such as c0.log, c6.log, c5.log\n"
     ) in run(operated, "status")
 

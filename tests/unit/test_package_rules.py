@@ -67,8 +67,10 @@ def check(wheels: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.Monkey
             package.build(source, rules=tuple(rules))
         except PackageError as error:
             message, *wrong = str(error).splitlines()
-            assert message.startswith("Rules of infra/package_rules.py do not fit what is locked.")
-            assert message.endswith("or lock the former version: make lock")
+            assert message.startswith(
+                "Rules of infra/package_rules.py do not fit the locked versions."
+            )
+            assert message.endswith("then: make lock")
             assert not list(tmp_path.glob(".build/*"))
             return [line.strip() for line in wrong]
         return []

@@ -166,13 +166,13 @@ NO_LOG = (
         (
             {"name": "Default"},
             "name",
-            '"Default" is the name of the flat settings',
+            '"Default" is reserved for logs that match no route',
             f"{SET} 'routes[0].name' payments",
         ),
         (
             {"name": "several"},
             "name",
-            '"several" is the name of a summary over several routes',
+            '"several" is reserved for summaries of several routes',
             f"{SET} 'routes[0].name' payments",
         ),
         # Globs
@@ -193,20 +193,19 @@ NO_LOG = (
         (
             {"logs": "a/*.log; b/*.log"},
             "logs",
-            '"a/*.log; b/*.log" holds several globs that are not separated by commas',
+            '"a/*.log; b/*.log" lists several globs, but not separated by commas',
             f"{SET} 'routes[0].logs' 'a/*.log,b/*.log'",
         ),
         (
             {"logs": "my%20logs/*"},
             "logs",
-            '"my%20logs/*" is encoded, but is compared with keys as they are: write ? for a % in a '
-            "key",
+            '"my%20logs/*" is URL-encoded, but keys are not: write ? for a % in a key',
             f"{SET} 'routes[0].logs' 'my logs/*'",
         ),
         (
             {"logs": "s3://bucket/a/*"},
             "logs",
-            '"s3://bucket/a/*" is an address, but a key begins after the bucket\'s name',
+            '"s3://bucket/a/*" is an address: write only the part after the bucket\'s name',
             f"{SET} 'routes[0].logs' 'a/*'",
         ),
         (
@@ -219,7 +218,7 @@ NO_LOG = (
         (
             {"except": "*/a\u200b/*"},
             "except",
-            '"*/a\\u200b/*" holds a character that cannot be seen',
+            '"*/a\\u200b/*" has an invisible character',
             f"{SET} 'routes[0].except' '*/a/*'",
         ),
         # Phones
@@ -273,27 +272,27 @@ NO_LOG = (
         (
             {"quietHours": "00:00-23:59"},
             "quietHours",
-            "leaves too little for flushMinutes: the longest time outside routes[0].quietHours, "
-            "1 minutes: every flush may fall into quiet hours",
+            "leaves too little time for a flush: flushMinutes is longer than the longest time "
+            "outside routes[0].quietHours (1 minutes), so every flush may fall into quiet hours",
             f"{SET} 'routes[0].quietHours' 22:00-07:00",
         ),
         # What is none of these
         (
             {"logs": ["a/*.log", "b/*.log"]},
             "logs",
-            "is a list, but takes one text, with commas between several values",
+            "is a list, but must be one text, with commas between values",
             f"{SET} 'routes[0].logs' 'a/*.log,b/*.log'",
         ),
         (
             {"toNumbers": [PHONE]},
             "toNumbers",
-            "is a list, but takes one text, with commas between several values",
+            "is a list, but must be one text, with commas between values",
             f"{SET} {PHONES}",
         ),
         (
             {"message": {"a": "b"}},
             "message",
-            "is a map, but takes one text, with commas between several values",
+            "is a map, but must be one text, with commas between values",
             f"{SET} 'routes[0].message' 'New log $key, $size, $time in $bucket'",
         ),
         (
@@ -349,7 +348,7 @@ NO_LOG = (
         (
             {"except": "pay*"},
             "except",
-            "leaves none of the route's logs",
+            "excludes all of the route's logs",
             f"{REMOVE} 'routes[0].except'",
         ),
     ],
@@ -409,7 +408,7 @@ def test_a_field_of_an_odd_name_can_be_removed(mistakes: Mistakes) -> None:
 def test_what_is_no_route_can_be_removed(mistakes: Mistakes) -> None:
     (shown,) = mistakes(PAYMENTS, "backup")
     assert shown == (
-        "routes[1]: is no route, with fields such as name, logs and toNumbers. "
+        "routes[1]: is not a route, a map of fields such as name, logs and toNumbers. "
         f"-> {REMOVE} 'routes[1]'"
     )
 
@@ -417,7 +416,7 @@ def test_what_is_no_route_can_be_removed(mistakes: Mistakes) -> None:
 @pytest.mark.parametrize("value", ["payments", "{}", "null", "5"])
 def test_routes_that_are_no_list_are_refused(mistakes: Mistakes, value: str) -> None:
     assert mistakes(routes=value) == [
-        "routes: is no list of routes. -> pulumi config rm --stack test routes"
+        "routes: is not a list of routes. -> pulumi config rm --stack test routes"
     ]
 
 
@@ -440,8 +439,9 @@ def test_flush_minutes_that_are_too_long_for_a_routes_quiet_hours_are_refused(
 ) -> None:
     (shown,) = mistakes({**PAYMENTS, "quietHours": "Mon-Sun 22:00-07:00"}, flushMinutes="901")
     assert shown == (
-        "flushMinutes: is longer than the longest time outside routes[0].quietHours, 900 minutes: "
-        "every flush may fall into quiet hours. -> pulumi config set --stack test flushMinutes 5"
+        "flushMinutes: is longer than the longest time outside routes[0].quietHours (900 minutes), "
+        "so every flush may fall into quiet hours. "
+        "-> pulumi config set --stack test flushMinutes 5"
     )
 
 
@@ -657,7 +657,7 @@ def test_a_routes_phones_in_clear_text_are_warned_of(
     warnings: Mistakes, stack_file: Callable[..., None]
 ) -> None:
     first, second = warnings(PAYMENTS, BACKUP)
-    assert first.startswith("routes[0].toNumbers stands in the stack's file in clear text")
+    assert first.startswith("routes[0].toNumbers is in the stack's file in clear text")
     assert first.endswith(f": {SET} --secret 'routes[0].toNumbers'")
     assert second.endswith(f": {SET} --secret 'routes[1].toNumbers'")
     assert warnings(PAYMENTS, BACKUP, secrets=SECRETS) == []
@@ -682,13 +682,13 @@ def test_an_exception_that_leaves_out_nothing_is_warned_of(
 ) -> None:
     found = [one for one in warnings({**PAYMENTS, "except": exceptions}) if "except" in one]
     assert len(found) == bool(idle)
-    start = f'routes[0].except: "{idle}" leaves out none of the route'
+    start = f'routes[0].except: "{idle}" excludes none of the route'
     assert not idle or found[0].startswith(start)
 
 
 def test_a_number_among_the_exceptions_is_masked_in_the_warning(warnings: Mistakes) -> None:
     _, shown = warnings({**PAYMENTS, "except": OTHER_PHONE})
-    assert shown.startswith('routes[0].except: "…0111" leaves out none of the route')
+    assert shown.startswith('routes[0].except: "…0111" excludes none of the route')
 
 
 def test_an_exception_that_may_be_encrypted_is_in_no_warning(warnings: Mistakes) -> None:
@@ -807,7 +807,7 @@ def test_the_guides_table_has_each_field_with_what_takes_its_place() -> None:
 
 def test_a_flat_expected_log_needs_a_flat_phone(mistakes: Mistakes) -> None:
     (mistake,) = mistakes(PAYMENTS, toNumbers="", expect="by 06:30")
-    assert "toNumbers: is empty, so nobody is texted when the log of expect is due" in mistake
+    assert "toNumbers: is empty, so nobody would be texted about a missing log (expect)" in mistake
 
 
 @pytest.mark.parametrize(

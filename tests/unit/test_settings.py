@@ -77,34 +77,34 @@ API = "twilioApiUrl https://api.twilio.com"
 MESSAGE = f"message '{DEFAULTS['message']}'"
 NAMES = ", ".join(f"${name}" for name in PLACEHOLDERS)
 SID = "hexadecimal digits"
-NOT_PLAIN = "is no plain address: a host, a port, a path"
+NOT_PLAIN = "is not a plain address of host, port and path"
 NOT_HTTPS = "is not an https address, and the secret must not travel in plain text"
-NOT_E164 = "is not in E.164, a plus and the country code first"
+NOT_E164 = "is not in E.164: a plus, then the country code"
 NO_SENDER = (
-    "is neither a number in E.164 (a plus, the country code first), nor a short code of 3 to 8 "
-    "digits, nor a name of 1 to 11 letters, digits and spaces with a letter in it"
+    "is not a sender: a number in E.164 (a plus, then the country code), a short code of 3 to 8 "
+    "digits, or a name of 1 to 11 letters, digits and spaces with at least one letter"
 )
 UMLAUT = "Ü is U+00DC LATIN CAPITAL LETTER U WITH DIAERESIS"
 CHINESE = "日 is U+65E5 CJK UNIFIED IDEOGRAPH-65E5"
 NO_PLUS = "lacks its plus, which YAML drops unless the value is in quotes"
-SEPARATED = "holds several phones that are not separated by commas"
-NO_ZONE = "is no IANA time zone, such as Europe/Berlin"
+SEPARATED = "lists several phones, but not separated by commas"
+NO_ZONE = "is not an IANA time zone, such as Europe/Berlin"
 NO_HOURS = "is not of the form 22:00-07:00 or Mon-Fri 22:00-07:00, Sat-Sun 00:00-24:00"
 NOT_EXPECTED = (
     "is not of the form by 06:30, Mon-Fri by 06:30, Mon,Thu by 23:00, every 6h or every 45m"
 )
 NO_SIZE = "is not of the form 1 kB or 10 MB"
 NO_BUCKET = "is not a bucket's name, 3 to 63 lowercase letters, digits, periods and hyphens"
-TWO_DOTS = "is not a bucket's name, which has no two periods in a row and is no IP address"
-ADDRESS = "is an address, but a key begins after the bucket's name"
-WILDCARD = "holds a wildcard, but S3 takes a filter as it is"
-ENCODED = "is encoded already, but the program encodes it for S3 itself"
-SPACE = "begins or ends in a space"
+TWO_DOTS = "is not a bucket's name: it has two periods in a row, or is an IP address"
+ADDRESS = "is an address: write only the part after the bucket's name"
+WILDCARD = "has a wildcard, but S3 compares a filter literally"
+ENCODED = "is URL-encoded: write the key as the S3 console shows it"
+SPACE = "begins or ends with a space"
 SLASH = "begins with a slash, but keys begin without one"
-SUFFIXES = "holds several suffixes that are not separated by commas"
-UNSEEN = "holds a character that cannot be seen"
+SUFFIXES = "lists several suffixes, but not separated by commas"
+UNSEEN = "has an invisible character"
 EMPTY_SUFFIX = "has a comma without a suffix on both sides of it"
-NOT_ASCII = "is not printable ASCII, as if it was copied from dots or from a document"
+NOT_ASCII = "is not printable ASCII: copy the secret from Twilio's console again"
 
 
 def overlap(longer: str, shorter: str) -> str:
@@ -163,10 +163,10 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ("\u2022" * 32, f"character 1 of 32 {NOT_ASCII}"),
             ("canary\u200bcanary", f"character 7 of 13 {NOT_ASCII}"),
             ("canary\x7f", f"character 7 of 7 {NOT_ASCII}"),
-            ("s" * 3500, "has 3,500 characters, which is no secret of Twilio's"),
+            ("s" * 3500, "has 3,500 characters, too many for a Twilio secret"),
             ("*" * 32, "is only stars or dots: the console shows these in place of the secret"),
             (KEY, "is the SID of an API key, not its secret"),
-            ('"canary"', "is in quotes, which are no part of it"),
+            ('"canary"', "is in quotes: remove them"),
         )
     ),
     # Twilio's address
@@ -176,12 +176,12 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ("https://host:99999", NOT_PLAIN, API),
             ("https://host/?x=1", NOT_PLAIN, "twilioApiUrl https://host"),
             ("https://[::1", NOT_PLAIN, API),
-            ("https://ho st", "has a host that cannot exist", API),
-            ("https://.twilio..com", "has a host that cannot exist", API),
-            ("https://a..b.com/", "has a host that cannot exist", "twilioApiUrl https://a.b.com"),
+            ("https://ho st", "has an invalid host", API),
+            ("https://.twilio..com", "has an invalid host", API),
+            ("https://a..b.com/", "has an invalid host", "twilioApiUrl https://a.b.com"),
             (
                 "http://127.0.0.1:80/2010-04-01",
-                "holds the API's version, 2010-04-01, which Twilio's client adds itself",
+                "has the API's version, 2010-04-01, in it, but Twilio's client adds that",
                 "twilioApiUrl http://127.0.0.1:80",
             ),
             ("http://example.com", NOT_HTTPS, "twilioApiUrl https://example.com"),
@@ -190,14 +190,14 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             *(
                 (
                     f"https://api.twilio.com{path}",
-                    "holds the API's version, 2010-04-01, which Twilio's client adds itself",
+                    "has the API's version, 2010-04-01, in it, but Twilio's client adds that",
                     API,
                 )
                 for path in ("/2010-04-01", "/2010-04-01/Accounts")
             ),
             (
                 "https://example.com/laml/2010-04-01",
-                "holds the API's version, 2010-04-01, which Twilio's client adds itself",
+                "has the API's version, 2010-04-01, in it, but Twilio's client adds that",
                 "twilioApiUrl https://example.com/laml",
             ),
         )
@@ -205,7 +205,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     *(
         (
             {"twilioApiUrl": f"https://{host}"},
-            f'"https://{host[:32]}…{host[-20:]}" has a host that cannot exist',
+            f'"https://{host[:32]}…{host[-20:]}" has an invalid host',
             API,
         )
         for host in (f"{'a' * 64}.com", "a." * 126 + "com")
@@ -217,7 +217,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     ),
     (
         {"twilioApiUrl": "https://api.twilio.com\u200b"},
-        '"https://api.twilio.com\\u200b" has a host that cannot exist: U+200B ZERO WIDTH SPACE',
+        '"https://api.twilio.com\\u200b" has an invalid host: U+200B ZERO WIDTH SPACE',
         API,
     ),
     # The sender
@@ -234,19 +234,27 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
         f'"{SERVICE}" is the SID of a Messaging Service, not a sender',
         SENDER,
     ),
-    ({"fromNumber": ""}, "is not set, nor is messagingServiceSid", SENDER),
-    ({"fromNumber": " "}, "is not set, nor is messagingServiceSid", SENDER),
+    ({"fromNumber": ""}, "is not set, and neither is messagingServiceSid", SENDER),
+    ({"fromNumber": " "}, "is not set, and neither is messagingServiceSid", SENDER),
     # The phones
     ({"toNumbers": f"{PHONE},15005550101"}, f"…0101 {NO_PLUS}", PHONES),
     ({"toNumbers": "5550101"}, f"…0101 {NO_PLUS}", PHONES),
     ({"toNumbers": "abc"}, f"…abc {NOT_E164}", PHONES),
     (
         {"toNumbers": "+1\uff15\uff10\uff105550100"},
-        "…0100 holds more than a plus and digits: \uff15 is U+FF15 FULLWIDTH DIGIT FIVE",
+        "…0100 has characters other than a plus and digits: \uff15 is U+FF15 FULLWIDTH DIGIT FIVE",
         PHONES,
     ),
-    ({"toNumbers": '["+15005550100"]'}, "…0100 holds more than a plus and digits", PHONES),
-    ({"toNumbers": "+1 (500) 555-0100"}, "…0100 holds more than a plus and digits", PHONES),
+    (
+        {"toNumbers": '["+15005550100"]'},
+        "…0100 has characters other than a plus and digits",
+        PHONES,
+    ),
+    (
+        {"toNumbers": "+1 (500) 555-0100"},
+        "…0100 has characters other than a plus and digits",
+        PHONES,
+    ),
     (
         {"toNumbers": "+1500555010000000"},
         "…0000 has 16 digits, but a number has 15 at most",
@@ -295,11 +303,11 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ("Their-Logs", NO_BUCKET, "their-logs"),
             ("s3://", NO_BUCKET, "NAME"),
             ("no", NO_BUCKET, "NAME"),
-            ("xn--logs", "begins as no bucket may: AWS keeps this for itself", "NAME"),
+            ("xn--logs", "begins with a prefix that AWS reserves", "NAME"),
             (
                 "logs--use1-az4--x-s3",
-                "is no bucket that reports its uploads to EventBridge, but an access point or the "
-                "like",
+                "is an access point or the like, not a bucket that reports its uploads to "
+                "EventBridge",
                 "NAME",
             ),
         )
@@ -311,7 +319,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ("app/*", WILDCARD, "app/"),
             ("*", WILDCARD, "''"),
             ("app/*/web", WILDCARD, "app/"),
-            ("'app/'", "is in quotes, which are no part of it", "app/"),
+            ("'app/'", "is in quotes: remove them", "app/"),
             ("schema%3D1/", ENCODED, "schema=1/"),
             ("schema%253D1/", ENCODED, "schema=1/"),
             ("my%20logs/", ENCODED, "'my logs/'"),
@@ -328,7 +336,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ("./logs/", SLASH, "logs/"),
             (" logs/", SPACE, "logs/"),
             ("logs/ ", SPACE, "logs/"),
-            ("app/,db/", "holds several prefixes, but S3 takes one", "app/"),
+            ("app/,db/", "lists several prefixes, but S3 accepts one", "app/"),
         )
     ),
     (
@@ -348,7 +356,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ("*.log", WILDCARD, ".log"),
             ("*", WILDCARD, ".log"),
             ("app/*.txt", WILDCARD, ".txt"),
-            ('".txt"', "is in quotes, which are no part of it", ".txt"),
+            ('".txt"', "is in quotes: remove them", ".txt"),
             ("-app.log*", WILDCARD, "-- -app.log"),
             (".log ", SPACE, ".log"),
             (".txt|.log", SUFFIXES, ".txt,.log"),
@@ -363,8 +371,8 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             (".gz,.log.gz", overlap(".log.gz", ".gz"), ".gz"),
             ("*.log.gz,.gz", WILDCARD, ".gz"),
             ("%2Elog", ENCODED, ".log"),
-            (r"\.txt$", "is a regular expression, but S3 takes a filter as it is", ".txt"),
-            (".txt/", "ends in a slash, but that is a folder and no log", ".txt"),
+            (r"\.txt$", "is a regular expression, but S3 compares a filter literally", ".txt"),
+            (".txt/", "ends with a slash: that is a folder, not a log", ".txt"),
         )
     ),
     ({"filterSuffix": ".txt\n"}, f'".txt\\n" {UNSEEN}', "filterSuffix .txt"),
@@ -378,7 +386,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     ),
     (
         {"existingBucket": "their-logs", "filterPrefix": "é" * 400},
-        "makes a pattern of 2,538 characters, but EventBridge takes 2,048 with existingBucket",
+        "makes a pattern of 2,538 characters, but EventBridge accepts 2,048 with existingBucket",
         "filterPrefix ''",
     ),
     # The message
@@ -455,14 +463,14 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     ),
     (
         {"quietHours": "22:00-07:00", "flushMinutes": "901"},
-        "is longer than the longest time outside quietHours, 900 minutes: every flush may fall "
+        "is longer than the longest time outside quietHours (900 minutes), so every flush may fall "
         "into quiet hours",
         "flushMinutes 5",
     ),
     (
         {"quietHours": "00:00-23:59"},
-        "leaves too little for flushMinutes: the longest time outside quietHours, 1 minutes: every "
-        "flush may fall into quiet hours",
+        "leaves too little time for a flush: flushMinutes is longer than the longest time outside "
+        "quietHours (1 minutes), so every flush may fall into quiet hours",
         "quietHours 22:00-07:00",
     ),
     # Expected logs
@@ -546,7 +554,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ("nobody", "is not one e-mail address", "you@example.com"),
             (
                 "a@example.com, b@example.com",
-                "is several e-mail addresses, but one gets the alarms",
+                "has several e-mail addresses, but only one can get the alarms",
                 "a@example.com",
             ),
         )
@@ -564,7 +572,7 @@ def test_a_mistake_has_one_message_with_its_remedy(
 
 def test_a_number_and_a_messaging_service_exclude_each_other() -> None:
     assert mistakes(messagingServiceSid=SERVICE) == [
-        "fromNumber: is set, and so is messagingServiceSid, but texts come from one of them. "
+        "fromNumber: is set, and messagingServiceSid too: keep one of them. "
         "-> pulumi config rm --stack test fromNumber"
     ]
 
@@ -785,7 +793,7 @@ def test_phones_in_clear_text_are_warned_of_with_the_command_that_encrypts_them(
     warnings: Warnings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (shown,) = warnings(secrets=frozenset({"twilioSecret"}))
-    assert shown.startswith("toNumbers stands in the stack's file in clear text")
+    assert shown.startswith("toNumbers is in the stack's file in clear text")
     assert shown.endswith(f": {SET} --secret toNumbers")
     assert warnings() == []
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", '["s3-logs:toNumbers"]')  # as the CLI does
