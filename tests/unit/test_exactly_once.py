@@ -363,6 +363,28 @@ def test_of_two_files_with_one_body_a_known_record_settles_only_its_own() -> Non
     assert [body for _, _, body in world.texts] == ["a log", "a log"]
 
 
+def test_while_the_table_does_not_say_whose_a_record_is_it_settles_nothing() -> None:
+    world = small_world(message="a log")
+    world.notify(record("a.log"))
+    world.loses_requests = True
+    world.notify(record("b.log"))
+    world.end_outages()
+    get, gets = world.operations["BatchGetItem"], []
+
+    def fails_third(payload: Any) -> Any:
+        gets.append(payload)
+        if len(gets) == 3:  # the attempts, the texts, the SIDs
+            raise AwsError("BatchGetItem", "AccessDeniedException", {})
+        return get(payload)
+
+    world.operations["BatchGetItem"] = fails_third
+    world.now += ASK_AFTER_SECONDS
+    world.flush()
+    assert (len(gets), len(world.texts), len(world.waiting)) == (3, 1, 1)
+    flush_until_nothing_is_held(world)
+    assert [body for _, _, body in world.texts] == ["a log", "a log"]
+
+
 @pytest.mark.parametrize("accepted", [0, 1, 2, 3])
 def test_of_three_files_with_one_body_each_is_told_of_once(accepted: int) -> None:
     world = small_world(message="a log")
@@ -613,14 +635,18 @@ def die() -> Any:
     raise Crash
 
 
-def test_a_duplicate_of_an_event_that_a_flush_has_received_is_texted_once() -> None:
-    """Lambda gave the event up before the table knew the text. A duplicate comes at any step."""
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_duplicate_of_an_event_that_a_flush_has_received_is_texted_once(is_killed: bool) -> None:
+    """Lambda gave the event up before the table knew the text. A duplicate comes at any step.
+
+    Its process may end right after it has sent the text.
+    """
     step = 1
     while True:
         world = small_world()
         envelope = {"requestContext": {}, "requestPayload": {"Records": [record("a.log")]}}
         world.held.put(json.dumps(envelope))
-        world.at_step[world.steps + step] = lambda: duplicate(world)  # noqa: B023  # at once
+        world.at_step[world.steps + step] = lambda: duplicate(world, is_killed)  # noqa: B023  # at once
         world.flush()
         if world.at_step:
             break
@@ -630,9 +656,13 @@ def test_a_duplicate_of_an_event_that_a_flush_has_received_is_texted_once() -> N
     assert step > 15
 
 
-def duplicate(world: World) -> None:
-    with contextlib.suppress(LeaseHeld):
+def duplicate(world: World, is_killed: bool) -> None:
+    write = world.operations["BatchWriteItem"]
+    if is_killed:
+        world.operations["BatchWriteItem"] = lambda _: die()
+    with contextlib.suppress(LeaseHeld, Crash):
         world.notify(record("a.log"))
+    world.operations["BatchWriteItem"] = write
 
 
 @pytest.mark.parametrize("mode", ["instant", "digest"])
