@@ -18,7 +18,7 @@ from infra.settings import Settings
 settings = Settings.load()  # every mistake at once, each with the command that fixes it
 
 logs = settings.bucket("logs")  # a new bucket, or an existing one by EventBridge
-ledger = Ledger("ledger", expects_logs=settings.expects_logs)  # who was texted, and how often
+ledger = Ledger("ledger", expects_logs=settings.expects_logs)  # each text and its count
 queues = TextQueues("texts")  # held and failed
 runtime = Runtime("functions", environment=settings.environment(ledger, queues))
 

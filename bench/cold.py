@@ -48,7 +48,7 @@ GOALS = (
 )
 """How long ours may take at most, in times that of another."""
 
-# Twilio's client, and what it is made of, with nothing of ours but the package that they are in.
+# Twilio's client and its dependencies, from this project's package but without its code.
 _CLIENT = """
 import os, sys
 sys.path.insert(0, sys.argv[1])

@@ -43,15 +43,15 @@ def notify(event: object, context: Context) -> None:
 
 
 def flush(event: object, context: Context) -> None:
-    """Text each phone once about all that is held for it.
+    """Send each phone one summary of the texts that are held for it.
 
     Args:
-        event: The schedule's; it says nothing.
+        event: The schedule's event; it is not used.
         context: Lambda's context.
 
     Raises:
         handler.aws.AwsError, handler.queues.NotQueued: A queue could not be reached. Every text
-            that was held is held still.
+            that was held stays held.
         handler.environment.SettingsError: The function's environment is incomplete.
     """
     _process("flush").run(event, context)

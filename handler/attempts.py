@@ -1,8 +1,8 @@
-"""What a flush asks the ledger before it texts a phone, and the attempt that it opens to do so.
+"""The ledger's records that a flush reads before it texts a phone, and the attempt that it opens.
 
 A phone has one item for its attempts at summaries, and at most one of them is open. So the item is
-the lock between two flushes: it may be opened only by who has read it closed, and since then has
-looked up the texts.
+the lock between two flushes: only a flush that has read it as closed, and has looked
+up the texts since then, may open it.
 """
 
 import base64
@@ -26,11 +26,11 @@ _NEVER_SENT = "attribute_not_exists(id) OR (#s = :sending AND attribute_not_exis
 
 
 class TextItem(NamedTuple):
-    """What the ledger knows of a text.
+    """The ledger's record of a text.
 
     Attributes:
         state: Its state.
-        lease: Until when a claim is its sender's alone, in seconds since the epoch.
+        lease: When the sender's exclusive claim ends, in seconds since the epoch.
         attempt: The attempt of `notify`, if the text may have been sent by it.
     """
 
@@ -40,11 +40,11 @@ class TextItem(NamedTuple):
 
 
 class LookUp(NamedTuple):
-    """What the ledger knows of some texts.
+    """The ledger's records of some texts.
 
     Attributes:
-        items: By their ids, what it knows of those that it knows.
-        unknown: The ids of those that could not be looked up.
+        items: Its records, by the ids of the texts.
+        unknown: The ids of the texts that could not be looked up.
         error: Why not.
     """
 
@@ -152,7 +152,7 @@ class Attempts:
         )
 
     def look_up(self, notices: Sequence[Notice]) -> LookUp:
-        """Look up what the ledger knows of texts, as `TextItem`s."""
+        """Look up the ledger's records of texts, as `TextItem`s."""
         found = self._get([notice.id for notice in notices])
         items = {
             id_: TextItem(
@@ -165,13 +165,13 @@ class Attempts:
         return found._replace(items=items)
 
     def owners(self, sids: Sequence[str]) -> LookUp:
-        """Look up of which text each SID is known, as the text's id."""
+        """Look up the id of the text that each SID belongs to, if the ledger knows it."""
         found = self._get(sids)
         items = {sid: nested(item, "text", "S") for sid, item in found.items.items()}
         return found._replace(items=items)
 
     def hold(self, notice: Notice) -> bool:
-        """Record that a text is held which nobody can have sent. From now on, nobody else will.
+        """Record that a text is held, if it cannot have been sent. No other sender sends it then.
 
         Returns:
             False if it has been sent meanwhile, or may have been.

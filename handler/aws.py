@@ -1,4 +1,4 @@
-"""Calling AWS: two services that speak JSON, by requests, which Twilio's client brings anyway.
+"""Calling AWS's JSON services with requests, which Twilio's client needs anyway.
 
 boto3 would add 190 ms to a cold start, and its signing alone 47 ms; requests-aws4auth adds 1.
 """
@@ -46,16 +46,16 @@ TIMEOUT_SECONDS = (1.0, 3.0)
 """How long to wait for AWS to connect, and then for its answer."""
 
 TRIES = 3
-"""How often a request is tried that AWS did not answer, failed at or was too busy for."""
+"""The number of tries of a request that AWS did not answer, failed at or was too busy for."""
 
 PAUSE_SECONDS = 0.05
 
 UNREACHABLE_SECONDS = 30
-"""How long a service is not asked again after it did not answer: each wait delays every text."""
+"""Seconds without requests to a service that did not answer: each wait delays every text."""
 
 
 def batches(items: Sequence[T], count: int) -> Iterator[Sequence[T]]:
-    """Give so many at a time, as AWS takes them."""
+    """Yield batches of this size."""
     for start in range(0, len(items), count):
         yield items[start : start + count]
 
@@ -88,7 +88,7 @@ class AwsError(Exception):
     Attributes:
         code: The error's name, such as `TransactionCanceledException`; `HTTP503` where the answer
             names none; "" without an answer.
-        is_throttled: Whether it was asked too much: the request was not processed.
+        is_throttled: Whether AWS throttled the request, and so did not process it.
         is_temporary: Whether the same request may succeed a moment later.
         details: The other fields of the answer.
     """
@@ -171,7 +171,7 @@ class Aws:
         status = response.status_code
         if status == _OK:
             if answer is None:
-                # Not AWS's answer, whoever gave it: in doubt, as an error at AWS is.
+                # Not AWS's answer. The request is in doubt, as after an error at AWS.
                 raise AwsError(operation, "NotAnAnswerOfAws", {}, _SERVER_ERROR)
             return answer
         kind = answer.get("__type") if answer else None
@@ -185,7 +185,7 @@ class Aws:
         for prefix, other in _SUFFIXES.items():
             if region.startswith(prefix):
                 suffix = other
-        # The variable by which every SDK of AWS's is pointed at an emulator.
+        # AWS's SDKs read an emulator's address from this variable.
         return self._environment.get("AWS_ENDPOINT_URL") or f"https://{service}.{region}.{suffix}"
 
     def _signer(self, service: Service) -> AWS4Auth:

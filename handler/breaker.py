@@ -1,10 +1,10 @@
-"""Not texting while Twilio refuses: which phones it refused lately, and whether it refuses all."""
+"""The phones that Twilio refused lately, and whether it refuses all."""
 
 from handler.refusals import Kind, Refusal
 
 
 class Breaker:
-    """Which phones Twilio refused lately, and whether that means that it refuses everybody."""
+    """The phones that Twilio refused lately, and whether it refuses everybody."""
 
     def __init__(self, seconds: float, *, in_outage: bool = False) -> None:
         """Make one.

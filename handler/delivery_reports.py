@@ -14,7 +14,7 @@ from handler.report_index import PendingReport, ReportIndex
 from handler.sender import SECONDS_TO_SEND, Delivery, Refused, Sender
 
 GIVE_UP_SECONDS = 12 * 60 * 60
-"""When Twilio is asked no more: it tries to deliver a text for ten hours at most.
+"""Seconds after which `flush` stops asking: Twilio tries to deliver for ten hours at most.
 
 Source: `ValidityPeriod` in https://www.twilio.com/docs/messaging/api/message-resource
 """

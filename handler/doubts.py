@@ -1,4 +1,4 @@
-"""Which attempts in doubt Twilio accepted: its records of texts against the ledger's attempts."""
+"""Find the attempts in doubt that Twilio accepted, by its records of texts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from handler.notice import Attempt, fingerprint
 from handler.sender import SentText
 
 CLOCKS_DIFFER_SECONDS = 10
-"""How far Twilio's clock and Lambda's may be apart. Twilio's times are whole seconds, too."""
+"""The largest difference of Twilio's and Lambda's clocks. Twilio's times are whole seconds."""
 
 
 class Doubt(NamedTuple):

@@ -52,7 +52,7 @@ def unexpected_errors_logged(log: Log, phone: str | None = None, **details: str)
 
 @contextlib.contextmanager
 def ledger_errors_logged(log: Log, count: int) -> Iterator[None]:
-    """Go on without the ledger, where it cannot record so many texts."""
+    """Go on without the ledger if it cannot record so many texts."""
     try:
         yield
     except (AwsError, NotRecorded) as error:
@@ -60,7 +60,7 @@ def ledger_errors_logged(log: Log, count: int) -> Iterator[None]:
 
 
 def is_recorded(log: Log, count: int, request: Callable[[], bool | None]) -> bool:
-    """Make a request to the ledger about so many texts, and go on without it where it fails.
+    """Make a request to the ledger about so many texts. Go on without it if it fails.
 
     Returns:
         Whether it was made, and its condition held if it has one.

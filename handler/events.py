@@ -41,7 +41,7 @@ _IGNORED_DETAIL_TYPES = frozenset(
 )
 
 _SIZE_LIMIT = 2**63
-"""A size beyond is no object's, and too much to calculate with."""
+"""A larger size cannot be an object's, and might overflow calculations."""
 
 _MAX_BYTES = 1024
 """No key is longer, in bytes of UTF-8, and no other name of S3's:
@@ -53,7 +53,7 @@ zone."""
 
 
 IS_FOLDER = "a folder, not a log"
-"""Why nobody is texted of an object of which `LogFile.is_folder` is true."""
+"""The reason in the log for an object whose `LogFile.is_folder` is true."""
 
 
 class Found(NamedTuple):
@@ -330,7 +330,7 @@ def _moment(time: object) -> datetime.datetime:
 
 
 def _reason(error: Exception) -> str:
-    """Say what is wrong with a record, without repeating what stands in it."""
+    """Say what is wrong with a record, without repeating its content."""
     match error:
         case KeyError():
             return f"it has no {error.args[0]}"

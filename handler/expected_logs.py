@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from handler.settings import Settings
 
 REASON = "missing"
-"""Why the text about a missing log is held: every one is, until the flush that found it sends it.
+"""The reason for holding the text about a missing log, until the flush that found it sends it.
 """
 
 NEW_SECONDS = datetime.timedelta(minutes=1)
-"""How long no log of a route can be late that no flush has seen yet."""
+"""Seconds in which no log of a route that no flush has seen yet can be late."""
 
 READ_AT_ONCE = 100
 """Items that a table gives at once.
@@ -148,7 +148,7 @@ class ExpectedLog:
             since=silent,
             expected=str(nested(item, "wording", "S") or self.expectation.wording),
         )
-        # One that was named by an earlier text is not named again.
+        # An earlier text has named it already.
         before = max(silent, _moment(item, "told") or silent)
         if small_at is None or small_at <= before or small_size is None or not self.at_least:
             return missing
@@ -316,7 +316,7 @@ class ExpectedLogs:
         return [self._by_route[name] for name in names if name in self._by_route]
 
     def check(self) -> None:
-        """Hold the texts about missing logs. What cannot be read is no missing log."""
+        """Hold the texts about missing logs. Without the ledger, none counts as missing."""
         now = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
         self._late.clear()
         for some in batches(self._expected, READ_AT_ONCE):

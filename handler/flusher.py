@@ -1,4 +1,4 @@
-"""From the texts that are held to one summary for each phone."""
+"""Send each phone one summary of its held texts."""
 
 import math
 import random
@@ -77,7 +77,7 @@ def new_flusher(
 
 
 class Flusher:
-    """Texts each phone once about all that is held for it."""
+    """Sends each phone one summary of its held texts."""
 
     def __init__(
         self,
@@ -210,11 +210,11 @@ class Flusher:
         with missing_outcomes_logged(self._log, run.unfinished):
             messages.delete_finished()
         phones = messages.phones
-        # First of all: who opens the next attempts must have seen the last ones before the texts.
+        # Read the last attempts before the texts: otherwise this flush may not open the next ones.
         last_attempts: dict[str, PhoneAttempt] = {}
         with unexpected_errors_logged(self._log):
             last_attempts = self._attempts.read(phones)
-        self._shuffle(phones)  # else the same two, if Twilio always refuses them, silence the rest
+        self._shuffle(phones)  # else two phones that Twilio always refuses would silence the rest
         for phone in phones:
             if run.seconds_left() < SECONDS_TO_SEND or self._is_quiet:
                 break

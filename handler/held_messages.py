@@ -27,7 +27,7 @@ DRAIN_SHARE = 0.4
 """The share of a flush's time for receiving; the rest is for sending and deleting."""
 
 EXPIRES_AFTER_SECONDS = 9 * 24 * 60 * 60
-"""How long a held text is tried. SQS keeps it for two days longer: see `infra.queues`."""
+"""Seconds that flushes try a held text. SQS keeps it for two days longer: see `infra.queues`."""
 
 OTHER_SETTINGS_SECONDS = 24 * 60 * 60
 """How long a function with other settings may still run, and so know phones that this one does not.
@@ -38,7 +38,7 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-hand
 """
 
 RENEW_AFTER_RECEIVES = MAX_RECEIVES // 2
-"""How often a message is received before it is put anew on the queue.
+"""The number of receives after which a message is put on the queue anew.
 
 SQS counts each receive, and moves a message to `failed` after a thousand. With a flush every minute
 that would be within 17 hours. The other half is for renewals that fail, and for `make status`.
@@ -52,7 +52,7 @@ wait for long.
 """
 
 SECONDS_TO_GIVE_BACK = 15
-"""How long one request to SQS may take at worst, with all its tries."""
+"""The longest time of one request to SQS, with all its tries."""
 
 
 class Defect(NamedTuple):
@@ -275,7 +275,7 @@ class HeldMessages:
         self._finish_if_done(one)
 
     def expired(self, notices: Iterable[Notice]) -> list[Notice]:
-        """Select the texts that were held for as long as they are tried."""
+        """Select the texts that have been held for too long to try again."""
         since = self._now - EXPIRES_AFTER_SECONDS
         return [
             notice
@@ -288,7 +288,7 @@ class HeldMessages:
 
     @property
     def has_expired(self) -> bool:
-        """Whether any text was held for as long as they are tried."""
+        """Whether any text has been held for too long to try again."""
         return any(self.expired(self.notices_for(phone)) for phone in self.phones)
 
     def delete_finished(self) -> None:
@@ -416,7 +416,7 @@ class HeldMessages:
         return _Content(notices, for_other_settings, defect)
 
     def _add(self, message: Message, content: _Content) -> None:
-        # First all that might raise: a message is added as a whole or not at all.
+        # Everything that may raise comes first: a message is added whole or not at all.
         files = [(file, phones, self._routes_of(file)) for file, phones in by_file(content.notices)]
         oldest = max(
             (

@@ -67,16 +67,16 @@ class Claim(enum.Enum):
     """Whether this text may go to this phone now."""
 
     CLAIMED = enum.auto()
-    """Yes, and to nobody else for 45 seconds."""
+    """Yes. For 45 seconds, no other sender gets this claim."""
 
     DUPLICATE = enum.auto()
     """No: it was sent, held or failed before."""
 
     LEASED = enum.auto()
-    """Not now: somebody is sending it, or has crashed over it less than 45 seconds ago."""
+    """Not now: another process is sending it, or crashed less than 45 seconds ago."""
 
     IN_DOUBT = enum.auto()
-    """No: somebody crashed over it, and may have sent it."""
+    """No: another process crashed, and may have sent it."""
 
     OVER_LIMIT = enum.auto()
     """No: the phone had all its texts for this hour."""
@@ -85,7 +85,7 @@ class Claim(enum.Enum):
     """No: the phone had all its texts for this burst."""
 
     CONTENDED = enum.auto()
-    """Not known: too many others claimed at the same time, or the table is asked too much."""
+    """Not known: too many claims at the same time, or DynamoDB throttles the table."""
 
     UNKNOWN = enum.auto()
     """Not known: the table cannot be reached."""
@@ -162,7 +162,7 @@ class Ledger:
         self._update(notice, "#s = :sending", change, {":value": {"N": "0"}})
 
     def fail_in_doubt(self, notice: Notice) -> None:
-        """Record that a text has failed, and keep its attempt, in case that it is redriven.
+        """Record that a text has failed. Keep its attempt for a redrive.
 
         Raises:
             AwsError: The table cannot be reached.
@@ -338,7 +338,7 @@ def _claim_of(reasons: Sequence[Any], limits: Limits | None, now: int) -> Claim:
     codes = [nested(reason, "Code") for reason in reasons]
     if codes[:1] == [CONDITION_FAILED]:
         item = nested(reasons[0], "Item")
-        # Nobody texts a duplicate. Without a state in the answer, let a later try decide.
+        # A duplicate is never texted. Without a state in the answer, a later try decides.
         if nested(item, "state", "S") in [State.SENT, State.HELD, State.FAILED]:
             return Claim.DUPLICATE
         lease = as_number(nested(item, "lease", "N"))

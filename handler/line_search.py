@@ -25,7 +25,7 @@ _CONTROL_SEQUENCES = re.compile(
 
 _CUT_BEGIN = re.compile(r".{256}\S*?\s", re.DOTALL)
 _CUT_END = re.compile(r"[\s,;\"'][^\s,;\"']*\Z")
-"""What is dropped where a line is cut: half a secret, or one without its name, is not masked."""
+"""The part that a cut drops: the masking would miss half a secret, or one without its name."""
 
 
 def parse_words(contains: str) -> tuple[str, ...]:

@@ -74,10 +74,10 @@ FAILED = Metric("TextsFailed", dimension="code")
 """Texts that no retry will help, and events that nobody can read."""
 
 SETTINGS_REFUSED = Metric("SettingsRefused")
-"""Refusals by Twilio that last until somebody fixes a setting, here or at Twilio."""
+"""Refusals by Twilio that last until an operator fixes a setting, here or at Twilio."""
 
 FAILED_OPEN = Metric("ClaimsFailedOpen")
-"""Texts that the table could not be asked about: sent without a claim, held, or not recorded."""
+"""Texts without an answer of the table: sent without a claim, held, or not recorded."""
 
 UNEXPECTED = Metric("UnexpectedErrors")
 """Exceptions that this program did not foresee: each stopped one text, message or report only."""

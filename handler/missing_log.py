@@ -1,4 +1,4 @@
-"""A log that did not come: what a notice is about where there is no log file."""
+"""A log that did not come: the subject of a notice without a log file."""
 
 import datetime
 from collections.abc import Mapping

@@ -21,7 +21,7 @@ SEVERAL_ROUTES = "several"
 
 
 class Attempt(NamedTuple):
-    """What the ledger knows of a text before Twilio has it.
+    """The ledger's record of a text before Twilio has it.
 
     Attributes:
         at: When, in seconds since the epoch.

@@ -1,4 +1,4 @@
-"""From an event to texts: every log file in it to every phone, each to one of three outcomes."""
+"""Send, hold or fail the texts about every log file in an event, to every phone."""
 
 import time
 from collections import Counter
@@ -134,9 +134,8 @@ class Notifier:
             seconds_left: How many seconds this invocation may still take.
 
         Raises:
-            handler.aws.AwsError, handler.queues.NotQueued: A text could be neither sent nor held,
-                nor put to the failed ones. Lambda tries the event again; what has an outcome is not
-                done twice.
+            handler.aws.AwsError, handler.queues.NotQueued: A text could not be sent, held or
+                failed. Lambda tries the event again; texts with an outcome are not sent again.
             LeaseHeld: Another invocation has not done with a text.
         """
         unfinished: list[Exception] = []
@@ -248,7 +247,7 @@ class Notifier:
         if claim is Claim.IN_DOUBT:
             return [_Holding(notice, Kind.IN_DOUBT)]
         if claim is Claim.UNKNOWN:
-            # A duplicate beats a loss.
+            # A duplicate text is better than a lost one.
             self._log.decision(
                 "claim failed open",
                 level="ERROR",

@@ -40,7 +40,7 @@ def nobody(_key: str) -> Iterable[str]:
 
 
 def read(body: str, phones_of: PhonesOf = nobody) -> Iterator[Notice | Unreadable]:
-    """Read a message of a queue: ours, or an event that Lambda gave up on, in its envelope.
+    """Read a message of a queue: one of this program's, or an event that Lambda gave up on.
 
     Args:
         body: The message.
@@ -67,7 +67,7 @@ def read(body: str, phones_of: PhonesOf = nobody) -> Iterator[Notice | Unreadabl
 
 
 def without(body: str, is_done: Callable[[Notice], bool]) -> str:
-    """Leave out the phones that a message is done with. Other messages stay as they are."""
+    """Leave out the phones that have an outcome. Return other messages unchanged."""
     notices = list(read(body))
     left = [one for one in notices if isinstance(one, Notice) and not is_done(one)]
     message = json.loads(body)

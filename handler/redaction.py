@@ -1,6 +1,6 @@
-"""Masking of what looks like a secret in a line of a log: a text message is no place for one.
+"""Mask values in a log line that look like secrets: they must not travel by SMS.
 
-It rather masks too much. It cannot know every secret, and leaves names and addresses of people.
+It masks too much rather than too little. It does not know every secret, and leaves personal data.
 """
 
 import itertools

@@ -1,11 +1,11 @@
-"""Why Twilio refused a text, and what becomes of the text."""
+"""Twilio's refusals: the cause of each, and the text's outcome."""
 
 import enum
 from typing import Any, NamedTuple
 
 
 class Kind(enum.StrEnum):
-    """Whose problem a refusal is, and so what becomes of the text."""
+    """The cause of a refusal, which decides the text's outcome."""
 
     BUSY = "busy"
     """Twilio did not process it: try again later."""
@@ -14,16 +14,16 @@ class Kind(enum.StrEnum):
     """Twilio may have processed it: ask for it before it is repeated."""
 
     ACCOUNT = "account"
-    """Our account or its credentials: nobody can be texted until somebody has fixed them."""
+    """The account or its credentials: no text goes out until an operator fixes them."""
 
     SENDER = "sender"
-    """Our number or Messaging Service, for this phone at least: try again when it is fixed."""
+    """The sender, for this phone at least: try again when an operator has fixed it."""
 
     DESTINATION = "destination"
-    """Our account may not text that phone yet: try again when it may."""
+    """The account may not text that phone yet: try again when it may."""
 
     UNKNOWN = "unknown"
-    """A code that is not known here. Somebody can fix most of these: try again."""
+    """An unknown code. An operator can fix most of their causes: try again."""
 
     PHONE = "phone"
     """That one phone: no retry helps."""
@@ -41,7 +41,7 @@ class Kind(enum.StrEnum):
 
     @property
     def needs_operator(self) -> bool:
-        """Whether it lasts until somebody has fixed a setting, here or at Twilio."""
+        """Whether it lasts until an operator fixes a setting, here or at Twilio."""
         return self in {Kind.ACCOUNT, Kind.SENDER, Kind.DESTINATION, Kind.UNKNOWN}
 
 
@@ -49,7 +49,7 @@ class Refusal(NamedTuple):
     """One refusal.
 
     Attributes:
-        kind: Whose problem it is, and so the text's outcome.
+        kind: The cause, which decides the text's outcome.
         code: Twilio's error code, or the word that another service gives; the HTTP status if
             there was no code; 0 without any answer.
         meaning: Its meaning, in a few words; never Twilio's own message, which may hold the
@@ -193,7 +193,7 @@ def read_code(code: object) -> int | str:
 
 
 def read_word(value: object) -> str:
-    """Read a word of an answer, such as a status. Give "" for what may be more than a word."""
+    """Read a word of an answer, such as a status. Give "" if it may be more than a word."""
     if not isinstance(value, str) or len(value) > _MAX_WORD_LENGTH:
         return ""
     letters = value.replace("_", "").replace("-", "")
@@ -206,7 +206,7 @@ _MAX_CODE_DIGITS = 6
 _MAX_WORD_LENGTH = 40
 
 NOT_FOUND = frozenset({404, 20404})
-"""The codes of what is not there."""
+"""The codes for a record that does not exist."""
 
 NO_CONNECTION = Refusal(kind=Kind.BUSY, code=0, meaning="no connection to Twilio")
 NO_ANSWER = Refusal(kind=Kind.IN_DOUBT, code=0, meaning="no answer from Twilio in time")

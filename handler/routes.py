@@ -25,7 +25,7 @@ NO_QUIET_HOURS = "none"
 """The value of a route's `quietHours` that switches the flat quiet hours off."""
 
 _NOT_IN_GLOBS = "[]{}\\"
-"""Wildcards elsewhere. Here they have no meaning, and would silently match only themselves."""
+"""Wildcards in other programs. Here they would silently match only themselves."""
 
 
 class Route(NamedTuple):
@@ -204,7 +204,7 @@ class Glob:
     glob and key are compared composed (NFC), so that both forms of a name match. A comma or a
     bracket in a key is matched by `?`.
 
-    No key takes longer than its length: there is no backtracking, whatever the pattern.
+    The time is linear in the key's length: there is no backtracking.
 
     Attributes:
         pattern: The glob itself.

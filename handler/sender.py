@@ -1,4 +1,4 @@
-"""Sending texts by Twilio's own client, and asking Twilio what became of them."""
+"""Sending texts with Twilio's own client, and asking Twilio for their delivery."""
 
 import datetime
 import email.utils
@@ -95,7 +95,7 @@ class SentText(NamedTuple):
 
 
 class Sender(Protocol):
-    """Sends texts, and asks what became of them."""
+    """Sends texts, and asks for their delivery."""
 
     def send(self, phone: str, body: str) -> str:
         """Send a text.
@@ -354,4 +354,4 @@ def _is_sid(value: object) -> TypeGuard[str]:
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
 _OTHER_DIRECTIONS = ("inbound", "outbound-call", "outbound-reply")
-"""The directions of texts that no request like ours created."""
+"""The directions of texts that no request of this kind created."""

@@ -1,4 +1,4 @@
-"""Before a summary: which texts to a phone may be sent, and what became of those in doubt."""
+"""Before a summary: find the texts to a phone that may be sent, and settle those in doubt."""
 
 import functools
 import time
@@ -46,7 +46,7 @@ class Run(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What may be sent to a phone now.
+    """The texts that may be sent to a phone now.
 
     Attributes:
         ready: The texts that certainly nobody has sent.

@@ -1,4 +1,4 @@
-"""From the texts that are held for a phone to one text."""
+"""Send a phone one summary of its held texts."""
 
 import functools
 import time
@@ -39,7 +39,7 @@ Twilio is asked for the text a minute after that: then no flush may be about to 
 
 
 class Summaries:
-    """Sends a phone one text about all that is held for it."""
+    """Sends a phone one summary of its held texts."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class Summaries:
             self._attempts.close(phone, last.number + 1)
 
     def _refused(self, phone: str, notices: Sequence[Notice], refusal: Refusal, run: Run) -> None:
-        """Fail what no retry will help, or was tried for long. The rest stays held."""
+        """Fail texts that no retry will help, or that have expired. The rest stays held."""
         run.refusals.append(refusal)
         if not refusal.kind.is_temporary:
             self._fail(notices, functools.partial(self._outcomes.fail, refusal=refusal), run)

@@ -139,7 +139,7 @@ class Table:
 
 
 def is_contended(error: AwsError) -> bool:
-    """Whether too many write the same items at once, or the table is asked too much.
+    """Whether too many write the same items at once, or DynamoDB throttles the table.
 
     Source: the reasons in https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
     """

@@ -26,7 +26,7 @@ DEFAULT_MESSAGE = "New log $key, $size, $time in $bucket"
 """The `message` that Pulumi.yaml has."""
 
 DEFAULT_MESSAGE_INSIDE = "New log $key, $size, $time: $line"
-"""What takes its place for a log that was looked into: the line says more than the bucket."""
+"""The default message for a log that was read: its line says more than the bucket."""
 
 SUMMARY_SEGMENTS = 2
 """The limit of segments for one text about many log files."""

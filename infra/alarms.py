@@ -140,8 +140,8 @@ def alarms(
             namespace="AWS/Lambda",
             metric="Errors",
             dimensions={"FunctionName": notify},
-            # An event that fails for good fails in three different minutes: Lambda waits for one
-            # and for two before it tries again. A sum over 15 minutes could be cut in two.
+            # Lambda tries an event three times, in three different minutes: it waits for one
+            # minute and for two between the tries. A sum over 15 minutes could be cut in two.
             period_minutes=1,
             datapoints_to_alarm=3,
             evaluation_periods=15,
@@ -213,8 +213,8 @@ def alarms(
             name="segments",
             metric=metrics.SEGMENTS.name,
             dimensions=dimensions,
-            # A budget, counted by days. If CloudWatch's day is that of UTC, a flood over midnight
-            # is in two days, and each of them may keep to the budget.
+            # A budget per day. If CloudWatch's day is that of UTC, a flood over midnight falls on
+            # two days, and each of them may stay within the budget.
             period_minutes=24 * 60,
             threshold=max_segments_per_day,
             meaning=f"More than maxSegmentsPerDay ({max_segments_per_day}) segments in a day.",

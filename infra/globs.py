@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 MAX_STATES = 2000
-"""A search that met so many states ends undecided, after about a second."""
+"""A search ends undecided after this many states, about a second."""
 
 _ANY, _ONE = "any", "one"
 """The wildcards; longer than a character, since the ends of a key may hold `*` and `?`."""
@@ -114,7 +114,7 @@ def are_covered(logs: Logs, filter_: Filter, others: Sequence[Logs] = ()) -> boo
         return loose.passes(matches) and any(matches[number] for number in own)
 
     try:
-        # Nearly always the first of these logs that comes to mind is in no other.
+        # Usually the first key found is in no other logs.
         key = _find_key(own_patterns, is_reported, possible)
         if key is None or wanted(_matches(patterns, key)):
             return key is None

@@ -50,7 +50,7 @@ class Ledger(pulumi.ComponentResource):
                 {"name": "report", "type": "S"},
                 {"name": "id", "type": "S"},
             ],
-            # Only the texts are in it of which it is not known yet what became of them.
+            # It has only the texts whose delivery is not known yet.
             global_secondary_indexes=[
                 {
                     "name": REPORT_INDEX,

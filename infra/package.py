@@ -3,7 +3,7 @@
 `build` makes it as a directory for `pulumi.FileArchive`, once for each state of its inputs, and
 `make package` prints its hash and size. Same inputs, same bytes, on any machine.
 
-It runs inside the program, at every preview, so that it imports nothing but the standard library
+It runs inside the program, at every preview, so it imports only the standard library
 and returns in milliseconds, while nothing has changed.
 """
 
@@ -27,7 +27,7 @@ from infra import package_rules
 from infra.package_rules import RULES, Rule
 
 LAMBDA_PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
-"""The versions that Lambda runs and our lock files cover, from its page on runtimes:
+"""The Python versions that Lambda runs and the lock files cover, from its page on runtimes:
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html."""
 
 NOT_IMPORTED = re.compile(r"[^/]+\.(dist-info|data)/|.+\.pyi$|.+/py\.typed$")

@@ -13,7 +13,7 @@ from infra.policy import Statement
 DAYS = 24 * 60 * 60
 
 FAILED_SECONDS = 14 * DAYS
-"""The longest that SQS keeps a message: two weeks for an operator to look."""
+"""SQS's longest retention: an operator has two weeks to look."""
 
 HELD_SECONDS = EXPIRES_AFTER_SECONDS + 2 * DAYS
 """Less than that: a message keeps its age when it moves from one queue to the other.

@@ -168,7 +168,7 @@ def check_routes(read: Reader, routes: Sequence[Route], filter_: Filter | None) 
 
 
 def idle_exceptions(routes: Sequence[Route], filter_: Filter) -> Iterator[tuple[str, str]]:
-    """Give the exceptions that leave out none of a route's logs, each with its key."""
+    """Give the exceptions that exclude none of a route's logs, each with its key."""
     for number, route in enumerate(routes):
         logs = _patterns(route.logs)
         for glob in _patterns(route.except_):
@@ -209,7 +209,7 @@ def _check_globs(read: Reader, number: int, logs: Logs, filter_: Filter) -> bool
 
 
 def _meant(glob: str, filter_: Filter) -> str:
-    """Return a glob that S3 lets through, as near to one that it does not as possible."""
+    """Return the nearest glob that can match keys that S3 reports."""
     prefix, suffix = filter_.prefix, filter_.suffixes[0]
     stem = re.sub(r"(\.[^./*?]*)+\Z", "", glob).rstrip("*")  # without the ends of a file's name
     named = f"{stem}*{suffix}"

@@ -39,7 +39,7 @@ class Runtime(pulumi.ComponentResource):
         """
         super().__init__("s3logs:infra:Runtime", name, None, opts)
         self.environment = environment
-        # Somebody who may look at the functions but not use this key cannot read their secrets.
+        # Without permission to use this key, nobody can read the functions' secrets.
         self.key = aws.kms.Key(
             name,
             description="The Twilio secret in the environment of the functions",

@@ -71,7 +71,7 @@ class Schedule(pulumi.ComponentResource):
             target={
                 "arn": self.function.arn,
                 "role_arn": role.arn,
-                # The next run does what this one did not.
+                # No retries: the next run does the work.
                 "retry_policy": {
                     "maximum_event_age_in_seconds": MAX_EVENT_AGE_SECONDS,
                     "maximum_retry_attempts": 0,

@@ -46,7 +46,7 @@ MAX_SECRET_CHARACTERS = 512
 """Characters: Twilio's secrets have 32, those of other services seldom more than 200."""
 
 MAX_MESSAGE_BYTES = MAX_WORDS_BYTES = 500
-"""Bytes: three segments and more are no text that people read."""
+"""Bytes: some three segments. Few people read longer texts."""
 
 MAX_KEY_BYTES = 1024
 """Bytes of a key in S3. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
@@ -98,7 +98,7 @@ class Kind(Generic[T]):
 
 
 def may_be_secret(value: str) -> bool:
-    """Whether a value looks like one of Twilio's secrets, which somebody set by the wrong key."""
+    """Whether a value looks like a Twilio secret that a user set under the wrong key."""
     return re.fullmatch("[A-Za-z0-9]{32}", value) is not None
 
 
@@ -168,7 +168,7 @@ def sid(letters: str, *, required: bool = False) -> Kind[str]:
             return f"{what}, but that of {other}"
         return f"{what}: it has {len(value)} characters{_non_ascii(value)}"
 
-    # Somebody may have pasted the secret here, hence the value is not shown.
+    # The user may have pasted the secret here, so the value is not shown.
     return Kind(
         parse=str,
         problem=problem,
@@ -201,9 +201,9 @@ def _secret_problem(value: str) -> str:
 
 
 def secret(keep: Callable[[str], T]) -> Kind[T]:
-    """Return the kind of a secret, with what keeps it from being seen.
+    """Return the kind of a secret; `keep` hides its value.
 
-    Its remedy has no value, so that `pulumi config set` asks for it.
+    Its remedy has no value, so `pulumi config set` asks for it.
     """
     return Kind(
         parse=keep,
@@ -419,7 +419,7 @@ def _bucket_suggestions(value: str) -> Iterator[str]:
         yield re.sub(r"\.{2,}", ".", plain).lower()
 
 
-# An example that is refused when somebody pastes it: it names nobody's bucket.
+# The program refuses this example: a real name could be another account's bucket.
 BUCKET = Kind(
     parse=str, problem=_bucket_problem, suggestions=_bucket_suggestions, example="NAME", show=quoted
 )
@@ -679,7 +679,7 @@ MESSAGE = Kind(
 
 
 def _zones() -> list[str]:
-    # Those that are in the package, whatever else this machine knows.
+    # Only those in the package for Lambda; this machine may know others.
     return (resources.files("tzdata") / "zones").read_text().split()
 
 

@@ -176,7 +176,7 @@ class Reader:
         known: Mapping[str, Kind[Any]],
         aliases: Mapping[str, str],
     ) -> None:
-        """Report a name that there is not, with the nearest one that there is.
+        """Report an unknown name, with the nearest known one.
 
         Args:
             key: The key of the setting.

@@ -181,7 +181,7 @@ class Settings:
             read.mistake(key, f"{what} {MAX_PATTERN_CHARACTERS:,} with existingBucket")
 
     def _check_quiet_hours(self, read: Reader, key: str, hours: str) -> None:
-        """Ensure that each week has a flush outside quiet hours: no phone may wait without end."""
+        """Ensure that each week has a flush outside quiet hours, or a phone would wait forever."""
         if not hours:
             return
         open_minutes = QuietHours.parse(hours, datetime.UTC).open_minutes
@@ -309,7 +309,7 @@ class Settings:
 
     @property
     def stack(self) -> str:
-        """The project and the stack, such as `s3-logs/dev`: whose metrics and alarms they are."""
+        """The project and the stack, such as `s3-logs/dev`, which metrics and alarms name."""
         return f"{pulumi.get_project()}/{pulumi.get_stack()}"
 
     @property
@@ -392,14 +392,14 @@ KINDS: Mapping[str, Kind[Any]] = {
 
 
 def cost_of(message: str, zone: datetime.tzinfo) -> str:
-    """Say that a text about an ordinary log file costs more than it has to, and why.
+    """Say why a text about an ordinary log file costs more than necessary.
 
     Args:
         message: The setting.
         zone: The time zone of the time in the text.
 
     Returns:
-        What it costs and which character is to blame; nothing if it takes one segment.
+        The cost and the characters that cause it; nothing if it takes one segment.
     """
     body = text.write(USUAL_FILE, message, zone)
     known = GSM | GSM_EXTENSION

@@ -332,7 +332,7 @@ def _explain(line: log_lines.Line) -> str:
 def _no_text(why: str, deployment: Deployed) -> NoReturn:
     lines = [line.get("text") or json.dumps(line) for line in deployment.logged()]
     logs = "\n".join(f"  {printable(line)}" for line in lines) or "  nothing: S3 did not call it"
-    _fail(f"{why}. What the function logged:\n{logs}")
+    _fail(f"{why}. The function's log:\n{logs}")
 
 
 def _show(names: Mapping[str, str], text: Text, seconds: float | None = None) -> None:
@@ -401,7 +401,7 @@ def _emulate() -> None:
     """Emulate AWS for the stack `local` (see Pulumi.local.yaml), until Ctrl-C."""
     with Emulator(port=EMULATOR_PORT) as emulator:
         _say(f"AWS is emulated at {emulator.url}, for this machine only: see README.md.")
-        _say("Stop:  Ctrl-C. All that is deployed to it is gone then.")
+        _say("Stop:  Ctrl-C. That deletes everything deployed to it.")
         signal.pause()
 
 

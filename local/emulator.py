@@ -112,7 +112,7 @@ class Emulator:
             last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
             raise EmulatorError(
                 f"The emulator of AWS, MiniStack, does not start. Its last output:\n{last}\n"
-                "If its package is broken: make clean, and the same command again."
+                "If its package is broken: make clean, then run the same command again."
             )
 
     def _answers(self) -> bool:

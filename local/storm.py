@@ -184,8 +184,8 @@ def _flush_all(
     except NotInTime as error:
         held, told = error.seen
         raise StormError(
-            f"After many flushes {held} messages are still held, and a phone is told of {told} of "
-            f"{files} files."
+            f"After many flushes, {held} messages are still held, and one phone was texted about "
+            f"{told} of {files} files."
         ) from None
 
 

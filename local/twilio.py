@@ -1,7 +1,7 @@
 """A stand-in for Twilio: the phones on this machine show the texts that are sent by it.
 
 It answers as Twilio's Messages API does, and fails on request. It listens on 127.0.0.1 only and
-runs in a thread of its own, so that the demo and the tests just call it.
+runs in its own thread, so the demo and the tests can call it directly.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The explanation of a key: whom a log would text, in which words, and whether at once.
+"""The explanation of a key: which phones a log would text, the text, and whether at once.
 
 It only reads. It sends nothing, and does not ask Twilio. The permissions that it needs:
 
@@ -219,7 +219,7 @@ def _show_refused(label: str, error: ClientError, permission: str, terminal: Ter
 
 
 class _Refusals:
-    """What Twilio refused lately, by the log.
+    """Twilio's recent refusals, by the log.
 
     The lines have four digits of a phone: two phones that share them count as one here.
 

@@ -1,4 +1,4 @@
-"""The texts in doubt: Twilio may have accepted them, and nobody heard its answer.
+"""The texts in doubt: Twilio may have accepted them, but its answer was lost.
 
 The ledger knows them for certain. Reading it takes one more permission, `dynamodb:BatchGetItem` of
 that table, which holds no number and no text.

@@ -34,7 +34,7 @@ _OR_DEFAULT = r"if_not_exists\(\w+, :\w+\)"
 
 @functools.cache
 def _changes(expression: str) -> list[tuple[str, str, str]]:
-    """Read an update expression: what is to be done with which attribute, and with which value."""
+    """Read an update expression: each action with its attribute and value."""
     changes = []
     clauses = re.split(r"\b(SET|ADD|REMOVE)\b", expression)
     for action, clause in zip(clauses[1::2], clauses[2::2], strict=True):

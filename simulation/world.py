@@ -182,7 +182,7 @@ class World(Aws):
         self.flusher.flush(lambda: seconds_left)
 
     def redrive(self) -> None:
-        """Move what failed back to the held, as SQS does."""
+        """Move failed texts back to held, as SQS does."""
         for message in self.failed:
             self.held.put(message.body)
         self.failed.clear()

@@ -25,7 +25,7 @@ def find_cli() -> Path:
         if found and re.match(r"v3\.", _version(found)):
             return Path(found)
     raise CliError(
-        "There is no Pulumi CLI of version 3 here. Install it: "
+        "Pulumi's CLI, version 3, is not installed. Install it: "
         "https://www.pulumi.com/docs/install/. Without it, make pulumi builds one from source, "
         "which cannot deploy."
     )
