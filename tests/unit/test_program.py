@@ -315,7 +315,7 @@ def test_a_preview_says_that_it_cannot_check_the_key_of_an_existing_bucket(
     assert said == []
     record({**SETTINGS, "existingBucket": "their-logs", "contains": "ERROR"})
     (line,) = said
-    assert "needs kms:Decrypt on that key, which a preview cannot check: docs/deploy.md" in line
+    assert "needs kms:Decrypt on that key. A preview cannot check this: docs/deploy.md" in line
 
 
 def test_flush_may_record_outcomes_but_claim_nothing(program: Recorded) -> None:
