@@ -1,8 +1,8 @@
 """The ledger's records that a flush reads before it texts a phone, and the attempt that it opens.
 
 A phone has one item for its attempts at summaries, and at most one of them is open. So the item is
-the lock between two flushes: only a flush that has read it as closed, and has looked
-up the texts since then, may open it.
+the lock between two flushes: only a flush that has read it as closed, and has looked up
+the texts since then, may open it.
 """
 
 import base64

@@ -3,8 +3,8 @@
 `build` makes it as a directory for `pulumi.FileArchive`, once for each state of its inputs, and
 `make package` prints its hash and size. Same inputs, same bytes, on any machine.
 
-It runs inside the program, at every preview, so it imports only the standard library
-and returns in milliseconds, while nothing has changed.
+It runs inside the program, at every preview, so it imports only the standard library and
+returns in milliseconds while nothing has changed.
 """
 
 import contextlib
