@@ -207,7 +207,7 @@ def test_a_stack_of_another_version_is_reported(deploy: Deploy) -> None:
     system.aws["lambda"].update_function_configuration(
         FunctionName=system.outputs["notifyFunction"], Environment={"Variables": {"MODE": "x"}}
     )
-    with pytest.raises(StackError, match="is here. If yours is the older: git pull."):
+    with pytest.raises(StackError, match="If your copy is the older one: git pull."):
         output_of("status", system)
 
 
