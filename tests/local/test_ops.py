@@ -218,7 +218,11 @@ def test_a_stack_of_another_version_is_reported(deploy: Deploy) -> None:
     ("arguments", "environment", "expected"),
     [
         (["--stack", "demo", "status"], {}, "No demo is running. Start one"),
-        (["--stack", "none", "status"], {"PATH": "/nowhere"}, "no Pulumi CLI"),
+        (
+            ["--stack", "none", "status"],
+            {"PATH": "/nowhere"},
+            "Pulumi's CLI, version 3, is not installed",
+        ),
     ],
 )
 def test_a_missing_requirement_is_one_clear_line(
