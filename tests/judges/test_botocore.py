@@ -1,5 +1,6 @@
 """botocore's models of AWS judge each request of the handler, and each answer that tests fake."""
 
+import base64
 import json
 import os
 import subprocess
@@ -24,8 +25,9 @@ from tests.unit.conftest import patience, server
 __all__ = ["patience", "server"]
 
 RECORDED = (
-    "tests/unit/test_delivery_reports.py",
     "tests/unit/test_aws.py",
+    "tests/unit/test_delivery_reports.py",
+    "tests/unit/test_exactly_once.py",
     "tests/unit/test_flusher.py",
     "tests/unit/test_metrics.py",
     "tests/unit/test_never_lost.py",
@@ -82,7 +84,7 @@ class Judge:
         report = ParamValidator().validate(value, shape)
         if report.has_errors():
             return [f"{self._name}: {report.generate_report()}"]
-        parsed = self._parsed(200, value, shape)
+        parsed = _as_json(self._parsed(200, value, shape))
         del parsed["ResponseMetadata"]
         return [f"{self._name}: {value} is read as {parsed}"] if parsed != value else []
 
@@ -92,6 +94,18 @@ class Judge:
             {"status_code": status, "headers": {}, "body": json.dumps(value).encode()}, shape
         )
         return parsed
+
+
+def _as_json(parsed: Any) -> Any:
+    """Write the binary values as JSON has them: in base64."""
+    match parsed:
+        case bytes():
+            return base64.b64encode(parsed).decode()
+        case dict():
+            return {name: _as_json(part) for name, part in parsed.items()}
+        case list():
+            return [_as_json(part) for part in parsed]
+    return parsed
 
 
 @pytest.fixture(scope="module")
