@@ -168,6 +168,8 @@ class LastLine:
             end = len(body) if has_ended else len(block)
             self._line += block[start : min(end, start + 2 * CONTEXT_BYTES - len(self._line))]
             self._has_ended = has_ended
+        elif not has_ended and not self._has_ended:
+            self._line += block[: 2 * CONTEXT_BYTES - len(self._line)]  # spaces inside of the line
         self._has_ended |= has_ended
 
     def result(self) -> Found:

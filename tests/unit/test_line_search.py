@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from handler.events import Found
@@ -81,6 +81,7 @@ def test_it_finds_the_lines_that_grep_finds(text: bytes, words: list[str], cuts:
     assert found.line == whole.line
 
 
+@example(b"ERROR ERROR", [5, 6])
 @given(logs, st.lists(st.integers(0), max_size=6))
 def test_the_last_line_is_that_of_the_whole_in_blocks_of_any_size(
     text: bytes, cuts: list[int]
