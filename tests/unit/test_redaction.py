@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import random
 import string
 import time
 import urllib.parse
@@ -165,7 +166,6 @@ def test_a_secret_in_another_form_is_masked(line: str) -> None:
 
 
 hexadecimal = st.text("0123456789abcdef", min_size=16, max_size=80)
-random_bytes = st.binary(min_size=24, max_size=60)
 
 
 @given(hexadecimal, st.sampled_from(ALONE))
@@ -174,9 +174,10 @@ def test_a_long_hexadecimal_run_is_masked(secret: str, place: str) -> None:
         assert one not in redact(place.format(secret=one))
 
 
-@given(st.randoms(use_true_random=False), st.integers(24, 60), st.sampled_from(ALONE))
-def test_a_long_base64_run_is_masked(random: object, size: int, place: str) -> None:
-    secret = base64.b64encode(random.randbytes(size)).decode()  # type: ignore[attr-defined]  # hypothesis's own Random
+@given(st.integers(0, 99), st.integers(24, 60), st.sampled_from(ALONE))
+def test_a_long_base64_run_is_masked(seed: int, size: int, place: str) -> None:
+    # Hypothesis's own bytes are no secrets: it likes zeros.
+    secret = base64.b64encode(random.Random(seed).randbytes(size)).decode()
     for one in (secret, secret.rstrip("="), secret.replace("+", "-").replace("/", "_")):
         assert leaks(place.format(secret=one), one) == []
 
