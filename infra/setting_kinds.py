@@ -730,13 +730,18 @@ def _day(word: re.Match[str]) -> str:
     return _DAY_GROUPS.get(word[0], word[0][:3].title())
 
 
-def _hours_problem(value: str) -> str:
+def _form_problem(parse: Callable[[str], object], value: str) -> str:
+    """Return why a parser refuses a value; "" if it accepts it, or there is none."""
     try:
         if value:
-            QuietHours.parse(value, datetime.UTC)
+            parse(value)
     except ValueError as error:
         return f"is {error}{_non_ascii(value)}"
     return ""
+
+
+def _hours_problem(value: str) -> str:
+    return _form_problem(lambda hours: QuietHours.parse(hours, datetime.UTC), value)
 
 
 # An empty value would text people at night, so only "none" and the like get it suggested.
@@ -793,12 +798,7 @@ WORDS = Kind(
 
 
 def _expect_problem(value: str) -> str:
-    try:
-        if value:
-            parse_expectation(value, datetime.UTC)
-    except ValueError as error:
-        return f"is {error}{_non_ascii(value)}"
-    return ""
+    return _form_problem(lambda expect: parse_expectation(expect, datetime.UTC), value)
 
 
 def _expect_suggestions(value: str) -> Iterator[str]:
@@ -827,12 +827,7 @@ EXPECT = Kind(
 
 
 def _size_problem(value: str) -> str:
-    try:
-        if value:
-            parse_size(value)
-    except ValueError as error:
-        return f"is {error}{_non_ascii(value)}"
-    return ""
+    return _form_problem(parse_size, value)
 
 
 def _size_suggestions(value: str) -> Iterator[str]:
