@@ -8,13 +8,13 @@ the texts since then, may open it.
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Self
 
-from handler.aws import AwsError, as_list, as_number, batches, nested
+from handler.aws import as_number, nested
 from handler.ledger import KEPT_SECONDS, State
 from handler.notice import ID_DIGITS, REMOVE_ATTEMPT, SET_ATTEMPT, Attempt, Notice
-from handler.table import Table
+from handler.table import LookUp, Table
 
 MAX_TEXTS = 25_000
 """How many texts one attempt lists at most: 16 bytes for each, and an item has room for 400 KB.
@@ -37,20 +37,6 @@ class TextItem(NamedTuple):
     state: str
     lease: int = 0
     attempt: Attempt | None = None
-
-
-class LookUp(NamedTuple):
-    """The ledger's records of some texts.
-
-    Attributes:
-        items: Its records, by the ids of the texts.
-        unknown: The ids of the texts that could not be looked up.
-        error: Why not.
-    """
-
-    items: dict[str, Any]
-    unknown: set[str]
-    error: AwsError | None
 
 
 class PhoneAttempt(NamedTuple):
@@ -92,7 +78,7 @@ class Attempts:
     def read(self, phones: Sequence[str]) -> dict[str, PhoneAttempt]:
         """Return the last attempt of each phone, except for those that could not be read."""
         ids = {id_of_phone(phone): phone for phone in phones}
-        found, unknown, _ = self._get(ids)
+        found, unknown, _ = self._table.look_up(ids)
         attempts = {
             phone: PhoneAttempt.read(found.get(id_))
             for id_, phone in ids.items()
@@ -153,7 +139,7 @@ class Attempts:
 
     def look_up(self, notices: Sequence[Notice]) -> LookUp:
         """Look up the ledger's records of texts, as `TextItem`s."""
-        found = self._get([notice.id for notice in notices])
+        found = self._table.look_up([notice.id for notice in notices])
         items = {
             id_: TextItem(
                 str(nested(item, "state", "S")),
@@ -166,7 +152,7 @@ class Attempts:
 
     def owners(self, sids: Sequence[str]) -> LookUp:
         """Look up the id of the text that each SID belongs to, if the ledger knows it."""
-        found = self._get(sids)
+        found = self._table.look_up(sids)
         items = {sid: nested(item, "text", "S") for sid, item in found.items.items()}
         return found._replace(items=items)
 
@@ -214,28 +200,6 @@ class Attempts:
                 },
             },
         )
-
-    def _get(self, ids: Iterable[str]) -> LookUp:
-        """Get items by their ids. A batch that fails affects no other one."""
-        found: dict[str, Any] = {}
-        unknown: set[str] = set()
-        why = None
-        for some in batches(list(dict.fromkeys(ids)), 100):
-            request = {"Keys": [{"id": {"S": id_}} for id_ in some], "ConsistentRead": True}
-            batch = self._table.batch(
-                "BatchGetItem", {self._table.name: request}, "UnprocessedKeys"
-            )
-            for answer in batch.answers:
-                for item in as_list(nested(answer, "Responses", self._table.name)):
-                    id_ = nested(item, "id", "S")
-                    if id_ in some:
-                        found[id_] = item
-            if batch.error:
-                left = as_list(nested(batch.unprocessed, self._table.name, "Keys"))
-                named = [nested(key, "id", "S") for key in left]
-                unknown.update([id_ for id_ in some if id_ in named] or some)
-                why = batch.error
-        return LookUp(found, unknown - found.keys(), why)
 
 
 def id_of_phone(phone: str) -> str:

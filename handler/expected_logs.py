@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from handler import metrics, queue_messages
-from handler.aws import AwsError, as_list, batches, nested
+from handler.aws import AwsError, as_number, nested
 from handler.errors import unexpected_errors_logged
 from handler.events import LogFile
 from handler.expectation import GRACE, Known, State, parse_expectation, parse_size
@@ -41,12 +41,6 @@ REASON = "missing"
 
 NEW_SECONDS = datetime.timedelta(minutes=1)
 """Seconds in which no log of a route that no flush has seen yet can be late."""
-
-READ_AT_ONCE = 100
-"""Items that a table gives at once.
-
-Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
-"""
 
 RECORD = "SET {0}_at = :at, {0}_key = :key, {0}_size = :size, settings = :settings, expires = :exp"
 SAME_SETTINGS = "(attribute_not_exists(settings) OR settings = :settings)"
@@ -91,7 +85,7 @@ class ExpectedLog:
             ValueError: The route's settings are wrong.
         """
         self.route = route
-        self.name: str = getattr(route, "name", "")  # the flat settings have none
+        self.name = route.name
         self.id = f"expected {self.name}"
         self.logs: str = getattr(route, "logs", "")
         parts = (self.logs, getattr(route, "except_", ""), route.expect, route.at_least)
@@ -140,7 +134,7 @@ class ExpectedLog:
         missed, silent = _moment(item, "missed"), _moment(item, "silent_since")
         if not missed or not silent or missed == _moment(item, "told"):
             return None
-        small_at, small_size = _moment(item, "small_at"), _number(item, "small_size")
+        small_at, small_size = _moment(item, "small_at"), as_number(nested(item, "small_size", "N"))
         missing = MissingLog(
             route=self.name,
             logs=self.logs,
@@ -218,7 +212,7 @@ class ExpectedLogs:
         routes: list[Route | Settings] = [*settings.routes, settings]
         self._expected = [ExpectedLog(route, settings) for route in routes if route.expect]
         self._by_route = {one.name: one for one in self._expected}
-        self._matching = _matching(settings)
+        self._matching = settings.matching
         self._table = table
         self._held = held
         self._log = log
@@ -312,44 +306,33 @@ class ExpectedLogs:
 
     def _expecting(self, file: LogFile) -> list[ExpectedLog]:
         """Return the expected logs that a file is one of."""
-        names = self._matching(file.key)
+        names = [route.name for route in self._matching(file.key)]
         return [self._by_route[name] for name in names if name in self._by_route]
 
     def check(self) -> None:
         """Hold the texts about missing logs. Without the ledger, none counts as missing."""
         now = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
         self._late.clear()
-        for some in batches(self._expected, READ_AT_ONCE):
-            items, error = self._read(some)
-            for expected in some:
-                if expected.id not in items:
-                    self._not_checked(expected, error)
-                    continue
-                with unexpected_errors_logged(self._log, **expected.named):
-                    try:
-                        self._check(Check(expected, items[expected.id], now))
-                    except (AwsError, NotQueued) as caught:
-                        self._not_checked(expected, caught)
+        items, error = self._read(self._expected)
+        for expected in self._expected:
+            if expected.id not in items:
+                self._not_checked(expected, error)
+                continue
+            with unexpected_errors_logged(self._log, **expected.named):
+                try:
+                    self._check(Check(expected, items[expected.id], now))
+                except (AwsError, NotQueued) as caught:
+                    self._not_checked(expected, caught)
 
     def _read(
         self, some: Sequence[ExpectedLog]
     ) -> tuple[dict[str, Mapping[str, Any]], AwsError | None]:
         """Read the items of expected logs, empty where there is none; without those unread."""
-        keys = [{"id": {"S": one.id}} for one in some]
-        batch = self._table.batch(
-            "BatchGetItem",
-            {self._table.name: {"Keys": keys, "ConsistentRead": True}},
-            "UnprocessedKeys",
-        )
+        found = self._table.look_up(one.id for one in some)
         items: dict[str, Mapping[str, Any]] = {}
-        if not batch.error:
+        if not found.error:
             items = {one.id: {} for one in some}
-        for answer in batch.answers:
-            for item in as_list(nested(answer, "Responses", self._table.name)):
-                id_ = nested(item, "id", "S")
-                if isinstance(id_, str):
-                    items[id_] = item
-        return items, batch.error
+        return items | found.items, found.error
 
     def _not_checked(self, expected: ExpectedLog, error: Exception | None) -> None:
         self._log.decision(
@@ -445,29 +428,10 @@ class ExpectedLogs:
         return {"N": str(int(self._clock()) + KEPT_SECONDS)}
 
 
-def _matching(settings: "Settings") -> Callable[[str], list[str]]:
-    """Find the names of the routes of a key."""
-    if not settings.routes:
-        return lambda _key: [""]
-    from handler.routes import Routes  # noqa: PLC0415  # not every stack has routes
-
-    routes = Routes(settings)
-    return lambda key: [route.name for route in routes.matching(key)]
-
-
 def _milliseconds(at: float) -> str:
     return str(round(at * 1000))
 
 
-_MAX_DIGITS = 20
-
-
-def _number(item: object, name: str) -> int | None:
-    value = nested(item, name, "N")
-    is_number = isinstance(value, str) and value.isascii() and value.isdecimal()
-    return int(value) if is_number and len(value) < _MAX_DIGITS else None
-
-
 def _moment(item: object, name: str) -> datetime.datetime | None:
-    value = _number(item, name)
+    value = as_number(nested(item, name, "N"))
     return None if value is None else datetime.datetime.fromtimestamp(value / 1000, datetime.UTC)

@@ -1,10 +1,10 @@
 """Calling one DynamoDB table: conditional updates, and batches with their unprocessed rest."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from handler.aws import Aws, AwsError, as_list, nested
+from handler.aws import Aws, AwsError, as_list, batches, nested
 from handler.retries import TryAgain
 
 BATCH_TRIES = 6
@@ -12,6 +12,11 @@ BATCH_TRIES = 6
 
 PAUSE_SECONDS = 0.02
 
+READ_AT_ONCE = 100
+"""Items that a table gives at once.
+
+Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+"""
 
 TRANSACTION_TRIES = 3
 """How often a transaction is tried that conflicts with another one."""
@@ -33,6 +38,20 @@ class Batch(NamedTuple):
 
     answers: list[dict[str, Any]]
     unprocessed: Any
+    error: AwsError | None
+
+
+class LookUp(NamedTuple):
+    """The table's items with some ids.
+
+    Attributes:
+        items: Those that there are, by their ids.
+        unknown: The ids of which the table did not say whether there is an item.
+        error: Why not.
+    """
+
+    items: dict[str, Any]
+    unknown: set[str]
     error: AwsError | None
 
 
@@ -136,6 +155,26 @@ class Table:
         except AwsError as error:
             return Batch(answers, unprocessed, error)
         return Batch(answers, {}, None)
+
+    def look_up(self, ids: Iterable[str]) -> LookUp:
+        """Read items by their ids, as they are now. A batch that fails affects no other one."""
+        found: dict[str, Any] = {}
+        unknown: set[str] = set()
+        why = None
+        for some in batches(list(dict.fromkeys(ids)), READ_AT_ONCE):
+            request = {"Keys": [{"id": {"S": id_}} for id_ in some], "ConsistentRead": True}
+            batch = self.batch("BatchGetItem", {self.name: request}, "UnprocessedKeys")
+            for answer in batch.answers:
+                for item in as_list(nested(answer, "Responses", self.name)):
+                    id_ = nested(item, "id", "S")
+                    if id_ in some:
+                        found[id_] = item
+            if batch.error:
+                left = as_list(nested(batch.unprocessed, self.name, "Keys"))
+                named = [nested(key, "id", "S") for key in left]
+                unknown.update([id_ for id_ in some if id_ in named] or some)
+                why = batch.error
+        return LookUp(found, unknown - found.keys(), why)
 
 
 def is_contended(error: AwsError) -> bool:
