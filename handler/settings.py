@@ -5,8 +5,6 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from handler.quiet_hours import QuietHours, read_hours
-
 if TYPE_CHECKING:
     from handler.routes import Route
 
@@ -149,8 +147,3 @@ class Settings(NamedTuple):
         from zoneinfo import ZoneInfo  # noqa: PLC0415  # 2 ms that most stacks need not pay
 
         return ZoneInfo(self.timezone)
-
-    @property
-    def quiet(self) -> QuietHours | None:
-        """The quiet hours, if there are any."""
-        return read_hours(self.quiet_hours, self.zone)
