@@ -17,15 +17,16 @@ from typing import Self
 from stack.clients import Boto3Clients
 from stack.waiting import NotInTime, wait_until
 
-CHILD = Path(__file__).with_name("child.py")
+PROCESS = Path(__file__).with_name("ministack_process.py")
 
-PATIENT = {"PYTHONPATH": str(Path(__file__).with_name("patient"))}
-"""Options of an emulator whose functions wait for it, however busy this machine is."""
+LONG_TIMEOUTS = {"PYTHONPATH": str(Path(__file__).with_name("long_timeouts"))}
+"""Options of an emulator whose functions give it a minute for each answer, as a busy machine needs.
+"""
 
 REGION = "us-east-1"
-START_SECONDS = 120  # a busy machine takes longer than the usual two
+START_SECONDS = 120  # usually two; a busy machine takes longer
 
-# The root user of MiniStack's own account; every other key is checked against its IAM.
+# The root user of MiniStack's account. MiniStack checks all other users' permissions.
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 _WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -36,7 +37,7 @@ class EmulatorError(Exception):
 
 
 def clients(url: str) -> Boto3Clients:
-    """Make clients of the emulator at an address, as its root user."""
+    """Return clients of the emulator at an address, as its root user."""
     return Boto3Clients(REGION, emulator=url, credentials=CREDENTIALS)
 
 
@@ -66,10 +67,10 @@ class Emulator:
             port = _free_port(self._port)
             self.url = f"http://127.0.0.1:{port}"
             log = stack.enter_context((folder / "log").open("w+"))
-            # The functions inherit this environment: nothing of this machine's is in it.
+            # The functions inherit this environment, so it has nothing of this machine's in it.
             process = subprocess.Popen(
-                # -P: the modules beside that file must not hide those that MiniStack imports.
-                [sys.executable, "-P", str(CHILD)],
+                # -P: modules beside that file must not hide modules that MiniStack imports.
+                [sys.executable, "-P", str(PROCESS)],
                 cwd=folder,
                 env={
                     "PATH": os.environ.get("PATH", os.defpath),
@@ -78,7 +79,7 @@ class Emulator:
                     "AUTH": "true",
                     "BIND_HOST": "127.0.0.1",
                     "GATEWAY_PORT": str(port),
-                    # It ignores BIND_HOST and would listen on all interfaces.
+                    # This service ignores BIND_HOST, and would listen on all interfaces.
                     "IOT_MTLS_ENABLED": "0",
                     "MINISTACK_HOST": "127.0.0.1",
                     "MINISTACK_REGION": REGION,
@@ -125,7 +126,7 @@ class Emulator:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[None]:
-    """Let SIGTERM end this process as Ctrl-C does: with everything cleaned up."""
+    """Let SIGTERM end this process as Ctrl-C does, after it has cleaned up."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -147,7 +148,7 @@ def _free_port(port: int) -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started: they are a process group of their own."""
+    """End a process group: a process and all that it started."""
     for signal_, seconds in ((signal.SIGTERM, 3), (signal.SIGKILL, 10)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal_)

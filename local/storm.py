@@ -18,7 +18,7 @@ from typing import Any
 
 from handler.log import masked
 from local.deployment import Deployment
-from local.emulator import PATIENT, Emulator
+from local.emulator import LONG_TIMEOUTS, Emulator
 from local.twilio import StandIn
 from local.twilio_api import Text
 from local.twilio_faults import RESET_AFTER_TEXT
@@ -215,6 +215,6 @@ def run(files: int, *, phones: int, lose: int) -> None:
         StormError: A phone is not told of each file once.
     """
     sys.stderr.write(f"A storm of {files} files for {phones} phones ...\n")
-    with Emulator(options=PATIENT) as emulator:
+    with Emulator(options=LONG_TIMEOUTS) as emulator:
         result = storm(emulator, files, phones=phones, lose=lose)
         sys.stdout.write(json.dumps(result) + "\n")

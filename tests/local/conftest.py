@@ -10,7 +10,7 @@ import pytest
 
 from handler.ledger import ASK_AFTER_SECONDS
 from local.deployment import Deployment
-from local.emulator import PATIENT, Emulator
+from local.emulator import LONG_TIMEOUTS, Emulator
 from local.twilio import ACCOUNT_SID, StandIn
 from local.twilio_api import Text
 from stack.waiting import NotInTime, wait_until
@@ -148,7 +148,7 @@ def until(look: Callable[[], Seen], what: str, is_done: Callable[[Seen], object]
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
     """One emulator for all tests of a worker: their deployments have names of their own."""
-    with Emulator(options=PATIENT) as running:
+    with Emulator(options=LONG_TIMEOUTS) as running:
         yield running
 
 

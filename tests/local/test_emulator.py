@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from local.child import drain_stderr
+from local.ministack_process import drain_stderr
 
 LATE_SECONDS = 0.2
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local.emulator import PATIENT, Emulator
+from local.emulator import LONG_TIMEOUTS, Emulator
 from local.storm import files_in, storm
 from local.twilio import ACCOUNT_SID, StandIn
 from local.twilio_api import Text
@@ -194,7 +194,7 @@ def test_a_text_that_a_killed_function_had_not_sent_is_sent_by_a_flush() -> None
     """Lambda tries again after one and two minutes; here too early at first, and then not."""
     options = {"LAMBDA_ASYNC_RETRY_BASE_SECONDS": "10", "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "20"}
     with (
-        Emulator(options=PATIENT | options) as emulator,
+        Emulator(options=LONG_TIMEOUTS | options) as emulator,
         StandIn(credentials={ACCOUNT_SID: SECRET}) as twilio,
     ):
         system = System(emulator, twilio)

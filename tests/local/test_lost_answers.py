@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from local.emulator import PATIENT, Emulator
+from local.emulator import LONG_TIMEOUTS, Emulator
 from local.storm import files_in
 from local.twilio import ACCOUNT_SID, StandIn
 from local.twilio_api import Text
@@ -147,7 +147,7 @@ def test_summaries_whose_answers_flush_loses_arrive_once(deploy: Deploy) -> None
 def retrying() -> Iterator[Emulator]:
     """An emulator that tries a killed function again within seconds."""
     options = {"LAMBDA_ASYNC_RETRY_BASE_SECONDS": "10", "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "20"}
-    with Emulator(options=PATIENT | options) as running:
+    with Emulator(options=LONG_TIMEOUTS | options) as running:
         yield running
 
 

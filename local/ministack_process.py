@@ -1,8 +1,9 @@
 """MiniStack in a process that ends with its parent, even if the parent is killed.
 
-The parent holds the other end of this process's standard input. When it closes, this process, its
-folder and all that it started are removed. The parent runs this file by its path: it imports only
-the standard library and MiniStack, since the functions inherit this interpreter's surroundings.
+The parent holds the other end of this process's standard input. When that closes, this process
+removes its folder, and ends itself and every process that it started. The parent runs this file by
+its path. The functions run in the same interpreter, so this file imports nothing but the standard
+library and MiniStack.
 """
 
 import array
@@ -19,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 LOG_SECONDS = 5
-"""How long the last lines of an invocation may take."""
+"""How long the last lines of an invocation may take to arrive."""
 
 IDLE_SECONDS = 0.01
-"""How long no line comes once all have been read."""
+"""After so long without a line, all lines have been read."""
 
 
 def _end_with_parent() -> None:
@@ -34,13 +35,13 @@ def _end_with_parent() -> None:
 def drain_stderr(worker: Any, **_: float) -> str:
     """Return all lines that a function has logged.
 
-    MiniStack's own waits for 5 ms. On a busy machine it adds late lines to the next invocation.
+    MiniStack's own waits 5 ms. On a busy machine it adds late lines to the next invocation.
 
     Args:
         worker: The worker, a `ministack.core.lambda_runtime.Worker`.
     """
     process, lines, logged = worker._proc, [], worker._stderr_queue  # noqa: SLF001  # MiniStack's
-    if not process:  # it has ended, and so does the thread that reads its output
+    if not process:  # it has ended: the thread that reads its output soon ends too
         worker._stderr_thread.join(LOG_SECONDS)  # noqa: SLF001  # MiniStack's
     end = time.monotonic() + LOG_SECONDS
     while time.monotonic() < end:
