@@ -7,10 +7,23 @@ program leaves out each field that equals the flat setting.
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from handler.settings import Mode, Settings
+    from typing import Protocol
+
+    class FlatSettings(Protocol):
+        """The settings outside the routes; `handler.settings.Settings`, which has the routes."""
+
+        @property
+        def routes(self) -> tuple["Route", ...]:
+            """The routes of the stack."""
+
+        def _asdict(self) -> dict[str, Any]:
+            """Return each setting by its name."""
+
+
+Mode = Literal["instant", "digest"]
 
 MAX_GLOB_CHARACTERS = 1024
 """Characters of a glob. No key is longer, in bytes.
@@ -51,7 +64,7 @@ class Route(NamedTuple):
     except_: str
     to_numbers: tuple[str, ...]
     message: str
-    mode: "Mode"
+    mode: Mode
     max_texts_per_hour: int
     max_texts_at_once: int
     quiet_hours: str = ""
@@ -69,14 +82,14 @@ class Route(NamedTuple):
         return self.name or NO_ROUTE
 
     @classmethod
-    def inheriting(cls, settings: "Settings") -> Self:
+    def inheriting(cls, settings: "FlatSettings") -> Self:
         """Return a route that has only the fields that it takes from the flat settings."""
         given = settings._asdict()
         inherited = {name: given[name] for name in INHERITED if name in given}
         return cls(name="", logs="", except_="", to_numbers=(), **inherited)
 
     @classmethod
-    def of_others(cls, settings: "Settings") -> Self:
+    def of_others(cls, settings: "FlatSettings") -> Self:
         """Return the route of all logs that match no other: the flat settings."""
         given = settings._asdict()
         own = {name: given[name] for name in NOT_INHERITED if name in given}
@@ -97,7 +110,7 @@ FIELDS = {_field(name): name for name in Route._fields}
 """The attribute of each field, by its name in the stack's file."""
 
 
-def read(variable: str, settings: "Settings") -> tuple[Route, ...]:
+def read(variable: str, settings: "FlatSettings") -> tuple[Route, ...]:
     """Read the routes from the variable `ROUTES`.
 
     Args:
@@ -123,7 +136,7 @@ def _route(fields: Mapping[str, Any], inheriting: Route) -> Route:
     return inheriting._replace(**given)
 
 
-def write(routes: Iterable[Route], settings: "Settings") -> str:
+def write(routes: Iterable[Route], settings: "FlatSettings") -> str:
     """Write the variable `ROUTES`, which `read` reads with the same flat settings.
 
     Returns:
@@ -155,7 +168,7 @@ class Routes:
         all: The routes, in their order, without `others`.
     """
 
-    def __init__(self, settings: "Settings") -> None:
+    def __init__(self, settings: "FlatSettings") -> None:
         self.others = Route.of_others(settings)
         self.all = settings.routes
         self._globs = [(route, globs(route.logs), globs(route.except_)) for route in self.all]

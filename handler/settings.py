@@ -3,12 +3,10 @@
 import datetime
 import string
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from handler.routes import Route
-
-Mode = Literal["instant", "digest"]
+    from handler.routes import Mode, Route
 
 AnyRoute: TypeAlias = "Route | Settings"
 """A route. In a stack without routes the flat settings are the only one, and cost no import."""
@@ -53,7 +51,7 @@ class Settings(NamedTuple):
     twilio_api_url: str
     to_numbers: tuple[str, ...]
     message: str
-    mode: Mode
+    mode: "Mode"
     max_texts_per_hour: int
     max_texts_at_once: int
     flush_minutes: int

@@ -15,11 +15,10 @@ from handler.events import LogFile
 from handler.expectation import parse_expectation
 from handler.log import masked
 from handler.quiet_hours import QuietHours
-from handler.routes import FIELDS, Route
+from handler.routes import FIELDS, Mode, Route
 from handler.routes import write as write_routes
 from handler.segments import GSM, GSM_EXTENSION, GSM_SEGMENT, UCS2_SEGMENT
 from handler.segments import segments as count_segments
-from handler.settings import Mode
 from handler.settings import Settings as HandlerSettings
 from infra import setting_kinds as kinds
 from infra.existing_bucket import ExistingBucket, pattern

@@ -1,6 +1,7 @@
 """Which room imports which: one direction, so that each can be read and changed by itself."""
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,13 +23,18 @@ MAY_IMPORT = {
 
 
 def imported(source: str) -> Iterator[str]:
-    """Give the first part of the name of every module that a source imports, at any place in it."""
+    """Give the full name of everything that a source imports, at any place in it."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names=names):
-                yield from (alias.name.partition(".")[0] for alias in names)
-            case ast.ImportFrom(module=str(module), level=0):
-                yield module.partition(".")[0]
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                yield from (f"{module}.{alias.name}" for alias in names)
+
+
+def rooms_imported(source: str) -> set[str]:
+    """Give the rooms that a source imports from."""
+    return {name.partition(".")[0] for name in imported(source)} & MAY_IMPORT.keys()
 
 
 def offences(root: Path) -> list[str]:
@@ -37,13 +43,46 @@ def offences(root: Path) -> list[str]:
         f"{path.relative_to(root)} imports {name}"
         for room, allowed in MAY_IMPORT.items()
         for path in sorted((root / room).rglob("*.py"))
-        for name in sorted(set(imported(path.read_text())) & MAY_IMPORT.keys())
+        for name in sorted(rooms_imported(path.read_text()))
         if name not in allowed | {room}
     ]
 
 
 def test_every_room_imports_only_rooms_below_it() -> None:
     assert offences(ROOT) == []
+
+
+def circle(root: Path) -> list[str]:
+    """Find modules that import one another in a circle, at any place in them."""
+    sources = {
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
+        for room in MAY_IMPORT
+        for path in (root / room).rglob("*.py")
+    }
+
+    def module(name: str) -> str:
+        return name if name in sources else name.rpartition(".")[0]
+
+    graph = {
+        one: set(map(module, imported(path.read_text()))) & sources.keys() - {one}
+        for one, path in sources.items()
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    assert circle(ROOT) == []
+
+
+def test_a_circle_is_found_though_types_alone_tie_it(tmp_path: Path) -> None:
+    (tmp_path / "stack").mkdir()
+    (tmp_path / "stack" / "one.py").write_text("def later():\n    from stack import two\n")
+    (tmp_path / "stack" / "two.py").write_text("if TYPE_CHECKING:\n    from stack.one import One\n")
+    assert set(circle(tmp_path)) == {"stack.one", "stack.two"}
 
 
 def test_every_folder_with_code_is_a_room() -> None:
