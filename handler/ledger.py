@@ -161,17 +161,23 @@ class Ledger:
         change = f"SET lease = :value {REMOVE_ATTEMPT}"
         self._update(notice, "#s = :sending", change, {":value": {"N": "0"}})
 
-    def fail_in_doubt(self, notice: Notice) -> None:
-        """Record that a text has failed. Keep its attempt for a redrive.
+    def fail(self, notice: Notice, *, in_doubt: bool = False) -> None:
+        """Record that a text has failed, unless it has been sent: then a redrive must not send it.
+
+        Args:
+            notice: The text.
+            in_doubt: Whether it may have been sent. Then its attempt is kept: after a redrive, a
+                flush asks for it.
 
         Raises:
             AwsError: The table cannot be reached.
         """
+        forget = "" if in_doubt else f" {REMOVE_ATTEMPT}"
         self._table.update_if(
             notice.id,
             "attribute_not_exists(id) OR #s <> :sent",
             {
-                "UpdateExpression": "SET #s = :failed, expires = :expires",
+                "UpdateExpression": f"SET #s = :failed, expires = :expires{forget}",
                 "ExpressionAttributeNames": {"#s": "state"},
                 "ExpressionAttributeValues": {
                     ":sent": {"S": State.SENT},
@@ -181,13 +187,12 @@ class Ledger:
             },
         )
 
-    def record_outcome(self, ids: Sequence[str], state: State, sid: str = "") -> None:
-        """Record that texts were sent, or failed.
+    def record_sent(self, ids: Sequence[str], sid: str = "") -> None:
+        """Record that texts were sent, in any state: Twilio's answer is certain.
 
         Args:
             ids: The ids of the texts; all of one summary.
-            state: Their outcome.
-            sid: Twilio's SID of the text. Its delivery report is asked for once.
+            sid: Twilio's SID of the text, whose delivery report is due; "" if that is recorded.
 
         Raises:
             NotRecorded: The table could not record some of them. It recorded the others.
@@ -195,7 +200,7 @@ class Ledger:
         now = int(self._clock())
         expires = {"N": str(now + KEPT_SECONDS)}
         items: list[dict[str, Any]] = [
-            {"id": {"S": id_}, "state": {"S": state}, "expires": expires}
+            {"id": {"S": id_}, "state": {"S": State.SENT}, "expires": expires}
             for id_ in dict.fromkeys(ids)
         ]
         if sid:

@@ -267,7 +267,8 @@ class Notifier:
         if not refusal or refusal.kind.is_temporary:
             return [_Holding(notice, reason, refusal, claim_time)]
         try:
-            self._outcomes.fail([notice], refusal)
+            # Without a claim, another process may have sent it.
+            self._outcomes.fail([notice], refusal, in_doubt=not is_claimed)
         except (AwsError, NotQueued):
             self._release(notice, claim_time)
             raise

@@ -12,7 +12,7 @@ from handler.errors import (
     unexpected_errors_logged,
 )
 from handler.events import Unreadable
-from handler.ledger import Ledger, State
+from handler.ledger import Ledger
 from handler.log import Log
 from handler.metrics import Metric
 from handler.notice import Notice, by_file
@@ -51,7 +51,7 @@ class Outcomes:
         Returns:
             Whether the table has recorded all of them.
         """
-        record = functools.partial(self._ledger.record_outcome, ids, State.SENT, sid)
+        record = functools.partial(self._ledger.record_sent, ids, sid)
         return is_recorded(self._log, len(ids), record)
 
     def hold(
@@ -134,12 +134,8 @@ class Outcomes:
                     **details,
                 )
             with ledger_errors_logged(self._log, len(notices)):
-                if in_doubt:
-                    for notice in notices:
-                        self._ledger.fail_in_doubt(notice)
-                else:
-                    ids = [notice.id for notice in notices]
-                    self._ledger.record_outcome(ids, State.FAILED)
+                for notice in notices:
+                    self._ledger.fail(notice, in_doubt=in_doubt)
 
     def release(self, notice: Notice) -> None:
         """Leave a text without an outcome to the next try of its event."""

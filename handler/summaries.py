@@ -28,8 +28,11 @@ from handler.settling import Run, Settler
 if TYPE_CHECKING:
     from handler.expected_logs import ExpectedLogs
 
-FAILED_AT_ONCE = 250
-"""How many texts move to `failed` at once, before their messages are deleted from `held`."""
+FAILED_AT_ONCE = 100
+"""How many texts move to `failed` at once, before their messages are deleted from `held`.
+
+The ledger records one at a time: at a quarter of a second for each, all within `SECONDS_TO_SEND`.
+"""
 
 SECONDS_TO_BEGIN = 15
 """How soon after an attempt is opened its text must be on the way.

@@ -13,7 +13,7 @@ from handler import aws
 from handler.attempts import Attempts, TextItem
 from handler.aws import UNREACHABLE_SECONDS, Aws, AwsError
 from handler.connections import new_session
-from handler.ledger import Claim, Ledger, NotRecorded, State
+from handler.ledger import Claim, Ledger, NotRecorded
 from handler.notice import Notice
 from handler.queues import UNKNOWN_AGE, Message, NotQueued, Queue
 from handler.retries import BUSY_SECONDS
@@ -295,7 +295,7 @@ def test_a_batch_that_is_not_recorded_affects_no_other_batch(server: Server) -> 
     over = (200, json.dumps({"UnprocessedItems": {"ledger": left}}).encode())
     server.answers = [NOTHING_LEFT, *[THROTTLED] * 3, over, *[NOTHING_LEFT] * 10]
     with pytest.raises(NotRecorded, match="26 texts: BatchWriteItem") as caught:
-        remembering(server, Clock()).record_outcome([one.id for one in DUES], State.SENT, "SM1")
+        remembering(server, Clock()).record_sent([one.id for one in DUES], "SM1")
     assert caught.value.count == 26
     put = [json.loads(one.body)["RequestItems"]["ledger"] for one in server.requests]
     assert {len(requests) for requests in put} == {25, 1}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handler.ledger import Claim, NotRecorded, State
+from handler.ledger import Claim, NotRecorded
 from handler.notice import Notice
 from handler.report_index import PendingReport, ReportIndex
 from handler.table import Table
@@ -23,7 +23,7 @@ def test_an_answer_without_dynamodbs_fields_confirms_nothing(server: Server, bod
     server.body, notice = body, Notice(log_file(), PHONE)
     assert knowing(server).look_up([notice])[:2] == ({}, {notice.id})
     with pytest.raises(NotRecorded, match="1 texts: BatchWriteItem"):
-        remembering(server).record_outcome([notice.id], State.SENT, "SM1")
+        remembering(server).record_sent([notice.id], "SM1")
 
 
 @pytest.mark.parametrize("id_", [{}, [], None, 7, "another"])

@@ -665,6 +665,59 @@ def duplicate(world: World, is_killed: bool) -> None:
     world.operations["BatchWriteItem"] = write
 
 
+@pytest.mark.parametrize("held_days", [0, EXPIRES_AFTER_SECONDS // (24 * 60 * 60) + 1])
+def test_a_flush_that_gives_a_text_up_does_not_hide_that_another_one_sent_it(
+    held_days: int,
+) -> None:
+    """Twilio refuses the first flush, and accepts the other one's summary. Then comes a redrive."""
+    step = 1
+    while True:
+        world = small_world(mode="digest")
+        world.notify(record("a.log"))
+        world.now += held_days * 24 * 60 * 60
+        world.refuses = lambda _: BUSY if held_days else STOPPED  # at once
+        world.at_step[world.steps + step] = lambda: accepted_flush(world)  # noqa: B023  # at once
+        world.flush()
+        if world.at_step:
+            break
+        world.end_outages()
+        world.now += FLUSHES_EVERY
+        world.flush()
+        world.redrive()
+        flush_until_nothing_is_held(world)
+        assert told_of(world) == {"a.log": 1}, step
+        step += 1
+    assert step > 15
+
+
+def accepted_flush(world: World) -> None:
+    """Let another flush send while Twilio accepts again."""
+    world.end_outages()
+    second_flush(world, 0)
+
+
+def test_notify_that_could_not_claim_a_text_and_fails_it_keeps_the_attempt_of_another_one() -> None:
+    """A process ends right after it has sent the text. The next one cannot reach the table."""
+    world = small_world()
+    duplicate(world, is_killed=True)
+    world.restart()
+    world.now += 60
+    claim = world.operations["TransactWriteItems"]
+
+    def fails(_payload: Any) -> Any:
+        raise AwsError("TransactWriteItems", "AccessDeniedException", {})
+
+    world.operations["TransactWriteItems"] = fails
+    world.refuses = lambda _: STOPPED
+    world.notify(record("a.log"))
+    assert len(world.failed) == 1
+    world.operations["TransactWriteItems"] = claim
+    world.end_outages()
+    world.redrive()
+    flush_until_nothing_is_held(world)
+    assert told_of(world) == {"a.log": 1}
+
+
 @pytest.mark.parametrize("mode", ["instant", "digest"])
 @pytest.mark.parametrize("accepted", [True, False])
 def test_what_was_in_doubt_for_nine_days_fails_and_is_asked_for_after_a_redrive(

@@ -20,7 +20,7 @@ from handler.aws import Aws, AwsError
 from handler.connections import new_session
 from handler.delivery_reports import meaning
 from handler.events import LogFile, Unreadable
-from handler.ledger import Claim, Ledger, NotRecorded, State
+from handler.ledger import Claim, Ledger, NotRecorded
 from handler.missing_log import MissingLog
 from handler.notice import ID_DIGITS, Attempt, Notice
 from handler.queues import Message, NotQueued, Queue
@@ -376,9 +376,9 @@ def test_an_answer_of_any_shape_raises_only_the_expected_errors(status: int, ans
     assert attempts.owners(["SM1"]).items.keys() <= {"SM1"}
     assert attempts.read([PHONE]).keys() <= {PHONE}
     for request in (
-        lambda: ledger.record_outcome([wanted.id], State.SENT, "SM1"),
+        lambda: ledger.record_sent([wanted.id], "SM1"),
         lambda: ledger.hold(wanted),
-        lambda: ledger.fail_in_doubt(wanted),
+        lambda: ledger.fail(wanted),
         lambda: attempts.open(PHONE, PhoneAttempt(), [wanted], "a text"),
         lambda: attempts.close(PHONE, 1),
         lambda: attempts.hold(wanted),

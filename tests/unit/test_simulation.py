@@ -18,7 +18,6 @@ from handler.ledger import (
     REPORT_INDEX,
     Ledger,
     Limits,
-    State,
 )
 from handler.notice import Attempt, Notice
 from handler.queues import VISIBILITY_SECONDS
@@ -165,10 +164,9 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("hold"), one),
     st.tuples(st.just("release"), one),
     st.tuples(st.just("hold_in_doubt"), one),
+    st.tuples(st.just("fail"), one),
     st.tuples(st.just("fail_in_doubt"), one),
-    st.tuples(
-        st.just("record_outcome"), some, st.sampled_from(State), st.sampled_from(["", "SM1"])
-    ),
+    st.tuples(st.just("record_sent"), some, st.sampled_from(["", "SM1"])),
     st.tuples(st.just("look_up"), some),
     st.tuples(st.just("hold_unsent"), one),
     st.tuples(st.just("forget"), one),
@@ -208,8 +206,11 @@ class Operated:
     def hold_in_doubt(self, notice: Notice) -> None:
         self.world.ledger.hold(notice, in_doubt=True)
 
-    def record_outcome(self, notices: list[Notice], state: State, sid: str) -> None:
-        self.world.ledger.record_outcome([notice.id for notice in notices], state, sid)
+    def fail_in_doubt(self, notice: Notice) -> None:
+        self.world.ledger.fail(notice, in_doubt=True)
+
+    def record_sent(self, notices: list[Notice], sid: str) -> None:
+        self.world.ledger.record_sent([notice.id for notice in notices], sid)
 
     def uncount(self, phone: str, limits: Limits | None) -> None:
         self.world.ledger.uncount(phone, self.world.now, limits)
