@@ -12,7 +12,7 @@ from handler.refusals import NOT_FOUND
 from handler.routes import globs
 from handler.sender import Refused
 from stack import log_lines
-from stack.deployed import Stack, clock
+from stack.deployed import Stack, answered_at
 from stack.log_lines import Line
 from stack.reasons import in_words
 from stack.waiting import NotInTime, Seen, wait_until
@@ -103,7 +103,7 @@ class Smoke:
         self._keys.append(key)
         answer = self._stack.aws["s3"].put_object(Bucket=bucket, Key=key, Body=self._body(key))
         # By S3's clock, not this machine's. A minute earlier, since CloudWatch's clock may differ.
-        uploaded = clock(answer) - datetime.timedelta(minutes=1)
+        uploaded = answered_at(answer) - datetime.timedelta(minutes=1)
         self._since = min(self._since, uploaded)
         self._report(f"uploaded {key} to s3://{bucket}")
 

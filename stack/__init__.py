@@ -1,4 +1,4 @@
-"""Questions that anybody asks of a deployed stack: its outputs, clients, queues, log lines."""
+"""Reading a deployed stack: its outputs, settings, clients, queues and log lines."""
 
 from pathlib import Path
 

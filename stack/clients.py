@@ -1,4 +1,4 @@
-"""Clients of AWS's services: the one place that makes them."""
+"""boto3's clients of AWS's services, or of an emulator's."""
 
 import os
 import threading
@@ -17,7 +17,7 @@ class Clients(Protocol):
     """A client for each service."""
 
     def __getitem__(self, service: str) -> Any:
-        """Give the client of one service, such as `s3`."""
+        """Return the client of one service, such as `s3`."""
 
 
 class Boto3Clients:
@@ -30,8 +30,8 @@ class Boto3Clients:
 
         Args:
             region: The region.
-            emulator: The address of an emulator. Its clients know nothing of this machine's
-                profiles, proxies and environment. Without it they are AWS's own.
+            emulator: The address of an emulator, whose clients ignore this machine's profiles,
+                proxies and environment. Without it the clients call AWS.
             credentials: boto3's arguments for credentials. Without them boto3 finds the operator's.
         """
         session = _isolated_session() if emulator else boto3.session.Session()
@@ -40,15 +40,15 @@ class Boto3Clients:
         self._arguments: dict[str, Any] = {
             "region_name": region,
             "endpoint_url": emulator or None,
-            # An emulator on a busy machine drops a connection now and then, as AWS does.
+            # AWS drops a connection now and then, and so does an emulator on a busy machine.
             "config": config.merge(Config(read_timeout=READ_SECONDS, retries={"mode": "standard"})),
             **(credentials or {}),
         }
-        self._lock = threading.Lock()  # making a client is not safe in threads; using one is
+        self._lock = threading.Lock()  # using a client is thread-safe, making one is not
         self._clients: dict[str, Any] = {}
 
     def __getitem__(self, service: str) -> Any:
-        """Give the client of one service, such as `s3`."""
+        """Return the client of one service, such as `s3`."""
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = self._session.client(service, **self._arguments)
@@ -61,7 +61,7 @@ class Boto3Clients:
 
 
 def _isolated_session() -> boto3.session.Session:
-    """Give a session that reads none of this machine's profiles, neither real nor broken ones."""
+    """Return a session that reads none of this machine's profiles: one of them may be broken."""
     profile, no_file = (None, None, None, None), (None, None, os.devnull, None)
     return boto3.session.Session(
         botocore_session=botocore.session.Session(

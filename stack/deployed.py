@@ -1,4 +1,4 @@
-"""A deployed stack: its outputs, its settings, clients of its services."""
+"""A deployed stack: its outputs, its settings and clients of its services."""
 
 import datetime
 import email.utils
@@ -20,7 +20,7 @@ from stack.running_demos import DEMO, NotRunning, newest
 
 
 class StackError(Exception):
-    """Something that the operator must fix first. The message is one line: what, and how."""
+    """A problem that the operator must fix. The message is one line: the problem and the fix."""
 
 
 def make(command: str, stack: str) -> str:
@@ -33,10 +33,10 @@ def pulumi(command: str, stack: str) -> str:
     return f"pulumi {command} --stack {shlex.quote(stack)}"
 
 
-def clock(answer: Mapping[str, Any]) -> datetime.datetime:
-    """Return AWS's own time in an answer, rounded down to the second.
+def answered_at(answer: Mapping[str, Any]) -> datetime.datetime:
+    """Return when AWS sent an answer, by its own clock, rounded down to the second.
 
-    This machine's clock may be wrong, and the times of messages and log lines are AWS's.
+    Messages and log lines have AWS's times, and this machine's clock may be wrong.
     """
     date = answer["ResponseMetadata"]["HTTPHeaders"]["date"]
     return email.utils.parsedate_to_datetime(date).astimezone(datetime.UTC)
@@ -102,7 +102,7 @@ class Stack:
         return prefix, tuple(suffixes.split(","))
 
     def excludes(self, key: str) -> str:
-        """Return why S3 does not call `notify` about a key: the filters; "" if it does."""
+        """Return how the filters exclude a key, such as `does not end with .log`, or ""."""
         prefix, suffixes = self.filters
         reasons = []
         if not key.startswith(prefix):
@@ -112,7 +112,7 @@ class Stack:
         return " and ".join(reasons)
 
     def texts_nobody(self, key: str) -> str:
-        """Return why nobody is texted about a key: filters or routes; "" if somebody is."""
+        """Return why no phone is texted about a key, by filters and routes, or ""."""
         matches = self.settings.phones_of(key)
         return self.excludes(key) or ("" if matches else "matches no route, and toNumbers is empty")
 
@@ -205,7 +205,7 @@ def _outputs(name: str) -> dict[str, Any]:
 
 
 def _explain_no_outputs(name: str, message: str) -> str:
-    """Return why Pulumi's CLI gives no outputs, and what to do.
+    """Return why Pulumi's CLI shows no outputs, and the next step.
 
     Args:
         name: The stack's name.
@@ -213,14 +213,15 @@ def _explain_no_outputs(name: str, message: str) -> str:
     """
     if "PULUMI_ACCESS_TOKEN" in message:
         return (
-            f"Pulumi is not logged in, and cannot find stack {name}. Log in where your state "
-            "is: pulumi login (for a file or bucket, with its address). Then pulumi stack ls shows "
-            "the stacks"
+            f"Pulumi is not logged in, so it cannot find stack {name}. Log in to the backend that "
+            "has your state: pulumi login, or pulumi login ADDRESS for a bucket or a folder. "
+            "Then pulumi stack ls shows the stacks"
         )
     if "no stack named" in message:
         return (
-            f"There is no stack {name} where Pulumi is logged in (pulumi whoami --verbose says "
-            f"where). pulumi stack ls shows the stacks; for one of them: {make('status', 'NAME')}"
+            f"The backend that Pulumi is logged in to has no stack {name} (pulumi whoami --verbose "
+            f"shows which one it is). pulumi stack ls shows the stacks; for one of them: "
+            f"{make('status', 'NAME')}"
         )
-    first = message.splitlines()[0].removeprefix("error: ") if message else "it does not say why"
-    return f"Pulumi gives no outputs of stack {name}: {first}"
+    first = message.splitlines()[0].removeprefix("error: ") if message else "no reason given"
+    return f"Pulumi cannot show the outputs of stack {name}: {first}"

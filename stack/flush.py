@@ -1,11 +1,11 @@
-"""A flush that is run now, and its report: the texts that it sent, those still held, and why."""
+"""Run a flush now, and report the texts that it sent, those still held, and why."""
 
 import dataclasses
 import datetime
 import json
 
 from stack import log_lines, queues
-from stack.deployed import Stack, StackError, clock
+from stack.deployed import Stack, StackError, answered_at
 from stack.log_lines import Line, plural
 from stack.waiting import NotInTime, wait_until
 
@@ -39,7 +39,7 @@ def run_flush(stack: Stack) -> Report:
     function = stack.aws["lambda"]
     name = stack.outputs["flushFunction"]
     # By AWS's clock, not this machine's.
-    since = clock(function.get_function_configuration(FunctionName=name))
+    since = answered_at(function.get_function_configuration(FunctionName=name))
     answer = function.invoke(FunctionName=name)
     if "FunctionError" in answer:
         error = json.loads(answer["Payload"].read())
@@ -55,7 +55,7 @@ def run_flush(stack: Stack) -> Report:
 
 
 def _read_log(stack: Stack, since: datetime.datetime) -> list[Line]:
-    """Return what flush logged, once CloudWatch shows its end, or as much as it shows in time."""
+    """Return the lines of a flush: all of them, or those that CloudWatch shows in time."""
 
     def look() -> list[Line]:
         return [
@@ -81,7 +81,7 @@ def _describe_texted(stack: Stack, lines: list[Line]) -> str:
     failed = sum(line.outcome == "failed" for line in lines)
     also = f" Failed: {failed} (why: {stack.make('status')})." if failed else ""
     if not any(line.ends_flush for line in lines):
-        return f"Flushed. CloudWatch does not show its log yet; soon: {stack.make('tail')}"
+        return f"Flushed. CloudWatch does not show its log yet. To see it: {stack.make('tail')}"
     if any(line.outcome == "quiet hours" for line in lines):
         return "Nothing was texted: these are quiet hours."
     if sent:

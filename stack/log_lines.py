@@ -29,7 +29,7 @@ class Line:
         id: An id of its own.
         time: When it was written.
         function: Which function wrote it.
-        fields: Its JSON; a line that is no JSON is the field `text`.
+        fields: Its JSON. A line that is not JSON is the field `text`.
     """
 
     id: str
@@ -39,7 +39,7 @@ class Line:
 
     @property
     def outcome(self) -> str:
-        """The decision; "" if the line is none."""
+        """The decision; "" for a line without one."""
         return self.text("outcome")
 
     @property
@@ -49,7 +49,7 @@ class Line:
 
     @property
     def is_platform(self) -> bool:
-        """Whether Lambda itself wrote it, about starts and durations."""
+        """Whether Lambda itself wrote it, about a start or a duration."""
         text = str(self.fields.get("text", ""))
         return text.startswith(_PLATFORM_PREFIXES) or str(self.fields.get("type", "")).startswith(
             "platform"
@@ -79,7 +79,7 @@ class Line:
         return str(self.fields.get(key) or "")
 
     def number(self, key: str) -> float:
-        """Return a field that is a number; 0 if it is missing or none."""
+        """Return a field that is a number; 0 if it is missing or not a number."""
         value = self.fields.get(key)
         return value if isinstance(value, int | float) else 0
 
@@ -91,7 +91,7 @@ class Line:
         shown += [
             plural(self.number(f"{one}s"), one) for one in _COUNT_FIELDS if f"{one}s" in self.fields
         ]
-        # What cannot be read has the same word as its reason and as its code.
+        # An unreadable message has the same word as its reason and as its code.
         return "  ".join(dict.fromkeys([self.outcome, *shown]))
 
 
@@ -147,7 +147,7 @@ def follow(
     since: datetime.datetime,
     wait: Callable[[float], object] = time.sleep,
 ) -> Iterator[Line]:
-    """Yield the lines of all functions as they come, without an end.
+    """Yield the lines of all functions as they come. It never ends.
 
     Args:
         stack: The stack.
@@ -159,7 +159,7 @@ def follow(
         lines = read(stack, since=since)
         yield from (line for line in lines if line.id not in seen)
         if lines:
-            # CloudWatch shows lines late: look a minute back, and skip those already given.
+            # CloudWatch shows lines late: read a minute again, and skip the lines already shown.
             since = max(since, lines[-1].time - datetime.timedelta(minutes=1))
             seen = {line.id for line in lines}
         wait(POLL_SECONDS)

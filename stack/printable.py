@@ -1,4 +1,4 @@
-"""Text of other people, made safe to show in a terminal."""
+"""Text from elsewhere, made safe to show in a terminal."""
 
 JOINERS = "\u200c\u200d"
 """Persian words and emoji need these two, and they do no harm."""
@@ -7,9 +7,9 @@ JOINERS = "\u200c\u200d"
 def printable(value: object) -> str:
     r"""Return a text without characters that control the terminal.
 
-    Uploaders choose the keys of files, and Twilio and AWS their messages. Escape sequences could
-    clear the screen, line breaks forge lines, and bidirectional controls swap words. Each such
-    character becomes its escape, such as `\x1b`.
+    Uploaders choose the keys of files; Twilio and AWS write their own messages. Escape sequences
+    could clear the screen, line breaks could forge lines, and bidirectional controls could swap
+    words. Each such character becomes its escape, such as `\x1b`.
 
     Args:
         value: The text, or a value to show as text.

@@ -1,4 +1,4 @@
-"""Finding Pulumi's CLI: that of PATH, or the one that `make pulumi` builds."""
+"""Finding Pulumi's CLI: the one on PATH, or the one that `make pulumi` builds."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ def find_cli() -> Path:
     """Return the path of Pulumi's CLI.
 
     Raises:
-        CliError: There is none of version 3.
+        CliError: No CLI of version 3 is installed.
     """
     for folder in (None, str(BUILT)):
         found = shutil.which("pulumi", path=folder)

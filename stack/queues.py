@@ -12,17 +12,17 @@ from handler import log
 from handler.aws import batches
 from handler.events import Unreadable, read
 from handler.queues import BATCH, HELD_SINCE
-from stack.deployed import Stack, clock
+from stack.deployed import Stack, answered_at
 from stack.reasons import in_words
 
 MAX_PEEKED = 100
-"""How many messages are looked at, at most."""
+"""At most so many messages are read to describe a queue."""
 
 PEEK_SECONDS = 20
-"""How long a message stays hidden while it is looked at, at most."""
+"""A message stays hidden from others at most so long while it is read."""
 
 WAIT_SECONDS = 2
-"""How long SQS looks for messages. Without a wait it asks only some of its servers."""
+"""How long SQS waits for messages. Without a wait it asks only some of its servers."""
 
 Message = dict[str, Any]
 
@@ -31,9 +31,9 @@ class Count(NamedTuple):
     """How many messages are on a queue, by SQS's own count, which lags behind by up to a minute.
 
     Attributes:
-        visible: Those that can be received.
-        hidden: Those that another program, such as a flush, has received and not deleted.
-        hidden_minutes: For how long a received message stays hidden, rounded up.
+        visible: How many can be received.
+        hidden: How many another program, such as a flush, has received and not deleted.
+        hidden_minutes: How long a received message stays hidden, rounded up.
     """
 
     visible: int
@@ -47,11 +47,11 @@ class Count(NamedTuple):
 
 
 class Content(NamedTuple):
-    """The content of a message, for people.
+    """The content of a message, in words for people.
 
     Attributes:
         reason: Why it is on the queue, with Twilio's code and what it means.
-        subject: Which file for which phone, as far as the message says.
+        subject: The file and its phones, as far as the message names them.
     """
 
     reason: str
@@ -78,8 +78,8 @@ class Group:
 
     Attributes:
         reason: The reason.
-        count: How many there are among those that were looked at.
-        oldest: The one that came first.
+        count: How many of the messages that were read have it.
+        oldest: The message of these that came first.
     """
 
     reason: str
@@ -108,7 +108,7 @@ def count_with_time(stack: Stack, queue: str) -> tuple[Count, datetime.datetime]
         hidden=int(found.get("ApproximateNumberOfMessagesNotVisible", 0)),
         hidden_minutes=math.ceil(int(found["VisibilityTimeout"]) / 60),
     )
-    return counted, clock(answer)
+    return counted, answered_at(answer)
 
 
 def group_by_reason(messages: Iterable[Queued]) -> list[Group]:
@@ -141,14 +141,14 @@ def receive(stack: Stack, queue: str, seconds: int) -> list[Message]:
 
 
 def sent_at(message: Message) -> datetime.datetime:
-    """Return when a message came to its queue, before a flush renewed it."""
+    """Return when a message first came to its queue. A flush may have renewed it since."""
     renewed = message.get("MessageAttributes", {}).get(HELD_SINCE, {})
     milliseconds = int(renewed.get("StringValue") or message["Attributes"]["SentTimestamp"])
     return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
 
 
 def give_back(stack: Stack, queue: str, messages: Iterable[Message]) -> None:
-    """Let others receive messages at once, rather than after the seconds for which they hide."""
+    """Let others receive messages at once, although they are still hidden."""
     for some in batches(list(messages), BATCH):
         stack.aws["sqs"].change_message_visibility_batch(
             QueueUrl=stack.outputs[f"{queue}Queue"],
@@ -160,7 +160,7 @@ def give_back(stack: Stack, queue: str, messages: Iterable[Message]) -> None:
 
 
 def peek(stack: Stack, queue: str) -> list[Queued]:
-    """Look at messages of a queue, without taking them."""
+    """Read messages of a queue, and leave them on it."""
     found: dict[str, Message] = {}
     messages: list[Message] = []
     visible = count(stack, queue).visible
@@ -190,7 +190,7 @@ def describe(body: str) -> Content:
             return Content(f"unreadable: {reason}", "")
         case {"requestContext": dict(context), "requestPayload": payload}:
             files = [one.key for one in read(payload) if not isinstance(one, Unreadable)]
-            why = context.get("condition", "it does not say why")
+            why = context.get("condition", "no reason given")
             return Content(f"Lambda gave up on it: {why}", ", ".join(files))
         case {"source": "aws.s3", "detail": {"object": {"key": str(key)}}}:
             return Content("EventBridge gave up on it", key)
@@ -199,6 +199,6 @@ def describe(body: str) -> Content:
 
 
 def _phones(message: Message) -> list[str]:
-    """Return the phones of a held or failed file: one message may be for several."""
+    """Return the phones that a message about a held or failed file names."""
     phones = message.get("phones", [message.get("phone")])
     return [one for one in phones if isinstance(one, str)] if isinstance(phones, list) else []

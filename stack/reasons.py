@@ -1,7 +1,7 @@
 """The reasons in log lines and messages, in words for people."""
 
 _IN_WORDS = {"Twilio refuses": "not tried after a refusal"}
-"""Reasons that need other words: `notify` holds these texts without asking Twilio."""
+"""Reasons that people would misread: `notify` holds these texts without asking Twilio."""
 
 
 def in_words(reason: str, code: object = "", meaning: object = "") -> str:

@@ -1,4 +1,4 @@
-"""The message where a command's requirements are not installed. It needs none of them."""
+"""The message of a command whose requirements are not installed. This module needs none."""
 
 import sys
 
@@ -6,12 +6,12 @@ from stack import ROOT
 
 
 def missing_requirement(error: ModuleNotFoundError, package: str, command: str) -> str:
-    """Return one line: which requirement is missing, and what to run.
+    """Return one line: the requirement that is missing, and the command that installs it.
 
     Args:
         error: The error of the import.
         package: The package that `python -m` runs.
-        command: The command that installs the requirements and runs it.
+        command: The make command that installs the requirements and runs the package.
 
     Raises:
         ModuleNotFoundError: The module is one of this project's own.

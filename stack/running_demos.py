@@ -11,10 +11,10 @@ from typing import IO, Any
 from stack import ROOT
 
 DEMO = "demo"
-"""The name of their stack."""
+"""The name of the stack of every demo."""
 
 RECORDS = ROOT / ".build" / "demos"
-"""Where each running demo has a record, which it keeps locked. The lock ends with its process."""
+"""Each running demo keeps a locked record here. The lock ends with the demo's process."""
 
 
 class NotRunning(Exception):
@@ -49,7 +49,7 @@ def recorded(running: RunningDemo) -> Iterator[None]:
         json.dump(dataclasses.asdict(running), file)
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
-        unlocked.rename(record)  # only a locked record may be found
+        unlocked.rename(record)  # other commands must find only locked records
         try:
             yield
         finally:
@@ -60,7 +60,7 @@ def newest() -> tuple[RunningDemo, int]:
     """Return the demo that was started last, and how many run.
 
     Raises:
-        NotRunning: None runs.
+        NotRunning: No demo runs.
     """
     found = _all_running()
     if not found:

@@ -1,4 +1,4 @@
-"""The terminal of the commands: lines and tables, without anything that controls it."""
+"""The output of the commands: lines and tables, without control characters."""
 
 from collections.abc import Sequence
 from typing import IO
@@ -15,22 +15,22 @@ Cell = str | tuple[str, str]
 LABEL_WIDTH = 13
 
 MAX_CELL_CHARACTERS = 160
-"""Characters: a few long keys would push everything else out of sight."""
+"""Longer cells are cut: a few long keys would push everything else out of sight."""
 
 
 class Terminal:
     """A terminal, or a file.
 
-    It makes every text printable, and shows markup as it is. It breaks no line and ends none with
-    spaces, so that addresses can be copied and files searched.
+    It makes every text printable, and shows markup literally. It breaks no line and ends no line
+    with spaces: an address can be copied, and a file searched.
     """
 
     def __init__(self, file: IO[str] | None = None, *, width: int | None = None) -> None:
         """Prepare it.
 
         Args:
-            file: Where to write. Without it: standard output.
-            width: How wide tables may be. Without it: as wide as the terminal.
+            file: Where to write; standard output by default.
+            width: The most columns of a table; those of the terminal by default.
         """
         self._console = Console(file=file, width=width, highlight=False)
 
@@ -44,7 +44,7 @@ class Terminal:
         self._write(name.append(printable(text), style=style))
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-        """Write a table. Cells that are too wide are cut and folded; the title is not."""
+        """Write a table. Long cells are cut and folded; the title is not."""
         self.say(title, style="italic")
         table = Table()
         for column in columns:

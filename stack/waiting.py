@@ -1,4 +1,4 @@
-"""Waiting for something that another program does."""
+"""Waiting until another program has done something."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class NotInTime(Exception):
     """
 
     def __init__(self, seconds: float, seen: Any) -> None:
-        super().__init__(f"not within {seconds:g} s; seen at last: {seen!r}")
+        super().__init__(f"not within {seconds:g} s; last seen: {seen!r}")
         self.seen = seen
 
 
@@ -31,16 +31,16 @@ def wait_until(
 
     Args:
         look: Looks, and returns what it sees. It is called at least once.
-        is_done: The condition. Without one, what is seen must be true.
+        is_done: The condition; by default, that the result is true.
         seconds: The limit.
         poll_seconds: The pause between two looks.
         from_last_change: Whether the limit starts again whenever the result changes.
 
     Returns:
-        What met the condition.
+        The result that met the condition.
 
     Raises:
-        NotInTime: Nothing did within the limit. It says what was seen last.
+        NotInTime: No result met it within the limit.
     """
     seen = look()
     started = time.monotonic()

@@ -129,8 +129,8 @@ def test_an_ended_demo_is_reported_with_the_command_that_starts_one() -> None:
             "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions",
             "Pulumi is not logged in",
         ),
-        ("error: no stack named 'nonsense' found", "There is no stack nonsense"),
-        ("error: could not decrypt", "Pulumi gives no outputs of stack nonsense: could not"),
+        ("error: no stack named 'nonsense' found", "The backend that Pulumi is logged in to has no stack nonsense"),
+        ("error: could not decrypt", "Pulumi cannot show the outputs of stack nonsense: could not"),
     ],
 )
 def test_a_stack_that_pulumi_does_not_find_is_reported_with_the_remedy(

@@ -37,7 +37,7 @@ def test_a_condition_that_is_met_at_once_costs_no_pause(clock: Clock) -> None:
 
 def test_a_wait_that_times_out_names_the_last_value(clock: Clock) -> None:
     seen = iter(range(100))
-    with pytest.raises(NotInTime, match=r"^not within 10 s; seen at last: 11$") as caught:
+    with pytest.raises(NotInTime, match=r"^not within 10 s; last seen: 11$") as caught:
         wait_until(lambda: next(seen), lambda _: False, seconds=10, poll_seconds=1)
     assert caught.value.seen == 11
 
