@@ -1,1 +1,1 @@
-"""The commands of an operator for a deployed stack: status, smoke, redrive, flush, tail."""
+"""The operator's commands: status, explain, smoke, flush, redrive and tail."""

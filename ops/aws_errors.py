@@ -28,7 +28,7 @@ _NO_CREDENTIALS = (
     SSOError,
     TokenRetrievalError,
 )
-"""Errors before any request: there are no credentials, or they could not be renewed."""
+"""Errors before any request: the credentials are missing, or cannot be renewed."""
 
 # Each service has its own code for credentials that it does not accept.
 _BAD_CREDENTIALS = frozenset(
@@ -60,12 +60,12 @@ _NOT_FOUND_CODES = ("NotFound", "NonExistent", "DoesNotExist", "NoSuch")
 
 
 def explain(error: BotoCoreError | ClientError, stack: Stack | None) -> str:
-    """Return one line: the meaning of an error of AWS, and the next step.
+    """Return one line: the meaning of an AWS error, and the next step.
 
     Args:
         error: The error.
-        stack: The stack, if it could be opened. After a refusal AWS is asked whose the
-            credentials are: they may belong to another account.
+        stack: The stack, if it could be opened. If AWS refuses a request to it, this asks AWS
+            which account the credentials belong to.
     """
     if isinstance(error, _NO_CREDENTIALS):
         return _unknown_credentials(str(error))
@@ -76,7 +76,10 @@ def explain(error: BotoCoreError | ClientError, stack: Stack | None) -> str:
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     refusal = f"{code}: {message}"
     if code in _CLOCK_CODES or any(words in message for words in _CLOCK_WORDS):
-        return f"The clock of this machine is wrong, and AWS refuses every request ({refusal})"
+        return (
+            f"The clock of this machine is wrong, so AWS refuses every request ({refusal}). "
+            "Set the clock, then run the command again"
+        )
     if code in _BAD_CREDENTIALS or error.operation_name in _OF_SSO:
         return _unknown_credentials(refusal)
     return f"AWS refuses {error.operation_name}: {refusal}{_where(stack, code)}"
@@ -85,7 +88,7 @@ def explain(error: BotoCoreError | ClientError, stack: Stack | None) -> str:
 def _unknown_credentials(why: str) -> str:
     return (
         f"AWS does not accept your credentials ({why.rstrip('.')}). With SSO, set AWS_PROFILE to "
-        "your profile and run aws sso login. For the first time, or with access keys: aws configure"
+        "your profile and run aws sso login. With access keys: aws configure"
     )
 
 
@@ -94,7 +97,7 @@ def _in_region(stack: Stack | None) -> str:
 
 
 def _where(stack: Stack | None, code: str) -> str:
-    """Return which account and region the stack is in, and whether the credentials are for it."""
+    """Return the account and region of the stack, and a likely reason for the error."""
     if not stack or stack.is_demo:
         return ""
     there = f". Stack {stack.name} is in account {stack.account}, region {stack.region}"
@@ -108,7 +111,7 @@ def _where(stack: Stack | None, code: str) -> str:
             "profile of the stack's account"
         )
     if any(word in code for word in _DENIED):
-        return f"{there}: do your credentials have that permission there?"
+        return f"{there}: give your credentials that permission there"
     if any(word in code for word in _NOT_FOUND_CODES):
-        return f"{there}: is it still there? {stack.pulumi('preview --refresh')}"
+        return f"{there}. To see if it still exists: {stack.pulumi('preview --refresh')}"
     return ""

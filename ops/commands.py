@@ -1,7 +1,7 @@
 """The operator's commands for a deployed stack; see docs/operations.md.
 
-Each command takes the stack's outputs from Pulumi's CLI and your own credentials for AWS. The stack
-`demo` is the running demo (make demo).
+Each command reads the stack's outputs with Pulumi's CLI, and calls AWS with your credentials. The
+stack `demo` is the running demo (make demo).
 """
 
 import argparse
@@ -27,6 +27,7 @@ from stack.printable import printable
 from stack.terminal import Terminal
 
 TAIL = datetime.timedelta(minutes=10)
+"""`tail` begins so long ago."""
 
 _STYLES = {"WARN": "yellow", "ERROR": "red"}
 
@@ -35,7 +36,7 @@ def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that cannot show a key's script shows escapes, and no traceback.
+            # A terminal that lacks a character shows its escape, rather than a traceback.
             stream.reconfigure(errors="backslashreplace")
     options = _options()
     stack = None
@@ -72,12 +73,12 @@ def _options() -> argparse.Namespace:
 
 
 def _status(stack: Stack, terminal: Terminal) -> None:
-    """Show the last texts, the held and failed ones, the settings and the alarms."""
+    """Show the settings, the alarms, the last texts, and those held or failed."""
     status(stack, terminal)
 
 
 def _explain(stack: Stack, terminal: Terminal, key: str) -> None:
-    """Show which phones a log would text, the text, and whether it would go now. Send nothing."""
+    """Show which phones would get a text about a log, and when. Send nothing."""
     explain(stack, terminal, key)
 
 
@@ -99,15 +100,17 @@ def _redrive(stack: Stack, terminal: Terminal) -> None:
     done = redrive(stack, terminal.say)
     if done.moved:
         terminal.say(
-            f"{done.moved} back on held. The next flush sends them. To send them now: "
+            f"Moved to held: {done.moved}. The next flush sends them. To send them now: "
             f"{stack.make('flush')}"
         )
     elif not (done.refused or done.newer or done.not_received):
         terminal.say("Nothing has failed.")
     if done.on_both:
-        terminal.say(f"Moved, but still on failed too: {done.on_both}. A flush texts each once.")
+        terminal.say(f"Of these still on failed, too: {done.on_both}. A flush texts each once.")
     if done.newer:
-        terminal.say(f"Failed meanwhile, and not moved: {done.newer}. Why: {stack.make('status')}")
+        terminal.say(
+            f"Failed during the redrive, and not moved: {done.newer}. Why: {stack.make('status')}"
+        )
     if done.not_received:
         terminal.say(
             f"Still on failed, by SQS's count: {done.not_received}. Another command has received "
@@ -117,11 +120,14 @@ def _redrive(stack: Stack, terminal: Terminal) -> None:
     if done.refused:
         codes = collections.Counter(done.refused.values()).most_common()
         why = ", ".join(f"{count} by {code}" for code, count in codes)
-        raise StackError(f"SQS refused some messages. They stay on failed: {why}")
+        raise StackError(
+            f"SQS refused some messages, which stay on failed: {why}. To try again: "
+            f"{stack.make('redrive')}"
+        )
 
 
 def _flush(stack: Stack, terminal: Terminal) -> None:
-    """Text the held logs now."""
+    """Run a flush now: send the held texts."""
     report = run_flush(stack)
     for line in report.lines:
         _show(line, terminal)
@@ -130,7 +136,7 @@ def _flush(stack: Stack, terminal: Terminal) -> None:
 
 
 def _tail(stack: Stack, terminal: Terminal) -> None:
-    """Show the functions' decisions of the last ten minutes, then new ones (Ctrl-C ends it)."""
+    """Show the functions' decisions of the last ten minutes, then new ones until Ctrl-C."""
     for line in log_lines.follow(stack, since=datetime.datetime.now(datetime.UTC) - TAIL):
         if not line.is_platform:
             _show(line, terminal)

@@ -13,7 +13,7 @@ EXPECTED = "expected"
 """The decision of a flush that names the state of an expected log."""
 
 NOT_CHECKED = "expected log not checked"
-"""The decision of a flush that could not look for one."""
+"""The decision of a flush that could not look for an expected log."""
 
 _COLOURS = {State.MISSING: "red", State.LATE: "yellow", State.CAME: "green"}
 

@@ -1,12 +1,12 @@
-"""The explanation of a key: which phones a log would text, the text, and whether at once.
+"""The explanation of a key: its routes, its phones, the text, and whether it goes at once.
 
-It only reads. It sends nothing, and does not ask Twilio. The permissions that it needs:
+It reads only AWS. It sends nothing, and does not ask Twilio. It needs these permissions:
 
 - `lambda:GetFunctionConfiguration` of `notify`, and `kms:Decrypt` with the stack's key;
 - `dynamodb:GetItem` of the ledger, for the texts that count against a limit;
-- `logs:FilterLogEvents` of both log groups, for what Twilio refused lately, and for expected logs.
+- `logs:FilterLogEvents` of both log groups, for Twilio's recent refusals and for expected logs.
 
-Without one of the last two it says so, and explains the rest.
+Without one of the last two, it says so and explains the rest.
 """
 
 import datetime
@@ -39,13 +39,13 @@ SAMPLE_BYTES = 1234
 """The size of the log in the text that is shown."""
 
 PERIOD = datetime.timedelta(days=1)
-"""How far back the log is searched for what Twilio refused."""
+"""How far back the log is searched for Twilio's refusals."""
 
 OUTCOMES = ("sent", "held", "failed", "not sent", EXPECTED, NOT_CHECKED)
 
 
 def explain(stack: Stack, terminal: Terminal, key: str) -> None:
-    """Show which routes a key matches, and what would happen to a log of that key now.
+    """Show the routes that a key matches, and the outcome that a log of that key would have now.
 
     Args:
         stack: The stack.
@@ -53,7 +53,7 @@ def explain(stack: Stack, terminal: Terminal, key: str) -> None:
         key: The whole key.
 
     Raises:
-        StackError: There is no key, or the settings cannot be read.
+        StackError: The key is empty, or the settings cannot be read.
     """
     if not key:
         raise StackError(f"Which key? {stack.make('explain')} KEY=app/web.log")
@@ -75,7 +75,7 @@ def explain(stack: Stack, terminal: Terminal, key: str) -> None:
     counts, refusals = _Counts(stack, now, terminal), _Refusals(stack, now, terminal)
     any_held = False
     texted: set[str] = set()
-    unless: dict[str, str] = {}  # the words by which an earlier route texts a phone
+    unless: dict[str, str] = {}  # by phone: words in a log for which an earlier route texts it
     for route in routes.matching(key):
         phones = [phone for phone in route.to_numbers if phone not in texted]
         if phones:
@@ -101,7 +101,7 @@ def explain(stack: Stack, terminal: Terminal, key: str) -> None:
     show_expected(settings, refusals.lines, terminal, routes=names)
     if any_held:
         every = duration(60 * settings.flush_minutes)
-        terminal.say(f"The next flush after that sends what is held. One runs every {every}.")
+        terminal.say(f"The first flush after that sends the held texts. Flushes run every {every}.")
 
 
 def _show_routes(routes: Routes, key: str, terminal: Terminal) -> None:
@@ -166,7 +166,7 @@ def _words(route: Route) -> str:
 
 
 def _held_by_setting(route: Route, settings: Settings, now: datetime.datetime) -> list[str]:
-    """Return by which settings a text is held now, and until when."""
+    """Return the settings by which a text is held now, each with its end."""
     reasons = []
     if route.mode == "digest":
         reasons.append("digest, until the next flush")
@@ -188,7 +188,7 @@ class _Counts:
         self._is_readable = True
 
     def of(self, phone: str, route: Route) -> tuple[str, bool]:
-        """Return a route's limits with the texts that a phone had, and whether it had them all."""
+        """Return a route's limits with a phone's texts so far, and whether one is reached."""
         limits = Limits.of(route, self._stack.settings.flush_minutes)
         per_hour, at_once = limits.texts_per_hour, limits.texts_at_once
         if not self._is_readable or (item := self._item(phone)) is None:
@@ -221,7 +221,7 @@ def _show_refused(label: str, error: ClientError, permission: str, terminal: Ter
 class _Refusals:
     """Twilio's recent refusals, by the log.
 
-    The lines have four digits of a phone: two phones that share them count as one here.
+    A line has the last four digits of a phone: two phones that share them count as one here.
 
     Attributes:
         lines: The decisions that the log has; none if it cannot be read.

@@ -1,7 +1,7 @@
 """The texts in doubt: Twilio may have accepted them, but its answer was lost.
 
-The ledger knows them for certain. Reading it takes one more permission, `dynamodb:BatchGetItem` of
-that table, which holds no number and no text.
+The ledger records each of them. It holds no phone number and no text. Reading it takes one more
+permission: `dynamodb:BatchGetItem` on the table.
 """
 
 import datetime
@@ -35,8 +35,8 @@ class InDoubt(NamedTuple):
 
     Attributes:
         phone: The phone.
-        about: What it tells of.
-        since: When it was sent, or was about to be.
+        about: The key of its log file, or `a summary`.
+        since: When it was sent, or was about to be sent.
         routes: The labels of its routes. In the quiet hours of all of them Twilio is not asked.
     """
 
@@ -47,12 +47,12 @@ class InDoubt(NamedTuple):
 
 
 def show(stack: Stack, terminal: Terminal, held: Sequence[Queued]) -> None:
-    """Show the texts in doubt, since when they are, and when Twilio is asked about them.
+    """Show the texts in doubt, and when the flush asks Twilio about each.
 
     Args:
         stack: The stack.
         terminal: Where to show them.
-        held: The messages on `held`, as far as they were looked at.
+        held: The messages on `held` that were read.
     """
     try:
         found = sorted(_read(stack, held), key=lambda one: one.since)
@@ -133,7 +133,7 @@ def _routes_of(
 
 
 def _items(stack: Stack, ids: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Read items of the ledger, without what a summary tells of: that may be 400 KB each."""
+    """Read items of the ledger, without the ids in a summary: they may take 400 KB each."""
     for some in batches(list(ids), MAX_KEYS):
         keys = [{"id": {"S": id_}} for id_ in some]
         while keys:

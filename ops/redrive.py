@@ -11,13 +11,13 @@ from stack.deployed import Stack
 from stack.queues import Message
 
 HIDDEN_SECONDS = 900
-"""How long a message stays hidden while it is moved, at most. The same holds for those to leave."""
+"""A message stays hidden at most so long while it is moved, or while it is kept on failed."""
 
 EMPTY_RECEIVES = 5
-"""How often in a row SQS may give nothing, while by its own count there is more."""
+"""How often in a row SQS may return no message while its own count says that there are more."""
 
 PROGRESS = 500
-"""After how many messages a redrive reports how far it is."""
+"""A redrive reports its progress after so many messages."""
 
 
 @dataclasses.dataclass
@@ -26,11 +26,12 @@ class Redriven:
 
     Attributes:
         moved: How many messages it moved.
-        on_both: How many of these SQS did not delete from failed. A flush texts them once.
-        refused: SQS's code for each message that it refused on held, by id. They stay on failed.
+        on_both: How many of these SQS did not delete from failed. A flush texts each once.
+        refused: SQS's code for each message that it did not accept on held, by id. These messages
+            stay on failed.
         newer: How many came after the start. They stay on failed.
-        not_received: How many are still there by SQS's count, but another command has received
-            them.
+        not_received: How many more are on failed by SQS's count. Another command has received
+            them, or the count lags behind.
     """
 
     moved: int = 0
@@ -43,10 +44,10 @@ class Redriven:
 def redrive(stack: Stack, say: Callable[[str], None]) -> Redriven:
     """Move the messages that have failed by now back to held.
 
-    Messages that fail meanwhile stay: a flush may fail again at once what was moved, and the
-    redrive would never end. Each message is sent before it is deleted. If a redrive is interrupted,
-    one may be on both queues, and a flush texts it once. SQS's own redrive also takes what fails
-    meanwhile, and the emulator has none.
+    Messages that fail during the redrive stay on failed: a moved text may fail again at once, and
+    the redrive would never end. Each message is sent before it is deleted. After an interruption
+    one may be on both queues; a flush texts it once. SQS's own redrive also takes messages that
+    fail meanwhile, and the emulator does not have it.
 
     Args:
         stack: The stack.
@@ -69,7 +70,7 @@ def redrive(stack: Stack, say: Callable[[str], None]) -> Redriven:
                 del kept[moved]
             if done.moved - reported >= PROGRESS:
                 reported = done.moved
-                say(f"{done.moved} of {max(expected, done.moved)} are back on held ...")
+                say(f"Moved to held so far: {done.moved} of {max(expected, done.moved)} ...")
         done.not_received = max(0, queues.count(stack, "failed").all - len(kept) - done.on_both)
     finally:
         queues.give_back(stack, "failed", kept.values())
@@ -77,7 +78,7 @@ def redrive(stack: Stack, say: Callable[[str], None]) -> Redriven:
 
 
 def _receive_all(stack: Stack, kept: Mapping[str, Message]) -> Iterator[list[Message]]:
-    """Receive from failed until SQS gives nothing more, and its own count agrees.
+    """Receive from failed until SQS returns no more messages, and its own count agrees.
 
     Args:
         stack: The stack.

@@ -13,15 +13,15 @@ from handler.routes import globs
 from handler.sender import Refused
 from stack import log_lines
 from stack.deployed import Stack, answered_at
-from stack.log_lines import Line
+from stack.log_lines import Line, plural
 from stack.reasons import in_words
 from stack.waiting import NotInTime, Seen, wait_until
 
 NOTIFY_SECONDS = (120, 180, 60)
 """How long notify may take to see each upload, before the next upload.
 
-After a deployment S3 drops events for up to five minutes. S3 may also only be late: then each
-upload that notify sees is one text for each phone.
+After a deployment, S3 drops events for up to five minutes. If S3 was only late, notify sees several
+uploads, and each is one text for each phone.
 """
 
 DECISION_SECONDS = 60
@@ -29,13 +29,13 @@ DELIVERY_SECONDS = 120
 POLL_SECONDS = 0.5
 
 HELD_BY_SETTING = frozenset({"digest", "quiet hours", "over the limit"})
-"""Why a text may be held although everything works."""
+"""The reasons by which a text is held although everything works."""
 
 Say = Callable[[str], None]
 
 
 class SmokeFailed(Exception):
-    """The text did not arrive. The message says at which step it stopped, and why."""
+    """The text did not arrive. The message says which step failed, and why."""
 
 
 class Smoke:
@@ -59,7 +59,7 @@ class Smoke:
         """Upload the log, follow it, and remove it.
 
         Returns:
-            How many of its texts a setting holds: Twilio was not asked to send these.
+            How many of its texts a setting holds. Twilio was not asked to send them.
 
         Raises:
             SmokeFailed: A text did not arrive.
@@ -92,17 +92,18 @@ class Smoke:
                 return str(seen[0].fields["key"])
         pulumi = "" if self._stack.is_demo else f" ({self._stack.pulumi('preview --refresh')})"
         raise SmokeFailed(
-            "notify has not seen it: S3 did not call it, or its log cannot be read. Is the "
-            f"notification there{pulumi}, and does the function start ({self._stack.make('tail')})?"
+            "notify has not seen it: S3 did not call it, or its log cannot be read. Check that the "
+            f"notification exists{pulumi}, and that the function starts "
+            f"({self._stack.make('tail')})"
         )
 
     def _upload(self) -> None:
-        # Each upload has a key of its own, so that its event differs from a late, earlier one.
+        # Each upload has its own key: its event differs from the late event of an earlier one.
         key = self._new_key(f"-{len(self._keys) + 1}" if self._keys else "")
         bucket = self._stack.outputs["bucket"]
         self._keys.append(key)
         answer = self._stack.aws["s3"].put_object(Bucket=bucket, Key=key, Body=self._body(key))
-        # By S3's clock, not this machine's. A minute earlier, since CloudWatch's clock may differ.
+        # S3's clock, not this machine's. A minute earlier, since CloudWatch's clock may differ.
         uploaded = answered_at(answer) - datetime.timedelta(minutes=1)
         self._since = min(self._since, uploaded)
         self._report(f"uploaded {key} to s3://{bucket}")
@@ -114,7 +115,7 @@ class Smoke:
         return "\n".join(["a smoke test", *words, ""]).encode()
 
     def _new_key(self, number: str) -> str:
-        """Return a key about which somebody is texted: of no route if possible, else of the first.
+        """Return a key about which a phone is texted: of no route if possible, else of the first.
 
         Raises:
             SmokeFailed: None was found.
@@ -130,8 +131,8 @@ class Smoke:
             if not self._stack.texts_nobody(key):
                 return key
         raise SmokeFailed(
-            "no key was found that a route matches, toNumbers is empty, and so nobody would be "
-            f"texted. To try a key: {self._stack.make('explain')} KEY=app/web.log"
+            "it found no key that a route matches, and toNumbers is empty, so nobody would be "
+            f"texted. To try a key of yours: {self._stack.make('explain')} KEY=app/web.log"
         )
 
     def _await_decisions(self, key: str) -> list[Line]:
@@ -146,8 +147,8 @@ class Smoke:
             )
         except NotInTime as error:
             raise SmokeFailed(
-                f"notify has not decided for all {phones.total()} phones within {DECISION_SECONDS} "
-                f"s, but for {len(error.seen)}. Its log: {self._stack.make('tail')}"
+                f"notify has decided for only {len(error.seen)} of {phones.total()} phones within "
+                f"{DECISION_SECONDS} s. Its log: {self._stack.make('tail')}"
             ) from None
         failures = []
         for line in found:
@@ -171,8 +172,8 @@ class Smoke:
         others = {line.fields["key"] for line in self._lines(self._keys, "seen")} - {key}
         if others:
             self._report(
-                f"S3 was only late. Other uploads that notify has seen: {len(others)}. Each is one "
-                "more text for each phone"
+                f"S3 was only late: notify has also seen {plural(len(others), 'other upload')}. "
+                "Each is one more text for each phone"
             )
 
     def _await_delivery(self, line: Line) -> None:
@@ -196,8 +197,8 @@ class Smoke:
             _wait_until(status, DELIVERED_STATUSES.__contains__, seconds=DELIVERY_SECONDS)
         except NotInTime as error:
             raise SmokeFailed(
-                f"Twilio does not know after {DELIVERY_SECONDS} s whether the text to {phone} was "
-                f"delivered: it says {error.seen}. Some carriers never report it"
+                f"after {DELIVERY_SECONDS} s Twilio does not know whether the text to {phone} was "
+                f"delivered: it says {error.seen}. Some carriers never report a delivery"
             ) from None
         self._report(f"delivered to {phone}")
 

@@ -1,4 +1,4 @@
-"""The status of a stack: its last texts, held and failed ones, its settings and its alarms."""
+"""The status of a stack: its settings, its alarms, its last texts, and those held or failed."""
 
 import datetime
 import shlex
@@ -23,7 +23,7 @@ from stack.log_lines import FLUSH_ENDS, FLUSH_REFUSALS, Line, plural
 from stack.terminal import Cell, Terminal
 
 TEXTS = 10
-"""How many of the last texts are shown."""
+"""At most so many of the last texts are shown."""
 
 PERIOD = datetime.timedelta(days=1)
 
@@ -31,7 +31,7 @@ _PERMISSION = "sns:ListSubscriptionsByTopic"
 
 _NO_ROUTE = "no route"
 UNMATCHED_KEYS = 3
-"""How many keys are shown that matched no route."""
+"""At most so many keys that matched no route are shown."""
 
 _DELIVERIES = ("delivered", "undelivered", "unconfirmed")
 
@@ -76,8 +76,8 @@ def _show_settings(stack: Stack, terminal: Terminal, now: datetime.datetime) -> 
     if settings.contains:
         terminal.field("Only logs", f"with {settings.contains}")
     terminal.field("Quiet hours", _quiet_hours(settings.quiet_hours, settings, now))
-    # The program exports an address in AWS's console, which knows no demo.
-    demo = "in AWS's console only: the demo has none"
+    # The program exports an address in AWS's console, which does not know the demo.
+    demo = "none: only AWS's console shows dashboards"
     terminal.field("Dashboard", demo if stack.is_demo else stack.outputs["dashboard"])
 
 
@@ -103,7 +103,7 @@ def _logs(route: Route) -> str:
 
 
 def _show_unmatched(settings: Settings, terminal: Terminal, found: list[Line]) -> None:
-    """Show the logs that matched no route, and texted nobody: toNumbers was empty."""
+    """Show the logs that matched no route while toNumbers was empty: they texted nobody."""
     keys = [line.text("key") for line in reversed(found) if line.outcome == _NO_ROUTE]
     if keys:
         last = ", ".join(list(dict.fromkeys(keys))[:UNMATCHED_KEYS])
@@ -146,7 +146,7 @@ def _show_alarms(stack: Stack, terminal: Terminal) -> None:
 
 
 def _show_subscribers(stack: Stack, terminal: Terminal) -> None:
-    """Show who gets the alarms, and who has not confirmed the subscription: AWS sends them none."""
+    """Show the addresses that get the alarms, and those that have not confirmed and get none."""
     if stack.is_demo:
         terminal.field("Alarms go to", "nobody: the demo sends no e-mail")
         return
@@ -156,7 +156,7 @@ def _show_subscribers(stack: Stack, terminal: Terminal) -> None:
         pages = subscriptions.paginate(TopicArn=topic)
         found = [one for page in pages for one in page["Subscriptions"]]
     except ClientError as error:
-        # Few roles may list subscriptions. The rest of the status is worth more.
+        # Few roles may list subscriptions: show the rest of the status all the same.
         code = error.response["Error"]["Code"]
         terminal.field(
             "Alarms go to", f"AWS does not say ({code}); needed: {_PERMISSION}", "yellow"
@@ -187,8 +187,8 @@ def _show_subscribers(stack: Stack, terminal: Terminal) -> None:
 def _is_on(alarm: Mapping[str, Any]) -> bool:
     """Whether an alarm has notified its topic of its present state.
 
-    An alarm about missing data notifies by insufficient data. Each alarm also begins without data,
-    but then its reason is `Unchecked` and it notifies nobody.
+    An alarm about missing data notifies when data is insufficient. Each alarm also begins in that
+    state, but then its reason is `Unchecked`, and it notifies nobody.
     """
     if alarm["StateValue"] == "INSUFFICIENT_DATA":
         unchecked = alarm["StateReason"].startswith("Unchecked")
@@ -197,7 +197,7 @@ def _is_on(alarm: Mapping[str, Any]) -> bool:
 
 
 def _told_of(line: Line) -> str:
-    """Return what a summary told of: `2 files`, or `1 missing log and 2 files`."""
+    """Return the content of a summary: `2 files`, or `1 missing log and 2 files`."""
     counts = ((line.number("missing"), "missing log"), (line.number("files"), "file"))
     told = [plural(number, noun) for number, noun in counts if number]
     return " and ".join(told) or plural(0, "file")
@@ -233,8 +233,8 @@ def _show_texts(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
 class _Deliveries:
     """The delivery of texts, by the log, or else by Twilio's answer now.
 
-    After a timeout, or a refusal of the credentials, Twilio is not asked again: each timeout takes
-    10 seconds.
+    After a timeout, or if Twilio refuses the credentials, it does not ask again: each timeout would
+    take 10 seconds.
     """
 
     def __init__(self, stack: Stack, known: Mapping[str, Line]) -> None:
@@ -274,9 +274,9 @@ def _show_held(stack: Stack, terminal: Terminal, found: list[Line]) -> None:
 
 
 def _last_refusal(found: list[Line]) -> Line | None:
-    """Return why the last flush that had something to text left texts on held; None if it sent all.
+    """Return why the last flush that tried to text left texts on held; None if it sent all.
 
-    Flushes without a text, and those in quiet hours, say nothing about it.
+    Flushes that had nothing to text, and those in quiet hours, do not count.
     """
     last: Line | None = None
     refusal: Line | None = None
@@ -307,7 +307,7 @@ def _show_failed(stack: Stack, terminal: Terminal) -> None:
 def _show_queue(
     stack: Stack, terminal: Terminal, queue: str
 ) -> tuple[queues.Count, list[queues.Queued]]:
-    """Show a queue. Return how many messages are on it, and those that were looked at."""
+    """Show a queue. Return how many messages are on it, and those that were read."""
     count = queues.count(stack, queue)
     if not count.all:
         terminal.say(f"On {queue}: nothing.", "green")
@@ -322,7 +322,7 @@ def _show_queue(
         ]
         for group in queues.group_by_reason(messages)
     ]
-    seen = f", of which {len(messages)} were looked at" if len(messages) < count.all else ""
+    seen = f", of which {len(messages)} were read" if len(messages) < count.all else ""
     title = f"On {queue}: {count.all}{seen}"
     if rows:
         terminal.table(title, ("Why", "Of these", "Oldest", "Such as"), rows)

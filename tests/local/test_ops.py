@@ -165,7 +165,7 @@ def test_failed_events_are_redriven_and_flushed_with_one_command_each(deploy: De
             QueueUrl=system.outputs["failedQueue"], MessageBody=json.dumps(envelope)
         )
     assert "Lambda gave up on it: RetriesExhausted" in output_of("status", system)
-    assert output_of("redrive", system).startswith("12 back on held.")
+    assert output_of("redrive", system).startswith("Moved to held: 12.")
     assert output_of("redrive", system) == "Nothing has failed.\n"
     flushed = output_of("flush", system)
     assert "sent  …0100" in flushed

@@ -131,7 +131,7 @@ def test_explain_says_until_when_quiet_hours_hold_a_text(run: Run) -> None:
     )
     shown = explained(run, operated, "app/web.log")
     assert f"…0100 held: quiet hours {hours}, until {end:%a %H:%M} UTC\n" in shown
-    assert "The next flush after that sends what is held. One runs every 7 min.\n" in shown
+    assert "The first flush after that sends the held texts. Flushes run every 7 min.\n" in shown
     assert "…0101 sent now: " in explained(run, operated, "now/a.log")
 
 

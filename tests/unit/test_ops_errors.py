@@ -98,7 +98,9 @@ def test_a_refusal_is_reported_even_if_the_account_is_not_known(
     assert explain(refusal("ThrottlingException", "FilterLogEvents"), operated.stack) == (
         "AWS refuses FilterLogEvents: ThrottlingException: said AWS"
     )
-    assert "do your credentials" in explain(refusal("AccessDenied", "X"), operated.stack)
+    assert "give your credentials that permission" in explain(
+        refusal("AccessDenied", "X"), operated.stack
+    )
 
 
 def test_a_wrong_clock_is_named() -> None:
@@ -129,7 +131,10 @@ def test_an_ended_demo_is_reported_with_the_command_that_starts_one() -> None:
             "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions",
             "Pulumi is not logged in",
         ),
-        ("error: no stack named 'nonsense' found", "The backend that Pulumi is logged in to has no stack nonsense"),
+        (
+            "error: no stack named 'nonsense' found",
+            "The backend that Pulumi is logged in to has no stack nonsense",
+        ),
         ("error: could not decrypt", "Pulumi cannot show the outputs of stack nonsense: could not"),
     ],
 )

@@ -21,7 +21,7 @@ def test_a_redrive_finds_messages_that_short_polling_misses(run: Run) -> None:
     for number in range(25):
         operated.failed.put(held_message(f"{number}.log"), sent=EARLIER)
     assert run(operated, "redrive") == (
-        "25 back on held. The next flush sends them. To send them now: make flush STACK=prod\n"
+        "Moved to held: 25. The next flush sends them. To send them now: make flush STACK=prod\n"
     )
     assert not operated.failed.messages
     assert len(operated.held.messages) == 25
@@ -43,8 +43,8 @@ def test_a_redrive_moves_only_messages_that_failed_before_it_began(run: Run) -> 
 
     operated.sqs.on_receive = flush
     shown = run(operated, "redrive")
-    assert "40 back on held" in shown
-    assert "Failed meanwhile, and not moved: 40." in shown
+    assert "Moved to held: 40." in shown
+    assert "Failed during the redrive, and not moved: 40." in shown
     assert sorted(operated.failed.bodies) == sorted(f"again {number}" for number in range(40))
     assert len(operated.failed.visible) == 40  # given back
 
@@ -53,7 +53,7 @@ def test_a_redrive_moves_messages_that_failed_in_the_second_it_began(run: Run) -
     """The clock that it goes by tells no fractions."""
     operated = Operated()
     operated.failed.put("just now", sent=NOW + datetime.timedelta(milliseconds=900))
-    assert "1 back on held" in run(operated, "redrive")
+    assert "Moved to held: 1." in run(operated, "redrive")
     assert operated.held.bodies == ["just now"]
 
 
@@ -62,8 +62,11 @@ def test_a_redrive_of_many_shows_how_far_it_is(run: Run) -> None:
     for number in range(1200):
         operated.failed.put(f"{number}", sent=EARLIER)
     shown = run(operated, "redrive").splitlines()
-    assert shown[:2] == ["500 of 1200 are back on held ...", "1000 of 1200 are back on held ..."]
-    assert shown[2].startswith("1200 back on held.")
+    assert shown[:2] == [
+        "Moved to held so far: 500 of 1200 ...",
+        "Moved to held so far: 1000 of 1200 ...",
+    ]
+    assert shown[2].startswith("Moved to held: 1200.")
 
 
 def test_a_redrive_reports_messages_that_sqs_rejects_and_leaves_them(run: Run) -> None:
@@ -72,9 +75,10 @@ def test_a_redrive_reports_messages_that_sqs_rejects_and_leaves_them(run: Run) -
         operated.failed.put(body, sent=EARLIER)
     operated.held.refuses = lambda body: "InvalidMessageContents" if "bad" in body else ""
     shown = run(operated, "redrive")
-    assert "2 back on held" in shown
+    assert "Moved to held: 2." in shown
     assert shown.endswith(
-        "SQS refused some messages. They stay on failed: 2 by InvalidMessageContents\n"
+        "SQS refused some messages, which stay on failed: 2 by InvalidMessageContents. "
+        "To try again: make redrive STACK=prod\n"
     )
     assert operated.failed.bodies == ["bad", "bad too"]
     assert len(operated.failed.visible) == 2
@@ -85,7 +89,7 @@ def test_a_redrive_moves_large_events_one_by_one(run: Run) -> None:
     operated.held.most_bytes = 250
     for letter in "abcde":
         operated.failed.put(letter * 200, sent=EARLIER)
-    assert "5 back on held" in run(operated, "redrive")
+    assert "Moved to held: 5." in run(operated, "redrive")
     assert not operated.failed.messages
 
 
@@ -108,14 +112,14 @@ def test_a_redrive_waits_for_messages_that_another_command_gives_back(run: Run) 
         queue.now += 1
 
     operated.sqs.on_receive = later
-    assert "1 back on held" in run(operated, "redrive")
+    assert "Moved to held: 1." in run(operated, "redrive")
 
 
 def test_a_redrive_counts_messages_that_are_on_both_queues(run: Run) -> None:
     operated = Operated()
     operated.failed.put("kept", sent=EARLIER)
     operated.failed.fails_to_delete = True
-    assert "Moved, but still on failed too: 1." in run(operated, "redrive")
+    assert "Of these still on failed, too: 1." in run(operated, "redrive")
 
 
 def test_a_refused_redrive_gives_back_the_messages_it_received(

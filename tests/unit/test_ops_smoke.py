@@ -33,7 +33,7 @@ def test_smoke_counts_a_text_for_each_of_two_phones_that_end_alike(run: Run) -> 
 def test_smoke_waits_for_the_second_of_two_phones_that_end_alike(run: Run) -> None:
     operated = Operated(to_numbers=TWINS)
     operated.s3.on_put = operated.sends
-    assert "not decided for all 2 phones" in run(operated, "smoke")
+    assert "notify has decided for only 1 of 2 phones" in run(operated, "smoke")
 
 
 @pytest.mark.parametrize("minutes", [-600, 600])
@@ -103,7 +103,7 @@ def test_smoke_says_that_a_late_event_is_one_more_text(run: Run) -> None:
 
     operated.s3.on_put = late
     shown = run(operated, "smoke")
-    assert "notify has seen: 1. Each is one more text for each phone" in shown
+    assert "notify has also seen 1 other upload. Each is one more text for each phone" in shown
     assert shown.count("Twilio accepted the text") == 1
 
 
@@ -159,7 +159,7 @@ def test_smoke_uploads_a_log_of_a_route_where_no_other_is_texted(run: Run) -> No
 def test_smoke_waits_for_each_phone_of_the_route_of_its_log(run: Run) -> None:
     operated = Operated(to_numbers=(), routes=(route("all", "*", *TWINS),))
     operated.s3.on_put = operated.sends
-    assert "not decided for all 2 phones" in run(operated, "smoke")
+    assert "notify has decided for only 1 of 2 phones" in run(operated, "smoke")
 
 
 def test_smoke_uploads_a_log_with_the_words_that_its_routes_look_for(run: Run) -> None:
@@ -173,5 +173,5 @@ def test_smoke_uploads_a_log_with_the_words_that_its_routes_look_for(run: Run) -
 def test_smoke_says_that_it_finds_no_key_which_is_texted(run: Run) -> None:
     operated = Operated(to_numbers=(), routes=(route("other", "other/*.txt", TWINS[0]),))
     shown = run(operated, "smoke")
-    assert "Stopped: no key was found that a route matches" in shown
+    assert "Stopped: it found no key that a route matches" in shown
     assert operated.s3.uploads == []

@@ -102,7 +102,7 @@ def test_status_says_how_many_it_looked_at_of_many(run: Run) -> None:
         operated.failed.put(held_message(f"{number}.log"))
     operated.held.put(held_message())
     shown = run(operated, "status")
-    assert "On failed: 150, of which 100 were looked at\n" in shown
+    assert "On failed: 150, of which 100 were read\n" in shown
     assert "On held: 1\n" in shown
 
 
