@@ -134,7 +134,7 @@ _process = functools.cache(_Process)  # Lambda keeps a process, and so its conne
 if _function := {"handler.notify": "notify", "handler.flush": "flush"}.get(
     os.environ.get("_HANDLER", "")
 ):
-    # Imported code stays: looking for garbage in it would take 6 ms of a start, or of an event.
+    # Imported code stays: looking for garbage in it would delay a start or an event.
     gc.disable()
     _process(_function)
     gc.freeze()

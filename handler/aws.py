@@ -1,6 +1,6 @@
 """Calling AWS's JSON services with requests, which Twilio's client needs anyway.
 
-boto3 would add 190 ms to a cold start, and its signing alone 47 ms; requests-aws4auth adds 1.
+boto3 would more than double a cold start: see docs/scale.md.
 """
 
 import json

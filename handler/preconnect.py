@@ -58,7 +58,7 @@ class Preconnector:
         """Give the context of all connections, with the certificates of the trusted authorities.
 
         In the package these are a folder, of which OpenSSL reads what it needs. A file is read
-        once: it takes 14 ms of a whole CPU, and requests does it for each connection.
+        once: requests reads it for each connection, which is slow.
         See https://github.com/urllib3/urllib3/issues/3623.
         """
         with self._context_lock:
@@ -72,7 +72,7 @@ def _tls_context() -> ssl.SSLContext:
 
     # The variable that gives requests other certificates, in a file or in a folder.
     path = os.environ.get("REQUESTS_CA_BUNDLE") or where()
-    if os.path.isdir(path):  # noqa: PTH112  # pathlib takes 2 ms
+    if os.path.isdir(path):  # noqa: PTH112  # pathlib is slow to import
         return ssl.create_default_context(capath=path)
     return ssl.create_default_context(cafile=path)
 

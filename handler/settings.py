@@ -142,6 +142,6 @@ class Settings(NamedTuple):
         """The time zone; UTC without reading the time zone database."""
         if self.timezone == "UTC":
             return datetime.UTC
-        from zoneinfo import ZoneInfo  # noqa: PLC0415  # 2 ms that most stacks need not pay
+        from zoneinfo import ZoneInfo  # noqa: PLC0415  # slow, and few stacks need it
 
         return ZoneInfo(self.timezone)

@@ -113,7 +113,7 @@ class Table:
             AwsError: The table cannot be reached, or is busy: see `is_contended`.
         """
         # The token makes a repetition by the client harmless: its second answer is the first one's.
-        token = f"{random.getrandbits(128):032x}"  # no secret; uuid takes 2 ms to import
+        token = f"{random.getrandbits(128):032x}"  # no secret; uuid is slow to import
         items = [{"Update": update} for update in updates]
         request = {"TransactItems": items, "ClientRequestToken": token}
 

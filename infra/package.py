@@ -133,8 +133,7 @@ def content_hash(folder: Path) -> str:
 def split_certificates(bundle: Path, folder: Path) -> None:
     """Put each certificate of a bundle into a file of its own, by whose name OpenSSL finds it.
 
-    A connection needs one certificate, and to read all of a bundle takes 14 ms of a whole CPU and
-    a third of a start's instructions.
+    A connection needs one certificate. To read all of a bundle takes much of a start.
 
     Args:
         bundle: Certificates in PEM.
@@ -145,7 +144,7 @@ def split_certificates(bundle: Path, folder: Path) -> None:
         PackageError: There is no pyOpenSSL, or no certificate can be found in the bundle.
     """
     try:
-        from OpenSSL import crypto  # noqa: PLC0415  # 50 ms, which nobody pays while nothing changes
+        from OpenSSL import crypto  # noqa: PLC0415  # slow, and not needed while nothing changes
     except ImportError:
         raise PackageError(
             f"{sys.executable} has no pyOpenSSL, by which certificates are found. "

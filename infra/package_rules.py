@@ -152,7 +152,7 @@ RULES: Sequence[Rule] = (
         replacement='__version__ = "3.0.0"\ndef detect(_):\n    return {"encoding": "utf-8"}\n',
         digest="997c6fda6b13aee4",
     ),
-    Hollow(  # to compile this pattern takes 3 ms
+    Hollow(  # this pattern is slow to compile
         name="the exact pattern of an IPv6 address",
         dependency="urllib3",
         file="urllib3/util/url.py",
