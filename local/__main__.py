@@ -7,7 +7,7 @@ from stack.requirements import missing_requirement
 
 if __name__ == "__main__":
     try:
-        # Most of the first second is this import: Ctrl-C must end it as quietly as what follows.
+        # This import takes most of the first second: Ctrl-C must end it as quietly as the rest.
         try:
             from local.demo import main
         except ModuleNotFoundError as error:

@@ -1,7 +1,7 @@
 """S3 Logs on this machine: upload a log, see the text.
 
-The program runs on MiniStack, an emulator of AWS, and texts by a stand-in for Twilio. The event,
-the function's process, Twilio's client and the HTTP between them are real.
+The program runs on MiniStack, an emulator of AWS, and texts through a stand-in for Twilio. The
+event, the function's process, Twilio's client and the HTTP between them are real.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from stack.reasons import in_words
 from stack.running_demos import NotRunning, RunningDemo, newest, recorded
 from stack.waiting import NotInTime, wait_until
 
-# With stars in front: the keys may begin with any filterPrefix.
+# The globs begin with a star, because a key may begin with any filterPrefix.
 ROUTES = (
     {
         "name": "on-call",
@@ -54,7 +54,7 @@ ROUTES = (
         "name": "backup",
         "logs": "*backup/*",
         "toNumbers": "+15005550101",
-        "expect": "every 2m",  # no less, since a flush every minute looks for the log
+        "expect": "every 2m",  # no less: the program wants twice flushMinutes at least
     },
 )
 SETTINGS = {
@@ -66,13 +66,13 @@ SETTINGS = {
     "forceDestroy": "true",
 }
 FIRST_LOG = b"GET / 200\nERROR: payment gateway refused\n" + b"GET / 500\n" * 60
-EMULATOR_PORT = 4566  # as Pulumi.local.yaml has it
-MIN_WAIT_SECONDS = 120  # seconds to wait for the first text, and longer where a flush is that rare
+EMULATOR_PORT = 4566  # the port in Pulumi.local.yaml
+MIN_WAIT_SECONDS = 120  # for the first text; with rare flushes the demo waits longer
 POLL_SECONDS = 0.2
-BURST_SECONDS = 2  # texts that follow each other so soon are a burst
+BURST_SECONDS = 2  # texts that follow each other within this time are a burst
 DRAWN_TEXTS = 3  # of each burst
 NOT_SENT_OUTCOMES = ("held", "failed", "not sent")
-"""The outcomes without a text, or without one yet."""
+"""The outcomes of a notice that was not sent, or not yet."""
 HELD_UNTIL_NEXT_FLUSH = (
     "digest",
     "over the limit",
@@ -80,7 +80,7 @@ HELD_UNTIL_NEXT_FLUSH = (
     "the table is busy",
     "out of time",
 )
-"""The reasons for which a text is held no longer than until the next flush."""
+"""The reasons for which a text is held only until the next flush."""
 
 
 def main() -> None:
@@ -111,7 +111,7 @@ def main() -> None:
     ) as error:
         _fail(str(error))
     except CommandError:
-        _fail("Pulumi's engine failed; its message is above.")
+        _fail("Pulumi's engine failed. Its message is above.")
 
 
 def _options() -> argparse.Namespace:
@@ -119,7 +119,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--once", action="store_true", help="exit after the first text")
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
     parser.add_argument(
-        "--engine", action="store_true", help="deploy with Pulumi's own engine, not with its mocks"
+        "--engine", action="store_true", help="deploy with Pulumi's engine instead of its mocks"
     )
     parser.add_argument(
         "--set",
@@ -132,20 +132,22 @@ def _options() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="upload FILE | emulator | storm")
     upload = commands.add_parser("upload", help="put a file into the running demo's bucket")
     upload.add_argument("file", type=Path, help="the file")
-    upload.add_argument("--key", default="", help="its key; without one, the path as it is given")
-    storms = commands.add_parser("storm", help="run a storm, and count the texts of each phone")
-    storms.add_argument("files", nargs="?", type=int, default=10_000, help="how many (10000)")
+    upload.add_argument("--key", default="", help="its key; by default the path as given")
+    storms = commands.add_parser(
+        "storm", help="upload many files at once, and count the texts of each phone"
+    )
+    storms.add_argument("files", nargs="?", type=int, default=10_000, help="how many files (10000)")
     storms.add_argument(
-        "--phones", type=int, default=storm.PHONES, help=f"for how many ({storm.PHONES})"
+        "--phones", type=int, default=storm.PHONES, help=f"how many phones ({storm.PHONES})"
     )
     storms.add_argument(
         "--lose",
         type=int,
         default=0,
         metavar="N",
-        help="lose every Nth of Twilio's answers; the texts arrive all the same",
+        help="lose every Nth answer of Twilio, although it accepted the text",
     )
-    commands.add_parser("emulator", help=f"emulate AWS on port {EMULATOR_PORT}, without a demo")
+    commands.add_parser("emulator", help=f"run only the emulator of AWS, on port {EMULATOR_PORT}")
     return parser.parse_args()
 
 
@@ -189,7 +191,7 @@ def _demo(options: argparse.Namespace) -> None:
             receivers.append(page.journey.add_text)
             url = stack.enter_context(page.served())
             if page.has_another_port:
-                _say(f"Another program has port {PORT}, so the page is at another one.")
+                _say(f"Another program has port {PORT}, so the page has another port.")
             _open(url, browser=not options.no_browser)
         prefix, (suffix, *_) = deployment.filters
         key = f"{prefix or 'app/'}{datetime.datetime.now(datetime.UTC):%Y-%m-%d}/web{suffix}"
@@ -211,7 +213,7 @@ def _demo(options: argparse.Namespace) -> None:
         if options.once:
             return
         if not arrived:
-            _say(f"No text comes before that changes. More: {deployment.make('status')}", "")
+            _say(f"No text comes until that changes. Details: {deployment.make('status')}", "")
         _say("Upload more:  make upload FILE=path/to/some.log")
         if len(names) > 1:
             _say("Another key:  make upload FILE=path/to/some.log KEY=backup/db.log")
@@ -220,27 +222,27 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _settings(changes: Mapping[str, str]) -> dict[str, str]:
-    """Give the demo's settings with these changes."""
+    """Return the demo's settings with these changes."""
     settings = {**SETTINGS, **changes}
     if "routes" not in changes and settings["flushMinutes"] != SETTINGS["flushMinutes"]:
-        never = ({**route, "expect": ""} for route in ROUTES)
-        settings["routes"] = json.dumps([*never])
+        # The program refuses an `expect` that is shorter than twice flushMinutes.
+        settings["routes"] = json.dumps([{**route, "expect": ""} for route in ROUTES])
     if "toNumbers" in changes and "routes" not in changes:
         del settings["routes"]  # the phones that are set get every log
     if settings.get("existingBucket") and "forceDestroy" not in changes:
-        del settings["forceDestroy"]  # the program deletes nothing in a bucket that it did not make
+        del settings["forceDestroy"]  # the program refuses it for a bucket that it did not make
     return settings
 
 
 def _make_existing_bucket(aws: Clients, name: str) -> None:
-    """Make the bucket that the program expects to be there, with EventBridge on."""
+    """Make the existing bucket that the settings name, with EventBridge on."""
     with contextlib.suppress(ClientError, ParamValidationError):  # the program reports it
         aws["s3"].create_bucket(Bucket=name)
         aws["s3"].put_bucket_notification_configuration(
             Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}}
         )
         _say(
-            f"Made the bucket {name} in the emulator, with EventBridge on. On AWS it must be there "
+            f"Made the bucket {name} in the emulator, with EventBridge on. On AWS it must exist "
             "before pulumi up."
         )
 
@@ -281,8 +283,8 @@ def _await_first_text(
             functions' logs show the first one.
 
     Returns:
-        Whether it came. It does not if the text to each phone failed, or is held for a reason that
-        the next flush does not change.
+        Whether it came. It does not come if the text to each phone failed, or is held for a reason
+        that the next flush does not change.
     """
     uploaded = time.monotonic()
     minutes = int(settings["flushMinutes"])
@@ -291,7 +293,7 @@ def _await_first_text(
     without_text = 0
 
     def look() -> bool | None:
-        """Return whether the first text came; None while that is open."""
+        """Return whether the first text came; None if it may still come."""
         nonlocal without_text
         with contextlib.suppress(queue.Empty):
             show(texts.get_nowait(), time.monotonic() - uploaded)
@@ -321,7 +323,7 @@ def _await_first_text(
 
 
 def _explain(line: log_lines.Line) -> str:
-    """Return that a text is held or failed, and why."""
+    """Return a sentence: a text is held or failed, and why."""
     what = "Failed" if line.outcome == "failed" else "Held"
     why = line.text("meaning") or in_words(line.text("reason"))
     code = str(line.fields.get("code", "0"))
@@ -346,7 +348,7 @@ def _show(names: Mapping[str, str], text: Text, seconds: float | None = None) ->
 
 
 def _show_all(texts: "queue.Queue[Text]", show: Callable[[Text], None]) -> NoReturn:
-    """Draw texts as they come, without an end. Of a burst draw the first ones, and count the rest.
+    """Draw texts as they come, without an end. Draw the first texts of a burst, and count the rest.
 
     Args:
         texts: The texts that the stand-in accepts.

@@ -1,4 +1,4 @@
-"""The program, deployed to the emulator by Pulumi's mocks: each resource it asks for is made."""
+"""The program, deployed to the emulator by Pulumi's mocks, which make each resource there."""
 
 import contextlib
 import dataclasses
@@ -24,7 +24,7 @@ MAX_KEY_BYTES = 1024
 """Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
 
 SIGNATURE_KEY = "4dabf18193072939515e22adb298388d"
-"""Pulumi's "signature key", by which it marks secrets and archives on its wire."""
+"""The key by which Pulumi marks secrets and archives in its messages, its "signature key"."""
 
 _EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
@@ -61,7 +61,7 @@ class Deployed(Stack):
         """Put a file into the bucket.
 
         Returns:
-            Why nobody is texted about it: the filters or the routes. Empty if somebody is.
+            Why no phone is texted about it, by filters and routes, or "".
 
         Raises:
             UploadError: S3 rejects such a key, or the emulator refuses the file.
@@ -88,7 +88,7 @@ class Deployed(Stack):
     def missing_words(self, key: str, body: IO[bytes]) -> str:
         """Return the words that the routes of a key look for, if no line of the file has any.
 
-        Empty if some phone is texted about it.
+        Return "" if a phone is texted about the file.
         """
         contains = {route.contains for route in self.settings.matching(key) if route.to_numbers}
         searches = [WordSearch(parse_words(words)) for words in contains if words]
@@ -102,7 +102,7 @@ class Deployed(Stack):
         return "" if is_texted or not content.is_whole else " or ".join(sorted(contains))
 
     def logged(self, function: str = "notify") -> list[dict[str, Any]]:
-        """Return what a function logged, decoded. Lines that are no JSON become `{"text": …}`."""
+        """Return the lines that a function logged, decoded. Other text is `{"text": …}`."""
         return [line.fields for line in log_lines.read(self, since=_EPOCH, functions=[function])]
 
 

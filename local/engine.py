@@ -1,7 +1,7 @@
 """The program, deployed to the emulator by Pulumi's own engine rather than by its mocks.
 
-The CLI is that of PATH, or the one that `make pulumi` builds. The program runs in this process, by
-Pulumi's Automation API; its settings are checked by the CLI against the actual Pulumi.yaml.
+The CLI is the one on PATH, or the one that `make pulumi` builds. The program runs in this process,
+by Pulumi's Automation API. The CLI checks its settings against the actual Pulumi.yaml.
 """
 
 import contextlib
@@ -31,9 +31,9 @@ def stack(
     *,
     body: Callable[[], None] | None = None,
 ) -> Iterator[automation.Stack]:
-    """Give a new stack of the program, whose resources go to the emulator at that address.
+    """Yield a new stack of the program, whose resources go to the emulator at that address.
 
-    Everything of Pulumi's, its state included, is in a temporary folder.
+    All of Pulumi's files, its state included, are in a temporary folder.
 
     Args:
         url: The emulator's address.
@@ -41,13 +41,13 @@ def stack(
         body: Runs instead of the program.
 
     Raises:
-        stack.pulumi_cli.CliError: There is no CLI.
+        stack.pulumi_cli.CliError: Pulumi's CLI is not installed.
     """
     found = find_cli()
     with (
         tempfile.TemporaryDirectory(prefix="s3-logs-") as temporary,
         provider.launcher(url, found.parent) as environment,
-        # Engine, program and provider speak gRPC to each other, never by a proxy.
+        # Engine, program and provider call each other by gRPC, which must use no proxy.
         _environment({**environment, "no_grpc_proxy": "127.0.0.1,localhost"}),
     ):
         folder = Path(temporary)
@@ -74,9 +74,9 @@ def stack(
 
 
 def configure(made: automation.Stack, settings: Mapping[str, str]) -> None:
-    """Set settings as `pulumi config set` does, those that are secret with `--secret`.
+    """Set settings as `pulumi config set` does, the secret ones with `--secret`.
 
-    Routes are JSON. Each field of a route is set with `--path`, as README.md does it.
+    Routes come as JSON. Each field of a route is set with `--path`, as in README.md.
     """
     fields = _fields_of_routes(settings.get("routes", ""))
     flat = {key: value for key, value in settings.items() if key != "routes" or fields is None}
@@ -87,7 +87,7 @@ def configure(made: automation.Stack, settings: Mapping[str, str]) -> None:
 
 
 def _fields_of_routes(routes: str) -> dict[str, str] | None:
-    """Return each field of routes by its path; None if it is not a list of routes."""
+    """Return each field of the routes by its path; None if the JSON is not a list of routes."""
     try:
         listed = json.loads(routes)
         return {
@@ -107,7 +107,7 @@ def _config_values(settings: Mapping[str, str]) -> dict[str, automation.ConfigVa
 
 
 def state_of(made: automation.Stack) -> str:
-    """Give the state as it lies on the disk, where secrets must be encrypted."""
+    """Return the state as it is on the disk, where secrets must be encrypted."""
     folder = Path(made.workspace.work_dir).parent / "state"
     (found,) = folder.glob(f"**/{STACK}.json")
     return found.read_text()

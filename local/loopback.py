@@ -29,7 +29,7 @@ class Server:
         Args:
             build: Builds the application.
             name: The name of its thread.
-            port: The port to listen on, if no other program has it.
+            port: The port to listen on. If another program has it, or without it: any free one.
         """
         self.url = ""
         self._port = port
@@ -64,7 +64,7 @@ class Server:
             self._thread = None
 
     def is_foreign(self, request: web.Request) -> bool:
-        """Whether a web page from elsewhere asks for a change."""
+        """Whether a page of another origin asks for a change."""
         own_origins = {None, self.url, self.url.replace("127.0.0.1", "localhost")}
         changes = request.method not in {hdrs.METH_GET, hdrs.METH_HEAD}
         return changes and request.headers.get(hdrs.ORIGIN) not in own_origins
@@ -73,7 +73,7 @@ class Server:
         self, listener: socket.socket, ready: concurrent.futures.Future[_Stop]
     ) -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-        # Two such timeouts pass before a request is cut off; zero would mean that none is.
+        # aiohttp cuts a request off after two such timeouts, and never if they are zero.
         runner = web.AppRunner(self._build(), access_log=None, shutdown_timeout=0.05)
         try:
             await runner.setup()

@@ -21,7 +21,7 @@ PROGRAM = ROOT / "__main__.py"
 PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
 
 SECRETS = frozenset({"twilioSecret", "toNumbers", "routes"})
-"""The settings that README.md sets with `--secret`; `routes` since some of its parts are."""
+"""The settings that README.md sets with `--secret`; `routes`, because some of its fields are."""
 
 
 class Monitor(mocks.MockMonitor):
@@ -39,10 +39,10 @@ class Monitor(mocks.MockMonitor):
 
 
 def config_of(settings: Mapping[str, str]) -> dict[str, str]:
-    """Give the configuration of a stack with these settings, as the CLI would hand it over.
+    """Return the configuration of a stack with these settings, as the CLI would pass it on.
 
-    The settings stand in the project's namespace (`toNumbers`) unless they name another one
-    (`aws:region`); the defaults are those of Pulumi.yaml.
+    A setting belongs to the project's namespace (`toNumbers`) unless it names another one
+    (`aws:region`). The defaults come from Pulumi.yaml.
     """
     defaults = {
         key: setting["default"]
@@ -63,7 +63,7 @@ def run(
     program: Path = PROGRAM,
     secrets: Collection[str] = SECRETS,
 ) -> dict[str, Any]:
-    """Run the program once. Its resources are made by the mocks of the monitor.
+    """Run the program once. The mocks of the monitor make its resources.
 
     Args:
         monitor: Takes the place of Pulumi's engine.
@@ -95,23 +95,23 @@ def run(
                 callbacks=None,
             )
         )
-        # A failed run leaves tasks of an event loop that is closed.
+        # A failed run leaves tasks of a closed event loop behind.
         SETTINGS.rpc_manager.clear()
         SETTINGS.outputs.clear()
         with _event_loops() as executor, asyncio.Runner() as runner:
             runner.get_loop().set_default_executor(executor)
             runner.run(_run(program))
 
-    # Pulumi keeps its state in context variables: a context of its own leaves none behind.
+    # Pulumi keeps its state in context variables: a new context keeps them out of this one.
     contextvars.Context().run(isolated)
     return monitor.outputs
 
 
 @contextlib.contextmanager
 def _event_loops() -> Iterator[concurrent.futures.ThreadPoolExecutor]:
-    """Give threads that have an event loop each, as Pulumi's mocks want, and close the loops.
+    """Yield threads with one event loop each, as Pulumi's mocks need, and close the loops.
 
-    Pulumi would make them itself, and never close them.
+    Pulumi would make the loops itself, and never close them.
     """
     loops: list[asyncio.AbstractEventLoop] = []
 

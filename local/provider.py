@@ -1,7 +1,7 @@
 """A resource provider for the emulator, which Pulumi's own engine calls.
 
-The engine starts `pulumi-resource-aws` from PATH and reads from it the port of this gRPC service;
-`launcher` makes such a program. `local.resources` makes the resources, as for the mocks.
+The engine starts `pulumi-resource-aws` from PATH, and reads the port of this gRPC service from its
+output. `launcher` makes such a program. `local.resources` makes the resources, as for the mocks.
 """
 
 import concurrent.futures
@@ -27,7 +27,7 @@ from stack.clients import Clients
 EMULATOR = "S3_LOGS_EMULATOR"
 """The environment variable that gives the provider the emulator's address."""
 
-Wire = dict[str, Any]  # properties as Pulumi sends them: secrets and archives are marked
+Wire = dict[str, Any]  # properties as Pulumi sends them, with marked secrets and archives
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
@@ -67,7 +67,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.CheckResponse(inputs=_struct(named))
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802  # gRPC's name
-        """Say which inputs differ, and whether AWS replaces the resource for that."""
+        """Return the inputs that differ, and those of them that replace the resource."""
         with _report_errors(context):
             before, after = _wire(request.old_inputs), _wire(request.news)
             keys = sorted(before.keys() | after.keys())
@@ -113,11 +113,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
 @contextlib.contextmanager
 def launcher(url: str, *commands: Path) -> Iterator[dict[str, str]]:
-    """Give the environment in which Pulumi's engine finds this provider, for an emulator.
+    """Yield the environment in which Pulumi's engine finds this provider, for an emulator.
 
     Args:
         url: The emulator's address.
-        commands: Folders of other commands that must be found.
+        commands: Folders of other commands that the engine must find.
     """
     with tempfile.TemporaryDirectory(prefix="s3-logs-") as folder:
         program = Path(folder) / "pulumi-resource-aws"
@@ -149,12 +149,12 @@ def _struct(properties: Wire) -> struct_pb2.Struct:
 
 
 def _outputs(inputs: Wire, state: resources.Properties) -> struct_pb2.Struct:
-    """Add to the inputs what AWS added to them. Secrets stay secret."""
+    """Return the inputs with the properties that AWS added. Secrets stay secret."""
     return _struct({**state, **inputs})
 
 
 def _comparable(value: Any) -> Any:
-    """Return the value for a comparison: of an archive its content, not its path."""
+    """Return a value to compare: for an archive, the hash of its content."""
     match value:
         case {"hash": hash_, **_rest} if SIGNATURE_KEY in value:
             return hash_

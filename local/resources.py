@@ -1,7 +1,7 @@
 """The resources of the program in the emulator: from Pulumi's types to boto3's calls.
 
-Inputs and outputs are in Pulumi's own form, camelCase; archives are their folders. To add a type,
-add a `Kind` to `KINDS`, below, with the functions that make, change and delete it.
+Inputs and outputs have Pulumi's names, in camelCase; an archive is the path of its folder. To add a
+type, add a `Kind` to `KINDS`, below, with the functions that create, change and delete it.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ Properties = dict[str, Any]
 
 
 class ResourceError(Exception):
-    """AWS refused something, or this program does not know how to ask for it."""
+    """AWS refused a request, or a type or function is not known here."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,12 +30,13 @@ class Kind:
     """One type of resource.
 
     Attributes:
-        create: Creates it from its inputs. Returns its id, and the properties that AWS adds.
-        update: Changes the one with that id to these inputs. Returns the properties that AWS adds.
-            By default `create` runs again: it overwrites a resource of which there is only one.
-        delete: Deletes the one with that id and state.
-        name_input: The input that Pulumi names where the program does not; "" if there is none.
-        replaced_by: The inputs of which a change replaces the resource.
+        create: Creates a resource from its inputs. Returns its id, and the properties that AWS
+            adds.
+        update: Changes the resource with that id to these inputs. Returns the properties that AWS
+            adds. By default `create` runs again, and overwrites the resource.
+        delete: Deletes the resource with that id and state.
+        name_input: The input that Pulumi sets to a name if the program does not; "" if none.
+        replaced_by: The inputs whose change replaces the resource.
     """
 
     create: Callable[[Clients, Properties], tuple[str, Properties]]
@@ -52,7 +53,7 @@ def kind_of(type_: str) -> Kind:
         ResourceError: It is not known. The message names the file to extend.
     """
     if type_ not in KINDS:
-        raise ResourceError(f"{type_} is not known on this machine: add it to {__file__}")
+        raise ResourceError(f"{type_} is not known to the emulator: add it to KINDS in {__file__}")
     return KINDS[type_]
 
 
@@ -65,7 +66,7 @@ def with_name(
         type_: Its type.
         name: Its name in the program.
         inputs: Its inputs.
-        before: The inputs that it has already, whose name it keeps.
+        before: Its inputs so far. It keeps their name.
     """
     key = kind_of(type_).name_input
     if not key or inputs.get(key):
@@ -123,14 +124,14 @@ def invoke(aws: Clients, function: str) -> Properties:
     if function == "aws:index/getCallerIdentity:getCallerIdentity":
         identity = aws["sts"].get_caller_identity()
         return {"accountId": identity["Account"], "arn": identity["Arn"], "id": identity["Account"]}
-    raise ResourceError(f"{function} is not known on this machine: add it to {__file__}")
+    raise ResourceError(f"{function} is not known to the emulator: add it to invoke in {__file__}")
 
 
 _NOT_FOUND = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist")
 
 
 class _errors_named:  # noqa: N801  # a context manager
-    """Adds the name of the resource to errors. Never its inputs: they may be secret."""
+    """Adds the name of the resource to errors, and no input: it may be secret."""
 
     def __init__(self, type_: str, name: str) -> None:
         self._resource = f"{type_} {name}"
@@ -149,7 +150,7 @@ class _errors_named:  # noqa: N801  # a context manager
 
 
 def _with_integers(value: Any) -> Any:
-    """Turn floats that were integers before Pulumi's wire into integers again."""
+    """Turn floats into integers again: Pulumi's messages have no integers."""
     match value:
         case float() if value.is_integer():
             return int(value)
@@ -243,7 +244,7 @@ def _put_lifecycle(aws: Clients, inputs: Properties) -> None:
 
 
 def _put_bucket_policy(aws: Clients, inputs: Properties) -> None:
-    """Put all of it but the refusal of plain HTTP, which is all that the emulator speaks."""
+    """Put the policy without its refusal of plain HTTP: the emulator has no HTTPS."""
     policy = json.loads(inputs["policy"])
     policy["Statement"] = [
         one for one in policy["Statement"] if "aws:SecureTransport" not in json.dumps(one)
@@ -398,7 +399,7 @@ def _create_permission(aws: Clients, inputs: Properties) -> tuple[str, Propertie
         StatementId=inputs["statementId"],
         Action=inputs["action"],
         Principal=inputs["principal"],
-        **{theirs: inputs[ours] for theirs, ours in optional.items() if inputs.get(ours)},
+        **{parameter: inputs[one] for parameter, one in optional.items() if inputs.get(one)},
     )
     return inputs["statementId"], {}
 
@@ -419,9 +420,9 @@ _QUEUE_ATTRIBUTES = {
 
 def _queue_attributes(inputs: Properties) -> dict[str, str]:
     return {
-        theirs: str(inputs[ours]).lower() if isinstance(inputs[ours], bool) else str(inputs[ours])
-        for ours, theirs in _QUEUE_ATTRIBUTES.items()
-        if inputs.get(ours) is not None
+        attribute: str(inputs[one]).lower() if isinstance(inputs[one], bool) else str(inputs[one])
+        for one, attribute in _QUEUE_ATTRIBUTES.items()
+        if inputs.get(one) is not None
     }
 
 
@@ -571,8 +572,8 @@ def _put_rule(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
 
 def _put_target(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     target = {"Id": inputs["targetId"], "Arn": inputs["arn"]}
-    if given_up := inputs.get("deadLetterConfig"):
-        target["DeadLetterConfig"] = {"Arn": given_up["arn"]}
+    if dead_letters := inputs.get("deadLetterConfig"):
+        target["DeadLetterConfig"] = {"Arn": dead_letters["arn"]}
     aws["events"].put_targets(Rule=inputs["rule"], Targets=[target])
     return inputs["targetId"], {}
 

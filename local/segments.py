@@ -1,7 +1,7 @@
 """The segments of a text, counted as networks do, and their price.
 
-The handler has a table and a count of its own, which this one must be able to find wrong:
-tests/unit/test_text.py compares them.
+The handler has its own table and count. tests/unit/test_text.py compares the two, so they must not
+share code.
 """
 
 SEGMENT_DOLLARS = 0.0083
@@ -10,7 +10,7 @@ SEGMENT_DOLLARS = 0.0083
 Source: https://www.twilio.com/en-us/sms/pricing/us
 """
 
-# How many places of a segment each character of GSM-7 takes (3GPP TS 23.038, 6.2.1).
+# The places that each character of GSM-7 takes in a segment (3GPP TS 23.038, 6.2.1).
 _GSM_7 = dict.fromkeys(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
@@ -21,8 +21,8 @@ _GSM_7 = dict.fromkeys(
 def segments(body: str) -> int:
     """Count the segments of a text as networks fill them, without splitting a character.
 
-    A single segment holds 160 places of GSM-7 or 70 UTF-16 units. One of several holds 153 or 67:
-    a header joins them (3GPP TS 23.040, 9.2.3.24.1).
+    A text of one segment holds 160 places of GSM-7 or 70 UTF-16 units. In a longer text each
+    segment holds 153 or 67, since a header joins them (3GPP TS 23.040, 9.2.3.24.1).
     """
     if all(character in _GSM_7 for character in body):
         sizes = [_GSM_7[character] for character in body]

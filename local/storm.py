@@ -1,7 +1,7 @@
-"""A storm: many files at once for some phones, and how many texts they get.
+"""A storm: many files at once for some phones, and the number of texts that each phone gets.
 
 It ends with one line of JSON: the number of files; for each phone the number of texts, and of files
-in them; how many of Twilio's answers were lost; the seconds it took; and the most memory that a
+in them; the number of Twilio's lost answers; the seconds that it took; and the most memory that a
 process of each function used.
 """
 
@@ -27,16 +27,16 @@ from stack.waiting import NotInTime, wait_until
 
 PHONES = 20
 IN_FLIGHT = 16  # files at once: the emulator starts a process for each event
-MAX_IDLE_SECONDS = 180  # seconds without any progress
+MAX_IDLE_SECONDS = 180  # after so long without progress, the storm fails
 LOG_PAUSE_SECONDS = 0.5
-UNLOGGED_SECONDS = 30  # seconds after which a file without a line in the log counts as done
+UNLOGGED_SECONDS = 30  # after so long, a file without a line in the log counts as done
 MAX_INVOCATION = datetime.timedelta(seconds=90)
 OUTCOMES = ("sent", "held", "failed", "duplicate")
 FLUSH_PAUSE_SECONDS = 5  # Twilio is asked about a lost answer after a minute
 
 
 class StormError(Exception):
-    """The storm does not end, or not with the right counts."""
+    """The storm does not end, or its counts are wrong."""
 
 
 def storm(
@@ -45,14 +45,14 @@ def storm(
     """Upload so many files, flush until nothing is held, and count texts and files per phone.
 
     Args:
-        emulator: Where the program is deployed to.
-        files: How many.
-        phones: For how many phones.
-        lose: Which of Twilio's answers are lost: 10 for every tenth; 0 for none.
+        emulator: The emulator to which it deploys the program.
+        files: The number of files.
+        phones: The number of phones.
+        lose: Lose every answer of Twilio with this number: 10 for every tenth, 0 for none.
         settings: More settings of the program.
 
     Raises:
-        StormError: A phone is not told of each file once.
+        StormError: A phone was not texted about each file once.
     """
     started = time.monotonic()
     numbers = [f"+1500555{number:04}" for number in range(100, 100 + phones)]
@@ -91,7 +91,7 @@ def storm(
         deployment.destroy()
     is_repeated = len({(text.to, text.body) for text in twilio.texts}) < len(twilio.texts)
     if is_repeated or any(counts["files"] != files for counts in told.values()):
-        raise StormError(f"Not every phone was told of each file once: {json.dumps(result)}")
+        raise StormError(f"Not every phone was texted about each file once: {json.dumps(result)}")
     return result
 
 
@@ -113,7 +113,7 @@ def _count(texts: Sequence[Text], phones: Sequence[str]) -> dict[str, dict[str, 
 
 
 def _fewest_files(texts: Sequence[Text], phones: Sequence[str]) -> int:
-    """Return of how many files the phone is told that is told of the fewest."""
+    """Return the number of files that every phone was texted about, at least."""
     return min(told["files"] for told in _count(texts, phones).values())
 
 
@@ -134,9 +134,9 @@ class _Notified:
         self._unlogged = 0
 
     def wait(self, files: int) -> None:
-        """Wait until it is done with so many files, or with no further one for half a minute.
+        """Wait until it is done with so many files, or stops making progress for half a minute.
 
-        A busy emulator may lose a line of the log. The counts in the end decide.
+        A busy emulator may lose a line of the log. The counts at the end decide.
         """
         try:
             wait_until(
@@ -155,7 +155,7 @@ class _Notified:
         )
         self._keys |= {line.text("key") for line in lines if line.text("phone") == self._phone}
         if lines:
-            # An invocation may last for so long, and its lines may come at its end.
+            # An invocation may last so long, and its lines may come only at its end.
             self._since = max(self._since, lines[-1].time - MAX_INVOCATION)
         return len(self._keys)
 
@@ -163,7 +163,7 @@ class _Notified:
 def _flush_all(
     deployment: Deployment, memory: dict[str, float], files_told: Callable[[], int], files: int
 ) -> None:
-    """Flush until nothing is held, and each phone is told of all files."""
+    """Flush until nothing is held, and each phone was texted about all files."""
 
     def flush() -> tuple[int, int]:
         function = deployment.outputs["flushFunction"]
@@ -212,7 +212,7 @@ def run(files: int, *, phones: int, lose: int) -> None:
     """Run a storm on an emulator of its own, and print the result.
 
     Raises:
-        StormError: A phone is not told of each file once.
+        StormError: A phone was not texted about each file once.
     """
     sys.stderr.write(f"A storm of {files} files for {phones} phones ...\n")
     with Emulator(options=LONG_TIMEOUTS) as emulator:

@@ -1,7 +1,7 @@
-"""A stand-in for Twilio: the phones on this machine show the texts that are sent by it.
+"""A stand-in for Twilio, which keeps the texts that it accepts.
 
-It answers as Twilio's Messages API does, and fails on request. It listens on 127.0.0.1 only and
-runs in its own thread, so the demo and the tests can call it directly.
+It answers as Twilio's Messages API does, and fails on request. It listens on 127.0.0.1 only, in its
+own thread, so the demo and the tests can call it directly.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from local.twilio_api import (
     refusal,
     refused,
 )
-from local.twilio_faults import Asked, Fault
+from local.twilio_faults import Fault, Operation
 
 ACCOUNT_SID = "AC" + "0" * 32
 SECRET = "a-secret-of-this-machine-only"  # noqa: S105  # the stand-in's
@@ -48,7 +48,7 @@ class StandIn:
         undeliverable: The phones to which texts are not delivered, each with the code to report.
         queued: The phones whose texts Twilio has accepted and not sent yet.
         is_trial: Whether the account is a trial account: Twilio puts a sentence before each text.
-        redacts_bodies: Whether the account lets Twilio keep no text.
+        redacts_bodies: Whether the account has message redaction: Twilio keeps no body.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class StandIn:
         credentials: Mapping[str, str] | None = None,
         on_text: Callable[[Text], None] | None = None,
     ) -> None:
-        """Make one; it listens once started.
+        """Prepare it.
 
         Args:
-            account_sid: The one account that there is, AC…
+            account_sid: The SID of its only account, AC…
             credentials: Passwords by user: the account's SID with its auth token, or the SID of
                 an API key, SK…, with its secret. By default the account's SID with `SECRET`.
             on_text: Called with each accepted text, in the stand-in's thread: it must not block.
@@ -88,7 +88,7 @@ class StandIn:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings of a stack that texts by it, with the first of its credentials."""
+        """The settings of a stack that texts through it, with the first of its credentials."""
         user, secret = next(iter(self._credentials.items()))
         return {
             "twilioAccountSid": self._account_sid,
@@ -123,10 +123,10 @@ class StandIn:
         """Wait until so many texts were accepted in all.
 
         Returns:
-            All accepted texts, oldest first; there may be more than asked for.
+            All accepted texts, oldest first; there may be more than `count`.
 
         Raises:
-            TimeoutError: Fewer came in time. It says how many.
+            TimeoutError: Fewer came in time. The message says how many.
         """
         with self._condition:
             if not self._condition.wait_for(lambda: len(self._texts) >= count, seconds):
@@ -137,10 +137,10 @@ class StandIn:
             return list(self._texts)
 
     def fault(self, *faults: Fault, times: int | None = None) -> None:
-        """Fail the next requests to Twilio's API. It replaces the faults before.
+        """Fail the next requests to Twilio's API. These faults replace the earlier ones.
 
         Args:
-            faults: How to fail. A request fails by the first fault that is for it.
+            faults: The ways to fail. A request fails by the first fault that applies to it.
             times: How many requests to fail; None for all until `end_fault`.
         """
         with self._condition:
@@ -149,7 +149,7 @@ class StandIn:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """The faults by which requests fail now."""
+        """The faults that are on now."""
         with self._condition:
             return self._faults
 
@@ -159,7 +159,7 @@ class StandIn:
 
     def _application(self) -> web.Application:
         """Build the application: Twilio's Messages API."""
-        self._asked: dict[Any, Asked] = {
+        self._operations: dict[Any, Operation] = {
             self._create: "create",
             self._fetch: "fetch",
             self._list: "list",
@@ -178,10 +178,10 @@ class StandIn:
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Count, fail, authenticate and refuse."""
-        await request.read()  # all of it: a fault must not come before its end
-        asked = self._asked.get(request.match_info.handler)
+        await request.read()  # a fault must not come before the end of the request
+        operation = self._operations.get(request.match_info.handler)
         phone = request.query.get("To") or (await request.post()).get("To")
-        fault = self._count_request(asked, phone)
+        fault = self._count_request(operation, phone)
         if fault is None:
             return await self._process(request, handler)
         answer = None
@@ -194,12 +194,12 @@ class StandIn:
             answer = _failure(fault)
         return answer
 
-    def _count_request(self, asked: Asked | None, phone: object) -> Fault | None:
-        """Count a request, and return how it is to fail."""
+    def _count_request(self, operation: Operation | None, phone: object) -> Fault | None:
+        """Count a request, and return the fault by which it must fail, if any."""
         with self._condition:
-            self._requests += asked == "create"
+            self._requests += operation == "create"
             for fault in self._faults:
-                if fault.asked in {None, asked} and fault.phone in {"", phone}:
+                if fault.operation in {None, operation} and fault.phone in {"", phone}:
                     self._requests_met[fault] += 1
                     return (
                         self._fail(fault) if not self._requests_met[fault] % fault.every else None
@@ -258,7 +258,7 @@ class StandIn:
         if self._on_text:
             self._on_text(text)
         resource = self._resource(text)
-        # Twilio does not know these yet when it accepts a text.
+        # When Twilio accepts a text, it does not know these yet.
         resource |= {"date_sent": None, "status": "queued", "error_code": None}
         resource["error_message"] = None
         if service and not sender:
@@ -272,7 +272,7 @@ class StandIn:
         raise web.HTTPNotFound
 
     async def _list(self, request: web.Request) -> web.Response:
-        """List the newest first, as Twilio does; the token keeps pages apart when more arrive."""
+        """List the newest texts first, as Twilio does. A token keeps pages apart."""
         query = request.query
         filters = {name: query[name] for name in FILTERS if query.get(name)}
         try:
@@ -321,7 +321,7 @@ class StandIn:
 def _failure(fault: Fault) -> web.Response:
     status = fault.status or HTTPStatus.INTERNAL_SERVER_ERROR
     if fault.code is None:
-        return web.Response(status=status, text="A fault, as asked for.\n")
+        return web.Response(status=status, text="A fault, as requested.\n")
     return error(status, fault.code, http.client.responses.get(status, "A fault"))
 
 

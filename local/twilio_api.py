@@ -17,7 +17,7 @@ from aiohttp import hdrs, web
 
 API = "/2010-04-01"
 VALID_SENDER = "+15005550006"
-"""Twilio's magic number that may send; here also the one number of every Messaging Service."""
+"""Twilio's magic number that may send; here also the only sender of each Messaging Service."""
 TRIAL_SENTENCE = "Sent from your Twilio trial account - "
 """It begins each text of a trial account, on the phone and in Twilio's records."""
 
@@ -42,7 +42,7 @@ _PHONE_REFUSALS = {
     "+15005550009": 21614,
 }
 
-# As in Twilio's own messages, there are whole phone numbers in them.
+# As Twilio's own messages do, these contain whole phone numbers.
 MESSAGES = {
     20001: "Invalid parameter: {name}.",
     20003: "Authenticate",
@@ -102,7 +102,7 @@ class Text:
 
 
 def refusal(to: str, sender: str, service: str, body: str) -> int | None:  # noqa: PLR0911  # one return for each refusal
-    """Return the code by which Twilio refuses a message; None if it accepts it."""
+    """Return the code with which Twilio refuses a message; None if it accepts it."""
     if not to:
         return 21604
     if not sender and not service:
@@ -125,10 +125,10 @@ def refusal(to: str, sender: str, service: str, body: str) -> int | None:  # noq
 def filter_texts(texts: Iterable[Text], filters: Mapping[str, str]) -> list[Text]:
     """Return the texts that a list with these filters shows.
 
-    A queued text has no date sent: every filter by that date hides it.
+    A queued text has no date sent, so every filter by that date hides it.
 
     Raises:
-        ValueError: A date is none.
+        ValueError: A filter by date has no valid date.
     """
     first, last = _period(filters)
     by_date = filters.keys() - {"To", "From"}
@@ -170,7 +170,7 @@ def message_resource(account_sid: str, text: Text) -> dict[str, Any]:
 
 
 def refused(code: int, **named: str) -> web.Response:
-    """Return Twilio's answer to a request that it refuses by this code."""
+    """Return Twilio's answer to a request that it refuses with this code."""
     return error(_STATUSES.get(code, 400), code, MESSAGES[code].format(**named))
 
 
@@ -186,10 +186,10 @@ def error(status: int, code: int, message: str) -> web.Response:
 
 
 def _period(filters: Mapping[str, str]) -> tuple[datetime.datetime, datetime.datetime]:
-    """Read the filters by time, as a first and a last moment. They are inclusive and in UTC.
+    """Return the first and the last moment, inclusive and in UTC, that the filters by date allow.
 
     Raises:
-        ValueError: A date is none.
+        ValueError: A filter by date has no valid date.
     """
     first = datetime.datetime.min.replace(tzinfo=datetime.UTC)
     last = datetime.datetime.max.replace(tzinfo=datetime.UTC)

@@ -287,7 +287,9 @@ class Page:
     def _switch_opted_out(self, phone: str) -> str:
         if phone not in self._settings.phones:
             return f"{phone} is in no setting."
-        is_out = self._switch_fault(Fault(status=400, code=OPTED_OUT, asked="create", phone=phone))
+        is_out = self._switch_fault(
+            Fault(status=400, code=OPTED_OUT, operation="create", phone=phone)
+        )
         self._opted_out ^= {phone}
         if is_out:
             return f"{phone} replied STOP: its texts fail, and no other phone's."

@@ -274,7 +274,7 @@ def test_a_demo_says_that_another_program_has_the_port_of_its_page(tmp_path: Pat
         process = stack.enter_context(demo("--no-browser", folder=tmp_path))
         stack.callback(process.terminate)
         said = read_until(process, "The phone: ")
-    assert f"Another program has port {PORT}, so the page is at another one." in said
+    assert f"Another program has port {PORT}, so the page has another port." in said
     assert not said.rstrip().endswith(f":{PORT}")
 
 
