@@ -12,7 +12,6 @@ from handler.errors import (
     LeaseHeld,
     ledger_errors_logged,
     missing_outcomes_logged,
-    unexpected_errors_logged,
 )
 from handler.events import IS_FOLDER, Found, Unreadable
 from handler.ledger import HOUR_SECONDS, LEASE_SECONDS, Claim, Ledger, Limits
@@ -22,8 +21,7 @@ from handler.outcomes import Outcomes
 from handler.queues import NotQueued
 from handler.quiet_hours import is_quiet, read_hours
 from handler.refusals import Kind, Refusal
-from handler.segments import segments
-from handler.sender import SECONDS_TO_SEND, Refused, Sender
+from handler.sender import SECONDS_TO_SEND, Refused, Sender, SentText
 from handler.settings import AnyRoute, Settings
 
 if TYPE_CHECKING:
@@ -328,23 +326,9 @@ class Notifier:
         except Refused as error:
             refusal = error.refusal
         else:
-            self._breaker.accepted(notice.phone, self._clock())
-            # Twilio accepted it: no error may lead to sending it again.
-            with unexpected_errors_logged(self._log, notice.phone, sid=sid):
-                self._log.decision(
-                    "sent",
-                    file=notice.file,
-                    phone=notice.phone,
-                    measured={
-                        metrics.ACCEPTED: 1,
-                        metrics.SEGMENTS: segments(body),
-                        metrics.SECONDS_TO_TEXT: notice.file.age(self._clock()),
-                    },
-                    **notice.route_field,
-                    sid=sid,
-                )
-            with unexpected_errors_logged(self._log, notice.phone, sid=sid):
-                self._outcomes.record_sent([notice.id], sid)
+            now = self._clock()
+            self._breaker.accepted(notice.phone, now)
+            self._outcomes.record_sent(notice.phone, SentText(sid, now, body), [notice])
             return None
         if refusal.kind is not Kind.IN_DOUBT:
             self._counts.add(notice.phone, at, limits, texts=-1)

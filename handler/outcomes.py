@@ -3,21 +3,27 @@
 import functools
 import json
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from handler import metrics, queue_messages
 from handler.errors import (
     error_details,
     is_recorded,
     ledger_errors_logged,
+    log_unexpected,
     unexpected_errors_logged,
 )
-from handler.events import Unreadable
+from handler.events import LogFile, Unreadable
 from handler.ledger import Ledger
 from handler.log import Log
 from handler.metrics import Metric
-from handler.notice import Notice, by_file
+from handler.notice import Notice, by_file, shared_route_field
 from handler.queues import Queue
 from handler.refusals import Kind, Refusal
+from handler.segments import segments
+
+if TYPE_CHECKING:
+    from handler.sender import SentText
 
 
 class Outcomes:
@@ -41,18 +47,68 @@ class Outcomes:
         self._failed = failed
         self._log = log
 
-    def record_sent(self, ids: Sequence[str], sid: str) -> bool:
-        """Record that Twilio accepted texts under one SID: one, or all of a summary.
+    def record_sent(
+        self,
+        phone: str,
+        text: "SentText",
+        notices: Sequence[Notice],
+        *,
+        summary_of: Sequence[str] = (),
+        was_in_doubt: bool = False,
+    ) -> bool:
+        """Log and record that Twilio accepted a text. No error may lead to sending it again.
 
         Args:
-            ids: Their ids.
-            sid: The SID.
+            phone: Its phone.
+            text: Twilio's record of it.
+            notices: The one that it tells of; of a summary, those that this flush has received.
+            summary_of: The ids of all that a summary tells of.
+            was_in_doubt: Whether its answer was lost, and Twilio lists it.
+
+        Returns:
+            Whether the table has recorded all of it.
+        """
+        with unexpected_errors_logged(self._log, phone, sid=text.sid):
+            missing = sum(not isinstance(notice.file, LogFile) for notice in notices)
+            details: dict[str, Any] = shared_route_field(notices) | {"sid": text.sid}
+            if summary_of:
+                details["files"] = len(summary_of) - missing
+            if missing:
+                details["missing"] = missing
+            if was_in_doubt:
+                details["was_in_doubt"] = True
+            measured: dict[Metric, float] = {
+                metrics.ACCEPTED: 1,
+                metrics.SEGMENTS: segments(text.body),
+            }
+            if notices:
+                # Twilio's clock and whole seconds may put a text before its log.
+                waited = max(0.0, *(notice.file.age(text.created_at) for notice in notices))
+                measured[metrics.SECONDS_HELD if summary_of else metrics.SECONDS_TO_TEXT] = waited
+            self._log.decision(
+                "sent",
+                file=None if summary_of else notices[0].file,
+                phone=phone,
+                measured=measured,
+                **details,
+            )
+        return self._record(phone, summary_of or [notices[0].id], text.sid)
+
+    def record_rest(self, phone: str, ids: Sequence[str]) -> bool:
+        """Record that texts were sent whose SID an earlier flush has recorded, and logged.
 
         Returns:
             Whether the table has recorded all of them.
         """
+        return self._record(phone, ids, "")
+
+    def _record(self, phone: str, ids: Sequence[str], sid: str) -> bool:
         record = functools.partial(self._ledger.record_sent, ids, sid)
-        return is_recorded(self._log, len(ids), record)
+        try:
+            return is_recorded(self._log, len(ids), record)
+        except Exception as error:  # noqa: BLE001  # nobody foresaw it; it is counted, with an alarm
+            log_unexpected(self._log, error, phone, sid=sid)
+            return False
 
     def hold(
         self,

@@ -3,20 +3,19 @@
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from handler import metrics
 from handler.attempts import Attempts, PhoneAttempt, TextItem
 from handler.breaker import Breaker
 from handler.doubts import Candidates, Doubt, may_ask, since
-from handler.errors import is_recorded, unexpected_errors_logged
+from handler.errors import is_recorded
 from handler.held_messages import HeldMessages
 from handler.ledger import State
 from handler.log import Log
-from handler.notice import Attempt, Notice, shared_route_field
+from handler.notice import Attempt, Notice
 from handler.outcomes import Outcomes
 from handler.refusals import NO_CONNECTION, Kind, Refusal
-from handler.segments import segments
 from handler.sender import SECONDS_TO_ASK, SECONDS_TO_SEND, Refused, Sender, SentText
 
 NO_TABLE = Refusal(kind=Kind.BUSY, code=0, meaning="the table could not be reached")
@@ -79,6 +78,18 @@ class _Sorted(NamedTuple):
     unknown: list[Notice]
 
 
+class _Accepted(NamedTuple):
+    """A text in doubt that Twilio accepted.
+
+    Attributes:
+        record: Twilio's record of it.
+        is_known: Whether the ledger knows its SID: a flush has logged it, and recorded it half-way.
+    """
+
+    record: SentText
+    is_known: bool
+
+
 class Settler:
     """Looks up texts in the ledger, and asks Twilio for those in doubt."""
 
@@ -126,10 +137,10 @@ class Settler:
             if last.open:
                 told_of = set(last.ids)
                 summarized = [notice for notice in notices if notice.id in told_of]
-                record = accepted.get(last.ids[0])
-                if not self._settle_summary(phone, last, record, summarized, run):
+                found = accepted.get(last.ids[0])
+                if not self._settle_summary(phone, last, found, summarized, run):
                     return Settled()
-                if record:
+                if found:
                     ready -= told_of
                 last = last._replace(open=None)
             for notice, attempt in texts.in_doubt.items():
@@ -183,11 +194,11 @@ class Settler:
 
     def _ask(
         self, phone: str, last: PhoneAttempt, in_doubt: Mapping[Notice, Attempt], run: Run
-    ) -> dict[str, SentText]:
+    ) -> dict[str, _Accepted]:
         """Ask Twilio which attempts it accepted.
 
         Returns:
-            By the id of each text that it accepted, its record. A summary has its first text's id.
+            Those that it accepted, by the ids of their texts. A summary has its first text's id.
 
         Raises:
             Refused: Twilio does not say, or the table does not say whose the records are.
@@ -210,7 +221,7 @@ class Settler:
             )
             raise
 
-    def _match(self, phone: str, doubts: Sequence[Doubt], run: Run) -> dict[str, SentText]:
+    def _match(self, phone: str, doubts: Sequence[Doubt], run: Run) -> dict[str, _Accepted]:
         now = self._clock()
         if run.asking.refuses_everybody(now):
             raise Refused(run.refusals[-1])
@@ -229,23 +240,26 @@ class Settler:
         owners = self._attempts.owners(candidates.sids)
         if owners.unknown:
             raise Refused(NO_TABLE)
-        return candidates.match(owners.items)
+        return {
+            id_: _Accepted(record, record.sid in owners.items)
+            for id_, record in candidates.match(owners.items).items()
+        }
 
     def _settle_summary(
         self,
         phone: str,
         last: PhoneAttempt,
-        record: SentText | None,
+        found: _Accepted | None,
         notices: Sequence[Notice],
         run: Run,
     ) -> bool:
-        """Close an open attempt at a summary, with or without Twilio's record of it.
+        """Close an open attempt at a summary, whether Twilio accepted it or not.
 
         Returns:
             Whether it is closed now, and nobody else has closed it.
         """
-        if record:
-            if not self._record_sent(phone, record, last.ids, shared_route_field(notices)):
+        if found:
+            if not self._record_sent(phone, found, notices, last.ids):
                 return False
             run.messages.finish(notices)
         else:
@@ -254,16 +268,15 @@ class Settler:
         return is_recorded(self._log, len(last.ids), close)
 
     def _settle_text(
-        self, notice: Notice, attempt: Attempt, record: SentText | None, run: Run
+        self, notice: Notice, attempt: Attempt, found: _Accepted | None, run: Run
     ) -> bool:
-        """Settle a text of `notify`'s, with or without Twilio's record of it.
+        """Settle a text of `notify`'s, whether Twilio accepted it or not.
 
         Returns:
             Whether it may be sent.
         """
-        if record:
-            ids = [notice.id]
-            if self._record_sent(notice.phone, record, ids, notice.route_field, notice):
+        if found:
+            if self._record_sent(notice.phone, found, [notice], ()):
                 run.messages.finish([notice])
             return False
         self._log.decision("not accepted", file=notice.file, phone=notice.phone)
@@ -271,28 +284,15 @@ class Settler:
         return is_recorded(self._log, 1, forget)
 
     def _record_sent(
-        self,
-        phone: str,
-        record: SentText,
-        ids: Sequence[str],
-        route: Mapping[str, Any],
-        notice: Notice | None = None,
+        self, phone: str, found: _Accepted, notices: Sequence[Notice], summary_of: Sequence[str]
     ) -> bool:
-        """Record that Twilio had accepted texts, as its record says.
+        """Record that Twilio had accepted a text, as its record says.
 
         Returns:
-            Whether the table has recorded all of them.
+            Whether the table has recorded all of it.
         """
-        count: dict[str, Any] = {} if notice else {"files": len(ids)}
-        with unexpected_errors_logged(self._log, phone, sid=record.sid):
-            self._log.decision(
-                "sent",
-                file=notice.file if notice else None,
-                phone=phone,
-                measured={metrics.ACCEPTED: 1, metrics.SEGMENTS: segments(record.body)},
-                sid=record.sid,
-                was_in_doubt=True,
-                **route,
-                **count,
-            )
-        return self._outcomes.record_sent(ids, record.sid)
+        if found.is_known:
+            return self._outcomes.record_rest(phone, summary_of or [notices[0].id])
+        return self._outcomes.record_sent(
+            phone, found.record, notices, summary_of=summary_of, was_in_doubt=True
+        )

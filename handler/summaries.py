@@ -3,25 +3,23 @@
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from handler import metrics, text
+from handler import text
 from handler.attempts import MAX_TEXTS, Attempts, PhoneAttempt
 from handler.aws import batches
 from handler.errors import (
     is_recorded,
     ledger_errors_logged,
     missing_outcomes_logged,
-    unexpected_errors_logged,
 )
 from handler.events import LogFile
 from handler.ledger import Ledger
 from handler.log import Log
-from handler.notice import Notice, shared_route_field
+from handler.notice import Notice
 from handler.outcomes import Outcomes, refusal_metrics
 from handler.refusals import Kind, Refusal
-from handler.segments import segments
-from handler.sender import SECONDS_TO_SEND, Refused, Sender
+from handler.sender import SECONDS_TO_SEND, Refused, Sender, SentText
 from handler.settings import Settings
 from handler.settling import Run, Settler
 
@@ -130,8 +128,13 @@ class Summaries:
                 self._fail(notices, fail, run)
                 return
             else:
-                run.breaker.accepted(phone, self._clock())
-                self._record_sent(phone, notices, last, sid, body)
+                now = self._clock()
+                run.breaker.accepted(phone, now)
+                ids = [notice.id for notice in notices]
+                sent = SentText(sid, now, body)
+                # While one of them is not recorded, the attempt stays open: Twilio is asked for it.
+                if self._outcomes.record_sent(phone, sent, notices, summary_of=ids):
+                    self._close(phone, last)
                 run.messages.finish(notices)
                 run.messages.delete_finished()
                 return
@@ -192,31 +195,3 @@ class Summaries:
             message = self._routes[routes[0]].message
             return text.write(files[0], message, self._zone, note=note)
         return text.summarize(files, self._zone, routes, missing=missing)
-
-    def _record_sent(
-        self, phone: str, notices: Sequence[Notice], last: PhoneAttempt, sid: str, body: str
-    ) -> None:
-        """Record that Twilio accepted texts. No error may lead to sending them again.
-
-        While one of them is not recorded, the attempt stays open: Twilio is asked for it then.
-        """
-        with unexpected_errors_logged(self._log, phone, sid=sid):
-            now = self._clock()
-            missing = sum(not isinstance(notice.file, LogFile) for notice in notices)
-            counted: dict[str, Any] = {"missing": missing} if missing else {}
-            self._log.decision(
-                "sent",
-                phone=phone,
-                measured={
-                    metrics.ACCEPTED: 1,
-                    metrics.SEGMENTS: segments(body),
-                    metrics.SECONDS_HELD: max(notice.file.age(now) for notice in notices),
-                },
-                **shared_route_field(notices),
-                **counted,
-                sid=sid,
-                files=len(notices) - missing,
-            )
-        with unexpected_errors_logged(self._log, phone, sid=sid):
-            if self._outcomes.record_sent([notice.id for notice in notices], sid):
-                self._close(phone, last)

@@ -19,7 +19,7 @@ from handler.ledger import ASK_AFTER_SECONDS
 from handler.notice import Attempt, Notice
 from handler.queues import VISIBILITY_SECONDS
 from handler.refusals import NO_ANSWER, NO_CONNECTION, Refusal, refusal
-from handler.sender import Refused, SentText
+from handler.sender import Delivery, Refused, SentText
 from handler.summaries import SECONDS_TO_BEGIN
 from simulation.quick_table import QuickTable
 from simulation.samples import OTHER_PHONE, PHONE, log_file, record
@@ -419,6 +419,51 @@ def test_a_record_before_the_attempt_is_another_one() -> None:
             assert bool(Candidates([doubt], [text]).match({})) is is_found
     assert Candidates([doubt], [SentText("SM1", 9000, "a log")]).match({})
     assert not Candidates([doubt], [SentText("SM1", 1000 + ASK_AFTER_SECONDS + 1, "")]).match({})
+
+
+# One text is logged, counted and reported once
+
+
+@pytest.mark.parametrize(
+    ("operation", "number", "files"),
+    [("BatchWriteItem", 2, 30), ("UpdateItem", 3, 30), ("UpdateItem", 3, 1)],
+    ids=["half of it", "not closed", "one file, not closed"],
+)
+def test_a_summary_that_is_recorded_half_way_counts_and_is_reported_once(
+    operation: str, number: int, files: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """30 texts are recorded by two requests. Twilio reports the text before it can be asked for."""
+    world = small_world(mode="digest")
+    world.deliveries = {f"SM{1:032x}": Delivery("delivered")}
+    names = [f"{number}.log" for number in range(files)]
+    world.notify(*map(record, names))
+    works, calls = world.operations[operation], []
+
+    def fails_once(payload: Any) -> Any:
+        calls.append(payload)
+        if len(calls) == number:
+            raise AwsError(operation, "AccessDeniedException", {})
+        return works(payload)
+
+    world.operations[operation] = fails_once
+    world.flush()
+    assert len(calls) == number
+    world.notify(record("later.log"))
+    world.refuses_to_list = lambda _: BUSY
+    flush_after(world, ASK_AFTER_SECONDS)
+    world.end_outages()
+    for _ in range(3):
+        flush_after(world, FLUSHES_EVERY)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    accepted = [line["sid"] for line in lines if line.get("TextsAccepted")]
+    assert accepted == [f"SM{number:032x}" for number in (1, 2)]
+    assert [line["sid"] for line in lines if line["outcome"] == "delivered"] == accepted[:1]
+    assert told_of(world) == {"later.log": 1, **dict.fromkeys(names, 1)}
+
+
+def flush_after(world: World, seconds: float) -> None:
+    world.now += seconds
+    world.flush()
 
 
 # Crashes, flushes at once, redrives

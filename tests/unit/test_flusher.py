@@ -409,7 +409,7 @@ def test_a_message_that_the_failed_queue_rejects_stays_held_and_the_drain_goes_o
 def test_a_text_that_the_failed_queue_rejects_stays_held_and_the_others_fail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(summaries, "FAILED_AT_ONCE", 5)
+    monkeypatch.setattr(summaries, "FAILED_AT_ONCE", 10)
     world = World(to_numbers=(PHONE,))
     for number in range(30):
         held_by_hand(world, f"{number}.log")
@@ -701,7 +701,7 @@ def test_many_failing_texts_to_one_phone_stop_no_other(
 def test_failed_texts_are_deleted_from_held_before_more_fail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(summaries, "FAILED_AT_ONCE", 5)
+    monkeypatch.setattr(summaries, "FAILED_AT_ONCE", 10)
     world = World(to_numbers=(PHONE,))
     for number in range(30):
         held_by_hand(world, f"{number}.log")
