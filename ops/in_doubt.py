@@ -5,7 +5,7 @@ permission: `dynamodb:BatchGetItem` on the table.
 """
 
 import datetime
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -38,6 +38,7 @@ class InDoubt(NamedTuple):
         about: The key of its log file, or `a summary`.
         since: When it was sent, or was about to be sent.
         routes: The labels of its routes. In the quiet hours of all of them Twilio is not asked.
+            None if its phone was removed: then no flush asks.
     """
 
     phone: str
@@ -71,20 +72,18 @@ def show(stack: Stack, terminal: Terminal, held: Sequence[Queued]) -> None:
     }
     quiet = quiet_routes(hours, now.timestamp()).keys()
     rows: list[list[Cell]] = [
-        [
-            *(ago(one.since), masked(one.phone), one.about),
-            _asked(one.since, now, is_quiet=bool(one.routes) and one.routes <= quiet),
-        ]
-        for one in found
+        [ago(one.since), masked(one.phone), one.about, _asked(one, now, quiet)] for one in found
     ]
     terminal.table(f"In doubt: {len(found)}", _COLUMNS, rows)
 
 
-def _asked(since: datetime.datetime, now: datetime.datetime, *, is_quiet: bool) -> str:
-    """Return when Twilio is asked about a text."""
-    if is_quiet:
+def _asked(one: InDoubt, now: datetime.datetime, quiet: Set[str]) -> str:
+    """Return when Twilio is asked about a text, with these routes in quiet hours now."""
+    if not one.routes:
+        return "by no flush: its phone was removed"
+    if one.routes <= quiet:
         return "by the first flush after the quiet hours"
-    earliest = since + datetime.timedelta(seconds=ASK_AFTER_SECONDS)
+    earliest = one.since + datetime.timedelta(seconds=ASK_AFTER_SECONDS)
     if earliest <= now:
         return "by the next flush"
     return f"by the first flush after {earliest:%H:%M:%S} UTC"
@@ -104,18 +103,22 @@ def _read(stack: Stack, held: Sequence[Queued]) -> Iterator[InDoubt]:
         for item in queue_messages.read(one.body, phones_of)
         if isinstance(item, Notice)
     ]
-    texts: dict[str, tuple[str, str, set[str]]] = {
+    summaries: dict[str, tuple[str, str, set[str]]] = {
         id_of_phone(phone): (phone, "a summary", set())
         for phone in [*settings.phones, *(notice.phone for notice in notices)]
     }
+    texts: dict[str, tuple[str, str, set[str]]] = {}
     for notice in notices:
         labels = _routes_of(notice, phones_of, by_label)
         texts[notice.id] = (notice.phone, notice.file.key, labels)
-        texts[id_of_phone(notice.phone)][2].update(labels)
+        summaries[id_of_phone(notice.phone)][2].update(labels)
+    for phone, _, labels in summaries.values():
+        if not labels:
+            labels |= {label for label, one in by_label.items() if phone in one.to_numbers}
+    texts |= summaries
     for item in _items(stack, texts):
         if attempt := Attempt.read(item):
             phone, about, labels = texts[item["id"]["S"]]
-            labels = labels or {name for name, one in by_label.items() if phone in one.to_numbers}
             since = datetime.datetime.fromtimestamp(attempt.at, datetime.UTC)
             yield InDoubt(phone, about, since, frozenset(labels))
 
@@ -129,7 +132,11 @@ def _routes_of(
     if isinstance(notice.file, LogFile):
         route = phones_of(notice.file.key).get(notice.phone)
         return {route.label} if route else set()
-    return {label for label, one in by_label.items() if one.name == notice.file.route}
+    return {
+        label
+        for label, one in by_label.items()
+        if one.name == notice.file.route and notice.phone in one.to_numbers
+    }
 
 
 def _items(stack: Stack, ids: Iterable[str]) -> Iterator[dict[str, Any]]:

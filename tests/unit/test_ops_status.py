@@ -367,6 +367,35 @@ def test_what_is_in_doubt_waits_for_the_quiet_hours_of_its_own_route(run: Run) -
     }
 
 
+def test_twilio_is_not_asked_about_a_phone_that_was_removed(run: Run) -> None:
+    """The other phone was removed from the route of one log only."""
+    routes = (
+        samples.route("theirs", "theirs/*", samples.OTHER_PHONE),
+        samples.route("ours", "ours/*", samples.PHONE),
+    )
+    operated = Operated(to_numbers=(samples.PHONE,), routes=routes)
+    since = NOW - datetime.timedelta(minutes=5)
+    for key, phone in (
+        ("ours/a.log", samples.OTHER_PHONE),
+        ("theirs/b.log", samples.OTHER_PHONE),
+        ("c.log", "+15005550199"),
+    ):
+        operated.held.put(held_message(key, phone=phone, reason="in doubt"))
+        operated.table.attempt(Notice(samples.log_file(key), phone).id, since)
+    operated.table.attempt(id_of_phone(samples.OTHER_PHONE), since)
+    operated.table.attempt(id_of_phone("+15005550199"), since)
+    shown = run(operated, "status")
+    rows = [line.strip("│").split("│") for line in shown.splitlines() if "by " in line]
+    rows = [row for row in rows if len(row) == 4]
+    assert sorted((row[1].strip(), row[2].strip(), row[3].strip()) for row in rows) == [
+        (f"…{samples.OTHER_PHONE[-4:]}", "a summary", "by the next flush"),
+        (f"…{samples.OTHER_PHONE[-4:]}", "ours/a.log", "by no flush: its phone was removed"),
+        (f"…{samples.OTHER_PHONE[-4:]}", "theirs/b.log", "by the next flush"),
+        ("…0199", "a summary", "by no flush: its phone was removed"),
+        ("…0199", "c.log", "by no flush: its phone was removed"),
+    ]
+
+
 def test_status_reads_all_that_the_ledger_returns_in_parts(run: Run) -> None:
     operated = Operated()
     for number in range(90):
