@@ -75,7 +75,7 @@ class Candidates:
         found = [
             text
             for one in self._doubts
-            for text in (*self._with_body(one.attempt), *self._near(one.attempt))
+            for text in (*self._with_body(one.attempt), *self._without_body(one.attempt))
         ]
         return list(dict.fromkeys(text.sid for text in found))
 
@@ -83,8 +83,8 @@ class Candidates:
         """Find the record of each attempt. No record has two attempts.
 
         By the body, the oldest attempt has the oldest record. Where the account redacts the bodies,
-        the time decides: the newest attempt has the newest record, since a record may be created
-        long after its attempt, but hardly before.
+        the time decides: the newest attempt has the newest record, since Twilio may create a record
+        up to a minute after its attempt, but hardly before.
 
         Args:
             owners: By the SIDs that the ledger knows, the ids of their texts.
@@ -110,14 +110,21 @@ class Candidates:
         for one in self._doubts:
             take(one, self._with_body(one.attempt))
         for one in reversed(self._doubts):
-            take(one, reversed(self._near(one.attempt)))
+            take(one, reversed(self._without_body(one.attempt)))
         return found
 
     def _with_body(self, attempt: Attempt) -> list[SentText]:
-        earliest = attempt.at - CLOCKS_DIFFER_SECONDS
-        return [text for text in self._by_body[attempt.fingerprint] if text.created_at >= earliest]
+        return _of_its_time(attempt, self._by_body[attempt.fingerprint])
 
-    def _near(self, attempt: Attempt) -> list[SentText]:
-        earliest = attempt.at - CLOCKS_DIFFER_SECONDS
-        latest = attempt.at + ASK_AFTER_SECONDS
-        return [text for text in self._redacted if earliest <= text.created_at <= latest]
+    def _without_body(self, attempt: Attempt) -> list[SentText]:
+        return _of_its_time(attempt, self._redacted)
+
+
+def _of_its_time(attempt: Attempt, texts: Iterable[SentText]) -> list[SentText]:
+    """Select the texts that Twilio accepted while the attempt's sender may have run.
+
+    Another stack may send the same words to that phone, later.
+    """
+    earliest = attempt.at - CLOCKS_DIFFER_SECONDS
+    latest = attempt.at + ASK_AFTER_SECONDS + CLOCKS_DIFFER_SECONDS
+    return [text for text in texts if earliest <= text.created_at <= latest]

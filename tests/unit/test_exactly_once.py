@@ -411,14 +411,39 @@ def test_records_are_matched_oldest_first_and_once() -> None:
     assert Candidates(doubts, texts[:1]).match({}).keys() == {"a"}
 
 
-def test_a_record_before_the_attempt_is_another_one() -> None:
+@pytest.mark.parametrize("body", ["a log", ""])
+@pytest.mark.parametrize(
+    ("seconds", "is_found"),
+    [
+        (-CLOCKS_DIFFER_SECONDS - 1, False),
+        (-CLOCKS_DIFFER_SECONDS, True),
+        (ASK_AFTER_SECONDS + CLOCKS_DIFFER_SECONDS, True),
+        (ASK_AFTER_SECONDS + CLOCKS_DIFFER_SECONDS + 1, False),
+    ],
+)
+def test_a_record_of_another_time_than_the_attempt_is_another_one(
+    seconds: int, is_found: bool, body: str
+) -> None:
+    """By then the attempt's process has ended: `test_times_agree`."""
     doubt = Doubt("a", Attempt.of("a log", 1000))
-    for seconds, is_found in ((-CLOCKS_DIFFER_SECONDS - 1, False), (-CLOCKS_DIFFER_SECONDS, True)):
-        for body in ("a log", ""):
-            text = SentText("SM1", 1000 + seconds, body)
-            assert bool(Candidates([doubt], [text]).match({})) is is_found
-    assert Candidates([doubt], [SentText("SM1", 9000, "a log")]).match({})
-    assert not Candidates([doubt], [SentText("SM1", 1000 + ASK_AFTER_SECONDS + 1, "")]).match({})
+    text = SentText("SM1", 1000 + seconds, body)
+    assert bool(Candidates([doubt], [text]).match({})) is is_found
+
+
+@pytest.mark.parametrize("mode", ["instant", "digest"])
+def test_a_text_of_another_stack_with_the_same_wording_is_not_taken_for_one_in_doubt(
+    mode: str,
+) -> None:
+    """It has the same account and phone, and sends its text when this one's process has ended."""
+    world = small_world(mode=mode)
+    world.loses_requests = True
+    world.notify(record("a.log"))
+    world.flush()
+    world.end_outages()
+    at = int(world.now) + 2 * ASK_AFTER_SECONDS
+    world.records.append((PHONE, SentText(f"SM{9000:032x}", at, "a.log")))
+    flush_until_nothing_is_held(world)
+    assert told_of(world) == {"a.log": 1}
 
 
 # One text is logged, counted and reported once
