@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.environment import read_settings
@@ -26,6 +26,7 @@ from local.deployment import SIGNATURE_KEY
 from local.program import SECRETS
 from stack import ROOT
 from tests.guides import routes_of, section
+from tests.unit.examples import examples
 from tests.unit.recorded import SETTINGS, Recorded, record
 
 PHONE, OTHER_PHONE, THIRD_PHONE = "+15005550110", "+15005550111", "+15005550112"
@@ -556,7 +557,7 @@ ANY_ROUTES = st.lists(VALUES | st.dictionaries(FIELDS_OR_NOT, VALUES, max_size=5
 
 
 @given(routes=ANY_ROUTES, is_secret=st.booleans())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_whatever_routes_are_they_are_accepted_or_each_mistake_has_a_command(
     load: Callable[..., None], routes: list[object], is_secret: bool
 ) -> None:
