@@ -34,6 +34,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> DemosInOneWo
 
 
 def pytest_collection_finish() -> None:
-    """Exempt what the modules hold from garbage collection: to search it again takes long."""
+    """Let Python search for garbage more rarely, and not among the modules: that takes long."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

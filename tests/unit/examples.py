@@ -9,7 +9,7 @@ from simulation.table import Table
 
 
 def _share() -> float:
-    return settings.default.max_examples / settings.get_profile("thorough").max_examples
+    return settings().max_examples / settings.get_profile("thorough").max_examples
 
 
 def examples(number: int, **others: Any) -> settings:

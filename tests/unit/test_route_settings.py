@@ -27,7 +27,7 @@ from local.program import SECRETS
 from stack import ROOT
 from tests.guides import routes_of, section
 from tests.unit.examples import examples
-from tests.unit.recorded import SETTINGS, Recorded, record
+from tests.unit.recorded import SETTINGS, Recorded, record, record_anew
 
 PHONE, OTHER_PHONE, THIRD_PHONE = "+15005550110", "+15005550111", "+15005550112"
 PAYMENTS: dict[str, Any] = {"name": "payments", "logs": "payments/*.log", "toNumbers": PHONE}
@@ -50,7 +50,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
     path.write_text("from infra.settings import Settings\n\nSettings.load()\n")
 
     def load(*routes: object, secrets: frozenset[str] = IN_CLEAR, **settings: str) -> None:
-        record(with_routes(*routes, **settings), secrets=secrets, path=path)
+        record_anew(with_routes(*routes, **settings), secrets=secrets, path=path)
 
     return load
 
@@ -121,7 +121,7 @@ def test_phones_and_the_secret_are_secret_variables_by_themselves(tmp_path: Path
         "for name, value in variables.items():\n"
         "    pulumi.export(name, value)\n"
     )
-    outputs = record(with_routes(PAYMENTS), path=path).outputs
+    outputs = record_anew(with_routes(PAYMENTS), path=path).outputs
     secret = {name for name, value in outputs.items() if SIGNATURE_KEY in value}
     assert secret == {"TWILIO_SECRET", "TO_NUMBERS", "ROUTES"}
 

@@ -26,7 +26,7 @@ from infra.settings import KINDS
 from infra.settings import Settings as ProgramSettings
 from local.program import PROJECT, SECRETS
 from stack import ROOT
-from tests.unit.recorded import SETTINGS, record
+from tests.unit.recorded import SETTINGS, record, record_anew
 
 ACCOUNT = "AC" + "0" * 32
 KEY = "SK" + "0" * 32
@@ -47,7 +47,7 @@ def mistakes(**changes: str | None) -> list[str]:
     """Give the messages about settings with these changes; None leaves one out."""
     changed = {**SETTINGS, **changes}
     with pytest.raises(pulumi.RunError) as caught:
-        record({key: value for key, value in changed.items() if value is not None})
+        record_anew({key: value for key, value in changed.items() if value is not None})
     shown = str(caught.value).split("\n\n", 1)[1]
     return [re.sub(r"\n +", " -> ", mistake.strip()) for mistake in re.split(r"\n(?=  \w)", shown)]
 
@@ -59,7 +59,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
     path.write_text("from infra.settings import Settings\n\nSettings.load()\n")
 
     def load(*, secrets: frozenset[str] = SECRETS, **changes: str) -> None:
-        record({**SETTINGS, **changes}, secrets=secrets, path=path)
+        record_anew({**SETTINGS, **changes}, secrets=secrets, path=path)
 
     return load
 
@@ -642,7 +642,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
 
 def test_the_readme_shows_the_programs_messages() -> None:
     with pytest.raises(pulumi.RunError) as caught:
-        record(
+        record_anew(
             {
                 **SETTINGS,
                 "twilioAccountSid": KEY,
@@ -676,7 +676,7 @@ def test_no_message_shows_a_whole_number_or_a_secret() -> None:
 
 def test_an_encrypted_value_is_shown_in_no_message_and_asked_for_anew() -> None:
     with pytest.raises(pulumi.RunError) as caught:
-        record(
+        record_anew(
             {
                 **SETTINGS,
                 "alarmEmail": "canary@b..com",
