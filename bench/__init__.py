@@ -1,1 +1,1 @@
-"""How fast it is, what it costs, and at what scale: measured, not asserted."""
+"""The measurements: speed, cost and scale. `make bench` runs them all."""

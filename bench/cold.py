@@ -1,7 +1,7 @@
 """Cold start: from a new process to the first byte of the request to Twilio.
 
-All variants run one after the other in each round: other programs on the machine disturb all of
-them alike. Instructions are counted where valgrind is.
+Each round starts every variant once, so other programs on the machine disturb all of them alike.
+Valgrind counts the instructions, where it is installed.
 """
 
 import contextlib
@@ -35,10 +35,10 @@ CLIENT = "Twilio's client alone"
 REQUESTS = "requests alone"
 FLOOR = "floor"
 FLOOR_FOLDER = "floor, our certificates"
-"""It reads the one certificate that it needs, as ours does, rather than all of a bundle."""
+"""It reads only the one certificate that it needs, as ours does."""
 
 ONE_CPU = ", one CPU"
-"""The same, kept on one CPU, as a function of Lambda is; the servers may have the others."""
+"""The same on one CPU, as in Lambda; the servers may use the other CPUs."""
 
 GOALS = (
     (OURS, FLOOR, 1.7),
@@ -46,7 +46,7 @@ GOALS = (
     (OURS, REPLACED, 0.7),
     (OURS, INSTALLED, 0.25),
 )
-"""How long ours may take at most, in times that of another."""
+"""Ours, another variant, and how many times as long as that ours may take."""
 
 # Twilio's client and its dependencies, from this project's package but without its code.
 _CLIENT = """
@@ -71,7 +71,14 @@ connection.request("POST", "/2010-04-01/Accounts/AC/Messages.json", b"To=1", {})
 connection.getresponse().read()
 """
 
-# The replaced project, with Twilio's address; and a start of it as Lambda does it.
+# Two clients and no request, as the handler would need them.
+_BOTO3 = """
+import boto3
+for service in "dynamodb", "sqs":
+    boto3.client(service, "eu-central-1", aws_access_key_id="A", aws_secret_access_key="B")
+"""
+
+# The replaced project with the address of the server, and a start of it as in Lambda.
 _NODE = """
 require("dotenv").config();
 const client = require("twilio")(process.env.TWILIO_ACCOUNT_SID, process.env.TWILIO_SECRET);
@@ -93,7 +100,7 @@ _NODE_PACKAGES = {"dotenv": "^8.2.0", "twilio": "^3.48.0"}
 
 
 def measure() -> dict[str, Any]:
-    """Measure each variant. Gives milliseconds, instructions and sizes, by its name."""
+    """Measure each variant. Returns milliseconds, instructions and sizes, by its name."""
     variants, reasons = _variants()
     distant = {name: variants[name] for name in (OURS, REPLACED, FLOOR) if name in variants}
     with Services(package.split_certificates, ROUND_TRIP_SECONDS) as services:
@@ -111,13 +118,14 @@ def measure() -> dict[str, Any]:
         "round_trip_milliseconds": round(ROUND_TRIP_SECONDS * 1000),
         "milliseconds_with_round_trip": distant_times,
         "instructions": {name: count for name, count in instructions.items() if count},
+        "milliseconds_of_boto3": _milliseconds_of_boto3(),
         "skipped": reasons,
         "megabytes_zipped": _sizes(),
     }
 
 
 def _variants() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
-    """Give the command of each variant, and why one is missing."""
+    """Return the command of each variant, and the reasons for missing ones."""
     ours = package.build(ROOT / "handler")
     python = [sys.executable, "-I", "-S"]  # nothing but what is in the package
     variants: dict[str, Sequence[str]] = {
@@ -143,7 +151,7 @@ def _variants() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
 
 def _environment(name: str, services: Services) -> dict[str, str]:
     environment = {"PATH": os.environ["PATH"], **services.environment}
-    if name == INSTALLED:  # certifi as it is installed has no folder of certificates
+    if name == INSTALLED:  # certifi as installed has no folder of certificates
         environment["REQUESTS_CA_BUNDLE"] = str(services.bundle)
     if name == FLOOR_FOLDER:
         environment |= {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": str(services.certificates)}
@@ -153,7 +161,7 @@ def _environment(name: str, services: Services) -> dict[str, str]:
 def _rounds(
     variants: Mapping[str, Sequence[str]], services: Services
 ) -> dict[str, dict[str, float]]:
-    """Let all variants take their turn in each round. Gives the milliseconds of each."""
+    """Start all variants in each round. Returns the milliseconds of each."""
     found: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(ROUNDS):
         for name, command in variants.items():
@@ -163,7 +171,7 @@ def _rounds(
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str], services: Services) -> float:
-    """Start a process. Gives the milliseconds until its request to Twilio arrives."""
+    """Start a process. Returns the milliseconds until its request to Twilio arrives."""
     before = len(services.text_times)
     started = time.perf_counter()
     subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
@@ -172,7 +180,7 @@ def _start(command: Sequence[str], environment: Mapping[str, str], services: Ser
 
 @contextlib.contextmanager
 def _on_one_cpu() -> Iterator[None]:
-    """Keep this thread on one CPU, and with it the processes that it starts."""
+    """Keep this thread, and the processes that it starts, on one CPU."""
     all_cpus = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(all_cpus)})
     try:
@@ -196,8 +204,20 @@ def _instructions(command: Sequence[str], environment: Mapping[str, str]) -> int
     return round(int(match[1]) / 1e6) if match else None
 
 
+def _milliseconds_of_boto3() -> float:
+    """Measure how much longer an interpreter takes that makes two clients of boto3."""
+    seconds: dict[str, list[float]] = {"": [], _BOTO3: []}
+    for _ in range(ROUNDS):
+        for code, found in seconds.items():
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-I", "-c", code], check=True)
+            found.append(time.perf_counter() - started)
+    bare, with_boto3 = (statistics.median(found) for found in seconds.values())
+    return round((with_boto3 - bare) * 1000)
+
+
 def _without_bytecode(built: Path) -> Path:
-    """Copy a package without its bytecode, as a code folder that nobody compiled."""
+    """Copy a package without its bytecode."""
     folder = WORK_FOLDER / "no-bytecode"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(built, folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -205,7 +225,7 @@ def _without_bytecode(built: Path) -> Path:
 
 
 def _installed() -> Path:
-    """Install everything that twilio's metadata asks for, as zipping a whole directory ships it."""
+    """Install all that twilio's metadata requires, as a zip of a whole directory would have it."""
     folder = WORK_FOLDER / "installed"
     if not (folder / "twilio").is_dir():
         lock = (ROOT / "handler/requirements.txt").read_text()

@@ -1,4 +1,4 @@
-"""The package: how long it takes cold and cached, and whether it is the same elsewhere."""
+"""The package for Lambda: the time of a build, and whether other machines build the same bytes."""
 
 import os
 import platform
@@ -26,9 +26,9 @@ _VERSION = "import platform, sys; print(platform.python_version(), sys.version)"
 
 
 def measure() -> dict[str, Any]:
-    """Build it anew with other hash seeds and by other Pythons, each in its own folder.
+    """Build it with other hash seeds and by other Pythons, each in its own folder.
 
-    Then once more from the cache.
+    Then read it from the cache.
     """
     hashes, seconds = [], []
     for seed in ("1", "2"):
@@ -62,7 +62,7 @@ def measure() -> dict[str, Any]:
 
 
 def _hash_built_by(python: str, seed: str) -> str:
-    """Build in a folder of its own. It may use this Python's pyOpenSSL."""
+    """Build in a new folder. The other Python may use this one's pyOpenSSL."""
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(
             [python, "-c", _BUILD, cache],
@@ -80,7 +80,7 @@ def _hash_built_by(python: str, seed: str) -> str:
 
 
 def _other_pythons() -> Iterator[tuple[str, str]]:
-    """Give the version and the place of each other build of this minor version, as PATH has it."""
+    """Yield the version and the path of each other build of this minor version on PATH."""
     seen = {sys.version}
     for folder in os.get_exec_path():
         python = str(Path(folder, "python{}.{}".format(*sys.version_info)))
@@ -88,7 +88,7 @@ def _other_pythons() -> Iterator[tuple[str, str]]:
             version, _, built = subprocess.check_output(
                 [python, "-c", _VERSION], stderr=subprocess.DEVNULL, text=True
             ).partition(" ")
-        except (OSError, subprocess.CalledProcessError):  # there is none, or it is pyenv's shim
+        except (OSError, subprocess.CalledProcessError):  # no such file, or a shim of pyenv
             continue
         if (built := built.removesuffix("\n")) not in seen:
             seen.add(built)

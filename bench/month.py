@@ -1,7 +1,7 @@
-"""A month, simulated: the handler's own code decides on every file, by a clock of its own.
+"""A simulated month: the handler's own code decides on every file, with a simulated clock.
 
-As many hours of the month are simulated as a machine does in some minutes, one at least, since the
-limit is one of an hour; the month is so many times that.
+The simulation runs as many hours of the month as a machine manages in some minutes. It runs one
+hour at least, since a limit counts by the hour. The results are scaled to the month.
 """
 
 import concurrent.futures
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bench import prices
-from bench.world import CountingWorld
+from bench.world import LIMITS, CountingWorld
 from handler.held_messages import MAX_MESSAGES
 from handler.refusals import NO_CONNECTION
 from handler.segments import segments
@@ -25,16 +25,16 @@ from simulation.samples import PHONE, record
 
 HOUR, DAY = 3600, 86_400
 HOURS = 730  # of a month
-MAX_FILES_IN_HOURS = 150_000  # in more than one hour
-MAX_FILES = 1_500_000  # keep some gigabytes and minutes
-FLUSH_EVERY = 300
+MAX_FILES_IN_HOURS = 150_000  # in a simulation of more than one hour
+MAX_FILES = 1_500_000  # these take gigabytes and minutes
+FLUSH_EVERY = 60 * LIMITS["flush_minutes"]
 BILLION = 1_000_000_000
 VOLUMES = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, BILLION)
 
-# Assumed, since no emulator shows how long a function runs in AWS.
+# Assumptions: no emulator shows how long a function runs in AWS.
 SENT_SECONDS, HELD_SECONDS = 0.25, 0.03
 FLUSH_SECONDS, FLUSH_SECONDS_PER_MESSAGE = 1.5, 0.003
-REPORT_SECONDS = 0.1  # of a delivery report, for which Twilio charges nothing
+REPORT_SECONDS = 0.1  # to ask about a text, for which Twilio charges nothing
 
 ALARMS = len(
     alarms(stack="", notify="", flush="", failed="", flush_minutes=5, max_segments_per_day=1)
@@ -47,11 +47,11 @@ class Scenario:
 
     Attributes:
         name: Its name.
-        mode: The setting.
-        burst_seconds: How many seconds' files land at once.
-        outage_hours: The hours of a day in which Twilio takes nothing.
-        min_hours: How many must be simulated to see what it does.
-        expect: When a log is due.
+        mode: The setting `mode`.
+        burst_seconds: The files of so many seconds land at once.
+        outage_hours: The hours of a day in which Twilio accepts no connection.
+        min_hours: The hours that must be simulated to see the effect.
+        expect: The setting `expect`.
     """
 
     name: str
@@ -76,10 +76,10 @@ class Totals:
     """The totals of a simulation, besides those that its world counts.
 
     Attributes:
-        flushes: How many there were.
-        log_bytes: How many bytes of log.
+        flushes: The number of flushes.
+        log_bytes: The size of the functions' logs.
         billed_metrics: Each metric in each hour in which it had data: CloudWatch charges for these.
-            Each reason or code is a metric of its own, since it is a dimension.
+            Each value of a dimension, such as a reason, is another metric.
     """
 
     flushes: int = 0
@@ -88,14 +88,14 @@ class Totals:
 
 
 def measure() -> list[dict[str, Any]]:
-    """Simulate every scenario at every volume, one on each CPU: no time is measured."""
+    """Simulate every scenario at every volume, on all CPUs: the results hold no times."""
     runs = [(scenario, volume) for scenario in SCENARIOS for volume in VOLUMES]
     with concurrent.futures.ProcessPoolExecutor() as pool:
         return list(pool.map(simulate, *zip(*runs, strict=True)))
 
 
 def simulate(scenario: Scenario, volume: int) -> dict[str, Any]:
-    """Simulate a part of a month with so many logs, or say why not."""
+    """Simulate a part of a month with so many logs, or give the reason why not."""
     hours = max(scenario.min_hours, min(24, int(MAX_FILES_IN_HOURS / (volume / HOURS))))
     files = round(volume / HOURS * hours)
     if files > MAX_FILES:
@@ -133,7 +133,7 @@ def simulate(scenario: Scenario, volume: int) -> dict[str, Any]:
 
 
 def idle() -> dict[str, float]:
-    """Give what a month costs in which nothing happens, by service."""
+    """Return the cost of a month without a log, by service."""
     world = CountingWorld(to_numbers=(PHONE,))
     return _cost(world, 0, _run(world, Scenario("idle"), 0, hours=1), HOURS)
 
@@ -159,7 +159,7 @@ def _run(world: CountingWorld, scenario: Scenario, files: int, hours: int) -> To
 
 
 def _metrics(line: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    """Give the metrics of a line of the log: their names and the values of their dimensions."""
+    """Yield the metrics of a line of the log: their names and the values of their dimensions."""
     for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
         for dimensions in directive["Dimensions"]:
             values = [line[name] for name in dimensions]
@@ -170,7 +170,7 @@ def _metrics(line: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 def _schedule(
     world: CountingWorld, scenario: Scenario, files: int, start: float, hours: int
 ) -> Iterator[tuple[float, Callable[[], int]]]:
-    """Give each action and its time. An action returns 1 if it is a flush, else 0."""
+    """Yield each action and its time. An action returns 1 if it is a flush, else 0."""
     landed, flushed = 0, start
     seconds_between = hours * HOUR / max(1, files)
     while landed < files or flushed < start + hours * HOUR:
@@ -211,23 +211,19 @@ def _max_texts_in_an_hour(world: CountingWorld) -> int:
 
 
 def _cost(world: CountingWorld, files: int, totals: Totals, factor: float) -> dict[str, float]:
-    """Give what a month costs, by service."""
+    """Return the cost of a month, by service."""
     flushes = totals.flushes
-    sent = sum(segments(body) == 1 and "more logs" not in body for _, _, body in world.texts)
+    sent = world.texts_at_once
     held = files - sent
     seconds = sent * SENT_SECONDS + held * HELD_SECONDS
     seconds += flushes * FLUSH_SECONDS + held * FLUSH_SECONDS_PER_MESSAGE
-    seconds += len(world.queried_sids) * REPORT_SECONDS
-    queued = sum(
-        count for name, count in world.requests.items() if name.endswith(("Batch", "Message"))
-    )
+    seconds += (len(world.queried_sids) + world.lists) * REPORT_SECONDS
     paid = {
         "Twilio": sum(segments(body) for _, _, body in world.texts) * prices.TWILIO_SEGMENT,
         "Lambda": (files + flushes) * prices.LAMBDA_REQUEST
         + seconds * MEMORY_MB / 1024 * prices.LAMBDA_GB_SECOND,
-        "DynamoDB": world.units["write"] * prices.DYNAMODB_WRITE
-        + world.units["read"] * prices.DYNAMODB_READ,
-        "SQS": queued * prices.SQS_REQUEST,
+        "DynamoDB": world.table_dollars,
+        "SQS": world.requests_to_sqs * prices.SQS_REQUEST,
         "CloudWatch Logs": totals.log_bytes / 1e9 * prices.LOGS_GB,
         "CloudWatch metrics": len(totals.billed_metrics) * prices.METRIC_MONTH / HOURS,
         "Scheduler": flushes * prices.SCHEDULER_CALL,
@@ -241,7 +237,7 @@ def _cost(world: CountingWorld, files: int, totals: Totals, factor: float) -> di
 
 
 def alternatives(volume: int) -> dict[str, float]:
-    """Give what a month costs otherwise: one text per file, by a function or by an instance."""
+    """Return the cost of a month with one text per file, by a function or by an instance."""
     texts = volume * prices.TWILIO_SEGMENT
     function = volume * (
         prices.LAMBDA_REQUEST + SENT_SECONDS * 128 / 1024 * prices.LAMBDA_GB_SECOND
@@ -253,10 +249,6 @@ def alternatives(volume: int) -> dict[str, float]:
     }
 
 
-def flush_capacity() -> dict[str, float]:
-    """Say how far one flush keeps up: the next bottleneck."""
-    flushes = HOURS * HOUR / FLUSH_EVERY
-    return {
-        "most_logs_a_month": round(MAX_MESSAGES * flushes),
-        "share_of_a_billion": round(MAX_MESSAGES * flushes / BILLION, 3),
-    }
+def flush_capacity() -> dict[str, int]:
+    """Return how many logs a month the flushes can take: the next bottleneck."""
+    return {"most_logs_a_month": round(MAX_MESSAGES * HOURS * HOUR / FLUSH_EVERY)}

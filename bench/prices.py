@@ -1,6 +1,6 @@
-"""The prices: one table, with where each price stands.
+"""The prices, each with its source.
 
-Dollars, in AWS's region us-east-1 and for texts in the US, without free tiers and taxes. Seen in
+In dollars, for AWS's region us-east-1 and texts in the US, without free tiers and taxes. Read in
 November 2026.
 """
 
@@ -20,7 +20,7 @@ SQS_REQUEST = 0.40 / 1e6
 """https://aws.amazon.com/sqs/pricing/"""
 
 LOGS_GB = 0.50
-METRIC_MONTH = 0.30  # by the hours in which it has data; each value of a dimension is another one
+METRIC_MONTH = 0.30  # for the hours with data; each value of a dimension is another metric
 ALARM_MONTH = 0.10
 DASHBOARD_MONTH = 3.00
 """https://aws.amazon.com/cloudwatch/pricing/"""
@@ -31,8 +31,14 @@ KMS_KEY_MONTH = 1.00
 SCHEDULER_CALL = 1.00 / 1e6
 """https://aws.amazon.com/eventbridge/pricing/"""
 
+S3_GET = 0.40 / 1e6
+"""https://aws.amazon.com/s3/pricing/"""
+
+SECRET_MONTH = 0.40
+"""https://aws.amazon.com/secrets-manager/pricing/"""
+
 EC2_HOUR = 0.0168  # t4g.small
 """https://aws.amazon.com/ec2/pricing/on-demand/"""
 
 TWILIO_SEGMENT = SEGMENT_DOLLARS
-"""Its source: see `local.twilio`."""
+"""Source: see `local.segments`."""

@@ -1,4 +1,4 @@
-"""Routing: how long it takes to find the phones of a log among many routes."""
+"""Routing: the time to find the phones of a log among many routes."""
 
 import statistics
 import time

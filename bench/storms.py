@@ -1,4 +1,4 @@
-"""Storms: on the emulator, and larger ones on the handler's code with all around it faked."""
+"""Storms: on the emulator, and larger ones on the handler's code in the simulation."""
 
 import contextlib
 import io
@@ -6,23 +6,32 @@ import time
 import tracemalloc
 from typing import Any
 
-from bench.world import CountingWorld
-from local.emulator import Emulator
+from bench.world import LIMITS, CountingWorld
+from local.emulator import LONG_TIMEOUTS, Emulator
 from local.storm import files_in, storm
 from simulation.samples import OTHER_PHONE, PHONE, record
 
-EMULATED_FILES = (1_000, 10_000)
+PHONES = 2
+EMULATED: tuple[tuple[str, int, dict[str, Any]], ...] = (
+    ("", 1_000, {}),
+    ("", 10_000, {}),
+    ("with `contains`", 1_000, {"contains": "ERROR"}),
+    ("every tenth answer of Twilio lost", 1_000, {"lose": 10}),
+)
+"""What is special about each storm on the emulator, its files, and arguments of `storm`."""
+
 SIMULATED_FILES = (1_000, 10_000, 100_000)
-FLUSH_EVERY = 300
+FLUSH_EVERY = 60 * LIMITS["flush_minutes"]
 FILES_PER_SECOND = 1000
 
 
 def measure() -> dict[str, Any]:
-    """Run all of them."""
+    """Run all storms, with the default limits of the settings."""
     found: dict[str, Any] = {"emulator": [], "code": []}
-    for files in EMULATED_FILES:
-        with Emulator() as emulator:
-            found["emulator"].append(storm(emulator, files))
+    for special, files, arguments in EMULATED:
+        with Emulator(options=LONG_TIMEOUTS) as emulator:
+            result = storm(emulator, files, phones=PHONES, **arguments)
+        found["emulator"].append({"special": special, **result})
     for files in SIMULATED_FILES:
         found["code"].append(_run_simulation(files))
     return found
@@ -31,7 +40,7 @@ def measure() -> dict[str, Any]:
 def _run_simulation(files: int) -> dict[str, Any]:
     """Let so many files land within minutes, and flush until nothing is held.
 
-    The memory is what the flushes take at most, besides the messages that the simulation keeps.
+    The memory is the peak of a flush, without the messages that the simulation keeps.
     """
     world = CountingWorld()
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""From the upload to the text, on the emulator, and where the time goes."""
+"""The time from the upload to the text on the emulator, and its parts."""
 
 import statistics
 import time
@@ -13,7 +13,7 @@ MAX_WAIT_SECONDS = 60
 
 
 def measure() -> dict[str, Any]:
-    """Upload files one after the other, each when the last one's text has come."""
+    """Upload files one after the other, each once the last one's text has arrived."""
     with Emulator() as emulator, StandIn() as twilio:
         deployment = Deployment(
             emulator.aws,
@@ -27,7 +27,7 @@ def measure() -> dict[str, Any]:
             },
         )
         started, uploaded = [], []
-        for number in range(FILES + 1):  # the first is a cold start, and not counted
+        for number in range(FILES + 1):  # the first is a cold start, which does not count
             started.append(time.time())
             deployment.upload(f"app/{number:04}.log")
             uploaded.append(time.time())
@@ -50,7 +50,7 @@ def measure() -> dict[str, Any]:
 
 
 def _notified_at(deployment: Deployment) -> list[float]:
-    """Give when `notify` saw each file. The last line of its log comes after the last text."""
+    """Return when `notify` saw each file. Wait for its last line, which may come after the text."""
     lines: list[dict[str, Any]] = []
     end = time.monotonic() + MAX_WAIT_SECONDS
     while len(lines) <= FILES and time.monotonic() < end:

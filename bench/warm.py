@@ -1,4 +1,4 @@
-"""Warm: many events in one process; the handler's own time beside that of the wire."""
+"""A warm function: many events in one process, and the same requests without the handler."""
 
 import contextlib
 import http.client
@@ -16,7 +16,7 @@ from infra.package import split_certificates
 from simulation.services import EVENT, Services
 
 EVENTS = 500
-REQUESTS = 3  # claim, text, and that it was sent
+REQUESTS = 3  # the claim, the text, and the record that it was sent
 
 
 class _Context:
@@ -27,7 +27,7 @@ class _Context:
 
 
 def measure() -> dict[str, Any]:
-    """Send texts one after the other, with the handler and with nothing but the same requests."""
+    """Send texts one after the other: by the handler, and by bare requests."""
     with Services(split_certificates) as services, _function(services):
         ours, wire_only = [], []
         connection = http.client.HTTPSConnection(
@@ -58,7 +58,7 @@ def measure() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _function(services: Services) -> Iterator[None]:
-    """Let the handler of this process be one that calls these services."""
+    """Let the handler of this process call these services."""
     with mock.patch.dict(os.environ, services.environment):
         _reset_process()
         yield
@@ -66,5 +66,5 @@ def _function(services: Services) -> Iterator[None]:
 
 
 def _reset_process() -> None:
-    """Begin anew, as a new process does."""
+    """Make the handler begin as in a new process."""
     handler._process.cache_clear()  # noqa: SLF001  # a process has no other way to begin anew
