@@ -38,7 +38,7 @@ emulator: .venv/local ## Emulate AWS for the stack local (see README.md)
 storm: .venv/local ## Upload 10,000 files to the emulator, count texts (ARGS=2000)
 	@$(BIN)/python -m local storm $(ARGS)
 
-bench: .venv/bench ## Measure starts, uploads, storms, a month (twenty minutes)
+bench: .venv/bench ## Measure starts, uploads, storms, a month (half an hour)
 	@$(BIN)/python -m bench $(ARGS)
 
 screenshots: .venv/tests ## Take the pictures of the phone that the README shows
@@ -77,16 +77,14 @@ test: .venv/tests ## Run most tests (ARGS=tests/unit: the fast ones)
 judges: .venv/judges ## Test with AWS's runtime, cfn-lint, botocore, Twilio's API
 	@$(BIN)/python -m pytest tests/judges $(ARGS)
 
-# More examples of the property tests than `make test` tries: see tests/conftest.py.
-THOROUGH := --hypothesis-profile=thorough
 check: .venv/tests .venv/judges ## Run CI's checks: format, lint, types, tests, coverage
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(MAKE) --no-print-directory workflows
-	@$(BIN)/python -m pytest $(WORKERS) $(THOROUGH) --cov --cov-report=term-missing:skip-covered
+	@$(BIN)/python -m pytest $(WORKERS) --cov --cov-report=term-missing:skip-covered
 	@$(MAKE) --no-print-directory test-engine
-	@$(MAKE) --no-print-directory judges ARGS=$(THOROUGH)
+	@$(MAKE) --no-print-directory judges
 
 workflows: .venv/tests ## Check the workflows of GitHub Actions
 	@$(BIN)/zizmor --offline --quiet .github

@@ -1,4 +1,8 @@
-"""Measure everything, print it, and keep it in bench/results.json and docs/scale-*.png."""
+"""Measure everything, print it, and write it.
+
+A run of all parts writes `bench/results.json`, the plots in `docs/`, and the figures in the
+documents. A run of some parts only prints.
+"""
 
 import argparse
 import datetime
@@ -6,21 +10,33 @@ import json
 import os
 import platform
 import sys
-from pathlib import Path
+import time
 from typing import Any
 
+from stack import ROOT
 from stack.requirements import missing_requirement
 
 try:
     from rich.console import Console
     from rich.table import Table
 
-    from bench import cold, deploy, inside, month, plots, routing, storms, upload, warm
+    from bench import (
+        cold,
+        demo,
+        deploy,
+        inside,
+        month,
+        outage,
+        plots,
+        report,
+        routing,
+        storms,
+        upload,
+        warm,
+    )
 except ModuleNotFoundError as error:
     sys.exit(missing_requirement(error, "bench", "make bench"))
 
-
-RESULTS = Path(__file__).parent / "results.json"
 
 PARTS = {
     "cold": cold.measure,
@@ -29,8 +45,10 @@ PARTS = {
     "inside": inside.measure,
     "deploy": deploy.measure,
     "upload": upload.measure,
+    "demo": demo.measure,
     "storms": storms.measure,
     "month": month.measure,
+    "outage": outage.measure,
 }
 
 
@@ -48,27 +66,29 @@ def main() -> None:
     }
     for part in chosen:
         sys.stderr.write(f"Measuring: {part} ...\n")
+        started = time.monotonic()
         found[part] = PARTS[part]()
+        sys.stderr.write(f"Measured {part} in {time.monotonic() - started:.0f} s\n")
     if "month" in found:
         found["one_flush_keeps_up_to"] = month.flush_capacity()
         found["idle_dollars_a_month"] = month.idle()
     show(found)
     if len(chosen) == len(PARTS):
-        RESULTS.write_text(json.dumps(found, indent=2) + "\n")
-        for drawn in plots.draw(found):
-            sys.stderr.write(f"Drew {drawn.name}\n")
+        report.RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+        for written in (*plots.draw(found), *report.write(found)):
+            sys.stderr.write(f"Wrote {written.relative_to(ROOT)}\n")
 
 
 def show(found: dict[str, Any]) -> None:
-    """Print what was measured."""
-    table = Table("what", "measured", "against", title=f"{found['machine']}, {found['python']}")
+    """Print the results."""
+    table = Table("", "measured", "compared with", title=f"{found['machine']}, {found['python']}")
     _show_cold(table, found.get("cold", {}))
     if "warm" in found:
         warm_result = found["warm"]
         table.add_row(
             "warm text",
             f"{warm_result['milliseconds_per_text']} ms",
-            f"the wire {warm_result['milliseconds_on_the_wire']} ms, "
+            f"the network {warm_result['milliseconds_on_the_wire']} ms, "
             f"{warm_result['connections_of_ours']} connections for {warm_result['events']} events",
         )
     if "routing" in found:
@@ -82,7 +102,8 @@ def show(found: dict[str, Any]) -> None:
         read = found["inside"][kind]
         table.add_row(
             f"a log of {found['inside']['log_mb']} MB, {kind}",
-            f"{read['cpu_seconds']} s of a CPU, {read['peak_mb']} MB ({read['grown_mb']} for it)",
+            f"{read['cpu_seconds']} s of a CPU, {read['peak_mb']} MB "
+            f"({read['grown_mb']} for the log)",
             f"zgrep {read['cpu_seconds_of_zgrep']} s; the goal: {inside.GOAL} times that at most",
         )
     if "deploy" in found:
@@ -99,6 +120,13 @@ def show(found: dict[str, Any]) -> None:
         times = found["upload"]["milliseconds"]
         parts = ", ".join(f"{name} {ms}" for name, ms in found["upload"]["of_these"].items())
         table.add_row("upload to text, p50, p99", f"{times['p50']}, {times['p99']} ms", parts)
+    if "demo" in found:
+        shown = found["demo"]
+        table.add_row(
+            f"demo, {shown['resources']} resources",
+            f"{shown['seconds_to_deploy']} s to deploy, {shown['seconds_to_text']} s to the text",
+            f"{shown['seconds']} s in all",
+        )
     for where, runs in found.get("storms", {}).items():
         for run in runs:
             phone = next(iter(run["phones"].values()))
@@ -109,8 +137,15 @@ def show(found: dict[str, Any]) -> None:
                 f"a flush takes {run['peak_mb_of_a_flush']} MB"
             )
             table.add_row(
-                f"storm of {run['files']:,}, {where}", f"{phone['texts']} texts", resources
+                ", ".join(filter(None, (f"storm of {run['files']:,}", where, run.get("special")))),
+                f"{phone['texts']} texts",
+                resources,
             )
+    _show_months(table, found)
+    Console(width=150).print(table)
+
+
+def _show_months(table: Table, found: dict[str, Any]) -> None:
     for run in found.get("month", []):
         what = f"{run['logs_a_month']:,} logs, {run['scenario']}"
         if "skipped" in run:
@@ -125,11 +160,18 @@ def show(found: dict[str, Any]) -> None:
             f"{run['held_at_the_end']:,} held at the end",
             f"${cost['all']:,} ({cost['Twilio']:,} for texts); one text per file ${other:,}",
         )
+    for run in found.get("outage", []):
+        table.add_row(
+            f"{run['days']} days without Twilio, {run['logs']:,} logs, "
+            f"a flush every {run['flush_minutes']} min",
+            f"{run['requests_to_sqs']:,} requests to SQS, {run['requests_to_the_table']:,} to the "
+            "table",
+            f"${run['dollars']}",
+        )
     if "idle_dollars_a_month" in found:
         idle = found["idle_dollars_a_month"]
         parts = ", ".join(f"{name} {dollars}" for name, dollars in idle.items() if name != "all")
-        table.add_row("a month in which nothing happens", f"${idle['all']}", parts)
-    Console(width=150).print(table)
+        table.add_row("a month without a log", f"${idle['all']}", parts)
 
 
 def _show_cold(table: Table, measured: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The pictures of docs/scale.md, of what was measured."""
+"""The plots in docs/scale.md, drawn from the results."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ _STYLE = {
 
 
 def draw(found: Mapping[str, Any]) -> list[Path]:
-    """Draw what there is. Gives the files."""
+    """Draw the plots of the measured parts. Returns their files."""
     mpl.use("Agg")
     with plt.rc_context(_STYLE):
         drawn = []
@@ -76,7 +76,7 @@ def _cost(simulated: list[Mapping[str, Any]]) -> Path:
 
 def _delay(simulated: list[Mapping[str, Any]]) -> Path:
     figure, axes = plt.subplots(figsize=(8, 4.2))
-    # The delays so far say nothing about a queue that grows.
+    # While a queue grows, the delays so far say nothing about later ones.
     without_backlog = [run for run in simulated if run.get("held_at_the_end", 0) < MAX_MESSAGES]
     for number, (scenario, volumes, runs) in enumerate(_by_scenario(without_backlog)):
         for share, line in (("p50", "-"), ("p99", ":")):

@@ -35,7 +35,7 @@ def _end_with_parent() -> None:
 def drain_stderr(worker: Any, **_: float) -> str:
     """Return all lines that a function has logged.
 
-    MiniStack's own waits 5 ms. On a busy machine it adds late lines to the next invocation.
+    On a busy machine, MiniStack's own adds late lines to the next invocation.
 
     Args:
         worker: The worker, a `ministack.core.lambda_runtime.Worker`.

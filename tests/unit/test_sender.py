@@ -10,6 +10,7 @@ import traceback
 import urllib.parse
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,6 @@ from handler.sender import Delivery, Refused, SentText, TwilioSender
 from simulation.http_server import Answer, Request, Server
 from simulation.samples import PHONE, settings
 from tests.unit.conftest import until
-from tests.unit.examples import examples
 
 TEXT_SID = "SM" + "0123456789abcdefABCDEF0123456789"
 CREATED = b'{"sid": "%s", "status": "queued"}' % TEXT_SID.encode()
@@ -587,7 +587,7 @@ def test_a_list_that_takes_too_long_is_refused(server: Server) -> None:
     ),
     st.sampled_from([*record(0), "messages", "next_page_uri"]),
 )
-@examples(150)
+@hypothesis.settings(max_examples=150, deadline=None)
 def test_no_answer_leads_to_another_error(
     lasting_server: Server, strange: object, field: str
 ) -> None:
