@@ -1,4 +1,4 @@
-"""The alarms of a stack, each with its meaning and the operator's next step."""
+"""The alarms of a stack: what happened, why it matters, and which command to run first."""
 
 import dataclasses
 import re
@@ -8,6 +8,9 @@ from typing import Literal
 import pulumi
 
 from handler import metrics
+from handler.held_messages import EXPIRES_AFTER_SECONDS
+
+DAY = 24 * 60 * 60
 
 RUNBOOK = "docs/operations.md"
 
@@ -39,8 +42,11 @@ class Alarm:
         datapoints_to_alarm: How many of the `evaluation_periods` must be above it.
         evaluation_periods: How many periods the alarm looks at.
         missing_periods: After how many periods without any data it is on, instead; 0 for never.
-        meaning: The event behind the alarm.
-        next_step: The next step; the description adds the stack to its commands.
+        event: The event that raised the alarm.
+        effect: The effect on texts.
+        command: The command to run first.
+        result: The result of the command, and the next step. The description adds the stack to all
+            commands.
         section: The section of the runbook that says more.
     """
 
@@ -54,17 +60,20 @@ class Alarm:
     datapoints_to_alarm: int = 1
     evaluation_periods: int = 1
     missing_periods: int = 0
-    meaning: str
-    next_step: str
+    event: str
+    effect: str
+    command: str
+    result: str
     section: str
 
     def description(self, stack: str) -> str:
         """Return the text of an e-mail about it."""
         name = stack.rpartition("/")[2]
         # Its reader may work on another stack: a pasted command must act on this one.
-        next_step = _MAKE.sub(rf"\g<0> STACK={name}", self.next_step)
-        next_step = _PULUMI.sub(rf"\g<0> --stack {name}", next_step)
-        return f"{stack}: {self.meaning} {next_step} See {RUNBOOK}#{self.section}"
+        commands = f"First run {self.command}: {self.result}"
+        commands = _MAKE.sub(rf"\g<0> STACK={name}", commands)
+        commands = _PULUMI.sub(rf"\g<0> --stack {name}", commands)
+        return f"{stack}: {self.event} {self.effect} {commands} See {RUNBOOK}#{self.section}"
 
 
 def alarms(
@@ -84,7 +93,7 @@ def alarms(
         flush: The name of the function `flush`.
         failed: The name of the queue `failed`.
         flush_minutes: How often a flush runs.
-        max_segments_per_day: How many segments a day are expected at most.
+        max_segments_per_day: The segments a day above which an alarm is raised.
     """
     dimensions: Mapping[str, pulumi.Input[str]] = {metrics.STACK: stack}
     # A flush measures once. One period of two keeps an alarm on from flush to flush, even if
@@ -98,8 +107,10 @@ def alarms(
             metric="ApproximateNumberOfMessagesVisible",
             dimensions={"QueueName": failed},
             statistic="Maximum",
-            meaning="No retry can send some texts, or AWS gave up on an event.",
-            next_step="make status shows why; fix it, then make redrive.",
+            event="Texts or events are in the queue failed, since no retry can help.",
+            effect="Their phones get no text.",
+            command="make status",
+            result="it shows why. Fix the cause, then run make redrive.",
             section="something-is-in-failed",
         ),
         Alarm(
@@ -110,9 +121,11 @@ def alarms(
             threshold=MAX_HELD_SECONDS,
             period_minutes=flush_period,
             evaluation_periods=2,
-            meaning="Texts have waited for over an hour: Twilio accepts none, or there are too "
+            event="Texts have been held for over an hour: Twilio accepts none, or there are too "
             "many for a flush.",
-            next_step="None is lost. make status shows them.",
+            effect="They come late; none is lost.",
+            command="make status",
+            result="it shows why they are held.",
             section="texts-come-late",
         ),
         Alarm(
@@ -121,18 +134,21 @@ def alarms(
             dimensions=dimensions,
             period_minutes=flush_period,
             evaluation_periods=2,
-            meaning="Twilio refuses the credentials, the sender or a country, or gives an unknown "
+            event="Twilio refuses the credentials, the sender or a country, or gives an unknown "
             "reason.",
-            next_step="The texts are held, none is lost. make status shows the code; fix the "
-            "setting.",
+            effect=f"The texts are held, and fail after {EXPIRES_AFTER_SECONDS // DAY} days.",
+            command="make status",
+            result="it shows Twilio's code. Fix that setting, here or at Twilio.",
             section="twilio-refuses-us",
         ),
         Alarm(
             name="undelivered",
             metric=metrics.UNDELIVERED.name,
             dimensions=dimensions,
-            meaning="Twilio accepted texts, but could not deliver them.",
-            next_step="make status shows the codes.",
+            event="Twilio accepted texts, but could not deliver them.",
+            effect="Their phones did not get them, and they are not sent again.",
+            command="make status",
+            result="it shows the codes.",
             section="texts-are-accepted-but-do-not-arrive",
         ),
         Alarm(
@@ -145,9 +161,10 @@ def alarms(
             period_minutes=1,
             datapoints_to_alarm=3,
             evaluation_periods=15,
-            meaning="The function notify keeps failing.",
-            next_step="Lambda puts events that it gives up on into the queue failed. make tail "
-            "shows why.",
+            event="The function notify keeps failing.",
+            effect="Texts come late. Lambda puts events that it gives up on into the queue failed.",
+            command="make tail",
+            result="it shows the error.",
             section="a-function-fails",
         ),
         Alarm(
@@ -155,9 +172,10 @@ def alarms(
             namespace="AWS/Lambda",
             metric="DestinationDeliveryFailures",
             dimensions={"FunctionName": notify},
-            meaning="Lambda gave up on an event, and could not put it into the queue failed: its "
-            "texts are lost.",
-            next_step="If the queue or a permission was deleted: pulumi refresh && pulumi up.",
+            event="Lambda gave up on an event, and could not put it into the queue failed.",
+            effect="The texts about its logs are lost.",
+            command="pulumi refresh && pulumi up",
+            result="it restores a queue or a permission that was deleted.",
             section="a-function-fails",
         ),
         Alarm(
@@ -165,9 +183,11 @@ def alarms(
             namespace="AWS/Lambda",
             metric="Throttles",
             dimensions={"FunctionName": notify},
-            meaning="AWS limits how many copies of notify run at once: texts come late, none is "
-            "lost.",
-            next_step="If it goes on, ask AWS for a higher limit of concurrent executions.",
+            event="AWS limits how many copies of notify run at once.",
+            effect="Texts come late; none is lost.",
+            command="make status",
+            result="it shows the last texts. If they keep coming late, ask AWS for a higher "
+            "limit of concurrent executions.",
             section="texts-come-late",
         ),
         Alarm(
@@ -177,8 +197,10 @@ def alarms(
             dimensions={"FunctionName": flush},
             period_minutes=flush_period,
             evaluation_periods=2,
-            meaning="A flush has failed. Held texts stay held.",
-            next_step="make tail shows why; make flush tries again at once.",
+            event="A flush has failed.",
+            effect="Held texts stay held, and nobody is told of missing logs.",
+            command="make tail",
+            result="it shows the error. Then make flush tries again at once.",
             section="a-function-fails",
         ),
         Alarm(
@@ -187,26 +209,32 @@ def alarms(
             dimensions=dimensions,
             period_minutes=flush_period,
             missing_periods=MISSING_FLUSHES,
-            meaning="No flush has reported lately. Held texts stay held.",
-            next_step="make flush runs it at once and shows the error.",
+            event="No flush has reported lately.",
+            effect="Held texts stay held, and nobody is told of missing logs.",
+            command="make flush",
+            result="it runs a flush at once, and shows the error.",
             section="nothing-is-heard-from-flush",
         ),
         Alarm(
             name="claims-failing-open",
             metric=metrics.FAILED_OPEN.name,
             dimensions=dimensions,
-            meaning="The ledger cannot be reached: new texts go out, but may go out twice or too "
-            "often. Held texts wait.",
-            next_step="DynamoDB may be down, or the table or a permission deleted. make tail "
-            "shows the error.",
+            event="The functions cannot reach the ledger, a DynamoDB table.",
+            effect="New texts go out, but may go out twice or too often. Held texts wait.",
+            command="make tail",
+            result="it shows the error. If the table or a permission was deleted: "
+            "pulumi refresh && pulumi up.",
             section="too-many-texts",
         ),
         Alarm(
             name="unexpected",
             metric=metrics.UNEXPECTED.name,
             dimensions=dimensions,
-            meaning="An unknown error stopped a text. The other texts were not affected.",
-            next_step="make tail shows its class; make redrive tries the failed texts again.",
+            event="An error that this program does not know stopped a text, or the work on a "
+            "delivery report.",
+            effect="Other texts were not affected.",
+            command="make tail",
+            result="it shows the error's class. make redrive tries the failed texts again.",
             section="something-is-in-failed",
         ),
         Alarm(
@@ -217,8 +245,11 @@ def alarms(
             # two days, and each of them may stay within the budget.
             period_minutes=24 * 60,
             threshold=max_segments_per_day,
-            meaning=f"More than maxSegmentsPerDay ({max_segments_per_day}) segments in a day.",
-            next_step="If that is too much: pulumi config set maxTextsPerHour 10 && pulumi up.",
+            event=f"Twilio charged more than maxSegmentsPerDay ({max_segments_per_day}) in a day.",
+            effect="Texts still go out, and cost money.",
+            command="make status",
+            result="it shows the last texts. To send fewer: "
+            "pulumi config set maxTextsPerHour 10 && pulumi up.",
             section="too-many-texts",
         ),
     )

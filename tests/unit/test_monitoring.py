@@ -139,7 +139,10 @@ def test_an_alarms_description_links_to_a_section_of_the_guide(program: Recorded
     sections = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}
     for alarm in named(program).values():
         description = alarm.inputs["alarmDescription"]
-        assert re.match(rf"{STACK}: .+\. .+ See docs/operations\.md#", description)
+        commands = r"First run (make|pulumi) .+: it .+\."
+        assert re.match(
+            rf"{STACK}: [A-Z].+\. [A-Z].+\. {commands} See docs/operations\.md#", description
+        )
         assert description.rpartition("#")[2] in sections
         assert len(description) <= 1024
 
