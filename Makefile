@@ -77,14 +77,16 @@ test: .venv/tests ## Run most tests (ARGS=tests/unit: the fast ones)
 judges: .venv/judges ## Test with AWS's runtime, cfn-lint, botocore, Twilio's API
 	@$(BIN)/python -m pytest tests/judges $(ARGS)
 
+# More examples of the property tests than `make test` tries: see tests/conftest.py.
+THOROUGH := --hypothesis-profile=thorough
 check: .venv/tests .venv/judges ## Run CI's checks: format, lint, types, tests, coverage
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(MAKE) --no-print-directory workflows
-	@$(BIN)/python -m pytest $(WORKERS) --cov --cov-report=term-missing:skip-covered
+	@$(BIN)/python -m pytest $(WORKERS) $(THOROUGH) --cov --cov-report=term-missing:skip-covered
 	@$(MAKE) --no-print-directory test-engine
-	@$(MAKE) --no-print-directory judges
+	@$(MAKE) --no-print-directory judges ARGS=$(THOROUGH)
 
 workflows: .venv/tests ## Check the workflows of GitHub Actions
 	@$(BIN)/zizmor --offline --quiet .github

@@ -275,15 +275,13 @@ class HeldMessages:
         self._finish_if_done(one)
 
     def expired(self, notices: Iterable[Notice]) -> list[Notice]:
-        """Select the texts that have been held for too long to try again."""
+        """Select the texts without an outcome that have been held for too long to try again."""
         since = self._now - EXPIRES_AFTER_SECONDS
         return [
             notice
             for notice in notices
-            if any(
-                one.message.sent_at < since
-                for one in self._files[notice.file.identity].held_for(notice.phone)
-            )
+            if (held := self._left[notice.phone].get(notice.file.identity))
+            and any(one.message.sent_at < since for one in held.held_for(notice.phone))
         ]
 
     @property

@@ -50,14 +50,15 @@ class Settled(NamedTuple):
     Attributes:
         ready: The texts that certainly nobody has sent.
         last: The phone's last attempt, which is closed; None if nothing may be sent to it now.
-        in_doubt: The texts of which Twilio, or the table, does not say whether they were sent.
+        unsettled: The texts of which Twilio or the table does not say whether they were sent, or
+            which the table cannot record.
         why: Why not.
     """
 
     ready: Sequence[Notice] = ()
     last: PhoneAttempt | None = None
-    in_doubt: Sequence[Notice] = ()
-    why: Refusal | None = None
+    unsettled: Sequence[Notice] = ()
+    why: Refusal = NO_TABLE
 
 
 class _Sorted(NamedTuple):
@@ -122,24 +123,23 @@ class Settler:
         texts = self._sort(phone, notices, last)
         self._finish_duplicates(texts.sent, run)
         if not last:
-            return Settled(in_doubt=notices, why=NO_TABLE)
+            return Settled(unsettled=notices)
         ready = {notice.id for notice in texts.ready}
-        in_doubt, why = list(texts.unknown), NO_TABLE if texts.unknown else None
+        why = NO_TABLE
         try:
             accepted = self._ask(phone, last, texts.in_doubt, run)
         except Refused as error:
             why = error.refusal
-            in_doubt += texts.in_doubt
             if last.open:
                 run.unasked.add(phone)
-                return Settled(in_doubt=[*texts.ready, *texts.unheld, *in_doubt], why=why)
+                return Settled(unsettled=notices, why=why)
         else:
             if last.open:
                 told_of = set(last.ids)
                 summarized = [notice for notice in notices if notice.id in told_of]
                 found = accepted.get(last.ids[0])
                 if not self._settle_summary(phone, last, found, summarized, run):
-                    return Settled()
+                    return Settled(unsettled=notices)
                 if found:
                     ready -= told_of
                 last = last._replace(open=None)
@@ -151,7 +151,9 @@ class Settler:
             if run.seconds_left() >= SECONDS_TO_SEND and is_recorded(self._log, 1, hold):
                 ready.add(notice.id)
         in_order = [notice for notice in notices if notice.id in ready]
-        return Settled(in_order, last, in_doubt, why)
+        others = (*texts.unknown, *texts.in_doubt, *texts.unheld)
+        unsettled = [notice for notice in others if notice.id not in ready]
+        return Settled(in_order, last, unsettled, why)
 
     def _sort(self, phone: str, notices: list[Notice], last: PhoneAttempt | None) -> _Sorted:
         """Look up texts. Without the phone's attempt, nothing is known of any."""

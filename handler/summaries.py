@@ -21,7 +21,7 @@ from handler.outcomes import Outcomes, refusal_metrics
 from handler.refusals import Kind, Refusal
 from handler.sender import SECONDS_TO_SEND, Refused, Sender, SentText
 from handler.settings import Settings
-from handler.settling import Run, Settler
+from handler.settling import NO_TABLE, Run, Settler
 
 if TYPE_CHECKING:
     from handler.expected_logs import ExpectedLogs
@@ -90,11 +90,7 @@ class Summaries:
         settled = self._settler.settle(phone, last, run)
         with missing_outcomes_logged(self._log, run.unfinished):
             run.messages.delete_finished()
-        if settled.why:
-            expired = run.messages.expired(settled.in_doubt)
-            expiry = settled.why._replace(kind=Kind.EXPIRED)
-            fail = functools.partial(self._outcomes.fail, refusal=expiry, in_doubt=True)
-            self._fail(expired, fail, run)
+        self._fail_expired(settled.unsettled, settled.why, run, in_doubt=True)
         if not settled.ready or not settled.last or run.seconds_left() < SECONDS_TO_SEND:
             return
         # Missing logs first: a summary has no room for everything.
@@ -147,6 +143,8 @@ class Summaries:
                     self._ledger.uncount(phone, at)
         if refusal:
             self._refused(phone, notices, refusal, run)
+        elif not is_open:
+            self._fail_expired(notices, NO_TABLE, run, in_doubt=True)
 
     def _close(self, phone: str, last: PhoneAttempt) -> None:
         with ledger_errors_logged(self._log, 1):
@@ -168,8 +166,14 @@ class Summaries:
             reason=refusal.kind,
             **refusal.details,
         )
-        expiry = refusal._replace(kind=Kind.EXPIRED)
-        fail = functools.partial(self._outcomes.fail, refusal=expiry)
+        self._fail_expired(notices, refusal, run)
+
+    def _fail_expired(
+        self, notices: Sequence[Notice], why: Refusal, run: Run, *, in_doubt: bool = False
+    ) -> None:
+        """Fail the texts that SQS would soon delete."""
+        expiry = why._replace(kind=Kind.EXPIRED)
+        fail = functools.partial(self._outcomes.fail, refusal=expiry, in_doubt=in_doubt)
         self._fail(run.messages.expired(notices), fail, run)
 
     def _fail(

@@ -108,18 +108,16 @@ def _report_nested(
 ) -> None:
     parts = list(map(as_text, value))
     joined = ",".join(parts)
-    is_private = kind.private or read.is_secret(key) or _may_be_private(parts)
+    is_hidden = kind.private or read.is_secret(key)
+    is_private = is_hidden or any(map(kinds.is_private, parts))
     if isinstance(value, list) and not is_private and not kind.problem(joined):
         remedy = read.command("set", key, joined)
     else:
-        remedy = read.example_command(key, kind)
+        remedy = read.default(key, kind)
+    shown = "" if is_hidden else kinds.quoted(json.dumps(value, ensure_ascii=False))
     what = "list" if isinstance(value, list) else "map"
-    read.mistake(key, f"is a {what}, but must be one text, with commas between values", remedy)
-
-
-def _may_be_private(parts: Iterable[str]) -> bool:
-    """Whether one of several values is a phone or a secret, which belongs to another field."""
-    return any(kinds.has_phone(one) or kinds.may_be_secret(one) for one in parts)
+    what = f"{shown} is a {what}, but must be one text, with commas between values"
+    read.mistake(key, what.lstrip(), remedy)
 
 
 def check_routes(read: Reader, routes: Sequence[Route], filter_: Filter | None) -> None:
@@ -198,11 +196,13 @@ def _check_globs(read: Reader, number: int, logs: Logs, filter_: Filter) -> bool
         fixed = [_meant(one, filter_) if one in wrong else one for one in logs.globs]
         meant = ",".join(dict.fromkeys(fixed))
         is_secret = read.is_secret(key)
-        is_private = is_secret or _may_be_private(logs.globs)
+        is_private = is_secret or any(map(kinds.is_private, logs.globs))
+        shown = "a glob" if is_secret else kinds.quoted(glob)
+        has = "" if len(logs.globs) == 1 else f"has {shown}, which "
         read.mistake(
             key,
-            f"{'a glob' if is_secret else kinds.quoted(glob)} can match no log, since S3 reports "
-            "only those that filterPrefix and filterSuffix let through",
+            f"{has}can match no log: S3 reports only those that filterPrefix and filterSuffix let "
+            "through",
             "" if is_private else read.command("set", key, meant),
         )
     return not wrong

@@ -1,7 +1,7 @@
 """The kinds of settings: the problem of a value, and values that were probably meant.
 
-A suggested fix is pasted into a terminal, so it must be safe there. It is the value cleaned up,
-else the default or an example. Nothing here knows Pulumi.
+A user pastes a suggested value into a terminal, so it must be safe there: it is the user's own
+value, cleaned up. Nothing here knows Pulumi.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import json
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import resources
 from typing import Generic, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -63,6 +63,37 @@ LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 NOT_AN_ADDRESS = "is not a plain address of host, port and path"
 
 
+_PHONE = re.compile(
+    r"[+\uff0b][\s(]*\d(?:[\s()./-]*\d){6,}"
+    r"|(?<![\w./-])(?!(?:19|20)\d\d-?[01]\d-?[0-3]\d)\d(?:[\s()-]*\d){9,}(?![\w/-])"
+)
+"""A phone number as people type it. Without its plus it has ten digits at least, and is no date."""
+
+_SID = r"(?:AC|SK|MG)[0-9a-fA-F]{32}(?![A-Za-z0-9])"
+
+_SECRET = re.compile(rf"(?<![A-Za-z0-9])(?!{_SID})[A-Za-z0-9]{{32,}}(?![A-Za-z0-9])")
+"""A secret, and no SID: Twilio's have 32 letters and digits, those of other services more."""
+
+
+def is_private(value: str) -> bool:
+    """Whether a value has a phone number or a secret in it, which no message may show whole."""
+    return bool(_PHONE.search(value) or _SECRET.search(value))
+
+
+def quoted(value: str) -> str:
+    """Show a value in quotes: masked if private, cut if long, invisible characters escaped."""
+    for form in (_SECRET, _PHONE):
+        value = form.sub(lambda match: _masked(match[0]), value)
+    if len(value) > MAX_QUOTED_CHARACTERS:
+        value = value[: MAX_QUOTED_CHARACTERS * 2 // 3] + "…" + value[-MAX_QUOTED_CHARACTERS // 3 :]
+    quote = "'" if '"' in value else '"'
+    return quote + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value) + quote
+
+
+def _masked(value: str) -> str:
+    return masked("".join(character for character in value if character.isalnum()))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Kind(Generic[T]):
     """The valid values of a setting, and how the program reads them.
@@ -71,8 +102,9 @@ class Kind(Generic[T]):
         parse: Gives the value as the program uses it.
         problem: Says what is wrong with a value, or nothing.
         suggestions: Gives the values that were probably meant, the likeliest first.
-        example: The suggestion if nothing fits, as it is typed; None for the default.
         show: Shows a value in a message; "" if it must not be seen.
+        is_list: The value may list several, separated by commas.
+        may_suggest_empty: An empty value may be meant. It switches something off.
         required: An empty value is a mistake.
         stripped: Spaces around the value are ignored.
         private: The value is never shown or suggested, as it is secret or personal.
@@ -83,8 +115,9 @@ class Kind(Generic[T]):
     parse: Callable[[str], T]
     problem: Callable[[str], str]
     suggestions: Callable[[str], Iterable[str]]
-    example: str | None = None
-    show: Callable[[str], str]
+    show: Callable[[str], str] = quoted
+    is_list: bool = False
+    may_suggest_empty: bool = False
     required: bool = False
     stripped: bool = True
     private: bool = False
@@ -92,29 +125,23 @@ class Kind(Generic[T]):
 
     def suggestion(self, value: str) -> str | None:
         """Return what was probably meant by a value, if that is right."""
-        if self.private or not value or has_phone(value):
+        if listed := _json_list(value):
+            value = ",".join(listed) if self.is_list else listed[0]
+        if self.private or not value or is_private(value):
             return None
-        return next((one for one in self.suggestions(value) if not self.problem(one)), None)
+        for one in self.suggestions(value):
+            if (one or self.may_suggest_empty) and not self.problem(one):
+                return one
+        return None
 
 
-def may_be_secret(value: str) -> bool:
-    """Whether a value looks like a Twilio secret that a user set under the wrong key."""
-    return re.fullmatch("[A-Za-z0-9]{32}", value) is not None
-
-
-def has_phone(value: str) -> bool:
-    """Whether a value has a phone number in it, which no message may show whole."""
-    return E164.search(value) is not None
-
-
-def quoted(value: str) -> str:
-    """Show a value in quotes: phones masked, invisible characters escaped, a long value cut."""
-    if may_be_secret(value):
-        return f"a value of {len(value)} letters and digits"
-    value = E164.sub(lambda phone: masked(phone[0]), value)
-    if len(value) > MAX_QUOTED_CHARACTERS:
-        value = value[: MAX_QUOTED_CHARACTERS * 2 // 3] + "…" + value[-MAX_QUOTED_CHARACTERS // 3 :]
-    return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value) + '"'
+def _json_list(value: str) -> list[str]:
+    """Return the texts that a list in JSON has; none if the value is no such list."""
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return []
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
 
 def describe_character(character: str) -> str:
@@ -168,15 +195,8 @@ def sid(letters: str, *, required: bool = False) -> Kind[str]:
             return f"{what}, but that of {other}"
         return f"{what}: it has {len(value)} characters{_non_ascii(value)}"
 
-    # The user may have pasted the secret here, so the value is not shown.
-    return Kind(
-        parse=str,
-        problem=problem,
-        suggestions=normalized,
-        example=f"{letters}...",
-        show=lambda _: "",
-        required=required,
-    )
+    # The user may have pasted the secret here.
+    return Kind(parse=str, problem=problem, suggestions=normalized, show=_masked, required=required)
 
 
 def _secret_problem(value: str) -> str:
@@ -209,7 +229,6 @@ def secret(keep: Callable[[str], T]) -> Kind[T]:
         parse=keep,
         problem=_secret_problem,
         suggestions=lambda _: (),
-        example="",
         show=lambda _: "",
         required=True,
         stripped=False,
@@ -256,12 +275,16 @@ def _url_suggestions(value: str) -> Iterator[str]:
         host = f"[{host}]" if ":" in host else host
         path = parts.path.partition("/2010-04-01")[0].rstrip("/")
         # To other machines never by http: the secret would travel in plain text.
-        scheme = "http" if parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS else "https"
-        yield SplitResult(scheme, host + port, path, "", "").geturl()
+        is_here = parts.hostname in LOOPBACK_HOSTS
+        scheme = "http" if parts.scheme == "http" and is_here else "https"
+        # Never a host that is only guessed: the secret would travel to it.
+        if "://" in plain or is_here or re.search(r"\.[a-z]{2,}\Z", host):
+            yield SplitResult(scheme, host + port, path, "", "").geturl()
 
 
 def _show_url(value: str) -> str:
-    return quoted(re.sub(r"//[^/@]*@", "//…@", value))
+    """Show an address without the credentials that may be in it."""
+    return quoted(re.sub(r"\?.*", "?…", re.sub(r"(\A\w+://|\A)[^@]*@", r"\1…@", value)))
 
 
 URL = Kind(
@@ -290,7 +313,7 @@ def _sender_problem(value: str) -> str:
 
 
 def _sender_suggestions(value: str) -> Iterator[str]:
-    if not _is_number(value):  # a number is never printed whole
+    if not _is_number(value):  # no message shows a number whole
         for plain in normalized(value):
             spelt = _without_accents(plain)
             # A name that lost a letter is another name.
@@ -302,7 +325,6 @@ SENDER = Kind(
     parse=str,
     problem=_sender_problem,
     suggestions=_sender_suggestions,
-    example='"+15551234567"',
     show=lambda value: _masked(value) if _is_number(value) else quoted(value),
 )
 
@@ -315,15 +337,15 @@ def phones(value: str) -> tuple[str, ...]:
 def _phones_problem(value: str) -> str:
     numbers = phones(value)
     if value.strip() and not numbers:
-        return "names no phone"
+        return f"{quoted(value)} names no phone"
     wrong = []
     for number in dict.fromkeys(numbers):
         if problem := _number_problem(number):
             wrong.append(f"{_masked(number)} {problem}")
         if numbers.count(number) > 1:
             wrong.append(f"names {_masked(number)} twice")
-    if any(_is_several(number) for number in numbers):
-        return "lists several phones, but not separated by commas"
+    if several := next((number for number in numbers if _is_several(number)), ""):
+        return f"{_masked(several)} is one of several phones, but no comma separates them"
     return "; ".join(wrong)
 
 
@@ -331,7 +353,6 @@ PHONES = Kind(
     parse=phones,
     problem=_phones_problem,
     suggestions=lambda _: (),
-    example='"+15551234567,+15557654321"',
     show=lambda _: "",
     private=True,
 )
@@ -373,10 +394,6 @@ def _is_several(number: str) -> bool:
     return len(parts) > 1 and all(_is_number(part) for part in parts)
 
 
-def _masked(number: str) -> str:
-    return masked("".join(character for character in number if character.isalnum()))
-
-
 # S3
 
 
@@ -416,13 +433,11 @@ def _bucket_suggestions(value: str) -> Iterator[str]:
             if match := re.match(address, plain):
                 plain = match[1]  # noqa: PLW2901  # the name in the address
                 break
-        yield re.sub(r"\.{2,}", ".", plain).lower()
+        if not re.match(_SID, plain):
+            yield re.sub(r"\.{2,}", ".", plain).lower()
 
 
-# The program refuses this example: a real name could be another account's bucket.
-BUCKET = Kind(
-    parse=str, problem=_bucket_problem, suggestions=_bucket_suggestions, example="NAME", show=quoted
-)
+BUCKET = Kind(parse=str, problem=_bucket_problem, suggestions=_bucket_suggestions)
 
 # Controls of all kinds, such as those of direction that Windows copies along. Not the joiners of
 # Persian and of emoji (U+200C and U+200D).
@@ -437,6 +452,8 @@ _ADDRESS = (
 )
 """A bucket's address, up to where the key begins."""
 
+_LIST = (r"\[\s*[\"'].*\]\Z", "is a list, but must be one text")
+
 _WILDCARD = (r".*\*", "has a wildcard, but S3 compares a filter literally")
 
 _ENCODED = (".*%[0-9A-Fa-f]{2}", "is URL-encoded: write the key as the S3 console shows it")
@@ -446,6 +463,7 @@ _MISTAKES_IN_FILTERS = (
         rf"{_ADDRESS}|(s3[an]?|https?)://|arn:",
         "is an address: write only the part after the bucket's name",
     ),
+    _LIST,
     (_QUOTED, "is in quotes: remove them"),
     _WILDCARD,
     # Where keys do hold %3D, a filter that ends before it works.
@@ -485,14 +503,16 @@ def _filter_suggestions(value: str) -> str:
     try:
         while (plain := unquote(value, errors="strict")) != value:
             value = plain
-    except UnicodeDecodeError:  # no key: that is UTF-8
-        return ""
+    except UnicodeDecodeError:  # no key, which is UTF-8
+        pass
     return re.sub(_NEVER_IN_KEYS, "", value).strip("\"'` ")
 
 
 def _prefix_suggestions(value: str) -> Iterator[str]:
-    plain = re.sub(r"^(\.?/)+", "", _filter_suggestions(value).partition("*")[0])
-    yield re.split(r"(?<=/)\s*[,;|]", plain)[0]
+    plain, _, rest = re.sub(r"^(\.?/)+", "", _filter_suggestions(value)).partition("*")
+    # Without a prefix every file is texted: only for a user who asked for all.
+    if plain or not re.search(r"\w", rest):
+        yield re.split(r"(?<=/)\s*[,;|]", plain)[0]
 
 
 def suffixes(value: str) -> tuple[str, ...]:
@@ -502,7 +522,7 @@ def suffixes(value: str) -> tuple[str, ...]:
 
 def _suffixes_problem(value: str) -> str:
     listed = suffixes(value)
-    for one in listed:
+    for one in (value, *listed) if re.match(_LIST[0], value) else listed:
         if problem := _filter_problem(one, _MISTAKES_IN_SUFFIXES):
             return problem
     if len(listed) > 1 and "" in listed:
@@ -535,7 +555,7 @@ PREFIX = Kind(
     parse=str,
     problem=lambda value: _filter_problem(value, _MISTAKES_IN_PREFIXES),
     suggestions=_prefix_suggestions,
-    show=quoted,
+    may_suggest_empty=True,
     stripped=False,
 )
 
@@ -543,7 +563,7 @@ SUFFIXES = Kind(
     parse=suffixes,
     problem=_suffixes_problem,
     suggestions=_suffix_suggestions,
-    show=quoted,
+    is_list=True,
     stripped=False,
 )
 
@@ -555,8 +575,10 @@ def _routes_problem(value: str) -> str:
     try:
         found = json.loads(value)
     except ValueError:
-        found = None
-    return "" if isinstance(found, list) else "is not a list of routes"
+        found = value
+    if isinstance(found, list):
+        return ""
+    return f"is {'a map' if isinstance(found, dict) else 'one value'}, not a list of routes"
 
 
 ROUTES: Kind[tuple[Route, ...]] = Kind(
@@ -597,8 +619,6 @@ ROUTE_NAME = Kind(
     parse=str,
     problem=_route_name_problem,
     suggestions=_route_name_suggestions,
-    example="payments",
-    show=quoted,
     required=True,
 )
 
@@ -618,7 +638,7 @@ def _globs_problem(value: str) -> str:
         globs(value)
     except ValueError as error:
         return str(error)
-    return "" if globs(value) or not value else "names no glob"
+    return "" if globs(value) or not value else "names no glob, such as payments/*.log"
 
 
 def _globs_suggestions(value: str) -> Iterator[str]:
@@ -632,12 +652,11 @@ GLOBS = Kind(
     parse=str,
     problem=_globs_problem,
     suggestions=_globs_suggestions,
-    example="'payments/*.log'",
-    show=quoted,
+    is_list=True,
     required=True,
 )
 
-EXCEPTIONS = dataclasses.replace(GLOBS, required=False, example="'*/debug/*'")
+EXCEPTIONS = dataclasses.replace(GLOBS, required=False)
 
 
 # Words and times
@@ -653,7 +672,7 @@ def _message_problem(value: str) -> str:
     if not value.strip():
         return "is empty"
     if (length := len(value.encode())) > MAX_MESSAGE_BYTES:
-        return f"has {length:,} bytes, but {MAX_MESSAGE_BYTES} at most are allowed"
+        return f"has {length:,} bytes, but {MAX_MESSAGE_BYTES} are allowed"
     return ""
 
 
@@ -673,7 +692,6 @@ MESSAGE = Kind(
     parse=str,
     problem=_message_problem,
     suggestions=_message_suggestions,
-    show=lambda _: "",
     stripped=False,
 )
 
@@ -695,10 +713,20 @@ def _zone_suggestions(value: str) -> Iterator[str]:
         yield from (zone for zone in zones if zone.casefold().endswith(f"/{wanted}"))
 
 
-ZONE = Kind(
-    parse=str, problem=_zone_problem, suggestions=_zone_suggestions, show=quoted, falls_back=True
-)
+ZONE = Kind(parse=str, problem=_zone_problem, suggestions=_zone_suggestions, falls_back=True)
 
+
+_UNITS = {
+    name: names[0]
+    for names in (
+        ["m", "min", "mins", "minute", "minutes"],
+        ["h", "hr", "hrs", "hour", "hours"],
+        ["d", "day", "days"],
+        ["w", "week", "weeks"],
+    )
+    for name in names
+}
+"""The letter of a unit of time, by its names."""
 
 _DAY_GROUPS = {"weekday": "Mon-Fri", "weekdays": "Mon-Fri", "weekend": "Sat-Sun"}
 _DAY_GROUPS |= {"weekends": "Sat-Sun", "daily": "Mon-Sun"}
@@ -749,8 +777,7 @@ HOURS = Kind(
     parse=str,
     problem=_hours_problem,
     suggestions=_hours_suggestions,
-    example="22:00-07:00",
-    show=quoted,
+    may_suggest_empty=True,
     falls_back=True,
 )
 
@@ -776,7 +803,7 @@ def _words_problem(value: str) -> str:
     except ValueError as error:
         return str(error)
     if (length := len(value.encode())) > MAX_WORDS_BYTES:
-        return f"has {length:,} bytes, but {MAX_WORDS_BYTES} at most are allowed"
+        return f"has {length:,} bytes, but {MAX_WORDS_BYTES} are allowed"
     return ""
 
 
@@ -789,8 +816,7 @@ WORDS = Kind(
     parse=str,
     problem=_words_problem,
     suggestions=_words_suggestions,
-    example="'ERROR, FATAL'",
-    show=quoted,
+    is_list=True,
 )
 
 
@@ -811,17 +837,16 @@ def _expect_suggestions(value: str) -> Iterator[str]:
         ):
             days = re.sub("[a-z]+", lambda day: day[0].title(), (match[1] or "").replace(" ", ""))
             yield f"{days} by {int(match[2]):02}:{match[3]}".lstrip()
-        if match := re.fullmatch(r"(?:every )?([0-9]{1,4}) ?(m|h|d)[a-z]*", words):
-            count, unit = int(match[1]), match[2]
-            yield f"every {count * 24}h" if unit == "d" else f"every {count}{unit}"
+        if match := re.fullmatch(r"(?:every )?([0-9]{1,4}) ?([a-z]+)", words):
+            number, unit = int(match[1]), _UNITS.get(match[2], "")
+            hours = {"d": 24, "w": 7 * 24}.get(unit)
+            yield f"every {number * hours}h" if hours else f"every {number}{unit}"
 
 
 EXPECT = Kind(
     parse=str,
     problem=_expect_problem,
     suggestions=_expect_suggestions,
-    example="'by 06:30'",
-    show=quoted,
     falls_back=True,
 )
 
@@ -837,14 +862,7 @@ def _size_suggestions(value: str) -> Iterator[str]:
             yield f"{int(match[1])} {units[match[2]]}"
 
 
-SIZE = Kind(
-    parse=str,
-    problem=_size_problem,
-    suggestions=_size_suggestions,
-    example="'1 kB'",
-    show=quoted,
-    falls_back=True,
-)
+SIZE = Kind(parse=str, problem=_size_problem, suggestions=_size_suggestions, falls_back=True)
 
 
 # Choices, counts, addresses
@@ -864,7 +882,6 @@ def choice(*values: Word) -> Kind[Word]:
         parse=lambda value: values[values.index(value)],
         problem=problem,
         suggestions=suggestions,
-        show=quoted,
         falls_back=True,
     )
 
@@ -881,24 +898,34 @@ SWITCH = Kind(
     parse=lambda value: value == "true",
     problem=choice("true", "false").problem,
     suggestions=_switch_suggestions,
-    show=quoted,
 )
 
 
-def count(*, at_least: int, at_most: int = 10**9 - 1) -> Kind[int]:
-    """Return the kind of a whole number within limits."""
-    limits = f"from {at_least}" + (f" to {at_most}" if at_most < 10**9 - 1 else "")
+def count(
+    *, at_least: int, at_most: int = 10**9 - 1, units: Mapping[str, int] | None = None
+) -> Kind[int]:
+    """Return the kind of a whole number within limits.
+
+    Args:
+        at_least: The lowest number.
+        at_most: The highest number.
+        units: How many a unit is, by its letter in `_UNITS`, if a user may write one.
+    """
 
     def problem(value: str) -> str:
         if re.fullmatch("[0-9]{1,9}", value) and at_least <= int(value) <= at_most:
             return ""
-        return f"is not a whole number {limits}{_non_ascii(value)}"
+        return f"is not a whole number from {at_least} to {at_most}{_non_ascii(value)}"
 
     def suggestions(value: str) -> Iterator[str]:
         for plain in normalized(value):
-            yield plain.removeprefix("+").removesuffix(".0")
+            number = re.sub("(?<=[0-9])[,_ ](?=[0-9]{3}(?![0-9]))", "", plain.removeprefix("+"))
+            yield number.removesuffix(".0")
+            match = re.fullmatch("([0-9]{1,9}) ?([a-z]+)", number.casefold())
+            if match and (unit := (units or {}).get(_UNITS.get(match[2], ""))):
+                yield str(int(match[1]) * unit)
 
-    return Kind(parse=int, problem=problem, suggestions=suggestions, show=quoted, falls_back=True)
+    return Kind(parse=int, problem=problem, suggestions=suggestions, falls_back=True)
 
 
 def _email_problem(value: str) -> str:
@@ -908,7 +935,7 @@ def _email_problem(value: str) -> str:
         return ""
     if value.count("@") > 1 and re.search(r"[,;\s]", value):
         return "has several e-mail addresses, but only one can get the alarms"
-    return f"is not one e-mail address{_non_ascii(value)}"
+    return f"is not one e-mail address, such as you@example.com{_non_ascii(value)}"
 
 
 def _email_suggestions(value: str) -> Iterator[str]:
@@ -923,6 +950,4 @@ EMAIL = Kind(
     parse=str,
     problem=_email_problem,
     suggestions=_email_suggestions,
-    example="you@example.com",
-    show=quoted,
 )

@@ -83,12 +83,15 @@ class Reader:
         elif not text.strip() and kind.required:
             what = "is empty"
         elif what := kind.problem(text):
-            shown = "" if self.is_secret(key) else kind.show(text)
-            what = f"{shown} {what}".lstrip()
+            what = f"{self._shown(key)} {what}".lstrip()
         else:
             return
         self._invalid.add(key)
         self._add(key, what, self.remedy(key))
+
+    def _shown(self, key: str) -> str:
+        """Return a setting as a message shows it; "" if it must not be seen."""
+        return "" if self.is_secret(key) else self._kinds[key].show(self.text(key))
 
     def text(self, key: str) -> str:
         """Return a setting as it is, right or wrong."""
@@ -201,12 +204,12 @@ class Reader:
         """Return the command that gives the nearest setting the value of a misspelt one."""
         value = (self._values[key] or "").strip()
         if renamed == "routes":
-            return f"{self.command('set', 'routes[0].name')} {kinds.ROUTE_NAME.example}"
+            return self.command("set", "routes[0].name")
         if kind.private or self.is_secret(key):
             return self.command("set", renamed, secret=True)
         # A misspelt key may hold a secret or a phone: show only what fits and is neither.
-        if kind.problem(value) or kinds.has_phone(value) or kinds.may_be_secret(value):
-            return self.example_command(renamed, kind)
+        if kind.problem(value) or kinds.is_private(value) or not value:
+            return self.default(renamed, kind)
         return self.command("set", renamed, value)
 
     def raise_mistakes(self) -> None:
@@ -223,17 +226,27 @@ class Reader:
             )
 
     def mistake(self, key: str, what: str, remedy: str = "") -> None:
-        """Add a mistake, with the command that fixes it."""
+        """Add a mistake that shows in several settings only, with the command that fixes it."""
         if key not in self._unset:
-            self._add(key, what, remedy or self.remedy(key, ""))
+            shown = self._shown(key) if key in self._kinds and self.text(key) else ""
+            self._add(key, f"{shown} {what}".lstrip(), remedy or self.remedy(key, ""))
 
     def _add(self, key: str, what: str, remedy: str) -> None:
         self._mistakes.append(f"  {key}: {what}.\n    {remedy}")
 
-    def default(self, key: str) -> str:
-        """Return the command that gives a setting its default."""
-        default = DEFAULTS[_name(key)]
-        return self.command("set", key, default) if default != "[]" else self.command("rm", key)
+    def default(self, key: str, kind: Kind[Any] | None = None) -> str:
+        """Return the command that gives a setting its default; without one it asks for a value.
+
+        Args:
+            key: Its key.
+            kind: Its kind, if the setting is not one of the stack's file.
+        """
+        kind = kind or self._kinds[key]
+        default = DEFAULTS.get(_name(key), "")
+        if default == "[]":
+            return self.command("rm", key)
+        secret = kind.private or self.is_secret(key)
+        return self.command("set", key, default or None, secret=secret)
 
     def command(
         self, action: str, key: str, value: str | None = None, *, secret: bool = False
@@ -257,14 +270,7 @@ class Reader:
         meant = self.text(key) if value is None else value
         if not secret and (suggestion := kind.suggestion(meant)) is not None:
             return self.command("set", key, suggestion)
-        return self.example_command(key, kind)
-
-    def example_command(self, key: str, kind: Kind[Any]) -> str:
-        """Return the command that gives a setting its example, or its default without one."""
-        if kind.example is None:
-            return self.default(key)
-        secret = kind.private or self.is_secret(key)
-        return f"{self.command('set', key, secret=secret)} {kind.example}".rstrip()
+        return self.default(key)
 
 
 def as_text(value: Any) -> str:

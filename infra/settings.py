@@ -88,7 +88,7 @@ class Settings:
     filter_suffix: tuple[str, ...] = setting(kinds.SUFFIXES)
     message: str = setting(kinds.MESSAGE)
     mode: Mode = setting(kinds.choice("instant", "digest"))
-    flush_minutes: int = setting(kinds.count(at_least=1, at_most=24 * 60))
+    flush_minutes: int = setting(kinds.count(at_least=1, at_most=24 * 60, units={"m": 1, "h": 60}))
     max_texts_at_once: int = setting(kinds.count(at_least=1))
     max_texts_per_hour: int = setting(kinds.count(at_least=1))
     quiet_hours: str = setting(kinds.HOURS)
@@ -99,7 +99,7 @@ class Settings:
     at_least: str = setting(kinds.SIZE)
     alarm_email: str = setting(kinds.EMAIL)
     max_segments_per_day: int = setting(kinds.count(at_least=1))
-    expire_logs_after_days: int = setting(kinds.count(at_least=0))
+    expire_logs_after_days: int = setting(kinds.count(at_least=0, units={"d": 1, "w": 7}))
     protect_bucket: bool = setting(kinds.SWITCH)
     force_destroy: bool = setting(kinds.SWITCH)
 
@@ -186,9 +186,9 @@ class Settings:
         open_minutes = QuietHours.parse(hours, datetime.UTC).open_minutes
         if self.flush_minutes <= open_minutes:
             return
+        minutes = f"{open_minutes} minute{'s' if open_minutes != 1 else ''}"
         what = (
-            f"the longest time outside {key} ({open_minutes} minutes), so every flush may fall "
-            "into quiet hours"
+            f"the longest time outside {key} ({minutes}), so every flush may fall into quiet hours"
         )
         if int(DEFAULTS["flushMinutes"]) <= open_minutes:
             read.mistake("flushMinutes", f"is longer than {what}", read.default("flushMinutes"))
@@ -288,8 +288,8 @@ class Settings:
             expect = key.removesuffix("atLeast") + "expect"
             if at_least and not expected.get(expect):
                 pulumi.log.warn(
-                    f"{key} is set, but {expect} is not, so no log is expected. To set it: "
-                    f"{read.command('set', expect)} {kinds.EXPECT.example}"
+                    f"{key} is set, but {expect} is not, so no log is expected. This command asks "
+                    f"for a time, such as by 06:30: {read.command('set', expect)}"
                 )
         for key, message in self._each(read, "message"):
             warning = cost_of(message, zoneinfo.ZoneInfo(self.timezone))

@@ -13,6 +13,12 @@ from stack.reasons import in_words
 FUNCTIONS = ("notify", "flush")
 POLL_SECONDS = 1.0
 
+MAX_EVENTS = 10_000
+"""Events in one answer, at most.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+"""
+
 FLUSH_ENDS = ("flushed", "quiet hours")
 FLUSH_REFUSALS = ("not sent", "not asked", "no outcome yet")
 
@@ -118,27 +124,46 @@ def read(
     pattern = " || ".join(f'$.outcome = "{outcome}"' for outcome in outcomes)
     found = []
     for function in functions:
+        group = stack.outputs[f"{function}LogGroup"]
+        for event in _events(stack, group, since, f"{{ {pattern} }}" if pattern else ""):
+            line = Line(
+                # An emulator has no eventId.
+                id=f"{event['logStreamName']} {event['timestamp']} {event['message']}",
+                time=datetime.datetime.fromtimestamp(event["timestamp"] / 1000, datetime.UTC),
+                function=function,
+                fields=_decoded(event["message"]),
+            )
+            if not outcomes or line.outcome in outcomes:
+                found.append(line)
+    return sorted(found, key=lambda line: line.time)
+
+
+def _events(
+    stack: Stack, group: str, since: datetime.datetime, pattern: str
+) -> Iterator[dict[str, Any]]:
+    """Yield the events of a log group from a time on.
+
+    MiniStack's answer has no token for the events after the first `MAX_EVENTS`, so the search
+    starts again at the time of the last one.
+    """
+    start, known = int(since.timestamp() * 1000), 0
+    while True:
         pages = (
             stack.aws["logs"]
             .get_paginator("filter_log_events")
-            .paginate(
-                logGroupName=stack.outputs[f"{function}LogGroup"],
-                startTime=int(since.timestamp() * 1000),
-                filterPattern=f"{{ {pattern} }}" if pattern else "",
-            )
+            .paginate(logGroupName=group, startTime=start, filterPattern=pattern)
         )
+        events: list[dict[str, Any]] = []
         for page in pages:
-            for event in page["events"]:
-                line = Line(
-                    # An emulator has no eventId.
-                    id=f"{event['logStreamName']} {event['timestamp']} {event['message']}",
-                    time=datetime.datetime.fromtimestamp(event["timestamp"] / 1000, datetime.UTC),
-                    function=function,
-                    fields=_decoded(event["message"]),
-                )
-                if not outcomes or line.outcome in outcomes:
-                    found.append(line)
-    return sorted(found, key=lambda line: line.time)
+            events = page["events"]
+            yield from events[known:]
+            known = 0
+        if len(events) < MAX_EVENTS:
+            return
+        if (last := events[-1]["timestamp"]) > start:
+            start, known = last, sum(event["timestamp"] == last for event in events)
+        else:
+            start += 1  # no search can tell more events of one millisecond
 
 
 def follow(

@@ -1,5 +1,6 @@
 """Settings and hooks for all tests."""
 
+import gc
 import signal
 from typing import Any
 
@@ -11,10 +12,10 @@ from xdist.scheduler import LoadScopeScheduling
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-hypothesis.settings.register_profile("fuzz", max_examples=20_000, deadline=None)
-# A machine that does other things as well takes longer now and then: that is no failure.
-hypothesis.settings.register_profile("usual", deadline=None)
-hypothesis.settings.load_profile("usual")
+# No deadlines: a machine that does other things as well takes longer now and then.
+for profile, max_examples in {"quick": 25, "thorough": 100, "fuzz": 20_000}.items():
+    hypothesis.settings.register_profile(profile, max_examples=max_examples, deadline=None)
+hypothesis.settings.load_profile("quick")  # `make check` chooses the thorough one
 
 DEMOS = ("tests/local/test_demo.py", "tests/browser/")
 """Tests that start demos. One worker runs them, as `make upload` finds all demos of a checkout."""
@@ -30,3 +31,10 @@ class DemosInOneWorker(LoadScopeScheduling):  # type: ignore[misc]  # xdist has 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> DemosInOneWorker:
     """Say how parallel workers share the tests."""
     return DemosInOneWorker(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Let Python search for garbage more rarely, and not among the modules: that takes long."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

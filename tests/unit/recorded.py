@@ -1,6 +1,8 @@
 """The program, run on Pulumi's mocks, and everything that it asked for."""
 
+import copy
 import dataclasses
+import functools
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -133,10 +135,39 @@ def record(
     stack_name: str = "test",
     partition: str = "aws",
     region: str = REGION,
+    secrets: Collection[str] = program.SECRETS,
+) -> Recorded:
+    """Run the program with these settings, as a stack of that name.
+
+    The same arguments give a copy of the first result, as a run takes a quarter of a second.
+    """
+    asked = (tuple(settings.items()), stack_name, partition, region, frozenset(secrets))
+    return copy.deepcopy(_record_once(*asked))
+
+
+@functools.cache
+def _record_once(
+    settings: tuple[tuple[str, str], ...],
+    stack_name: str,
+    partition: str,
+    region: str,
+    secrets: frozenset[str],
+) -> Recorded:
+    return record_anew(
+        dict(settings), stack_name=stack_name, partition=partition, region=region, secrets=secrets
+    )
+
+
+def record_anew(
+    settings: Mapping[str, str] = SETTINGS,
+    *,
+    stack_name: str = "test",
+    partition: str = "aws",
+    region: str = REGION,
     path: Path = program.PROGRAM,
     secrets: Collection[str] = program.SECRETS,
 ) -> Recorded:
-    """Run the program once with these settings, as a stack of that name."""
+    """Run the program, or the one at another path: for tests that change more than settings."""
     recorded = Recorded()
     recorded.outputs = program.run(
         _Recorder(recorded, partition, region),

@@ -825,6 +825,35 @@ def test_texts_that_cannot_be_looked_up_for_nine_days_fail() -> None:
     assert told_of(world) == {"a.log": 1}
 
 
+@pytest.mark.parametrize("accepted", [True, False])
+@pytest.mark.parametrize("state", ["held", "not recorded", "in doubt", "in a summary in doubt"])
+def test_texts_that_cannot_be_recorded_for_nine_days_fail(state: str, accepted: bool) -> None:
+    """Two days later SQS would delete them."""
+    world = small_world(mode="instant" if state == "in doubt" else "digest")
+    if state == "not recorded":
+        world.held.put(queue_messages.to_message(log_file("a.log"), [PHONE], "digest"))
+    else:
+        world.loses_answers, world.loses_requests = accepted, not accepted
+        world.notify(record("a.log"))
+    if state == "in a summary in doubt":
+        world.flush()
+    world.end_outages()
+    works = dict(world.operations)
+
+    def fails(_payload: Any) -> Any:
+        raise AwsError("", "AccessDeniedException", {})
+
+    world.operations |= {"UpdateItem": fails, "BatchWriteItem": fails}
+    flush_after(world, FLUSHES_EVERY)
+    assert (len(world.held), len(world.failed)) == (1, 0)
+    flush_after(world, EXPIRES_AFTER_SECONDS)
+    assert (len(world.held), len(world.failed)) == (0, 1)
+    world.operations = works
+    world.redrive()
+    flush_until_nothing_is_held(world)
+    assert sum(told_of(world).values()) == 1
+
+
 @pytest.mark.parametrize("mode", ["instant", "digest"])
 def test_a_try_that_cannot_claim_a_text_does_not_forget_its_attempt(
     mode: Literal["instant", "digest"],

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handler.events import Found
@@ -18,6 +18,7 @@ from handler.line_search import (
     WordSearch,
     parse_words,
 )
+from tests.unit.examples import examples
 
 LINES = [
     "ERROR",
@@ -64,7 +65,7 @@ def grep(text: bytes, words: Sequence[str], *options: str) -> bytes:
     ).stdout
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     logs,
     st.lists(

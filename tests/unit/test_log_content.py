@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from handler.line_search import WordSearch
 from handler.log_content import BLOCK_BYTES, MAX_BYTES, LogContent, UnreadableLog
+from tests.unit.examples import examples
 
 TEXT = "".join(f"{number} INFO all is well\n" for number in range(40_000)).encode()
 
@@ -116,7 +116,7 @@ texts_with_words = st.lists(
 ).map(lambda parts: "".join(parts).encode(errors="surrogateescape"))
 
 
-@examples(max_examples=30)
+@examples(30)
 @given(
     texts=st.lists(texts_with_words, min_size=1, max_size=3),
     is_packed=st.booleans(),

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from handler.events import LogFile
@@ -14,6 +13,7 @@ from handler.refusals import Kind, Refusal
 from handler.routes import Route
 from simulation.samples import OTHER_PHONE, PHONE, record, settings
 from simulation.world import Crash, World
+from tests.unit.examples import examples
 from tests.unit.test_redaction import ALONE, NAMES, PLACES, PLANTED, SHORT, parts_of
 
 ERROR = b"INFO begins\nERROR: payment gateway refused\nFATAL: gone\nERROR: again\n"
@@ -211,7 +211,7 @@ def test_a_crash_while_reading_loses_no_text_and_repeats_none(crash_at: int) -> 
     assert len([body for _, _, body in simulated.texts if "error.log" in body]) == 1
 
 
-@examples(max_examples=150)
+@examples(150)
 @given(
     st.sampled_from(PLACES) | st.sampled_from(ALONE),
     st.sampled_from(NAMES),

@@ -18,7 +18,6 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from handler import text
@@ -28,6 +27,7 @@ from handler.queues import VISIBILITY_SECONDS, NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, Refusal, refusal
 from simulation.samples import OTHER_PHONE, PHONE, record, route
 from simulation.world import Crash, World
+from tests.unit.examples import examples, ledger_table
 
 LIMIT = 3
 LIMITS: dict[str, Any] = {"max_texts_per_hour": LIMIT, "max_texts_at_once": 2}
@@ -97,7 +97,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         common = {"max_texts_per_hour": LIMIT, "max_texts_at_once": 2, "message": "$key"}
-        self.world = World(**{**common, **self.changes})
+        self.world = World(table=ledger_table(), **{**common, **self.changes})
         self.world.shuffle = random.shuffle  # which hypothesis seeds
         self.files = 0
         self.records: list[dict[str, Any]] = []
@@ -481,10 +481,10 @@ def summaries_name_their_files(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestNeverLost(Machine.TestCase):  # type: ignore[valid-type,misc]  # made by hypothesis
     """Run the machine."""
 
-    settings = hypothesis_settings(max_examples=300, stateful_step_count=40, deadline=None)
+    settings = examples(300, stateful_step_count=40)
 
 
 class TestNeverLostWithRoutes(RoutedMachine.TestCase):  # type: ignore[valid-type,misc]  # the same
     """Run the machine with routes."""
 
-    settings = hypothesis_settings(max_examples=150, stateful_step_count=40, deadline=None)
+    settings = examples(150, stateful_step_count=40)

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from handler import text
@@ -24,6 +23,7 @@ from handler.queues import VISIBILITY_SECONDS, NotQueued
 from handler.refusals import NO_CONNECTION, refusal
 from simulation.samples import OTHER_PHONE, PHONE, record
 from simulation.world import Crash, World
+from tests.unit.examples import examples, ledger_table
 
 PHONES = (PHONE, OTHER_PHONE)
 MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
@@ -40,7 +40,9 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(expect=self.expect, to_numbers=PHONES, max_texts_per_hour=1000)
+        self.world = World(
+            table=ledger_table(), expect=self.expect, to_numbers=PHONES, max_texts_per_hour=1000
+        )
         self.world.shuffle = random.shuffle  # which hypothesis seeds
         self.world.now = START
         self.world.flush()  # the route is known from here on
@@ -253,7 +255,7 @@ def texts_name_their_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "write", write)
 
 
-profile = hypothesis_settings(max_examples=150, stateful_step_count=40, deadline=None)
+profile = examples(150, stateful_step_count=40)
 
 
 class TestNeverSilentDaily(DailyMachine.TestCase):  # type: ignore[valid-type,misc]  # made by hypothesis

@@ -10,7 +10,7 @@ import pytest
 
 from infra import package
 from infra.function import handler_setting
-from tests.unit.recorded import Recorded, record
+from tests.unit.recorded import Recorded, record_anew
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def program(tmp_path: Path) -> Any:
             "other = aws.lambda_.Function('other', role='arn:aws:iam::1:role/r')\n"
             + textwrap.dedent(body)
         )
-        return record(path=path)
+        return record_anew(path=path)
 
     return run
 

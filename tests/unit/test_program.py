@@ -8,7 +8,7 @@ import pytest
 
 from handler.environment import read_settings
 from local.program import PROGRAM
-from tests.unit.recorded import ACCOUNT, SETTINGS, Recorded, Resource, record
+from tests.unit.recorded import ACCOUNT, SETTINGS, Recorded, Resource, record, record_anew
 
 ROUTE = {"name": "a", "logs": "a/*.log", "toNumbers": "+15005550177"}
 
@@ -311,9 +311,9 @@ def test_a_preview_says_that_it_cannot_check_the_key_of_an_existing_bucket(
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr("pulumi.log.info", said.append)
-    record({**SETTINGS, "existingBucket": "their-logs"})
+    record_anew({**SETTINGS, "existingBucket": "their-logs"})
     assert said == []
-    record({**SETTINGS, "existingBucket": "their-logs", "contains": "ERROR"})
+    record_anew({**SETTINGS, "existingBucket": "their-logs", "contains": "ERROR"})
     (line,) = said
     assert "needs kms:Decrypt on that key. A preview cannot check this: docs/deploy.md" in line
 
@@ -405,7 +405,7 @@ def test_two_runs_declare_the_same() -> None:
     def asked(program: Recorded) -> list[tuple[str, str, str]]:
         return sorted((one.type, one.name, str(_without_code(one))) for one in program.resources)
 
-    assert asked(record()) == asked(record())
+    assert asked(record()) == asked(record_anew())
 
 
 def _without_code(resource: Resource) -> list[tuple[str, object]]:

@@ -10,7 +10,6 @@ import traceback
 import urllib.parse
 from collections.abc import Iterator
 
-import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +21,7 @@ from handler.sender import Delivery, Refused, SentText, TwilioSender
 from simulation.http_server import Answer, Request, Server
 from simulation.samples import PHONE, settings
 from tests.unit.conftest import until
+from tests.unit.examples import examples
 
 TEXT_SID = "SM" + "0123456789abcdefABCDEF0123456789"
 CREATED = b'{"sid": "%s", "status": "queued"}' % TEXT_SID.encode()
@@ -587,7 +587,7 @@ def test_a_list_that_takes_too_long_is_refused(server: Server) -> None:
     ),
     st.sampled_from([*record(0), "messages", "next_page_uri"]),
 )
-@hypothesis.settings(max_examples=150, deadline=None)
+@examples(150)
 def test_no_answer_leads_to_another_error(
     lasting_server: Server, strange: object, field: str
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 import simulation.table
 from handler.attempts import Attempts
@@ -27,6 +27,7 @@ from simulation.quick_table import QuickTable
 from simulation.samples import LIMITS, OTHER_PHONE, PHONE, log_file, record
 from simulation.table import InvalidRequest, Table
 from simulation.world import World
+from tests.unit.examples import examples
 
 TABLE_WRITES = ("UpdateItem", "TransactWriteItems")
 
@@ -242,7 +243,7 @@ class Operated:
             self.world.index.postpone(report)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(operations=st.lists(OPERATIONS, max_size=40))
 def test_the_quick_table_decides_as_the_one_that_evaluates(operations: list[Any]) -> None:
     tables = Operated(Table), Operated(QuickTable)

@@ -1,0 +1,27 @@
+"""How many examples hypothesis tries: a quarter in everyday runs, all in `make check`."""
+
+from typing import Any
+
+from hypothesis import settings
+
+from simulation.quick_table import QuickTable
+from simulation.table import Table
+
+
+def _share() -> float:
+    return settings().max_examples / settings.get_profile("thorough").max_examples
+
+
+def examples(number: int, **others: Any) -> settings:
+    """Return hypothesis's settings for a test.
+
+    Args:
+        number: The examples of a thorough run.
+        others: Other settings.
+    """
+    return settings(max_examples=max(1, round(number * _share())), **others)
+
+
+def ledger_table() -> type[Table] | type[QuickTable]:
+    """Return the table of a state machine: a thorough run evaluates each expression."""
+    return Table if _share() >= 1 else QuickTable
