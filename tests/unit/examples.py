@@ -22,6 +22,11 @@ def examples(number: int, **others: Any) -> settings:
     return settings(max_examples=max(1, round(number * _share())), **others)
 
 
+def is_thorough() -> bool:
+    """Whether this run tries all examples, as `make check` does."""
+    return _share() >= 1
+
+
 def ledger_table() -> type[Table] | type[QuickTable]:
     """Return the table of a state machine: a thorough run evaluates each expression."""
-    return Table if _share() >= 1 else QuickTable
+    return Table if is_thorough() else QuickTable

@@ -1,6 +1,6 @@
 """Expected logs: `notify` records those that came, and a flush holds texts about the missing ones.
 
-Here without the rest of a flush; `test_missing_logs` follows the texts to the phones.
+Here without the rest of a flush; `test_missing_log_texts` follows the texts to the phones.
 """
 
 import datetime

@@ -330,6 +330,17 @@ def source(tmp_path: Path, wheels: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def no_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save the time of pip where a package depends on nothing and other tests run pip."""
+
+    def download(requirements: Path, *, into: Path) -> list[Path]:
+        assert not any(line[:1].isalnum() for line in requirements.read_text().splitlines())
+        return []
+
+    monkeypatch.setattr(package, "_download", download)
+
+
 def add_wheel(wheels: Path, name: str, *members: str, tag: str = "py3-none-any") -> str:
     """Make a wheel with these files, and return the line that locks it."""
     wheel = wheels / f"{name}-1.0-{tag}.whl"
@@ -370,6 +381,7 @@ def test_modules_that_are_never_imported_are_left_out(source: Path, wheels: Path
     assert files(build(source, rules=rules)) == kept | {"tiny/__init__.py"}
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_a_package_is_its_python_files_without_tests_and_hidden_ones(source: Path) -> None:
     for name in (
         "deep/er.py",
@@ -393,6 +405,7 @@ def test_unchanged_inputs_are_built_once_and_need_no_other_process(
     assert not capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_one_changed_character_gives_another_hash_and_undoing_it_the_first_again(
     source: Path,
 ) -> None:
@@ -418,6 +431,7 @@ def test_one_changed_character_gives_another_hash_and_undoing_it_the_first_again
     ],
     ids=["locked", "renamed", "another Python"],
 )
+@pytest.mark.usefixtures("no_pip")
 def test_each_input_makes_another_package(
     source: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[..., object]
 ) -> None:
@@ -426,6 +440,7 @@ def test_each_input_makes_another_package(
     assert build(source) != first
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_only_the_last_few_packages_are_kept(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(package, "KEPT_BUILDS", 2)
     made = []
@@ -446,6 +461,7 @@ def test_threads_and_processes_may_build_at_once(source: Path, tmp_path: Path) -
     assert list(cache.iterdir()) == [folder]
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_the_slower_of_two_builds_uses_the_package_of_the_other(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -464,6 +480,7 @@ def test_the_slower_of_two_builds_uses_the_package_of_the_other(
     assert list(folder.parent.iterdir()) == [folder]
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_a_package_that_cannot_be_put_in_its_place_is_an_error(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -504,6 +521,7 @@ def test_an_abandoned_folder_of_a_killed_build_is_not_used(
     assert list(cache.iterdir()) == [folder]
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_removing_a_build_that_another_process_removed_raises_nothing(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -612,6 +630,7 @@ def test_a_python_without_pip_is_reported(
     assert f"{executable} -m ensurepip" in message
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_a_handler_that_does_not_compile_is_reported(source: Path) -> None:
     (source / "__init__.py").write_text("def broken(:\n")
     message = failure(source)
