@@ -12,6 +12,7 @@ from infra.settings import KINDS
 from stack import ROOT
 from tests import guides
 from tests.guides import DOCUMENTS, RUN_BY, Command, commands
+from tests.unit.recorded import SETTINGS, record
 
 TEXTS = {name: (ROOT / name).read_text() for name in DOCUMENTS}
 VARIABLES = {"ARGS", "FILE", "KEY", "PYTHON", "STACK"}
@@ -133,3 +134,18 @@ def test_the_runbook_leads_from_each_alarm_to_its_section() -> None:
         stack="s3-logs/a", notify="", flush="", failed="", flush_minutes=5, max_segments_per_day=1
     )
     assert listed == {alarm.name: alarm.section for alarm in declared}
+
+
+def test_the_guides_count_the_resources_of_the_program() -> None:
+    made = record(SETTINGS).resources
+    components = {one.parent for one in made}
+    readme = TEXTS["README.md"]
+    assert f"\nDeployed {len(made)} resources to an emulator of AWS in " in readme
+    assert len(components) == 8
+    assert (
+        f"Besides the {len(made)} resources in AWS, Pulumi counts the stack and its eight "
+        "components." in readme
+    )
+    assert f"\n    + {len(made) + len(components) + 1} created\n" in readme
+    with_email = record({**SETTINGS, "alarmEmail": "on-call@example.com"}).resources
+    assert f"`pulumi up` makes {len(with_email)} resources in AWS," in TEXTS["docs/deploy.md"]
