@@ -3,13 +3,14 @@
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from handler import queue_messages
 from handler.aws import AwsError, batches
-from handler.events import IS_FOLDER, LogFile, Unreadable
+from handler.events import LogFile
 from handler.log import Log
-from handler.notice import Notice, by_file
+from handler.message_reader import Content, Defect, MessageReader
+from handler.notice import Notice
 from handler.queues import BATCH, MAX_RECEIVES, Message, Queue
 from handler.quiet_hours import QuietHours
 from handler.settings import AnyRoute, Settings
@@ -29,14 +30,6 @@ DRAIN_SHARE = 0.4
 EXPIRES_AFTER_SECONDS = 9 * 24 * 60 * 60
 """Seconds that flushes try a held text. SQS keeps it for two days longer: see `infra.queues`."""
 
-OTHER_SETTINGS_SECONDS = 24 * 60 * 60
-"""How long a function with other settings may still run, and so know phones that this one does not.
-
-Lambda keeps an asynchronous event for six hours at most. After an update that failed half-way, an
-operator has a day to run it again.
-Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
-"""
-
 RENEW_AFTER_RECEIVES = MAX_RECEIVES // 2
 """The number of receives after which a message is put on the queue anew.
 
@@ -53,18 +46,6 @@ wait for long.
 
 SECONDS_TO_GIVE_BACK = 15
 """The longest time of one request to SQS, with all its tries."""
-
-
-class Defect(NamedTuple):
-    """Why a message moves to `failed`.
-
-    Such JSON may take thirty times as much memory as its text: it is read again when it fails.
-
-    Attributes:
-        error: The exception that nobody foresaw; None if a part of the message is unreadable.
-    """
-
-    error: Exception | None = None
 
 
 class HeldMessage:
@@ -86,20 +67,6 @@ class HeldMessage:
         self.defect = defect
         self.is_deleted = False
         self.is_partly_done = False
-
-
-class _Content(NamedTuple):
-    """The content of a message.
-
-    Attributes:
-        notices: The texts that this flush sends.
-        for_other_settings: How many texts it leaves to a flush with other settings.
-        defect: Why the message moves to `failed`, if it does.
-    """
-
-    notices: Sequence[Notice] = ()
-    for_other_settings: int = 0
-    defect: Defect | None = None
 
 
 class _HeldFile:
@@ -177,10 +144,7 @@ class HeldMessages:
             record: Records that a log came that `notify` did not see, if any log is expected.
         """
         self._queue = queue
-        self._record = record
-        self._phones_of_log = settings.phones_of
-        self._routes = settings.by_label
-        self._matching = settings.matching if settings.routes else None
+        self._reader = MessageReader(settings, log=log, clock=clock, record=record)
         self._quiet_routes = quiet_routes
         self._quiet_at_first = quiet_routes()
         self._log = log
@@ -237,9 +201,9 @@ class HeldMessages:
         messages = self._queue.receive()
         for message in messages:
             try:
-                self._add(message, self._read(message))
+                self._add(message, self._reader.read(message))
             except Exception as error:  # noqa: BLE001  # one message stops no other
-                self._add(message, _Content(defect=Defect(error)))
+                self._add(message, Content(defect=Defect(error)))
         return bool(messages)
 
     def drain(self, seconds_left: Callable[[], float]) -> None:
@@ -386,40 +350,12 @@ class HeldMessages:
         }
         return max((held.file.age(self._now) for held in left.values()), default=0)
 
-    def _read(self, message: Message) -> _Content:
-        notices: list[Notice] = []
-        defect = None
-        for_other_settings = 0
-        is_old = self._clock() - message.sent_at > OTHER_SETTINGS_SECONDS
-        is_event = not message.body.startswith(queue_messages.BEGINNING)
-        file: LogFile | MissingLog | None = None
-        routes: Mapping[str, AnyRoute] = {}
-        for item in queue_messages.read(message.body, self._phones_of_log):
-            if isinstance(item, Notice) and item.file is not file:
-                file, routes = item.file, self._routes_of(item.file)
-                if self._record and is_event and isinstance(file, LogFile) and not file.is_folder:
-                    self._record(file)
-            if isinstance(item, Unreadable):
-                defect = Defect()
-            elif item.file.is_folder:
-                self._log.decision("ignored", file=item.file, phone=item.phone, reason=IS_FOLDER)
-            elif item.phone in routes:
-                notices.append(item)
-            elif is_old:
-                self._log.decision(
-                    "dropped", file=item.file, phone=item.phone, reason="left toNumbers"
-                )
-            else:
-                for_other_settings += 1
-        return _Content(notices, for_other_settings, defect)
-
-    def _add(self, message: Message, content: _Content) -> None:
+    def _add(self, message: Message, content: Content) -> None:
         # Everything that may raise comes first: a message is added whole or not at all.
-        files = [(file, phones, self._routes_of(file)) for file, phones in by_file(content.notices)]
         oldest = max(
             (
                 file.age(self._now)
-                for file, phones, routes in files
+                for file, phones, routes in content.files
                 if any(routes[phone].label not in self._quiet_at_first for phone in phones)
             ),
             default=0.0,
@@ -431,7 +367,7 @@ class HeldMessages:
         self._oldest = max(self._oldest, oldest)
         added = HeldMessage(message, content.for_other_settings, content.defect)
         self._messages.append(added)
-        for file, phones, routes in files:
+        for file, phones, routes in content.files:
             identity = file.identity
             held = self._files.setdefault(identity, _HeldFile(file, routes))
             # A duplicate may come when a text has its outcome already.
@@ -444,23 +380,6 @@ class HeldMessages:
             for phone in left:
                 self._left.setdefault(phone, {})[identity] = held
         self._finish_if_done(added)
-
-    def _routes_of(self, file: "LogFile | MissingLog") -> Mapping[str, AnyRoute]:
-        """Return the phones that a text about a file may go to, each with the route that words it.
-
-        Where lines were found, it is the first one that looks for their words. A missing log is
-        its own route's.
-        """
-        if isinstance(file, LogFile):
-            phones = self._phones_of_log(file.key)
-            if file.found is None or not self._matching:
-                return phones
-            words = file.found.contains
-            those = [one for one in self._matching(file.key) if one.contains == words]
-            by_phone = {phone: one for one in reversed(those) for phone in one.to_numbers}
-            return {**phones, **by_phone}
-        found = [route for route in self._routes.values() if route.name == file.route]
-        return {phone: route for route in found for phone in route.to_numbers}
 
     def _has_outcome(self, identity: tuple[str, ...], phone: str) -> bool:
         was_held = bool(self._files[identity].held_for(phone))

@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler import flusher, held_messages, queue_messages, sender, summaries
+from handler import (
+    flusher,
+    held_messages,
+    message_reader,
+    queue_messages,
+    sender,
+    summaries,
+)
 from handler.aws import AwsError
 from handler.ledger import ASK_AFTER_SECONDS
 from handler.queues import VISIBILITY_SECONDS, NotQueued
@@ -197,7 +204,7 @@ def test_a_phone_removed_from_the_settings_is_not_texted(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     held_by_hand(world, "a.log", phone="+15005550177")
-    world.now += held_messages.OTHER_SETTINGS_SECONDS + 1
+    world.now += message_reader.OTHER_SETTINGS_SECONDS + 1
     world.flush()
     assert {phone for _, phone, _ in world.texts} == {PHONE, OTHER_PHONE}
     assert world.held == world.failed == []
@@ -211,7 +218,7 @@ def test_a_text_to_an_unknown_phone_is_held_for_a_flush_with_newer_settings(
     """A flush with the settings of before runs on, or starts again, while they change."""
     new = "+15005550177"
     held_by_hand(world, "a.log", phone=new)
-    world.now += held_messages.OTHER_SETTINGS_SECONDS - 1
+    world.now += message_reader.OTHER_SETTINGS_SECONDS - 1
     world.flush()
     assert {phone for _, phone, _ in world.texts} == {PHONE, OTHER_PHONE}
     assert [one.visible_at for one in world.held] == [world.now]

@@ -13,11 +13,11 @@ from handler.held_messages import (
     DRAIN_SHARE,
     EXPIRES_AFTER_SECONDS,
     MAX_MESSAGES,
-    OTHER_SETTINGS_SECONDS,
     RENEW_AFTER_RECEIVES,
     SECONDS_TO_GIVE_BACK,
 )
 from handler.ledger import ASK_AFTER_SECONDS, HOUR_SECONDS, KEPT_SECONDS, LEASE_SECONDS
+from handler.message_reader import OTHER_SETTINGS_SECONDS
 from handler.notifier import BREAKER_SECONDS, READ_SHARE
 from handler.queues import BATCH, MAX_RECEIVES
 from handler.sender import SECONDS_TO_ASK, SECONDS_TO_SEND
