@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from handler.expected_logs import ExpectedLogs
 
 PROBING_SECONDS = 60 * 60
-"""How long flushes probe, after one that received all met an outage. Then one receives all again.
+"""How long flushes only probe after one found an outage. Then one receives all messages again.
 
-Texts that expire must be found among all that is held, before SQS deletes them.
+It must find the texts that expire, before SQS deletes them.
 """
 
 
@@ -125,11 +125,10 @@ class Flusher:
         self._probe_until = 0.0  # Lambda may forget it with the process: then a flush receives all
 
     def flush(self, seconds_left: Callable[[], float]) -> None:
-        """Drain the queue, text each phone, and delete what has an outcome, then ask for reports.
+        """Look for missing logs, drain the queue, text each phone, and ask for delivery reports.
 
-        Before that it looks for missing logs, in quiet hours too: the texts about them are held.
-
-        A text that Twilio does not accept stays on the queue, for the next flush.
+        In quiet hours it texts nobody, and holds the texts about missing logs. A text that Twilio
+        does not accept stays on the queue for the next flush.
 
         Args:
             seconds_left: How many seconds this invocation may still take.

@@ -34,14 +34,14 @@ RENEW_AFTER_RECEIVES = MAX_RECEIVES // 2
 """The number of receives after which a message is put on the queue anew.
 
 SQS counts each receive, and moves a message to `failed` after a thousand. With a flush every minute
-that would be within 17 hours. The other half is for renewals that fail, and for `make status`.
+that takes 17 hours. The other half is for renewals that fail, and for `make status`.
 """
 
 MAX_HIDDEN_SECONDS = 15 * 60
-"""How long a message stays hidden at most whose texts are all of routes in quiet hours.
+"""The longest time that a message stays hidden while all its texts are in quiet hours.
 
-Else each flush would receive them all, before those that may go. A change of the settings must not
-wait for long.
+If it were visible, each flush would receive it before those that may go. If it were hidden for
+longer, a change of the settings would take effect too late.
 """
 
 SECONDS_TO_GIVE_BACK = 15
@@ -335,9 +335,10 @@ class HeldMessages:
 
     @property
     def age(self) -> float:
-        """How many seconds old the oldest file is that may go and has no outcome; 0 if none is.
+        """The age in seconds of the oldest file that may go and has no outcome; 0 without one.
 
-        Nothing is known of messages that were not received, but that they came after the oldest.
+        If some messages were not received, it is the age of the oldest file that was: they came
+        later.
         """
         if not self.is_complete:
             return self._oldest

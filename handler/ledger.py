@@ -17,12 +17,17 @@ from handler.settings import AnyRoute
 from handler.table import CONDITION_FAILED, Table, is_contended
 
 LEASE_SECONDS = 45
-"""How long a claim is its sender's alone. Longer than sending takes; shorter than the minute after
-which Lambda tries again what crashed: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+"""How long a claim belongs to its sender alone: longer than sending takes, and shorter than the
+minute after which Lambda retries a crash.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
 ASK_AFTER_SECONDS = 60
-"""When Twilio is first asked whether a text that it accepted was delivered."""
+"""How long after a text Twilio is first asked about it.
+
+It is asked whether it delivered a text that it accepted, and whether it accepted one in doubt.
+"""
 
 KEPT_SECONDS = 30 * 24 * 60 * 60
 """How long the ledger keeps an outcome: longer than any queue here keeps a message."""
@@ -138,7 +143,7 @@ class Ledger:
         return _claim_of(reasons, limits, now)
 
     def hold(self, notice: Notice, *, in_doubt: bool = False) -> None:
-        """Record that a text is held, unless a flush was so quick that it has been sent already.
+        """Record that a text is held, unless a flush has sent it already.
 
         Args:
             notice: The text.
@@ -162,7 +167,7 @@ class Ledger:
         self._update(notice, "#s = :sending", change, {":value": {"N": "0"}})
 
     def fail(self, notice: Notice, *, in_doubt: bool = False) -> None:
-        """Record that a text has failed, unless it has been sent: then a redrive must not send it.
+        """Record that a text has failed, unless it has been sent: a redrive would send it again.
 
         Args:
             notice: The text.
@@ -188,7 +193,7 @@ class Ledger:
         )
 
     def record_sent(self, ids: Sequence[str], sid: str = "") -> None:
-        """Record that texts were sent, in any state: Twilio's answer is certain.
+        """Record that texts were sent, whichever states they had: Twilio's answer is certain.
 
         Args:
             ids: The ids of the texts; all of one summary.
@@ -262,7 +267,7 @@ class Ledger:
     def _update(
         self, notice: Notice, condition: str, change: str, values: Mapping[str, Any]
     ) -> None:
-        """Change the claim on a text, if it is one still."""
+        """Change a text that is still claimed."""
         self._table.update_if(
             notice.id,
             condition,

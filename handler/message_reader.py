@@ -1,4 +1,4 @@
-"""Read the held messages: which of their texts this flush may send, and by which routes."""
+"""Read held messages: the texts that this flush may send, and the routes that word them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple

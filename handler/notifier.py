@@ -34,13 +34,12 @@ READ_SHARE = 1 / 3
 BREAKER_SECONDS = 60
 """How long the texts to a phone, or to everybody, are held without trying after a refusal."""
 
-
 OVER_LIMIT = {Claim.OVER_LIMIT: "over the limit", Claim.TOO_MANY_AT_ONCE: "too many at once"}
-"""Why a text is held that is over a limit."""
+"""The reason for which a text over a limit is held."""
 
 
 class _Holding(NamedTuple):
-    """A text that is to be held.
+    """A text that must be held.
 
     Attributes:
         notice: The text.
@@ -73,7 +72,7 @@ class LocalCounts:
             self._texts[phone, limits.burst(at)] += texts
 
     def fill(self, phone: str, at: float, limits: Limits, claim: Claim) -> None:
-        """Take note of the limit that is reached, as the table says."""
+        """Note that a limit is reached, as the table says."""
         self._begin_hour(at)
         if claim is Claim.OVER_LIMIT:
             self._raise(phone, None, limits.texts_per_hour)
@@ -177,7 +176,7 @@ class Notifier:
     def _hold(self, holding: Sequence[_Holding], unfinished: list[Exception]) -> None:
         """Hold the texts about one file: one message for each reason, with all its phones.
 
-        Another message, too, for other lines that another route found.
+        If routes found different lines in the file, each gets its own message.
         """
         by_reason: dict[tuple[str, Refusal | None, Found | None], list[_Holding]] = {}
         for one in holding:
@@ -198,9 +197,10 @@ class Notifier:
                     raise
 
     def _release(self, notice: Notice, claimed_at: float | None) -> None:
-        """Give up a claim, if it is certainly still this invocation's.
+        """Give up a claim that certainly still belongs to this invocation.
 
-        Without an answer, or after its lease, it may be another one's, which is sending the text.
+        Without an answer from the table, or after its lease, another invocation may have it, and be
+        sending the text.
         """
         if claimed_at is not None and self._clock() < claimed_at + LEASE_SECONDS:
             self._outcomes.release(notice)
@@ -211,7 +211,7 @@ class Notifier:
         """Text one phone about one file. An exception that nobody foresaw fails that text only.
 
         Returns:
-            The text, if it is to be held.
+            The text, if it must be held.
         """
         try:
             return self._text(notice, route, seconds_left)
@@ -318,7 +318,7 @@ class Notifier:
         Returns:
             Twilio's refusal, if it refused it.
         """
-        # Before it is sent, as the table counts: an answer in doubt may be to a text that went out.
+        # Counted before it is sent, as in the table: if its answer is lost, it may have gone out.
         at = self._clock()
         self._counts.add(notice.phone, at, limits)
         try:

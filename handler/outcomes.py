@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class Outcomes:
     """Gives each text its outcome.
 
-    A queue that cannot be reached raises `handler.aws.AwsError` or `handler.queues.NotQueued`: the
-    text has no outcome then. A ledger that cannot be reached does not: a duplicate beats a loss.
+    Without a queue, it raises `handler.aws.AwsError` or `handler.queues.NotQueued`: the text has no
+    outcome. Without the ledger, it logs that and goes on: a duplicate is better than a loss.
     """
 
     def __init__(self, *, ledger: Ledger, held: Queue, failed: Queue, log: Log) -> None:

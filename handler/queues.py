@@ -28,14 +28,14 @@ MAX_CHARACTERS_AT_ONCE = 250_000
 """How long the messages of one request may be together: no more than SQS's 1 MiB, in any script."""
 
 SEND_TRIES, PAUSE_SECONDS = 2, 0.02
-"""How often messages are sent that SQS refuses within a success."""
+"""How often a message is sent that SQS refuses in an answer of success, and the pause between."""
 
 UNKNOWN_AGE = float("inf")
 """The `Message.sent_at` of a message whose age SQS does not tell: it counts as new."""
 
 
 class NotQueued(Exception):
-    """SQS did not take a message: the text has no outcome yet."""
+    """SQS did not accept a message: its text has no outcome yet."""
 
 
 NONE_HIDDEN: Mapping[str, int] = {}
@@ -78,7 +78,7 @@ class Queue:
             )
 
     def _send_rest(self, bodies: Sequence[str]) -> Callable[[], None]:
-        """Return what sends messages, ten at most; each time those that SQS has not taken yet."""
+        """Return a request that sends ten messages at most: at each try, those not taken yet."""
         left = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
 
         def attempt() -> None:

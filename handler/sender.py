@@ -43,8 +43,8 @@ SECONDS_TO_ASK = 2 * SECONDS_TO_SEND
 """How long `Sender.messages_to` may take at worst: the last page takes no longer than a text."""
 
 PAGE_SIZE = 200
-"""How many texts Twilio lists at once. It allows 1,000, which are several seconds and megabytes; in
-the hours since a text was in doubt, a phone got fewer than these."""
+"""How many texts Twilio lists on a page. Its maximum, 1,000, takes several seconds and megabytes. A
+phone seldom gets 200 texts while one of them is in doubt."""
 
 MAX_PAGES = 50
 """How many pages are read: 10,000 texts, more than `maxTextsPerHour` allows in nine days."""
@@ -127,7 +127,7 @@ class Sender(Protocol):
 
 
 class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # twilio has no types here
-    """Twilio's own, which keeps the answer.
+    """Twilio's own client, which keeps the last answer.
 
     Attributes:
         answer: Twilio's answer to the last request, if there was one.
@@ -239,8 +239,8 @@ class TwilioSender:
         """Make a request to Twilio.
 
         Returns:
-            The answer to a success, as it came: Twilio's client reads all fields, and raises over
-            each that is strange, even if the text went out.
+            The JSON of a success. Twilio's client reads all its fields, and fails at a strange one
+            even if the text went out.
 
         Raises:
             Refused: It is refused, or that is in doubt.

@@ -119,7 +119,7 @@ class Settler:
         """
         notices = run.messages.notices_for(phone)
         if last and last.open and not may_ask(last.open, self._clock()):
-            return Settled()  # another flush is sending, or was a minute ago
+            return Settled()  # another flush is sending, or did so within the last minute
         texts = self._sort(phone, notices, last)
         self._finish_duplicates(texts.sent, run)
         if not last:

@@ -33,9 +33,9 @@ The ledger records one at a time: at a quarter of a second for each, all within 
 """
 
 SECONDS_TO_BEGIN = 15
-"""How soon after an attempt is opened its text must be on the way.
+"""How soon after its attempt is opened a text must be sent.
 
-Twilio is asked for the text a minute after that: then no flush may be about to send it still.
+A minute after the attempt, another flush asks Twilio for the text: nobody may send it after that.
 """
 
 

@@ -8,7 +8,7 @@ from handler.aws import Aws, AwsError, as_list, batches, nested
 from handler.retries import TryAgain
 
 BATCH_TRIES = 6
-"""How often the rest of a batch is tried that the table was too busy for: within 3 seconds."""
+"""How often a batch is tried while the table is too busy for a part of it: within 3 seconds."""
 
 PAUSE_SECONDS = 0.02
 
@@ -19,7 +19,7 @@ Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Batch
 """
 
 TRANSACTION_TRIES = 3
-"""How often a transaction is tried that conflicts with another one."""
+"""How often a transaction that conflicts with another one is tried."""
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 """The code of the reason why an update of a transaction was refused."""
@@ -112,7 +112,7 @@ class Table:
         Raises:
             AwsError: The table cannot be reached, or is busy: see `is_contended`.
         """
-        # The token makes a repetition by the client harmless: its second answer is the first one's.
+        # By the token, DynamoDB makes a repeated transaction once, and repeats its answer.
         token = f"{random.getrandbits(128):032x}"  # no secret; uuid is slow to import
         items = [{"Update": update} for update in updates]
         request = {"TransactItems": items, "ClientRequestToken": token}
