@@ -1,6 +1,8 @@
 """Fixtures for the unit tests."""
 
 import datetime
+import os
+import ssl
 import sys
 import threading
 import time
@@ -26,6 +28,22 @@ def until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < end, f"not within {PATIENCE:g} s: {what}"
         threading.Event().wait(0.01)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_once() -> Iterator[None]:
+    """Read each bundle of certificates once: it takes long, and hundreds of sessions need it."""
+    read, contexts = preconnect._tls_context, dict[str, ssl.SSLContext]()
+
+    def once() -> ssl.SSLContext:
+        path = os.environ.get("REQUESTS_CA_BUNDLE", "")
+        if path not in contexts:
+            contexts[path] = read()
+        return contexts[path]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(preconnect, "_tls_context", once)
+        yield
 
 
 @pytest.fixture(scope="module")
