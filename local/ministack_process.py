@@ -8,6 +8,7 @@ library and MiniStack.
 
 import array
 import fcntl
+import hashlib
 import os
 import queue
 import runpy
@@ -16,7 +17,9 @@ import signal
 import termios
 import threading
 import time
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 LOG_SECONDS = 5
@@ -59,13 +62,42 @@ def _unread_bytes(pipe: int) -> int:
     return count[0]
 
 
-def _log_all_lines() -> None:
-    from ministack.core.lambda_runtime import Worker  # noqa: PLC0415  # only MiniStack's process has it
+class SharedArchive(zipfile.ZipFile):
+    """An archive whose files all processes of a function share.
 
-    Worker._drain_stderr_bounded = drain_stderr  # noqa: SLF001  # there is no option for it
+    MiniStack unpacks the package of a function, some thousand files, for each process. That takes
+    longer than all else in a start.
+    """
+
+    _unpacking = threading.Lock()
+
+    def extractall(self, path: Any = None, *_: object) -> None:
+        """Replace an empty folder with a link to the files, which are unpacked once.
+
+        Args:
+            path: The folder.
+        """
+        digest = hashlib.sha256(Path(str(self.filename)).read_bytes()).hexdigest()
+        shared = Path.cwd() / f"unpacked-{digest}"
+        with self._unpacking:
+            if not shared.exists():
+                unfinished = shared.with_suffix(".new")
+                super().extractall(unfinished)
+                unfinished.rename(shared)
+        folder = Path(path)
+        folder.rmdir()
+        folder.symlink_to(shared)
+
+
+def _change_ministack() -> None:
+    """Change in MiniStack what no option of it changes."""
+    from ministack.core import lambda_runtime  # noqa: PLC0415  # only MiniStack's process has it
+
+    lambda_runtime.Worker._drain_stderr_bounded = drain_stderr  # noqa: SLF001  # MiniStack's
+    lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": SharedArchive})
 
 
 if __name__ == "__main__":
-    _log_all_lines()
+    _change_ministack()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)
