@@ -5,6 +5,7 @@ type, add a `Kind` to `KINDS`, below, with the functions that create, change and
 """
 
 import dataclasses
+import functools
 import json
 import secrets
 from collections.abc import Callable, Mapping
@@ -358,17 +359,23 @@ def _function_settings(inputs: Properties) -> Properties:
     return settings
 
 
+@functools.cache
+def _archive(folder: str) -> bytes:
+    """Zip a package once for all its functions. Its folder is named after its contents."""
+    return zipped(Path(folder))
+
+
 def _create_function(aws: Clients, inputs: Properties) -> tuple[str, Properties]:
     made = aws["lambda"].create_function(
         **_function_settings(inputs),
         Architectures=inputs.get("architectures", ["x86_64"]),
-        Code={"ZipFile": zipped(Path(inputs["code"]))},
+        Code={"ZipFile": _archive(inputs["code"])},
     )
     return inputs["name"], {"arn": made["FunctionArn"]}
 
 
 def _update_function(aws: Clients, name: str, inputs: Properties) -> Properties:
-    aws["lambda"].update_function_code(FunctionName=name, ZipFile=zipped(Path(inputs["code"])))
+    aws["lambda"].update_function_code(FunctionName=name, ZipFile=_archive(inputs["code"]))
     made = aws["lambda"].update_function_configuration(**_function_settings(inputs))
     return {"arn": made["FunctionArn"]}
 
