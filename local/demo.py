@@ -242,8 +242,8 @@ def _make_existing_bucket(aws: Clients, name: str) -> None:
             Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}}
         )
         _say(
-            f"Made the bucket {name} in the emulator, with EventBridge on. On AWS it must exist "
-            "before pulumi up."
+            f"Made the bucket {name} in the emulator, with EventBridge on.",
+            "On AWS it must exist before pulumi up.",
         )
 
 

@@ -70,7 +70,7 @@ class Deployed(Stack):
             length = len(key.encode())
         except UnicodeEncodeError:
             raise UploadError(
-                "The name of the file is not UTF-8, and S3 accepts no other."
+                "The name of the file is not UTF-8, and S3 accepts nothing else. Rename the file."
             ) from None
         if length > MAX_KEY_BYTES:
             raise UploadError(

@@ -20,8 +20,7 @@ from stack.waiting import NotInTime, wait_until
 PROCESS = Path(__file__).with_name("ministack_process.py")
 
 LONG_TIMEOUTS = {"PYTHONPATH": str(Path(__file__).with_name("long_timeouts"))}
-"""Options of an emulator whose functions give it a minute for each answer, as a busy machine needs.
-"""
+"""Options for an emulator on a busy machine: its functions wait a minute for each answer."""
 
 REGION = "us-east-1"
 START_SECONDS = 120  # usually two; a busy machine takes longer

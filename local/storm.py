@@ -47,7 +47,7 @@ def storm(
         emulator: The emulator to which it deploys the program.
         files: The number of files.
         phones: The number of phones.
-        lose: Lose every answer of Twilio with this number: 10 for every tenth, 0 for none.
+        lose: Lose every tenth of Twilio's answers if 10, and so on; 0 loses none.
         settings: More settings of the program.
 
     Raises:

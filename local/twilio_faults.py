@@ -20,7 +20,7 @@ class Fault:
             gateway in front of Twilio.
         delay: Seconds to wait before the answer or the reset.
         reset: Whether to reset the TCP connection rather than answer.
-        accepts: Whether Twilio processes the request all the same. The client cannot know.
+        accepts: Whether Twilio processes the request although it fails.
         operation: The kind of request that fails; None for all.
         phone: The phone whose requests fail; "" for all.
         every: 10 if the tenth of these requests fails, the twentieth and so on; 1 for all.

@@ -1,7 +1,7 @@
 """The operator's commands for a deployed stack; see docs/operations.md.
 
-Each command reads the stack's outputs with Pulumi's CLI, and calls AWS with your credentials. The
-stack `demo` is the running demo (make demo).
+Each command reads the stack's outputs with Pulumi's CLI, and calls AWS with
+your credentials. The stack `demo` is the running demo (make demo).
 """
 
 import argparse
@@ -27,7 +27,7 @@ from stack.printable import printable
 from stack.terminal import Terminal
 
 TAIL = datetime.timedelta(minutes=10)
-"""`tail` begins so long ago."""
+"""`tail` begins with the decisions of this time."""
 
 _STYLES = {"WARN": "yellow", "ERROR": "red"}
 
@@ -106,7 +106,7 @@ def _redrive(stack: Stack, terminal: Terminal) -> None:
     elif not (done.refused or done.newer or done.not_received):
         terminal.say("Nothing has failed.")
     if done.on_both:
-        terminal.say(f"Of these still on failed, too: {done.on_both}. A flush texts each once.")
+        terminal.say(f"Of these also still on failed: {done.on_both}. A flush texts each once.")
     if done.newer:
         terminal.say(
             f"Failed during the redrive, and not moved: {done.newer}. Why: {stack.make('status')}"

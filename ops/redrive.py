@@ -11,13 +11,13 @@ from stack.deployed import Stack
 from stack.queues import Message
 
 HIDDEN_SECONDS = 900
-"""A message stays hidden at most so long while it is moved, or while it is kept on failed."""
+"""How long a message stays hidden at most, while it is moved or kept on failed."""
 
 EMPTY_RECEIVES = 5
 """How often in a row SQS may return no message while its own count says that there are more."""
 
 PROGRESS = 500
-"""A redrive reports its progress after so many messages."""
+"""The number of messages between two reports of progress."""
 
 
 @dataclasses.dataclass

@@ -23,7 +23,7 @@ from stack.log_lines import FLUSH_ENDS, FLUSH_REFUSALS, Line, plural
 from stack.terminal import Cell, Terminal
 
 TEXTS = 10
-"""At most so many of the last texts are shown."""
+"""The number of last texts to show."""
 
 PERIOD = datetime.timedelta(days=1)
 
@@ -31,7 +31,7 @@ _PERMISSION = "sns:ListSubscriptionsByTopic"
 
 _NO_ROUTE = "no route"
 UNMATCHED_KEYS = 3
-"""At most so many keys that matched no route are shown."""
+"""The number of keys without a route to show."""
 
 _DELIVERIES = ("delivered", "undelivered", "unconfirmed")
 
@@ -156,7 +156,7 @@ def _show_subscribers(stack: Stack, terminal: Terminal) -> None:
         pages = subscriptions.paginate(TopicArn=topic)
         found = [one for page in pages for one in page["Subscriptions"]]
     except ClientError as error:
-        # Few roles may list subscriptions: show the rest of the status all the same.
+        # Few roles may list subscriptions: show the rest of the status without them.
         code = error.response["Error"]["Code"]
         terminal.field(
             "Alarms go to", f"AWS does not say ({code}); needed: {_PERMISSION}", "yellow"
@@ -325,7 +325,7 @@ def _show_queue(
     seen = f", of which {len(messages)} were read" if len(messages) < count.all else ""
     title = f"On {queue}: {count.all}{seen}"
     if rows:
-        terminal.table(title, ("Why", "Of these", "Oldest", "Such as"), rows)
+        terminal.table(title, ("Why", "Messages", "Oldest", "For example"), rows)
     else:
         terminal.say(title)
     return count, messages

@@ -145,8 +145,8 @@ class Stack:
         environment = found.get("Environment", {})
         if "Error" in environment:
             raise StackError(
-                "Your credentials have no permission to decrypt the functions' environment with "
-                f"the stack's key (kms:Decrypt): {environment['Error'].get('Message', '')}"
+                "Your credentials cannot decrypt the functions' environment. Give them kms:Decrypt "
+                f"for the stack's key: {environment['Error'].get('Message', '')}"
             )
         try:
             return read_settings(environment.get("Variables", {}))

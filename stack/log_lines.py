@@ -32,7 +32,7 @@ class Line:
     """One line of a function's log.
 
     Attributes:
-        id: An id of its own.
+        id: A unique id.
         time: When it was written.
         function: Which function wrote it.
         fields: Its JSON. A line that is not JSON is the field `text`.

@@ -16,10 +16,10 @@ from stack.deployed import Stack, answered_at
 from stack.reasons import in_words
 
 MAX_PEEKED = 100
-"""At most so many messages are read to describe a queue."""
+"""The most messages that are read to describe a queue."""
 
 PEEK_SECONDS = 20
-"""A message stays hidden from others at most so long while it is read."""
+"""How long a message stays hidden from others while it is read, at most."""
 
 WAIT_SECONDS = 2
 """How long SQS waits for messages. Without a wait it asks only some of its servers."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from handler.ledger import ASK_AFTER_SECONDS
 from local.segments import SEGMENT_DOLLARS
 from local.storm import files_in
 from local.twilio_api import Text
@@ -19,17 +20,18 @@ SHOWN_FILES = 8
 """How many of the last files the page lists."""
 
 TWILIO_IS_DOWN = "Twilio is down"
+ANSWER_WAS_LOST = "Twilio's answer was lost"
 
 _WAITS_IN_WORDS = {
     "busy": TWILIO_IS_DOWN,
     "Twilio refuses": TWILIO_IS_DOWN,
-    "in doubt": "Twilio's answer was lost",
+    "in doubt": ANSWER_WAS_LOST,
     "digest": "digest mode",
 }
-"""Reasons to wait that a stranger would not understand."""
+"""Reasons to wait, in words that a stranger understands."""
 
 _HAPPENED = {
-    "new": "it is not looked for yet",
+    "new": "it cannot be missing yet, since its route is new",
     "waiting": "it has not come yet",
     "came": "it came in time",
     "late": "it came late",
@@ -44,7 +46,7 @@ class _Fate:
 
     Attributes:
         state: The state.
-        why: Why it waits, failed or is ignored; for a text, how it went.
+        why: Why it waits, failed or is ignored; after a text, how it was sent.
         since: When the state began.
     """
 
@@ -63,8 +65,8 @@ class _File:
         is_seen: Whether `notify` has read its event.
         fates: Its fate for each phone, by the last digits of the phone.
         excluded: Why nobody is texted about it, or why it is not in the bucket.
-        has_nothing: Whether it has none of the words that a route looks for. Other routes may text
-            about it all the same.
+        lacks_words: Whether it has none of the words that a route looks for. Other routes may still
+            text about it.
     """
 
     key: str
@@ -72,16 +74,16 @@ class _File:
     is_seen: bool = False
     fates: dict[str, _Fate] = dataclasses.field(default_factory=dict)
     excluded: str = ""
-    has_nothing: bool = False
+    lacks_words: bool = False
 
     @property
     def state(self) -> State:
-        """The state of the whole file: it waits if one phone waits, and failed if one failed."""
+        """The state of the file for all phones: waiting or failed if it is so for one of them."""
         if self.excluded:
             return "ignored"
         states = {fate.state for fate in self.fates.values()}
         order: tuple[State, ...] = ("waiting", "failed", "texted", "ignored")
-        nothing: State = "ignored" if self.has_nothing else "uploading"
+        nothing: State = "ignored" if self.lacks_words else "uploading"
         return next((state for state in order if state in states), nothing)
 
     def described(self) -> Event:
@@ -100,7 +102,7 @@ class _File:
         for phone, fate in self.fates.items():
             words = fate.why if fate.state == "texted" else f"{fate.state}, {fate.why}"
             phones_of.setdefault(words, []).append(phone)
-        if not phones_of and self.has_nothing:
+        if not phones_of and self.lacks_words:
             return "nobody is texted: no line has its route's words"
         if not phones_of:
             return "in the bucket" if self.is_seen else "on its way"
@@ -127,6 +129,7 @@ class Journey:
         self._files: list[_File] = []
         self._latest: dict[str, _File] = {}  # by key
         self._waiting: dict[str, dict[int, _File]] = {}  # by phone and by identity, oldest first
+        # By phone: the files that a flush texted, and whose held lines have not come yet.
         self._early: collections.Counter[str] = collections.Counter()
         self._early_at: dict[str, datetime.datetime] = {}
         self._texts: list[Event] = []
@@ -137,7 +140,7 @@ class Journey:
 
     @property
     def outcomes(self) -> int:
-        """How many texts have an outcome of `notify` so far."""
+        """The number of outcomes of `notify` so far."""
         with self._lock:
             return self._outcomes
 
@@ -153,7 +156,7 @@ class Journey:
             self._listeners.append(listener)
 
     def remove(self, listener: Callable[[], None]) -> None:
-        """Call a listener no more."""
+        """Stop calling a listener."""
         with self._lock:
             self._listeners.remove(listener)
 
@@ -164,10 +167,10 @@ class Journey:
                 listener()
 
     def snapshot(self, *, texts_from: int = 0) -> Event:
-        """Return all that the page shows, as of one moment: no two counts contradict each other.
+        """Return all that the page shows at one moment: no two counts contradict each other.
 
         Args:
-            texts_from: How many texts the page knows already.
+            texts_from: The number of texts that the page has already.
         """
         with self._lock:
             states = collections.Counter(file.state for file in self._files)
@@ -186,6 +189,7 @@ class Journey:
                     "dollars_one_text_each": due * SEGMENT_DOLLARS,
                 },
                 "reasons": self._reasons(),
+                "in_doubt_since": self._in_doubt_since(),
                 "files": [file.described() for file in reversed(self._files[-SHOWN_FILES:])],
                 "expected": list(self._expected.values()),
                 "texts_from": texts_from,
@@ -200,6 +204,15 @@ class Journey:
             if waits and file.state == "waiting":
                 reasons[waits[0]] += 1
         return [{"why": why, "count": count} for why, count in reasons.most_common()]
+
+    def _in_doubt_since(self) -> str | None:
+        """Return when the first of the waiting texts was sent, if all of them are in doubt."""
+        waiting = [
+            fate for file in self._files for fate in file.fates.values() if fate.state == "waiting"
+        ]
+        if not waiting or any(fate.why != ANSWER_WAS_LOST for fate in waiting):
+            return None
+        return min(fate.since for fate in waiting).isoformat()
 
     # Changes
 
@@ -236,13 +249,13 @@ class Journey:
             self.changed()
 
     def retry_failed(self) -> None:
-        """Let all texts that failed wait: they are on `held` again."""
+        """Let all failed texts wait: they are on `held` again."""
         now = datetime.datetime.now(datetime.UTC)
         with self._lock:
             for file in self._files:
                 for phone, fate in file.fates.items():
                     if fate.state == "failed":
-                        self._wait(file, phone, "to be tried again", now)
+                        self._wait(file, phone, "to be sent again", now)
             self.changed()
 
     def add_line(self, line: Line) -> None:
@@ -277,17 +290,17 @@ class Journey:
                 self._outcomes += 1
                 file.fates[phone] = _Fate("failed", self._why(line), line.time)
             case "duplicate" if not file.fates:
-                self._forget(file)  # S3 announced it again
+                self._forget(file)  # S3 sent its event twice
             case "ignored":
                 file.excluded = f"nobody is texted: {line.text('reason')}"
             case "nothing inside":
-                file.has_nothing = True
+                file.lacks_words = True
             case _:
                 pass
 
     def _add_of_flush(self, line: Line, key: str, phone: str) -> None:
         match line.outcome:
-            case "sent" if key:  # its answer was lost, and Twilio's list has it
+            case "sent" if key:  # the answer was lost, and Twilio has a record of the text
                 file = self._latest.get(key)
                 if file and self._waiting.get(phone, {}).pop(id(file), None):
                     found = "texted once: Twilio has a record of it"
@@ -341,7 +354,7 @@ class Journey:
             del self._latest[file.key]
 
     def _wait(self, file: _File, phone: str, why: str, at: datetime.datetime) -> None:
-        """Let a text wait, unless a flush told of it whose line came first."""
+        """Let a text wait, unless the line of the flush that sent it came first."""
         if self._early[phone] and at <= self._early_at[phone]:
             self._early[phone] -= 1
             self._text_in_summary([file], phone, self._early_at[phone])
@@ -350,7 +363,7 @@ class Journey:
         self._waiting.setdefault(phone, {})[id(file)] = file
 
     def _texted(self, phone: str, count: int, at: datetime.datetime) -> None:
-        """A flush texted a phone about so many files: those that waited for longest."""
+        """Record a text of a flush about so many files: those that have waited longest."""
         waiting = self._waiting.setdefault(phone, {})
         told = [waiting.pop(one) for one in list(waiting)[:count]]
         self._early[phone] += count - len(told)
@@ -369,6 +382,24 @@ class Journey:
             seconds = (at - file.uploaded_at).total_seconds()
             how = "texted in a summary" if is_summary else "texted"
             file.fates[phone] = _Fate("texted", f"{how} after {_seconds(seconds)}", at)
+
+
+def next_try(
+    next_flush: datetime.datetime, every: datetime.timedelta, in_doubt_since: str | None
+) -> datetime.datetime:
+    """Return when a flush handles the waiting texts: it asks about a lost answer after a while.
+
+    Args:
+        next_flush: When the next flush runs.
+        every: The time between two flushes.
+        in_doubt_since: The moment that a snapshot gives, or None.
+    """
+    if in_doubt_since:
+        asked_after = datetime.timedelta(seconds=ASK_AFTER_SECONDS)
+        earliest = datetime.datetime.fromisoformat(in_doubt_since) + asked_after
+        while next_flush < earliest:
+            next_flush += every
+    return next_flush
 
 
 def _seconds(seconds: float) -> str:

@@ -1,9 +1,9 @@
-// Shows the snapshots that the server sends. The name of a file is only ever set as text.
+// Shows the snapshots that the server sends. It sets names of files as text, never as HTML.
 
 const RECONNECT_MILLISECONDS = 2000;
 const ANNOUNCE_MILLISECONDS = 1500; // how often a screen reader announces texts
-const BURST_SECONDS = 10; // texts that follow each other so soon are a burst
-const BURST_TEXTS = 4; // so many at least are shown as one line and the newest
+const BURST_SECONDS = 10; // texts that follow each other within this time are a burst
+const BURST_TEXTS = 4; // a burst of at least so many is folded, except its newest text
 const SHOWN_FILES = 8;
 const MARKS = { texted: "✓", waiting: "…", failed: "✕", ignored: "–", uploading: "↑" };
 const SWITCHES = ["twilio_down", "lost_answers", "quiet_hours"];
@@ -13,9 +13,9 @@ const find = (selector) => document.querySelector(selector);
 let snapshot;
 let texts = [];
 let refused = []; // files that this page did not upload
-let pressed = new Set(); // buttons whose answer has not come
+let pressed = new Set(); // buttons that wait for an answer
 let clockSkew = 0; // how far this browser's clock is behind the server's
-let shownMessages; // how many messages there were
+let shownMessages; // the number of messages shown so far
 const opened = new Set(); // the bursts that are unfolded
 
 // Words
@@ -36,7 +36,7 @@ function ago(seconds) {
   return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 }
 
-// What happened
+// The headline and the diagram
 
 function showHeadline({ counts }) {
   const headline = find("#headline");
@@ -51,29 +51,29 @@ function showHeadline({ counts }) {
   headline.replaceChildren(plural(counts.uploaded, "log"), arrow, became, cost, instead);
 }
 
-function showStation(id, count, unit) {
-  const station = find(`#${id}`);
-  const shown = station.querySelector(".count");
+function showStep(id, count, unit) {
+  const step = find(`#${id}`);
+  const shown = step.querySelector(".count");
   const text = number(count);
   if (shown.textContent !== text) shown.textContent = text;
-  station.querySelector("small").textContent = unit;
-  station.classList.toggle("nonzero", count > 0);
+  step.querySelector("small").textContent = unit;
+  step.classList.toggle("nonzero", count > 0);
 }
 
 function showCounts({ counts }) {
   const logs = (count) => (count === 1 ? "log" : "logs");
   const onTheWay = counts.uploading ? `, ${number(counts.uploading)} on the way` : "";
-  showStation("uploaded", counts.uploaded, logs(counts.uploaded) + onTheWay);
-  showStation("texted", counts.texted, logs(counts.texted));
-  showStation("delivered", counts.delivered, counts.delivered === 1 ? "text" : "texts");
-  showStation("waiting", counts.waiting, logs(counts.waiting));
-  showStation("failed", counts.failed, logs(counts.failed));
+  showStep("uploaded", counts.uploaded, logs(counts.uploaded) + onTheWay);
+  showStep("texted", counts.texted, logs(counts.texted));
+  showStep("delivered", counts.delivered, counts.delivered === 1 ? "text" : "texts");
+  showStep("waiting", counts.waiting, logs(counts.waiting));
+  showStep("failed", counts.failed, logs(counts.failed));
 }
 
-// Why logs wait, and until when: it changes each second
+// The reasons to wait, and the time of the next try, which changes each second
 function showWhy() {
   if (!snapshot) return;
-  const { counts, reasons, switches, next_flush } = snapshot;
+  const { counts, reasons, switches, in_doubt_since, next_try } = snapshot;
   const why = find("#why");
   if (!counts.waiting) {
     why.textContent = "";
@@ -82,12 +82,14 @@ function showWhy() {
   const parts = reasons.length > 1
     ? reasons.map(({ why, count }) => `${number(count)} ${why}`)
     : reasons.map(({ why }) => why);
-  const seconds = (new Date(next_flush) - Date.now() - clockSkew) / 1000;
+  const seconds = (new Date(next_try) - Date.now() - clockSkew) / 1000;
   if (document.body.dataset.state === "stopped") {
     why.textContent = `${number(counts.waiting)} waiting: ${parts.join(", ")}.`;
     return;
   }
-  const next = switches.twilio_down ? "Next try" : "Next summary";
+  const next = switches.twilio_down
+    ? "Next try"
+    : in_doubt_since ? "S3 Logs asks Twilio" : "Next summary";
   const when = seconds > 0 ? `in ${ago(seconds)}` : "any moment now";
   const until = switches.quiet_hours ? "Nothing is sent until quiet hours end." : `${next} ${when}.`;
   why.textContent = `${number(counts.waiting)} waiting: ${parts.join(", ")}. ${until}`;
@@ -106,7 +108,7 @@ function showFiles({ files }) {
   );
 }
 
-// A clock for each expected log: the hand is at its deadline
+// A clock for each expected log: its hands show the deadline
 function showExpected({ expected = [] }) {
   find("#expected").hidden = !expected.length;
   find("#expected ul").replaceChildren(
@@ -130,8 +132,8 @@ function showExpected({ expected = [] }) {
         }
       }
       const words = element("span");
-      const what = [rule, happened ?? state].filter(Boolean).join(": ");
-      words.append(element("b", route || "Logs"), ` ${what}`);
+      const sentence = [rule, happened ?? state].filter(Boolean).join(": ");
+      words.append(element("b", route || "Logs"), ` ${sentence}`);
       item.append(svg, words);
       return item;
     }),
@@ -202,7 +204,7 @@ function textElement(text, isNew) {
   return item;
 }
 
-// Bursts of texts: consecutive ones about one log each, which follow each other soon
+// A burst: consecutive texts about one log each, with little time between them
 function burstsOf(received) {
   const bursts = [];
   for (const text of received) {
@@ -245,13 +247,13 @@ function showTexts(phone, newSids) {
   if (atEnd) screen.scrollTop = screen.scrollHeight;
 }
 
-// For screen readers: in a region of its own, so that nothing visible is overwritten
+// Announcements for screen readers, in a hidden region: they overwrite nothing visible
 
 let unannounced = [];
 
 function announce(text) {
   const announcement = find("#announcement");
-  // Emptied first: the same text twice is no change, and would be read once.
+  // Empty it first: a screen reader does not read a text that has not changed.
   announcement.textContent = "";
   setTimeout(() => {
     announcement.textContent = text;
@@ -303,7 +305,7 @@ async function press(button, path) {
   try {
     await (await fetch(path, { method: "POST" })).text();
   } catch {
-    // The stream of snapshots ends too, and says that the demo has stopped.
+    // The stream of snapshots ends too: then the page shows that the demo has stopped.
   }
   pressed.delete(button);
   if (snapshot) showControls(snapshot);
@@ -378,7 +380,7 @@ function show(received) {
     refused = [];
     opened.clear();
   }
-  // A connection begins with all texts; later snapshots have the new ones only.
+  // The first snapshot of a connection has all texts, later ones only the new texts.
   const known = new Set(isNew ? [] : texts.map((text) => text.sid));
   texts = [...texts.slice(0, received.texts_from), ...received.texts];
   const added = received.texts.filter((text) => !known.has(text.sid));

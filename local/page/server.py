@@ -1,4 +1,4 @@
-"""The server of the page: its files, the snapshots that it shows, and its buttons."""
+"""The server of the page: its files, its snapshots, and the actions of its buttons."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from aiohttp import web
 from handler.environment import variable
 from local.deployment import Deployed, UploadError, names_of_phones
 from local.loopback import Handler, Server
-from local.page.journey import Event, Journey
+from local.page.journey import Event, Journey, next_try
 from local.storm import IN_FLIGHT
 from local.twilio import StandIn
 from local.twilio_faults import RESET_AFTER_TEXT, UNAVAILABLE, Fault
@@ -43,7 +43,7 @@ HEADERS = {
 }
 
 PORT = 8321
-"""Where the page is, if no other program has that port: an open page finds a restarted demo."""
+"""The port of the page, unless another program has it: an open page finds a restarted demo."""
 
 PRICE = "Twilio's list price for a segment in the US, November 2026, without carriers' fees"
 
@@ -56,7 +56,7 @@ SNAPSHOT_SECONDS = 0.1
 STORM_SECONDS = 300
 ALL_DAY = "00:00-23:59"
 RETRY_HIDDEN_SECONDS = 60
-"""How long a failed message is hidden while it moves to held."""
+"""How long a failed message stays hidden while it moves to held, at most."""
 OPTED_OUT = 21610
 """Twilio's code for a phone whose owner replied STOP."""
 
@@ -64,7 +64,7 @@ SAMPLE = {
     "log": "GET /orders 200\nGET /orders/17 200\n",
     "error_log": "GET /orders 200\nERROR: payment refused for order 17\nGET /orders 200\n",
 }
-"""The two logs that buttons upload: one of them has an error in it."""
+"""The two logs that buttons upload, one of them with an error."""
 
 
 class _Stopped(Exception):
@@ -100,16 +100,16 @@ class Page:
         self._settings_lock = threading.Lock()
         self._storms = self._samples = 0
         self._started = self._flushed = datetime.datetime.now(datetime.UTC)
-        self._busy: dict[str, str] = {}  # what runs now, and how far it is
-        self._message, self._messages = "", 0  # the last one, and how many there were
-        self._by_hand = self._started, self._started  # the last flush that a button started
-        # The switches: which phones replied STOP, and Twilio's faults.
+        self._busy: dict[str, str] = {}  # the progress of each action that runs now
+        self._message, self._messages = "", 0  # the last message, and the number of messages
+        self._button_flush = self._started, self._started  # begin and end of the last one
+        # The switches: the phones that replied STOP, and Twilio's faults.
         self._opted_out: set[str] = set()
         self._faults: set[Fault] = set()
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Its address."""
         return self._server.url
 
     @property
@@ -119,7 +119,7 @@ class Page:
 
     @contextlib.contextmanager
     def served(self) -> Iterator[str]:
-        """Serve it inside the context. Give its address."""
+        """Serve it inside the context. Yield its address."""
         self._server.start()
         thread = threading.Thread(target=self._follow_logs, name="journey", daemon=True)
         thread.start()
@@ -146,8 +146,11 @@ class Page:
     def _snapshot(self, texts_from: int) -> Event:
         """Return all that the page shows, as of one moment."""
         settings = self._settings
+        shown = self.journey.snapshot(texts_from=texts_from)
+        every = datetime.timedelta(minutes=settings.flush_minutes)
+        moment = next_try(self._next_flush(every), every, shown["in_doubt_since"])
         return {
-            **self.journey.snapshot(texts_from=texts_from),
+            **shown,
             "demo": self._started.isoformat(),
             "now": datetime.datetime.now(datetime.UTC).isoformat(),
             "bucket": self._deployment.outputs["bucket"],
@@ -166,19 +169,18 @@ class Page:
                 {"number": number, "routes": routes, "opted_out": number in self._opted_out}
                 for number, routes in names_of_phones(settings).items()
             ],
-            "next_flush": self._next_flush().isoformat(),
-            "flush_minutes": settings.flush_minutes,
+            "next_try": moment.isoformat(),
         }
 
-    def _next_flush(self) -> datetime.datetime:
-        """Return when the schedule runs flush the next time. A flush by hand does not change it."""
+    def _next_flush(self, every: datetime.timedelta) -> datetime.datetime:
+        """Return when the schedule runs flush next. A flush by the button does not change that."""
         flushed = self.journey.flushed_at
-        begin, end = self._by_hand
+        begin, end = self._button_flush
         if flushed and flushed > self._flushed and not begin <= flushed <= end:
             self._flushed = flushed
-        return self._flushed + datetime.timedelta(minutes=self._settings.flush_minutes)
+        return self._flushed + every
 
-    # The actions; each blocks, and returns what it did
+    # The actions; each blocks, and returns a message
 
     def _storm(self) -> str:
         self._storms += 1
@@ -199,7 +201,7 @@ class Page:
                     poll_seconds=0.05,
                 )
             except (NotInTime, _Stopped):
-                return f"The upload was cut short: {number} of {STORM_FILES} files."
+                return f"Stopped early: {number} of {STORM_FILES} files are in the bucket."
             self.journey.add_upload(key)
             self._deployment.upload(key)
             self._busy["storm"] = f"{number + 1} of {STORM_FILES}"
@@ -235,11 +237,11 @@ class Page:
 
     def _flush(self) -> str:
         begin = datetime.datetime.now(datetime.UTC)
-        self._by_hand = begin, datetime.datetime.max.replace(tzinfo=datetime.UTC)
+        self._button_flush = begin, datetime.datetime.max.replace(tzinfo=datetime.UTC)
         try:
             report = run_flush(self._deployment)
         finally:
-            self._by_hand = begin, datetime.datetime.now(datetime.UTC)
+            self._button_flush = begin, datetime.datetime.now(datetime.UTC)
         return f"{report.texted} {report.held}"
 
     def _retry(self) -> str:
@@ -256,20 +258,22 @@ class Page:
         if not moved:
             return "Nothing has failed."
         self.journey.retry_failed()
-        return f"{log_lines.plural(moved, 'message')} wait again. The next summary tells of them."
+        return (
+            f"Back on held: {log_lines.plural(moved, 'message')}. The next flush sends the texts."
+        )
 
     def _start_hour(self) -> str:
-        """Forget how many texts each phone got in this hour, as the next hour does."""
+        """Reset the number of texts that each phone got in this hour, as the next hour does."""
         table, name = self._deployment.aws["dynamodb"], self._settings.ledger_table
         pages = table.get_paginator("scan").paginate(
             TableName=name, FilterExpression="attribute_exists(texts)"
         )
         for item in [item for page in pages for item in page["Items"]]:
             table.delete_item(TableName=name, Key={"id": item["id"]})
-        self._change({})  # processes of notify remember full hours: new ones do not
-        return "A new hour: each phone may get its texts again."
+        self._change({})  # starts new processes of notify: running ones remember full hours
+        return "A new hour: the limits of each phone start again."
 
-    # The switches; each returns what holds now
+    # The switches; each returns a message about its new state
 
     def _switch_twilio(self) -> str:
         if self._switch_fault(UNAVAILABLE):
@@ -279,26 +283,26 @@ class Page:
     def _switch_lost_answers(self) -> str:
         if self._switch_fault(RESET_AFTER_TEXT):
             return (
-                "Twilio accepts texts, and its answers are lost. "
-                "After a minute a flush asks Twilio for each text, and does not repeat it."
+                "Twilio accepts texts, but its answers are lost. "
+                "A minute later a flush asks Twilio about each text, and does not send it again."
             )
         return "Twilio's answers arrive again."
 
     def _switch_opted_out(self, phone: str) -> str:
         if phone not in self._settings.phones:
-            return f"{phone} is in no setting."
+            return f"No setting names {phone}."
         is_out = self._switch_fault(
             Fault(status=400, code=OPTED_OUT, operation="create", phone=phone)
         )
         self._opted_out ^= {phone}
         if is_out:
-            return f"{phone} replied STOP: its texts fail, and no other phone's."
-        return f"{phone} takes texts again. Retry what failed to send them."
+            return f"{phone} replied STOP: only its texts fail."
+        return f"{phone} gets texts again. To send those that failed, press Retry what failed."
 
     def _switch_fault(self, fault: Fault) -> bool:
         """Switch a fault of Twilio's on or off. Return whether it is on."""
         self._faults ^= {fault}
-        # A Twilio that is down accepts nothing; then comes a refusal of one phone.
+        # The first fault that applies decides: an outage, then STOP, then a lost answer.
         self._twilio.fault(*sorted(self._faults, key=lambda one: (one.accepts, bool(one.phone))))
         return fault in self._faults
 
@@ -310,7 +314,7 @@ class Page:
         return f"Quiet hours are over. {self._what_waits()}"
 
     def _what_waits(self) -> str:
-        """Return what the next flush does, now that one of the two switches is off."""
+        """Say what the next flush does, now that one of the two switches is off."""
         if UNAVAILABLE in self._faults:
             return "Twilio is still down: all texts wait."
         if self._settings.quiet_hours:
@@ -359,9 +363,9 @@ class Page:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse changes by other pages, and requests by another host name."""
         if request.host not in {self.url.removeprefix("http://"), self._localhost}:
-            raise web.HTTPForbidden(text="This page has another address.\n")
+            raise web.HTTPForbidden(text="This is not the address of the page.\n")
         if self._server.is_foreign(request):
-            raise web.HTTPForbidden(text="Another origin may not change anything here.\n")
+            raise web.HTTPForbidden(text="A page of another origin may change nothing here.\n")
         answer = await handler(request)
         if not answer.prepared:
             answer.headers.update(HEADERS)
@@ -404,7 +408,7 @@ class Page:
             self.journey.remove(listener)
 
     async def _upload(self, request: web.Request) -> web.Response:
-        """Put one file into the bucket: its name in the address, its content in the body."""
+        """Put one file into the bucket: its name is in the query, its content in the body."""
         name = request.query.get("name", "").strip("/")
         if not name:
             return web.Response(status=400, text="The file has no name.\n")
@@ -430,9 +434,9 @@ class Page:
         return pressed
 
     async def _press(self, name: str, action: Callable[[], str]) -> web.Response:
-        """Do what a button does, once at a time. Every open page shows that it is busy."""
+        """Run the action of a button, once at a time. Every open page shows it as busy."""
         if name in self._busy:
-            return web.Response(status=409, text="It is being done.\n")
+            return web.Response(status=409, text="This action is already running.\n")
         self._busy[name] = ""
         self.journey.changed()
         try:

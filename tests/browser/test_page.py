@@ -21,13 +21,13 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'&amp;\u202egol.log"
 expect.set_options(timeout=MILLISECONDS)
 
 
-def count(page: Page, station: str) -> int:
-    return int(page.locator(f"#{station} .count").inner_text().replace(",", ""))
+def count(page: Page, box: str) -> int:
+    return int(page.locator(f"#{box} .count").inner_text().replace(",", ""))
 
 
-def counts(page: Page, station: str, number: int) -> None:
-    """Wait until a station counts so many."""
-    expect(page.locator(f"#{station} .count")).to_have_text(f"{number:,}")
+def counts(page: Page, box: str, number: int) -> None:
+    """Wait until a box of the diagram counts so many."""
+    expect(page.locator(f"#{box} .count")).to_have_text(f"{number:,}")
 
 
 def bodies(page: Page) -> list[str]:
@@ -296,6 +296,7 @@ def test_a_switch_loses_twilios_answers_and_texts_arrive_once(page: Page) -> Non
     upload(page, "lost.log")
     counts(page, "waiting", 1)
     expect(fate(page, "lost.log")).to_contain_text("waiting, Twilio's answer was lost")
+    expect(page.locator("#why")).to_contain_text("Twilio's answer was lost. S3 Logs asks Twilio")
     press(page, "lost_answers")
     expect(button).to_have_attribute("aria-checked", "false")
     expect(message).to_have_text("Twilio's answers arrive again.")
@@ -363,10 +364,10 @@ def test_the_newest_text_is_in_sight_on_a_narrow_screen(browser: Browser, url: s
 
 
 def test_no_line_of_the_diagram_is_behind_a_box(page: Page) -> None:
-    boxes = page.locator(".station").evaluate_all(
+    boxes = page.locator(".step").evaluate_all(
         "all => all.map((one) => one.getBoundingClientRect().toJSON())"
     )
-    lines = page.locator(".way i").evaluate_all(
+    lines = page.locator(".diagram i").evaluate_all(
         "all => all.map((one) => one.getBoundingClientRect().toJSON())"
     )
     assert (len(boxes), len(lines)) == (5, 5)

@@ -119,7 +119,7 @@ def test_a_redrive_counts_messages_that_are_on_both_queues(run: Run) -> None:
     operated = Operated()
     operated.failed.put("kept", sent=EARLIER)
     operated.failed.fails_to_delete = True
-    assert "Of these still on failed, too: 1." in run(operated, "redrive")
+    assert "Of these also still on failed: 1." in run(operated, "redrive")
 
 
 def test_a_refused_redrive_gives_back_the_messages_it_received(

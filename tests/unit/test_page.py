@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from handler.expectation import State
 from local.loopback import Server
-from local.page.journey import Journey
+from local.page.journey import Journey, next_try
 from local.page.server import ASSETS, FOLDER
 from local.segments import SEGMENT_DOLLARS
 from local.twilio_api import Text
@@ -115,6 +115,22 @@ def test_a_text_whose_answer_was_lost_waits_until_twilio_is_asked() -> None:
     journey.add_line(line("flush", "sent", key="b.log", phone=PHONE, was_in_doubt=True))
     assert fates(journey)["b.log"] == "texted once: Twilio has a record of it"
     assert (counts(journey)["texted"], counts(journey)["waiting"]) == (1, 1)
+
+
+def test_the_next_try_of_a_lost_answer_is_the_flush_that_may_ask_twilio() -> None:
+    journey = Journey()
+    every = datetime.timedelta(minutes=1)
+    next_flush = NOW + datetime.timedelta(seconds=20)
+
+    def tried() -> datetime.datetime:
+        return next_try(next_flush, every, journey.snapshot()["in_doubt_since"])
+
+    assert tried() == next_flush
+    seen(journey, "a.log", "b.log")
+    held(journey, "a.log", reason="in doubt")
+    assert tried() == next_flush + every
+    held(journey, "b.log")  # another reason: the next flush may send it
+    assert tried() == next_flush
 
 
 def test_a_summary_tells_of_the_files_that_waited_for_longest() -> None:

@@ -32,7 +32,7 @@ def test_the_page_shows_each_state_as_the_flushes_of_the_handler_log_it(
 
     first = look(0)
     assert (first["rule"], first["state"]) == ("expected every 2m", "new")
-    assert first["happened"] == "it is not looked for yet"
+    assert first["happened"] == "it cannot be missing yet, since its route is new"
     assert look(5)["happened"] == "it has not come yet"
     assert look(1)["happened"] == "it is missing, and its phones are texted"
     at = datetime.datetime.fromtimestamp(world.now, datetime.UTC)
