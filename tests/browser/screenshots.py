@@ -26,6 +26,7 @@ def main() -> None:
         upload(page, "checkout.log", "web.log", "worker.log")
         expect(page.locator("#waiting .count")).to_have_text("3", timeout=MILLISECONDS)
         for picture in PICTURES:
+            expect(page.locator("#why")).to_contain_text("Next try in", timeout=MILLISECONDS)
             with browser.new_context(
                 color_scheme="dark" if "dark" in picture.name else "light",
                 viewport={"width": SIZE["width"], "height": SIZE["height"]},
