@@ -1,1 +1,1 @@
-"""The components that the program is made of; never imported by the handler."""
+"""The components of the program. The handler never imports them."""

@@ -9,7 +9,7 @@ from handler import metrics
 from handler.metrics import Metric
 
 COLUMNS = 24
-"""How wide a dashboard is.
+"""The width of a dashboard.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
 """
@@ -51,9 +51,9 @@ def body(
         queues: The names of the queues, by their labels.
         alarms: The ARNs of the alarms.
         max_segments_per_day: The line that the segments should stay below.
-        has_routes: Whether the stack has routes, so that there are metrics of each.
+        has_routes: Whether the stack has routes, and so metrics of each.
         expects_logs: Whether any log is expected.
-        looks_inside: Whether any log is read, for its lines.
+        looks_inside: Whether `notify` reads any log.
     """
 
     def own(metric: Metric, statistic: str = "Sum", **options: Any) -> list[Any]:

@@ -19,7 +19,7 @@ from infra.policy import Statement
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EventSubscription:
-    """The call of a function whenever an object is created.
+    """A rule that calls a function for each new object.
 
     Attributes:
         rule: The rule of EventBridge.
@@ -73,7 +73,7 @@ class ExistingBucket(pulumi.ComponentResource):
         filter_suffix: str | Sequence[str] = "",
         **options: Unpack[FunctionOptions],
     ) -> EventSubscription:
-        """Call a function whenever an object is created; see `LogBucket.on_object_created`.
+        """Call a function for each new object; see `LogBucket.on_object_created`.
 
         Args:
             name: The subscription's name, and that of the function.
@@ -132,7 +132,8 @@ class ExistingBucket(pulumi.ComponentResource):
 def pattern(bucket: str, prefix: str, suffix: str | Sequence[str]) -> dict[str, Any]:
     """Return EventBridge's pattern for the objects created in a bucket.
 
-    Of several values in a pattern one is enough, hence one wildcard for both ends of a key.
+    An event matches a pattern if one of several values matches. So one wildcard has both ends of a
+    key.
 
     Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
     """
@@ -145,5 +146,5 @@ def pattern(bucket: str, prefix: str, suffix: str | Sequence[str]) -> dict[str, 
 
 
 def _literal(end: str) -> str:
-    """Escape an end of a key, so that it stands for itself in a wildcard."""
+    """Escape an end of a key for a wildcard."""
     return end.replace("\\", "\\\\").replace("*", "\\*")

@@ -66,7 +66,7 @@ class PythonFunction(pulumi.ComponentResource):
         """Declare the function.
 
         Args:
-            name: Its name; AWS's names are made of it.
+            name: Its name; AWS's names begin with it.
             handler: A function at the top level of a module in a package. The package becomes the
                 code, with its own requirements.txt.
             opts: Pulumi's options.
@@ -79,7 +79,7 @@ class PythonFunction(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         runtime, failed = options["runtime"], options.get("failed")
 
-        # Lambda would make one itself that never deletes a log.
+        # A log group that Lambda makes itself never deletes its logs.
         log_group = aws.cloudwatch.LogGroup(
             f"/aws/lambda/{name}", retention_in_days=LOG_RETENTION_DAYS, opts=child
         )
@@ -138,7 +138,7 @@ def handler_setting(handler: Handler) -> str:
     if not inspect.isfunction(handler):
         problem = "is not a function"
     elif handler.__name__ == "<lambda>":
-        problem = "is a lambda expression, which has no name to import it by"
+        problem = "is a lambda expression, which has no name"
     elif "<locals>" in name:
         problem = "is defined inside another function"
     elif "." in name:
@@ -146,7 +146,7 @@ def handler_setting(handler: Handler) -> str:
     elif handler.__module__ == "__main__":
         problem = "is defined in the program itself, which does not go to Lambda"
     elif getattr(sys.modules[handler.__module__], name, None) is not handler:
-        problem = f"is not what {handler.__module__}.{name} is"
+        problem = f"has a name that stands for another object, {handler.__module__}.{name}"
     elif not hasattr(sys.modules[handler.__module__.partition(".")[0]], "__path__"):
         problem = "is not in a package (a folder with __init__.py and requirements.txt)"
     if problem:

@@ -1,4 +1,4 @@
-"""Decides which keys globs can match, without trying keys: by the automata of the globs.
+"""Decides which keys globs can match, by state machines of the globs and without sample keys.
 
 A glob is one of `handler.routes`: `*` stands for any characters, `?` for one.
 """
@@ -14,10 +14,10 @@ _ANY, _ONE = "any", "one"
 """The wildcards; longer than a character, since the ends of a key may hold `*` and `?`."""
 
 _COMPOSING = "<=>"
-"""The signs of ASCII that a combining character changes (NFC), as it changes letters."""
+"""The signs of ASCII that compose with a combining character (NFC), as letters do."""
 
 Matches = Sequence[bool]
-"""Whether each of some patterns matches a key, or still may."""
+"""For each of some patterns, whether it matches a key, or may match a longer one."""
 
 
 class Logs(NamedTuple):
@@ -39,7 +39,7 @@ class Filter(NamedTuple):
         return [[*self.prefix, _ANY], *([_ANY, *suffix] for suffix in self.suffixes)]
 
     def passes(self, matches: Matches) -> bool:
-        """Whether S3 reports a key, from what `patterns` match, or may report a longer one."""
+        """Whether S3 reports a key or may report a longer one, by the matches of `patterns`."""
         return matches[0] and any(matches[1 : len(self.suffixes) + 1])
 
 
@@ -50,8 +50,8 @@ class UndecidedError(Exception):
 def may_match(glob: str, filter_: Filter) -> bool:
     """Say whether a glob matches any key that S3 reports.
 
-    S3 compares the key as it is, the handler composed (NFC). Exact where all is ASCII; elsewhere
-    never False by mistake.
+    S3 compares the key as it is; the handler composes it first (NFC). For ASCII the answer is
+    exact. For other characters True may be wrong, but never False.
     """
     prefix, suffixes = filter_
     if not all(one.isascii() for one in (glob, prefix, *suffixes)):
@@ -73,12 +73,13 @@ def may_match(glob: str, filter_: Filter) -> bool:
 def are_covered(logs: Logs, filter_: Filter, others: Sequence[Logs] = ()) -> bool:
     """Say whether other logs together include all that S3 reports of these logs.
 
-    False where that is uncertain. Without others: whether S3 reports none of these logs.
+    False if that is uncertain. Without others, say whether S3 reports none of these logs.
     """
-    # One alone is enough nearly always, and takes far fewer states than all together.
+    # Nearly always one of them is enough, and takes far fewer states than all together.
     if len(others) > 1 and any(are_covered(logs, filter_, [one]) for one in others):
         return True
-    # What follows a prefix may compose with its last character, and so may any of a suffix.
+    # The next character of a key may compose with the last one of a prefix, and a suffix may
+    # compose anywhere.
     loose = Filter(
         filter_.prefix if filter_.prefix.isascii() else "",
         filter_.suffixes if all(map(str.isascii, filter_.suffixes)) else [""],
@@ -127,7 +128,7 @@ class _Automaton:
     """Matches one pattern character by character.
 
     A state is a number whose bits say how much of the pattern may be matched: bit n for its first n
-    characters. It is 0 once no character can make it match any more.
+    characters. It is 0 once the pattern can no longer match.
 
     Attributes:
         literals: The characters of the pattern, without its wildcards.
@@ -153,7 +154,7 @@ class _Automaton:
         return moving << 1 | state & self._any
 
     def matches(self, state: int) -> bool:
-        """Whether the pattern matches what led to this state."""
+        """Whether the pattern matches the characters that led to this state."""
         return bool(state & self._last)
 
 

@@ -1,4 +1,4 @@
-"""The table that remembers which phone was texted about which log file, and how often this hour."""
+"""The table that records which phone was texted about which log file, and how often this hour."""
 
 from collections.abc import Sequence
 
@@ -9,21 +9,21 @@ from handler.ledger import REPORT_INDEX
 from infra.policy import Statement
 
 NO_TRANSACTION = {"StringNotEquals": {"dynamodb:EnclosingOperation": "TransactWriteItems"}}
-"""The condition that an update is no claim, which is a transaction.
+"""The condition that allows an update but no claim: a claim is a transaction.
 
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
 """
 
 
 class Ledger(pulumi.ComponentResource):
-    """A table for `handler.ledger`, which costs nothing while nobody uses it.
+    """A table for `handler.ledger`. It costs nothing while nobody uses it.
 
     Attributes:
         table: The table.
         may_claim: The permission to claim a text, and to record its outcome; where logs are
             expected, also to look up whether one is missing.
         may_flush: The permissions to look up what was sent and what to ask Twilio about, and to
-            record outcomes and counts. It does not include to claim.
+            record outcomes and counts. They do not allow a claim.
     """
 
     table: aws.dynamodb.Table

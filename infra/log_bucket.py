@@ -20,7 +20,7 @@ ABORT_UPLOADS_AFTER_DAYS = 7
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Subscription:
-    """The call of a function whenever an object is created.
+    """A subscription: S3 calls a function for each new object.
 
     Attributes:
         bucket: The bucket.
@@ -77,10 +77,10 @@ class LogBucket(pulumi.ComponentResource):
         """Declare the bucket.
 
         Args:
-            name: Its name; AWS's name is made of it.
-            expire_after_days: Delete objects when they are so old. 0: never.
+            name: Its name; AWS's name begins with it.
+            expire_after_days: The days after which S3 deletes objects. 0: never.
             protect: Refuse to delete the bucket.
-            force_destroy: Delete the bucket even with objects in it, and them with it.
+            force_destroy: Delete the bucket even if it has objects, and delete these too.
             opts: Pulumi's options.
         """
         super().__init__("s3logs:infra:LogBucket", name, None, opts)
@@ -127,8 +127,8 @@ class LogBucket(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[private]),
         )
         # S3 keeps one notification configuration for a bucket, and a second one would silently
-        # overwrite it. Its rules are read when the program's body has ended: every subscription is
-        # in them, in any order.
+        # overwrite it. Pulumi reads its rules after the program's body has ended, so they include
+        # every subscription.
         rules: pulumi.Output[list[aws.s3.BucketNotificationLambdaFunctionArgs]] = (
             pulumi.Output.from_input(self._rules())
         )
@@ -178,7 +178,7 @@ class LogBucket(pulumi.ComponentResource):
         filter_suffix: str | Sequence[str] = "",
         **options: Any,
     ) -> Subscription:
-        """Call a function whenever an object is created, as Node's `bucket.onObjectCreated`.
+        """Call a function for each new object, as Node's `bucket.onObjectCreated`.
 
         Args:
             name: The subscription's name, and that of the function made for it.
@@ -198,7 +198,7 @@ class LogBucket(pulumi.ComponentResource):
         if not suffixes:
             raise pulumi.RunError(
                 f"{self._name}.on_object_created({name!r}): filter_suffix lists no suffix. "
-                'Leave it out, or give "", for objects with any.'
+                'Leave it out, or give "", for objects with any suffix.'
             )
         self._check(
             name,
@@ -220,7 +220,7 @@ class LogBucket(pulumi.ComponentResource):
             action="lambda:InvokeFunction",
             principal="s3.amazonaws.com",
             source_arn=self.bucket.arn,
-            # A bucket's name can be taken over by another account, once it is deleted.
+            # Another account can take the name of a deleted bucket.
             source_account=aws.get_caller_identity_output(
                 opts=pulumi.InvokeOutputOptions(parent=self)
             ).account_id,
@@ -237,7 +237,7 @@ class LogBucket(pulumi.ComponentResource):
                 f"{call}: too late. Subscribe in the program's body, not inside apply()."
             )
         if name in self._filters:
-            raise pulumi.RunError(f"{call}: there is one of this name already. Name it otherwise.")
+            raise pulumi.RunError(f"{call}: this name is taken. Choose another one.")
         others = [(repr(other), one) for other, found in self._filters.items() for one in found]
         for new in filters:
             for other, other_filter in others:
@@ -254,7 +254,7 @@ class LogBucket(pulumi.ComponentResource):
         self._configured = True
         return [
             aws.s3.BucketNotificationLambdaFunctionArgs(
-                # A period is in no function's name, so no other subscription has this id.
+                # No function's name has a period, so no other subscription has this id.
                 id=f"{name}.{number}" if len(self._filters[name]) > 1 else name,
                 lambda_function_arn=subscription.func.arn,
                 events=[f"s3:ObjectCreated:{one.event}"],

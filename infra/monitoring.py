@@ -42,18 +42,18 @@ class Monitoring(pulumi.ComponentResource):
         email: str = "",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare it.
+        """Declare the topic, the alarms and the dashboard.
 
         Args:
-            name: Its name; AWS's names are made of the stack's.
+            name: Its name; AWS's names begin with the stack's.
             stack: The project and the stack, as in the metrics' dimension.
             notify: The subscription of the function `notify`.
             flush: The schedule of the function `flush`.
             queues: The queues.
-            max_segments_per_day: How many segments a day are expected at most.
-            has_routes: Whether the dashboard shows texts of each route, too.
-            expects_logs: Whether any log is expected, so that the dashboard shows it.
-            looks_inside: Whether any log is read, so that the dashboard counts those.
+            max_segments_per_day: The segments a day above which an alarm is raised.
+            has_routes: Whether the dashboard also shows the texts of each route.
+            expects_logs: Whether the dashboard shows expected logs.
+            looks_inside: Whether the dashboard counts the logs that `notify` reads.
             email: The address that gets the alarms, once its owner confirms; "" for none.
             opts: Pulumi's options.
         """
@@ -122,8 +122,8 @@ class Monitoring(pulumi.ComponentResource):
     def _alarm(self, name: str, alarm: Alarm, stack: str) -> aws.cloudwatch.MetricAlarm:
         """Declare one alarm.
 
-        One about missing data notifies on insufficient data. By an alarm it would be on from the
-        deployment to the first flush.
+        An alarm about missing data sends an e-mail when CloudWatch has too little data. In the
+        state ALARM it would be on from the deployment to the first flush.
         """
         on = [self.topic.arn]
         return aws.cloudwatch.MetricAlarm(

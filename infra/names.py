@@ -1,4 +1,4 @@
-"""The names that a stack's parts have in AWS, and where its console shows them."""
+"""The names of a stack's parts in AWS, and the address of its dashboard."""
 
 import hashlib
 import re
@@ -43,7 +43,7 @@ def of_dashboard(stack: str, arn: str) -> str:
 
 
 def address_of_dashboard(name: str, arn: str) -> str:
-    """Return the address of a dashboard, or how to find it where the console's is not known.
+    """Return the address of a dashboard, or how to find it if the console has no known address.
 
     Args:
         name: The dashboard's name.
@@ -56,5 +56,5 @@ def address_of_dashboard(name: str, arn: str) -> str:
 
 
 def region(arn: str) -> str:
-    """Return the region of what has this ARN."""
+    """Return the region in an ARN."""
     return arn.split(":")[3]

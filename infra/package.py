@@ -131,7 +131,7 @@ def content_hash(folder: Path) -> str:
 
 
 def split_certificates(bundle: Path, folder: Path) -> None:
-    """Put each certificate of a bundle into a file of its own, by whose name OpenSSL finds it.
+    """Write each certificate of a bundle to a file of its own. OpenSSL finds it by its name.
 
     A connection needs one certificate. To read all of a bundle takes much of a start.
 
@@ -147,15 +147,15 @@ def split_certificates(bundle: Path, folder: Path) -> None:
         from OpenSSL import crypto  # noqa: PLC0415  # slow, and not needed while nothing changes
     except ImportError:
         raise PackageError(
-            f"{sys.executable} has no pyOpenSSL, by which certificates are found. "
+            f"{sys.executable} has no pyOpenSSL, which names the certificates. "
             "Install what the program needs: pulumi install"
         ) from None
     content = bundle.read_bytes() if bundle.is_file() else b""
     certificates = CERTIFICATE.findall(content)
     if not certificates or len(certificates) != content.count(b"BEGIN CERTIFICATE"):
         raise PackageError(
-            f"{bundle.parent.name}/{bundle.name} is no bundle of certificates as in the locked "
-            "version of certifi. Correct infra.package.split_certificates, or lock that version: "
+            f"{bundle.parent.name}/{bundle.name} is no bundle of certificates like that of the "
+            "locked certifi. Correct infra.package.split_certificates, or lock that version: "
             "make lock"
         )
     names: Counter[str] = Counter()
@@ -166,7 +166,7 @@ def split_certificates(bundle: Path, folder: Path) -> None:
 
 
 def zipped(folder: Path) -> bytes:
-    """A built package as the archive that Lambda receives, to know its size."""
+    """Return the archive of a built package that Lambda receives."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -175,7 +175,7 @@ def zipped(folder: Path) -> bytes:
 
 
 def _sources(folder: Path) -> dict[str, bytes]:
-    """The package's own files as they are shipped, without tests and what editors hide there."""
+    """Return the package's own files, without tests and the hidden files of editors."""
     paths = {path: path.relative_to(folder.parent) for path in folder.rglob("*.py")}
     return {
         name.as_posix(): path.read_bytes()
@@ -193,16 +193,16 @@ def _digest(contents: Mapping[str, bytes]) -> str:
 
 
 def _download(requirements: Path, *, into: Path) -> list[Path]:
-    """Fetch the locked wheels: pure Python only, which run on Lambda's arm64 as they do here.
+    """Fetch the locked wheels: only pure Python, which also runs on Lambda's arm64.
 
-    The user's own settings of pip (index, proxy, certificates) hold.
+    The user's pip settings (index, proxy, certificates) apply.
     """
     pip = _python(
         *("-m", "pip", "download", "-r", requirements, "--dest", into),
         *("--no-deps", "--require-hashes", "--only-binary", ":all:"),
         *("--implementation", "py", "--abi", "none", "--platform", "any"),
         *("--python-version", "{}.{}".format(*sys.version_info)),
-        # Only with both letters does pip say why it could not reach an index.
+        # Only with -vv does pip say why it could not reach an index.
         *("-vv", "--progress-bar", "off", "--no-input", "--disable-pip-version-check"),
     )
     if pip.returncode:
@@ -214,11 +214,11 @@ def _explain_pip(output: str, requirements: Path) -> str:
     """Explain pip's output, and say what to do."""
     if "No module named pip" in output:
         return (
-            f"{sys.executable} has no pip, which fetches what {requirements} locks. "
+            f"{sys.executable} has no pip, which fetches the packages of {requirements}. "
             f"Install it: {sys.executable} -m ensurepip"
         )
-    # Of "ERROR: ..." the lines up to pip's own traceback, without the list of all hashes allowed
-    # (over a hundred for some) and without addresses, which are the user's own business.
+    # The lines from "ERROR: ..." to pip's traceback, without the allowed hashes (some packages have
+    # over a hundred) and without addresses, which are private.
     errors = output.partition("\nERROR: ")[2].partition("\nException information:")[0]
     lines = [line for line in errors.splitlines() if not line.strip().startswith("Expected")]
     message = re.sub(r"\w+://\S+/|\(from -r .*\)|host='[^']*'", "", "\n  ".join(lines[:6])).rstrip()
@@ -249,7 +249,7 @@ def _explain_pip(output: str, requirements: Path) -> str:
 
 
 def _unpack(wheels: Sequence[Path], rules: Sequence[Rule], *, into: Path) -> None:
-    """Unpack wheels, as far as the rules let them.
+    """Unpack wheels, without the files that the rules leave out.
 
     Raises:
         PackageError: Rules do not fit the wheels. It names every one.
@@ -277,7 +277,7 @@ def _compile(tree: Path) -> None:
     """Compile everything, since Lambda can keep no bytecode: its code folder is read-only.
 
     `unchecked-hash` makes Lambda load it without a look at the source. The interpreter is a fresh
-    one without site packages, so that nothing on this machine can change the bytes.
+    one without site packages, so nothing on this machine can change the bytes.
     """
     compileall = _python(
         *("-S", "-m", "compileall", "-q", "-s", tree, "-p", LAMBDA_FOLDER),
@@ -289,7 +289,7 @@ def _compile(tree: Path) -> None:
 
 
 def _python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run another one of this Python, in which neither the folder nor PYTHON* variables count."""
+    """Run this Python in a new process that ignores the folder and the PYTHON* variables."""
     return subprocess.run(
         [sys.executable, "-I", *arguments],
         stdout=subprocess.PIPE,
@@ -308,14 +308,14 @@ def _normalise(tree: Path) -> None:
 
 
 def _remove_old_builds(cache: Path, name: str) -> None:
-    """Remove old packages, and what killed builds left behind."""
+    """Remove old packages, and the remains of killed builds."""
 
     def changed(path: Path) -> float:
         return path.stat().st_ctime
 
     with contextlib.suppress(OSError):  # another program may remove them at the same time
         for old in sorted(cache.glob(f"{name}-*"), key=changed)[:-KEPT_BUILDS]:
-            # Renamed first: killed half-way, this must leave no half package under a good name.
+            # Renamed first, so that a killed removal leaves no half package under a good name.
             shutil.rmtree(old.rename(cache / f".{old.name}"))
         for abandoned in cache.glob(f".{name}-*"):
             if changed(abandoned) < time.time() - ABANDONED_AFTER:

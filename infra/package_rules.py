@@ -144,7 +144,7 @@ RULES: Sequence[Rule] = (
         '"S3 Logs ships Twilio\'s Messages only: see infra/package_rules.py")\n',
         digest="14d24048c579a584",
     ),
-    Hollow(  # requests guesses by it how an answer without a content type is encoded
+    Hollow(  # requests guesses by it the encoding of an answer without a content type
         name="the guess of an encoding",
         dependency="charset_normalizer",
         file="charset_normalizer/__init__.py",
@@ -168,7 +168,7 @@ RULES: Sequence[Rule] = (
         replacement="",
         digest="c73ac0487ed1e403",
     ),
-    Hollow(  # they import idna, whose tables only a host beyond ASCII needs
+    Hollow(  # they import idna, which only a host beyond ASCII needs
         name="old names of urllib3 and idna",
         dependency="requests",
         file="requests/packages.py",
@@ -176,7 +176,7 @@ RULES: Sequence[Rule] = (
         replacement="",
         digest="fe0d2067af355320",
     ),
-    Hollow(  # see `infra.package.split_certificates`: a folder has no contents to give
+    Hollow(  # a folder has no contents to return: see `infra.package.split_certificates`
         name="the place of the certificates",
         dependency="certifi",
         file="certifi/core.py",
@@ -201,7 +201,7 @@ def prune(files: Sequence[str], rules: Sequence[Rule]) -> tuple[list[str], list[
         rules: The rules for it.
 
     Returns:
-        The names of those that stay, and what is wrong with the rules.
+        The names of the files that stay, and the mistakes in the rules.
     """
     problems = []
     counts = Counter(files)

@@ -15,7 +15,7 @@ def document(*statements: Statement) -> pulumi.Output[str]:
 
 
 def json(policy: Mapping[str, Any]) -> pulumi.Output[str]:
-    """Write a policy as AWS gives it back, so that no preview shows a difference."""
+    """Write a policy in the form that AWS returns, or each preview would show a difference."""
     return pulumi.Output.json_dumps(policy, sort_keys=True, separators=(",", ":"))
 
 
@@ -25,7 +25,7 @@ def assumed_by(service: str) -> Statement:
 
 
 def may_log(log_group_arn: pulumi.Input[str]) -> Statement:
-    """Allow to write to one log group, but to make none."""
+    """Allow writing to one log group, but creating none."""
     return {
         "Effect": "Allow",
         "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -34,21 +34,21 @@ def may_log(log_group_arn: pulumi.Input[str]) -> Statement:
 
 
 def may_decrypt(key_arn: pulumi.Input[str]) -> Statement:
-    """Allow to decrypt with one key, as Lambda does with the environment at a function's start."""
+    """Allow decrypting with one key. Lambda does so with the environment when a function starts."""
     return {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key_arn}
 
 
 def may_send(queue_arn: pulumi.Input[str]) -> Statement:
-    """Allow to send to one queue."""
+    """Allow sending to one queue."""
     return {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue_arn}
 
 
 def may_read(bucket_arn: pulumi.Input[str], *, has_versions: bool) -> Statement:
-    """Allow to read the objects of one bucket.
+    """Allow reading the objects of one bucket.
 
     Args:
         bucket_arn: The bucket.
-        has_versions: Whether it may keep versions: to read one by its id is an action of its own.
+        has_versions: Whether it may keep versions. Reading one by its id is an action of its own.
     """
     return {
         "Effect": "Allow",
@@ -58,7 +58,7 @@ def may_read(bucket_arn: pulumi.Input[str], *, has_versions: bool) -> Statement:
 
 
 def may_invoke(function_arn: pulumi.Input[str]) -> Statement:
-    """Allow to call one function."""
+    """Allow calling one function."""
     return {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function_arn}
 
 

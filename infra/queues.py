@@ -13,28 +13,28 @@ from infra.policy import Statement
 DAYS = 24 * 60 * 60
 
 FAILED_SECONDS = 14 * DAYS
-"""SQS's longest retention: an operator has two weeks to look."""
+"""SQS's longest retention. An operator has two weeks to look."""
 
 HELD_SECONDS = EXPIRES_AFTER_SECONDS + 2 * DAYS
-"""Less than that: a message keeps its age when it moves from one queue to the other.
+"""Less than `FAILED_SECONDS`: a message keeps its age when SQS moves it to the other queue.
 
-Two flushes at least, even daily ones, come between the end of the trying and the deletion: one may
-be late, or have no time for each phone.
+At least two flushes, even daily ones, run between the last try and the deletion. One of them may be
+late, or have no time for each phone.
 """
 
 FLUSH_SECONDS = 240
-"""How long one flush may take."""
+"""The time that one flush may take."""
 
 
 class TextQueues(pulumi.ComponentResource):
     """The queues of the texts that are held and of those that failed.
 
     Attributes:
-        held: The queue of texts that go later.
+        held: The queue of texts that go out later.
         failed: The queue of texts that no retry can send, and of events that Lambda gave up on.
         may_hold: The permission to hold a text.
-        may_flush: The permissions to take held texts, to delete them, to give them back, to put
-            them anew on the queue, and to move them to `failed`.
+        may_flush: The permissions to receive held texts, to delete them, to return them, to send
+            them to the queue again, and to move them to `failed`.
     """
 
     held: aws.sqs.Queue
@@ -56,7 +56,7 @@ class TextQueues(pulumi.ComponentResource):
             f"{name}-held",
             message_retention_seconds=HELD_SECONDS,
             visibility_timeout_seconds=VISIBILITY_SECONDS,
-            # SQS moves messages back (redrive) only from a queue that another one names as its own.
+            # SQS redrives only from the dead-letter queue of another queue.
             redrive_policy=policy.json(
                 {"deadLetterTargetArn": self.failed.arn, "maxReceiveCount": MAX_RECEIVES}
             ),

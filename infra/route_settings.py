@@ -121,7 +121,7 @@ def _report_nested(
 
 
 def check_routes(read: Reader, routes: Sequence[Route], filter_: Filter | None) -> None:
-    """Find the mistakes in several routes together, and in what their globs can match.
+    """Find the mistakes that several routes make together, and globs that match no log.
 
     Args:
         read: Collects the mistakes.

@@ -39,7 +39,7 @@ class Runtime(pulumi.ComponentResource):
         """
         super().__init__("s3logs:infra:Runtime", name, None, opts)
         self.environment = environment
-        # Without permission to use this key, nobody can read the functions' secrets.
+        # Only a role that may use this key can read the functions' secrets.
         self.key = aws.kms.Key(
             name,
             description="The Twilio secret in the environment of the functions",
@@ -62,7 +62,7 @@ class Runtime(pulumi.ComponentResource):
             raise pulumi.RunError(str(error)) from None
 
     def code(self, folder: Path) -> pulumi.FileArchive:
-        """Return the code for Lambda of a package's folder, which is built once.
+        """Return Lambda's code of a package's folder, built once.
 
         Raises:
             pulumi.RunError: It cannot be built.

@@ -9,9 +9,10 @@ from infra import policy
 from infra.function import FunctionOptions, Handler, PythonFunction
 
 MAX_EVENT_AGE_SECONDS = 60
-"""How long a run may wait for AWS to start it: the least that Lambda and the scheduler take.
+"""The seconds that a run may wait for AWS to start it: the fewest that Lambda and the scheduler
+accept.
 
-Otherwise the runs that AWS throttles queue up for six hours, and then all run at once.
+Otherwise throttled runs queue up for six hours, and then all run at once.
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html
 """
 
@@ -21,7 +22,7 @@ class Schedule(pulumi.ComponentResource):
 
     Attributes:
         function: The Lambda function.
-        minutes: How often it runs.
+        minutes: The minutes between two runs.
     """
 
     function: aws.lambda_.Function
@@ -39,9 +40,9 @@ class Schedule(pulumi.ComponentResource):
         """Declare the function and its schedule.
 
         Args:
-            name: Its name; AWS's names are made of it.
+            name: Its name; AWS's names begin with it.
             handler: The function to run; see `PythonFunction`.
-            minutes: How often.
+            minutes: The minutes between two runs.
             opts: Pulumi's options.
             options: The function's other options.
 

@@ -1,4 +1,4 @@
-"""The kinds of settings: the problem of a value, and values that were probably meant.
+"""The kinds of settings: each finds the mistake in a value, and suggests better values.
 
 A user pastes a suggested value into a terminal, so it must be safe there: it is the user's own
 value, cleaned up. Nothing here knows Pulumi.
@@ -124,7 +124,7 @@ class Kind(Generic[T]):
     falls_back: bool = False
 
     def suggestion(self, value: str) -> str | None:
-        """Return what was probably meant by a value, if that is right."""
+        """Return the value that was probably meant, if it is valid."""
         if listed := _json_list(value):
             value = ",".join(listed) if self.is_list else listed[0]
         if self.private or not value or is_private(value):
@@ -152,7 +152,7 @@ def describe_character(character: str) -> str:
 
 
 def normalized(value: str) -> Iterator[str]:
-    """Give a value as it is typed: digits and hyphens of ASCII, nothing invisible, no quotes."""
+    """Give a value with digits and hyphens of ASCII, without invisible characters and quotes."""
     typed = "".join(_typed(character) for character in unicodedata.normalize("NFKC", value))
     if plain := typed.strip("\"'`\u2018\u2019\u201c\u201d "):
         yield plain
@@ -175,7 +175,7 @@ def _without_accents(value: str) -> str:
 
 
 def _non_ascii(value: str) -> str:
-    """Name the first character beyond printable ASCII, where no other can be right."""
+    """Name the first character beyond printable ASCII, for a value that allows none."""
     odd = next((character for character in value if not " " <= character <= "~"), "")
     return f": {describe_character(odd)}" if odd else ""
 
@@ -439,8 +439,8 @@ def _bucket_suggestions(value: str) -> Iterator[str]:
 
 BUCKET = Kind(parse=str, problem=_bucket_problem, suggestions=_bucket_suggestions)
 
-# Controls of all kinds, such as those of direction that Windows copies along. Not the joiners of
-# Persian and of emoji (U+200C and U+200D).
+# Control characters, such as those of direction that Windows copies along. The joiners of Persian
+# and of emoji (U+200C and U+200D) are none.
 _NEVER_IN_KEYS = (
     "[\u0000-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
 )
@@ -466,14 +466,14 @@ _MISTAKES_IN_FILTERS = (
     _LIST,
     (_QUOTED, "is in quotes: remove them"),
     _WILDCARD,
-    # Where keys do hold %3D, a filter that ends before it works.
+    # If keys really have a %3D, a filter that ends before it works.
     _ENCODED,
     (f".*{_NEVER_IN_KEYS}", "has an invisible character"),
     (r"\s|.*\s\Z", "begins or ends with a space"),
 )
 
-# Keys with a slash at their beginning exist, mostly by mistake. To refuse such a prefix costs its
-# user a moment, and without a prefix their texts come; one that matches nothing costs every text.
+# Some keys begin with a slash, mostly by mistake. Refusing such a prefix costs a moment, and
+# without it the texts come. A prefix that matches nothing costs every text.
 _MISTAKES_IN_PREFIXES = (
     *_MISTAKES_IN_FILTERS,
     (r"\.?/", "begins with a slash, but keys begin without one"),
@@ -539,7 +539,7 @@ def _suffixes_problem(value: str) -> str:
 def _suffix_suggestions(value: str) -> Iterator[str]:
     parts = [_plain_suffix(part) for part in re.split("[,;|]", value)]
     plain = list(dict.fromkeys(part for part in parts if part))
-    # The shorter of two that overlap lets through the files of both.
+    # The shorter of two overlapping suffixes lets through the files of both.
     kept = [one for one in plain if not any(one != end and one.endswith(end) for end in plain)]
     if kept:
         yield ",".join(kept)
@@ -697,7 +697,7 @@ MESSAGE = Kind(
 
 
 def _zones() -> list[str]:
-    # Only those in the package for Lambda; this machine may know others.
+    # Only the zones in the package for Lambda: this machine may know others.
     return (resources.files("tzdata") / "zones").read_text().split()
 
 
@@ -736,7 +736,7 @@ _HOURS_RANGE = re.compile(
     r"([0-9]{1,2})(?:[:.h]?([0-9]{2}))? *(?:-|to|until) *([0-9]{1,2})(?:[:.h]?([0-9]{2}))?"
     r"(?: *[,;] *|\Z)"
 )
-"""A range of quiet hours as it may be typed, with what separates it from the next one."""
+"""A range of quiet hours as people type it, with the separator before the next one."""
 
 
 def _hours_suggestions(value: str) -> Iterator[str]:
@@ -772,7 +772,7 @@ def _hours_problem(value: str) -> str:
     return _form_problem(lambda hours: QuietHours.parse(hours, datetime.UTC), value)
 
 
-# An empty value would text people at night, so only "none" and the like get it suggested.
+# An empty value would text people at night, so it is suggested only for "none" and the like.
 HOURS = Kind(
     parse=str,
     problem=_hours_problem,
@@ -786,7 +786,7 @@ def _route_hours_suggestions(value: str) -> Iterator[str]:
     yield from (one or NO_QUIET_HOURS for one in _hours_suggestions(value))
 
 
-# A route without quiet hours says so, since one that does not name any has the flat ones.
+# A route without this field has the flat quiet hours, so a route without quiet hours says "none".
 ROUTE_HOURS = dataclasses.replace(
     HOURS,
     parse=lambda value: "" if value == NO_QUIET_HOURS else value,

@@ -23,7 +23,7 @@ from infra.setting_kinds import Kind
 ROOT = Path(__file__).parents[1]
 
 DEFAULTS: dict[str, str] = {
-    # As the CLI gives it to the program.
+    # As the CLI passes it to the program.
     key: str(setting["default"]).lower()
     if setting["type"] == "boolean"
     else str(setting["default"])
@@ -154,7 +154,7 @@ class Reader:
         return found if isinstance(found, dict) else {}
 
     def check_keys(self) -> None:
-        """Find the keys in this project's namespace that are no settings."""
+        """Find the keys of this project that are no settings."""
         namespace = self._config.name + ":"
         for full in sorted({*CONFIG.get(), *get_config_env()}):
             key = full.removeprefix(namespace)
@@ -259,7 +259,7 @@ class Reader:
         return shlex.join(words)
 
     def remedy(self, key: str, value: str | None = None) -> str:
-        """Return the command that gives a setting what was probably meant by a value.
+        """Return the command that sets the value that was probably meant.
 
         Args:
             key: Its key.
@@ -274,7 +274,7 @@ class Reader:
 
 
 def as_text(value: Any) -> str:
-    """Return a value of the stack's file as the CLI gives it to the program."""
+    """Return a value of the stack's file as the CLI passes it to the program."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

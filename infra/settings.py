@@ -45,8 +45,8 @@ MAX_PATTERN_CHARACTERS = 2048
 Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
 """
 
-# AWS names the queues and the table at the deployment. The longest that they can be with Pulumi's
-# usual names, and some more: "https://sqs.ap-northeast-1.amazonaws.com.cn/123456789012/...".
+# AWS names the queues and the table at the deployment. These are longer than any of them with
+# Pulumi's usual suffix: "https://sqs.ap-northeast-1.amazonaws.com.cn/123456789012/...".
 ESTIMATED_NAMES = {
     "ledger_table": "ledger-1a2b3c4".ljust(40),
     "held_queue": "https://".ljust(120),
@@ -59,7 +59,7 @@ USUAL_FILE = LogFile(
     size=1234,
     time=datetime.datetime(2026, 11, 24, 14, 5, tzinfo=datetime.UTC),
 )
-"""A usual log file, to find out how many segments a text about it takes."""
+"""A usual log file. The text about it shows how many segments a message costs."""
 
 
 def setting(kind: Kind[T]) -> T:
@@ -121,7 +121,7 @@ class Settings:
         return settings
 
     def _check_together(self, read: Reader) -> None:
-        """Find what is wrong with several settings together."""
+        """Find the mistakes that several settings make together."""
         self._check_sender(read)
         self._check_phones(read)
         self._check_bucket(read)
@@ -217,10 +217,10 @@ class Settings:
             read.mistake(key, f"is {what}")
 
     def _check_size(self, read: Reader) -> None:
-        """Count the functions' environment, since Lambda refuses a long one at the deployment only.
+        """Measure the functions' environment: Lambda refuses a long one only at the deployment.
 
-        AWS names the queues and the table, which a preview does not know: an estimate stands for
-        them that is longer than they can be.
+        A preview does not know AWS's names of the queues and of the table. An estimate that is
+        longer than any of them takes their place.
         """
         variables = self._environment(
             {
@@ -303,7 +303,7 @@ class Settings:
 
     @property
     def looks_inside(self) -> bool:
-        """Whether any log is read, for its lines."""
+        """Whether `notify` reads any log."""
         return self.of_handler.looks_inside
 
     @property
@@ -317,7 +317,7 @@ class Settings:
 
     @property
     def log_keys(self) -> str:
-        """Which keys are texted: `app/*.log,.log.gz`; `stack.deployed.Stack.filters` reads it."""
+        """The keys that are texted: `app/*.log,.log.gz`. `stack.deployed` reads it."""
         return f"{self.filter_prefix}*{','.join(self.filter_suffix)}"
 
     def bucket(self, name: str) -> LogBucket | ExistingBucket:
@@ -332,7 +332,7 @@ class Settings:
         )
 
     def upload_command(self, bucket: pulumi.Input[str]) -> pulumi.Output[str]:
-        """Return a command that uploads a file which is texted."""
+        """Return a command that uploads a file about which a text goes out."""
         key = f"{self.filter_prefix}example{self.filter_suffix[0]}"
         return pulumi.Output.format("aws s3 cp example.log 's3://{}/{}'", bucket, key)
 
@@ -351,12 +351,12 @@ class Settings:
 
     @property
     def of_handler(self) -> HandlerSettings:
-        """The settings as the handler has them, without what AWS names and without the secret."""
+        """The handler's settings, without AWS's names and without the secret."""
         values: dict[str, Any] = {name: getattr(self, name, "") for name in HandlerSettings._fields}
         return HandlerSettings(**values | {"twilio_secret": ""})
 
     def _environment(self, others: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
-        """Add all that is neither secret nor personal to the rest of the environment."""
+        """Add the settings that are neither secret nor personal to the rest of the environment."""
         plain = {
             name: str(getattr(self, name))
             for key, name in NAMES.items()

@@ -96,7 +96,7 @@ def refusal(program: Any, body: str) -> str:
 
 def test_a_second_one_of_the_same_name_is_refused(program: Any) -> None:
     assert refusal(program, FIRST + FIRST) == (
-        "logs.on_object_created('a'): there is one of this name already. Name it otherwise."
+        "logs.on_object_created('a'): this name is taken. Choose another one."
     )
 
 
@@ -202,7 +202,10 @@ wrapped = functools.wraps(wrapped)(lambda *event: renamed(*event))  # type: igno
         (Callable().method, "is not a function"),
         (functools.partial(outer), "is not a function"),
         (Callable.method, "is defined inside a class"),
-        (renamed, "is not what tests.unit.test_on_object_created.wrapped is"),
+        (
+            renamed,
+            "has a name that stands for another object, tests.unit.test_on_object_created.wrapped",
+        ),
     ],
 )
 def test_a_handler_that_lambda_cannot_import_is_refused(handler: Any, why: str) -> None:
