@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import pulumi
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handler.environment import read_settings
@@ -26,6 +26,7 @@ from infra.settings import KINDS
 from infra.settings import Settings as ProgramSettings
 from local.program import PROJECT, SECRETS
 from stack import ROOT
+from tests.unit.examples import examples
 from tests.unit.recorded import SETTINGS, record, record_anew
 
 ACCOUNT = "AC" + "0" * 32
@@ -796,7 +797,7 @@ def message_about(key: str, value: str) -> str:
     key=st.sampled_from(sorted(EVERY_KIND)),
     value=ANY | st.sampled_from(WRONG) | st.sampled_from(PRIVATE).map("x {},x".format),
 )
-@settings(max_examples=500)
+@examples(500)
 def test_any_mistake_shows_its_value_its_rule_and_a_command_that_is_safe_to_paste(
     key: str, value: str
 ) -> None:
