@@ -226,12 +226,21 @@ class Machine(RuleBasedStateMachine):
         self.run(self.world.flush, crash_after)
 
     @precondition(lambda self: len(self.world.held) > 0)
-    @rule(crash_after=steps, after=st.integers(1, 30), late=st.sampled_from([0, 20]))
-    def flush_twice_at_once(self, crash_after: int | None, after: int, late: float) -> None:
+    @rule(
+        crash_after=steps,
+        after=st.integers(1, 30),
+        late=st.sampled_from([0, 20]),
+        recovers=st.booleans(),
+    )
+    def flush_twice_at_once(
+        self, crash_after: int | None, after: int, late: float, recovers: bool
+    ) -> None:
         """The other flush receives copies of the messages, as SQS may deliver them twice."""
 
         def another() -> None:
             self.world.now += late
+            if recovers:
+                self.world.end_outages()
             self.flushes[self.hour] += 1  # the first one, in case that it goes on in the next hour
             for message in list(self.world.held):
                 self.world.held.put(message.body)
