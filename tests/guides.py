@@ -12,7 +12,7 @@ DOCUMENTS = tuple(
     str(path.relative_to(ROOT)) for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 )
 NOT_TRIED = re.compile(r"#.*\bnot tried\b")
-"""The comment that marks a command which no test runs."""
+"""The comment that marks a command which no test runs. In a sentence the words are enough."""
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -54,10 +54,14 @@ RUN_BY = (
         "pulumi config set twilioSecret plain",
         f"{ENGINE}::test_a_secret_in_plain_text_is_refused",
     ),
-    ("pulumi preview", f"{ENGINE}::test_a_preview_of_an_empty_stack_creates_nothing"),
+    ("pulumi preview(?! --refresh)", f"{ENGINE}::test_a_preview_of_an_empty_stack_creates_nothing"),
     ("pulumi up", f"{ENGINE}::test_up_creates_the_stack_and_a_log_is_texted"),
     ("pulumi destroy", f"{ENGINE}::test_a_forced_destroy_leaves_nothing"),
-    (r"pulumi (login|stack|config)\b", GUIDES),
+    (
+        "pulumi stack output",
+        f"{ENGINE}::test_the_operators_commands_find_the_stack_by_pulumis_cli",
+    ),
+    (r"pulumi (login \S+|stack (init|select)|config)\b", GUIDES),
     (r"(aws|gh|python3)\b|\w+=|export\b|for\b|(environment|role)\b", GUIDES),
 )
 """Patterns of commands, each with the test or the file that runs them. The first match counts."""
@@ -101,6 +105,18 @@ def commands(*documents: str) -> list[Command]:
         for document in documents or DOCUMENTS
         for block in blocks(document)
         for command in block
+    ]
+
+
+def inline(document: str) -> list[Command]:
+    """Return the commands in the sentences of a document, each marked if its sentence is."""
+    lines = BLOCK.sub("", (ROOT / document).read_text()).splitlines()
+    return [
+        Command(document, text + ("  # not tried" if "not tried" in line else ""))
+        for line in lines
+        for code in re.findall(r"`([^`]+)`", line)
+        for text in code.split(" && ")
+        if re.match(r"(pulumi|make|aws|gh|git) [a-z]", text)
     ]
 
 
