@@ -28,5 +28,5 @@ def is_thorough() -> bool:
 
 
 def ledger_table() -> type[Table] | type[QuickTable]:
-    """Return the table of a state machine: a thorough run evaluates each expression."""
+    """Return a table for tests of thousands of steps: a thorough run evaluates each expression."""
     return Table if is_thorough() else QuickTable

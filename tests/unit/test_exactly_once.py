@@ -24,6 +24,7 @@ from handler.summaries import SECONDS_TO_BEGIN
 from simulation.quick_table import QuickTable
 from simulation.samples import OTHER_PHONE, PHONE, log_file, record
 from simulation.world import Crash, World
+from tests.unit.examples import ledger_table
 
 BUSY, STOPPED, FORBIDDEN = refusal(503), refusal(400, 21610), refusal(403)
 FLUSHES_EVERY = 300
@@ -506,7 +507,7 @@ def crash_at_every_step(
     """Run something and end its process at every step. All is told of once in the end."""
     step = 0
     while True:
-        world = small_world(**changes)
+        world = small_world(table=ledger_table(), **changes)
         prepare(world)
         world.crash_at = world.steps + step
         with contextlib.suppress(Crash):
@@ -560,7 +561,7 @@ def test_two_flushes_at_once_text_once_wherever_the_second_one_begins(
     """One held text is in two messages: each flush has one of them."""
     step = 1
     while True:
-        world = small_world(mode="digest")
+        world = small_world(table=ledger_table(), mode="digest")
         tell_of(world, earlier)
         world.notify(record("a.log"))
         world.loses_answers = loses_answers
