@@ -1,7 +1,7 @@
 """All that runs in Lambda: `notify`, which S3 calls, and `flush`, which runs every few minutes.
 
 Importing this package needs no environment and does nothing, except in Lambda. There it prepares
-its function for the first event: no event waits for what Lambda does while it starts a function.
+its function for the first event, while Lambda starts it.
 """
 
 import functools
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Context(Protocol):
-    """The parts of Lambda's context that are used.
+    """The parts of Lambda's context that the functions use.
 
     Attributes:
         aws_request_id: Lambda's id of this request; the same when Lambda tries the event again.
@@ -23,7 +23,7 @@ class Context(Protocol):
     aws_request_id: str
 
     def get_remaining_time_in_millis(self) -> int:
-        """How long this invocation may still take."""
+        """The milliseconds that this invocation has left."""
 
 
 def notify(event: object, context: Context) -> None:
@@ -61,7 +61,7 @@ class _Process:
     """One process of a function: its connections, its log and its work, for all its events."""
 
     def __init__(self, function: str) -> None:
-        """Make all parts. It opens connections first: the imports take longer."""
+        """Build all parts, and open the connections first: the imports take longer."""
         from handler.environment import read_settings
         from handler.preconnect import Preconnector
 

@@ -1,4 +1,4 @@
-"""Calling AWS's JSON services with requests, which Twilio's client needs anyway.
+"""Calls of AWS's JSON services with requests, which Twilio's client needs anyway.
 
 boto3 would more than double a cold start: see docs/scale.md.
 """
@@ -30,7 +30,7 @@ _SUFFIXES = {
     "us-isof-": "csp.hci.ic.gov",
 }
 
-# Parts of the codes of what was not processed, and may be a moment later.
+# Parts of the codes of requests that were not processed, and may succeed a moment later.
 # Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 _THROTTLED = (
     "Throttl",
@@ -46,7 +46,7 @@ TIMEOUT_SECONDS = (1.0, 3.0)
 """How long to wait for AWS to connect, and then for its answer."""
 
 TRIES = 3
-"""The number of tries of a request that AWS did not answer, failed at or was too busy for."""
+"""The number of tries of a request if AWS does not answer, fails or is too busy."""
 
 PAUSE_SECONDS = 0.05
 
@@ -71,7 +71,7 @@ def nested(value: object, *path: str | int) -> Any:
 
 
 def as_list(value: object) -> list[Any]:
-    """Return the list that part of an answer is; empty if it is none."""
+    """Return a part of an answer that is a list; an empty list if it is none."""
     return value if isinstance(value, list) else []
 
 
@@ -128,7 +128,7 @@ class Aws:
         }
 
     def call(self, service: Service, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Call one operation. Try again what AWS did not answer, failed at or was too busy for.
+        """Call one operation, and try again if AWS does not answer, fails or is too busy.
 
         The HTTP status decides, whatever the body: a proxy between may have written it.
 

@@ -10,9 +10,9 @@ class Breaker:
         """Make one.
 
         Args:
-            seconds: How long a refusal, or an acceptance, is taken for what holds still.
-            in_outage: Whether Twilio refused everybody just before. Then the first error of
-                Twilio's, for whichever phone, shows that it still does.
+            seconds: How long a refusal or an acceptance counts.
+            in_outage: Whether Twilio refused everybody just before. Then Twilio's first error, for
+                any phone, shows that it still does.
         """
         self._seconds = seconds
         self._in_outage = in_outage
@@ -20,11 +20,11 @@ class Breaker:
         self._accepted_at: float | None = None
 
     def refused(self, phone: str, refusal: Refusal, now: float) -> None:
-        """Take note that Twilio refused a text which it may accept later."""
+        """Record that Twilio refused a text which it may accept later."""
         self._refused[phone] = now, refusal
 
     def accepted(self, phone: str, now: float) -> None:
-        """Take note that Twilio accepted a text: it does not refuse everybody."""
+        """Record that Twilio accepted a text: it does not refuse everybody."""
         self._accepted_at = now
         self._refused = {
             other: (at, refusal)
@@ -39,8 +39,8 @@ class Breaker:
     def refuses_everybody(self, now: float) -> bool:
         """Whether Twilio would refuse any phone.
 
-        An error of Twilio's for one phone may be that phone's. It affects everybody once a second
-        phone gets the same error, while Twilio accepts no text.
+        An error of Twilio for one phone may concern that phone alone. It affects everybody once a
+        second phone gets the same error, while Twilio accepts no text.
         """
         recent = [refusal for at, refusal in self._refused.values() if self._is_recent(at, now)]
         if any(one.affects_everyone for one in recent):

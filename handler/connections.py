@@ -23,7 +23,8 @@ def new_session(preconnector: Preconnector | None = None) -> requests.Session:
     # At WARNING it prints addresses, which hold the account's SID.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     session = requests.Session()
-    # Else requests looks for proxies in the environment, and for passwords in .netrc, each time.
+    # Otherwise requests looks for proxies in the environment, and for passwords in .netrc, each
+    # time.
     session.trust_env = False
     session.mount("https://", _Adapter(preconnector or Preconnector()))
     return session
@@ -32,8 +33,9 @@ def new_session(preconnector: Preconnector | None = None) -> requests.Session:
 class _Connection(HTTPSConnection):
     """A connection that may have been opened early, and that is used while it is fresh.
 
-    Lambda freezes a function after each event. A frozen function does not hear that a server closed
-    the connection: the next text would find out. See https://github.com/psf/requests/issues/4506.
+    Lambda freezes a function after each event. A frozen function does not notice that a server
+    closed the connection, so the next text would fail first. See
+    https://github.com/psf/requests/issues/4506.
     """
 
     _used_at = 0.0
@@ -77,7 +79,7 @@ class _Adapter(HTTPAdapter):
         """Let all connections share the preconnector and its context."""
         context = self._preconnector.tls_context()
         super().init_poolmanager(*args, ssl_context=context, **kwargs)
-        # A pool passes what it does not know itself to its connections.
+        # A pool passes unknown arguments to its connections.
         pool = functools.partial(_Pool, preconnector=self._preconnector)
         self.poolmanager.pool_classes_by_scheme = {"https": pool}
 

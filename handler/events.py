@@ -5,8 +5,8 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-# Everything else that S3 reports, none of it a new log. Any name beyond these is unreadable, since
-# it might mean one. Sources, in this order:
+# All other events of S3, none of which means a new log. An event of another name is unreadable,
+# since it might mean one. Sources, in this order:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
 # (here without what follows the colon) and
 # https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-s3.html
@@ -41,10 +41,10 @@ _IGNORED_DETAIL_TYPES = frozenset(
 )
 
 _SIZE_LIMIT = 2**63
-"""A larger size cannot be an object's, and might overflow calculations."""
+"""No object is larger, and a larger number might overflow calculations."""
 
 _MAX_BYTES = 1024
-"""No key is longer, in bytes of UTF-8, and no other name of S3's:
+"""The most bytes of a key, in UTF-8, and of any other name in S3:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
 YEARS = range(1970, 9999)
@@ -108,7 +108,7 @@ class LogFile(NamedTuple):
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The same for a duplicate of the event, whoever sent it; another one for another write."""
+        """The identity of the write: the same for a duplicate of the event, from any sender."""
         return self.bucket, self.key, self.version, self.sequencer
 
     def age(self, now: float) -> float:
@@ -128,12 +128,12 @@ class LogFile(NamedTuple):
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is the empty object that a console or a mounted bucket makes of a folder."""
+        """Whether it is the empty object of a folder, as a console or a mounted bucket makes it."""
         return self.key.endswith("/") and self.size == 0
 
 
 def read_found(fields: object) -> Found | None:
-    """Read what `LogFile.fields` made of the lines found in a file.
+    """Read the lines found in a file, as `LogFile.fields` wrote them.
 
     Raises:
         TypeError, ValueError: It is something else.
@@ -150,10 +150,10 @@ def read_found(fields: object) -> Found | None:
 
 
 def validated(file: LogFile) -> LogFile:
-    """Return a log file whose every field has its type and is within its range.
+    """Return a log file if each field has the right type and is within its range.
 
     Raises:
-        ValueError: A field is not what it should be. The message repeats nothing of it.
+        ValueError: A field is wrong. The message repeats nothing of it.
     """
     if not (file.bucket and file.key and is_name(file.bucket) and is_name(file.key)):
         raise ValueError("its bucket or key is not a name")
@@ -182,7 +182,7 @@ def is_size(value: object) -> bool:
 
 
 class Unreadable(NamedTuple):
-    """A record, or a whole event, that is none of the shapes known here.
+    """A record, or a whole event, of unknown shape.
 
     Attributes:
         reason: Its defect, without any of its content.
@@ -198,7 +198,7 @@ def read(event: object) -> Iterator[LogFile | Unreadable]:
 
     The shapes are S3's notification, S3's `s3:TestEvent`, EventBridge's event about an object, and
     an envelope (`requestPayload`). Lambda sends an event that it gave up on to the on-failure
-    destination in such an envelope: so redriving one works. A test event yields nothing, and
+    destination in such an envelope, so a redriven event works. A test event yields nothing, and
     neither does an event that S3 sends when no object was created.
     Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
     and https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
@@ -231,9 +231,9 @@ def _read_one(
 
 
 def _read_eventbridge(event: Mapping[str, Any]) -> LogFile | None:
-    """Read what EventBridge makes of an event of S3; None if no object was created.
+    """Read EventBridge's form of an event of S3; None if no object was created.
 
-    The key is as it is, not encoded.
+    Its key is not encoded.
     """
     if event["detail-type"] in _IGNORED_DETAIL_TYPES:
         return None
@@ -258,7 +258,7 @@ def _read_record(record: Mapping[str, Any]) -> LogFile | None:
     # Minor versions add fields and come often (2.6 in 2026); only a major one may break.
     if record["eventVersion"].split(".")[0] != "2":
         raise ValueError("its eventVersion is not 2.x")
-    # The prefix stands in some of AWS's sample events, and in those of others who speak S3's API.
+    # Some of AWS's sample events have the prefix, and so do some other servers of S3's API.
     family, colon, _ = record["eventName"].removeprefix("s3:").partition(":")
     if family in _IGNORED_NAMES:
         return None
@@ -287,7 +287,7 @@ def _log_file(
     sequencer: object,
     tag: object,
 ) -> LogFile:
-    """Check what an event says of an object.
+    """Check the fields of an object in an event.
 
     Raises:
         TypeError, ValueError: A field that a file cannot do without is missing or of another kind.
@@ -300,7 +300,7 @@ def _log_file(
         key=key,
         size=size if is_size(size) else None,  # type: ignore[arg-type]  # checked right here
         time=_moment(time),
-        # S3 calls the version of an object without versions "null", where it names one at all.
+        # For an object without versions, S3 names the version "null" or none.
         version="" if version == "null" else version,
         sequencer=sequencer or f"{tag} {time}",
         tag=tag,

@@ -1,4 +1,4 @@
-"""Expected logs: by when a log must come, and whether one that should have come is missing.
+"""Expected logs: their deadlines, and whether a log is missing.
 
 Pure: times go in, times come out. `handler.expected_logs` keeps the times and sends the texts.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from handler.days import EVERY_DAY, parse_days
 
 GRACE = datetime.timedelta(minutes=2)
-"""How long after a deadline its log is looked for: S3 announces some logs late."""
+"""How long after a deadline a flush looks for the log: S3 announces some logs late."""
 
 DAY = datetime.timedelta(days=1)
 MAX_EVERY = 7 * DAY
@@ -48,7 +48,7 @@ class State(enum.StrEnum):
 
 
 class Known(NamedTuple):
-    """The times that are known of one expected log, all aware.
+    """The known times of one expected log, all aware.
 
     Attributes:
         since: When a flush first saw the route with its present settings.
@@ -95,7 +95,7 @@ class Daily:
         )
 
     def missed(self, known: Known, now: datetime.datetime) -> datetime.datetime | None:
-        """Return the latest deadline that passed without a log; None if it did not, or a log came.
+        """Return the latest deadline, if it passed without a log; else None.
 
         A log that came after the deadline is no miss: nothing is missing any more.
         """
@@ -133,8 +133,8 @@ class Daily:
     def _deadline(self, day: datetime.date) -> datetime.datetime | None:
         """Return the deadline of a day in UTC; None if the day has none.
 
-        The clocks may show the time twice: the second one counts. They may skip it: the moment at
-        which they do counts, unless they skip the whole day.
+        If the clocks show the time twice, the second time counts. If they skip it, the moment of
+        the change counts, unless they skip the whole day.
         """
         if day.weekday() not in self._days:
             return None
@@ -161,7 +161,7 @@ class Daily:
 
 
 class Every:
-    """A log is expected at most so long after the one before. No clock matters.
+    """A log is expected within some time after the one before, whatever the clocks show.
 
     A window begins with a log, or with the end of the first window, which does not count.
 

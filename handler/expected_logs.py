@@ -70,7 +70,7 @@ class ExpectedLog:
         name: The route's name; "" for the flat settings.
         id: The id of its item in the ledger.
         settings: The settings that decide which log comes in time, as a hash.
-        at_least: The size in bytes from which on a log counts.
+        at_least: The smallest size of a log that counts, in bytes.
         expectation: When it is due.
     """
 
@@ -122,7 +122,7 @@ class ExpectedLog:
         return file.time > missed and (last is None or last <= silent)
 
     def in_time_until(self, item: object, now: datetime.datetime) -> datetime.datetime:
-        """Return until when no flush can miss a log, by an item without a miss."""
+        """Return the time until which no log can be missing, by an item without a miss."""
         known = self.known(item)
         if not known:
             return now + NEW_SECONDS
@@ -130,7 +130,7 @@ class ExpectedLog:
         return now if state is State.MISSING else deadline + GRACE
 
     def missing(self, item: object) -> MissingLog | None:
-        """Return the missing log that nobody is told of yet, by the item; None if there is none."""
+        """Return the missing log of an item if no text about it is held yet, else None."""
         missed, silent = _moment(item, "missed"), _moment(item, "silent_since")
         if not missed or not silent or missed == _moment(item, "told"):
             return None
@@ -168,11 +168,11 @@ class Check(NamedTuple):
 
 
 class _Note(NamedTuple):
-    """What the text about a log adds, for the phones of one route.
+    """An addition to the text about a log, for the phones of one route.
 
     Attributes:
         log: The expected log.
-        note: What it adds.
+        note: The addition.
     """
 
     log: ExpectedLog
@@ -259,10 +259,10 @@ class ExpectedLogs:
         )
 
     def note(self, file: LogFile | MissingLog, phone: str) -> str:
-        """Return what a text about a new log adds: that it is too small, or late; else nothing.
+        """Return the addition to the text about a new log: that it is too small, or late; or "".
 
-        It tells a phone of its own routes only, as the texts about missing logs do. The ledger is
-        asked once a deadline: before the next one passes, no log can be missing.
+        It tells a phone only about its own routes, as the texts about missing logs do. It reads the
+        ledger once after each deadline: until the next one, no log can be missing.
         """
         if isinstance(file, MissingLog):
             return ""
@@ -300,7 +300,7 @@ class ExpectedLogs:
         return late
 
     def held_note(self, file: LogFile, phone: str) -> str:
-        """Return what a flush adds to the text about one log. It has read the ledger already."""
+        """Return the addition to a held text about one log. The flush has read the ledger."""
         late = self._late.get((file.key, _milliseconds(file.time.timestamp())), [])
         return _joined([*self._small_notes(file), *map(_late_note, late)], phone)
 
@@ -372,18 +372,18 @@ class ExpectedLogs:
         )
 
     def _miss(self, check: Check, missed: datetime.datetime, silent: datetime.datetime) -> None:
-        """Record a miss, and hold its texts; unless that was done, or a log came meanwhile."""
+        """Record a miss and hold its texts, unless a flush has done so, or a log came meanwhile."""
         if self._change(check, MISS, MISS_IF, missed=missed, silent=silent):
             times = {"missed": missed, "silent_since": silent}
             values = {name: {"N": _milliseconds(at.timestamp())} for name, at in times.items()}
             self._hold(check._replace(item={**check.item, **values}))
 
     def _hold(self, check: Check) -> None:
-        """Hold the texts of a miss, if nobody did so yet.
+        """Hold the texts of a miss, unless a flush has done so.
 
         Raises:
-            AwsError, NotQueued: The texts are not held, or that is not recorded: the next flush
-                holds them. Held twice, they are texted once.
+            AwsError, NotQueued: The texts are not held, or that is not recorded. The next flush
+            holds them. Texts that are held twice go out once.
         """
         missing = check.log.missing(check.item)
         if not missing:
@@ -407,7 +407,7 @@ class ExpectedLogs:
     def _change(
         self, check: Check, change: str, condition: str, **times: datetime.datetime
     ) -> bool:
-        """Change an item of the ledger. Whether the condition held.
+        """Change an item of the ledger, and return whether its condition held.
 
         Raises:
             AwsError: The table cannot be reached.

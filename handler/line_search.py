@@ -10,13 +10,14 @@ from handler.redaction import redact
 from handler.text import ELLIPSIS, printable
 
 CONTEXT_BYTES = 4096
-"""How much of a line is kept on each side of the word: a secret that begins there is seen whole."""
+"""The bytes of a line that are kept on each side of the word, so that a secret there is whole."""
 
 LINE_CHARACTERS = 160
-"""How much of a line is shown at most: one segment."""
+"""The most characters of a line that a text shows: one segment."""
 
 _VIEW, _LEAD = 40, 20
-"""A word that begins later than the first is moved to the second: a text may cut the line's end."""
+"""A word that begins after the first position moves to the second: a text may cut the line's
+end."""
 
 _CONTROL_SEQUENCES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])"
@@ -25,7 +26,7 @@ _CONTROL_SEQUENCES = re.compile(
 
 _CUT_BEGIN = re.compile(r".{256}\S*?\s", re.DOTALL)
 _CUT_END = re.compile(r"[\s,;\"'][^\s,;\"']*\Z")
-"""The part that a cut drops: the masking would miss half a secret, or one without its name."""
+"""The part that a cut drops, since masking misses half a secret, or one without its name."""
 
 
 def parse_words(contains: str) -> tuple[str, ...]:
@@ -50,7 +51,7 @@ def parse_words(contains: str) -> tuple[str, ...]:
 class WordSearch:
     """Searches for lines with one of several words: plain and case-sensitive, as `grep -F`.
 
-    It keeps a part of one line at most, however long the lines are.
+    It keeps at most a part of one line, however long the lines are.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -78,7 +79,7 @@ class WordSearch:
             if not start:
                 return
             self._is_counted = False
-        # A word may begin in the former block, but whole ones in it were found there.
+        # A word may begin in the former block. Whole words in that block are found already.
         places = {
             word: text.find(word, max(start, kept - len(word) + 1))
             for word in self._words
@@ -101,7 +102,7 @@ class WordSearch:
                     places[other] = text.find(other, end + 1)
 
     def result(self) -> Found:
-        """Say what was found in all blocks."""
+        """Return the lines found in all blocks."""
         return Found(self._count, self._excerpt.shown() if self._excerpt else "")
 
 
@@ -120,7 +121,7 @@ class _Excerpt:
         self.extend(text[at : at + self._missing])
 
     def extend(self, block: bytes) -> None:
-        """Take more of the line, as far as it is needed."""
+        """Take as much more of the line as is needed."""
         if self._missing:
             part, end, _ = block[: self._missing].partition(b"\n")
             self._rest += part
@@ -149,7 +150,7 @@ class LastLine:
     def __init__(self) -> None:
         """Begin, before the first block."""
         self._line = b""
-        self._has_ended = True  # whether what follows is another line
+        self._has_ended = True  # whether another line follows
         self._ended = 0  # how many lines have ended
         self._is_open = False  # whether the content ends inside of a line
 
@@ -183,8 +184,8 @@ class LastLine:
 def _shown(line: str) -> str:
     """Make a line printable, and mask its secrets.
 
-    The compatible form comes first: a text is written in GSM-7, in which a wide letter is a plain
-    one, and would uncover a secret that was not recognised.
+    It first replaces wide letters by plain ones, as a text in GSM-7 would. Otherwise the text would
+    show a secret that the masking did not recognise.
     """
     line = _CONTROL_SEQUENCES.sub("", line.rstrip("\r").replace("\ufffd", "?"))
     return redact(unicodedata.normalize("NFKC", printable(line, unknown="")).strip())

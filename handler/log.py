@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from handler.missing_log import MissingLog
 
 Level = Literal["INFO", "WARN", "ERROR"]
-"""Levels as Lambda names them: it takes a line with any other name for INFO.
+"""Levels as Lambda names them: it treats a line with any other level as INFO.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
 """
@@ -80,5 +80,5 @@ class Log:
 
 
 def masked(phone: str) -> str:
-    """Show a phone number's last four digits only: it is personal data."""
+    """Return the last four digits of a phone number, which is personal data."""
     return "…" + phone[-4:]

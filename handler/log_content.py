@@ -1,4 +1,4 @@
-"""The content of a log: unpacked and in UTF-8, a block at a time, never as a whole."""
+"""The content of a log, unpacked and in UTF-8, one block at a time."""
 
 import bz2
 import codecs
@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 MAX_BYTES = 64_000_000
-"""How many bytes of a log are read at most: of the object, and again of what it unpacks to."""
+"""The most bytes of a log that are read: of the object, and again of its unpacked content."""
 
 BLOCK_BYTES = 64 * 1024
-"""How many bytes one block has at most. With twice as many, malloc asks the system for each one."""
+"""The most bytes of a block. With twice as many, malloc asks the system for each block."""
 
 XZ_MEMORY_BYTES = 80 * 1024 * 1024
-"""How much memory xz may take: 65 MB for its best compression.
+"""The most memory that xz may take: 65 MB, for its best compression.
 
 Source: the table of presets in https://man7.org/linux/man-pages/man1/xz.1.html
 """
@@ -79,7 +79,8 @@ def _zip() -> _Decompressor:
     raise UnreadableLog("zip")
 
 
-# By the bytes that each begins with, whatever the key says. requests imports these modules anyway.
+# By the first bytes of each format, since a key may say otherwise. requests imports these modules
+# anyway.
 _DECOMPRESSORS: dict[bytes, Callable[[], _Decompressor]] = {
     b"\x1f\x8b": _Gzip,
     b"BZh": bz2.BZ2Decompressor,
@@ -97,7 +98,7 @@ class LogContent:
 
     Attributes:
         bytes_read: How many bytes were read, after unpacking.
-        is_whole: Whether that is all. False at a limit, and where the content breaks off.
+        is_whole: Whether that is all. False at a limit, and if the content breaks off.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class LogContent:
         Args:
             chunks: The object as it is stored.
             is_late: Whether to stop reading.
-            max_bytes: How much to read at most, of the object and of what it unpacks to.
+            max_bytes: The most bytes to read, of the object and of its unpacked content.
         """
         self._chunks = chunks
         self._is_late = is_late
@@ -139,7 +140,7 @@ class LogContent:
                 return
 
     def _limited(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
-        """Give what the object unpacks to, up to the limits, and as far as it is not damaged."""
+        """Give the unpacked content, up to the limits and up to any damage."""
         try:
             for block in blocks:
                 part = block[: self._max_bytes - self.bytes_read]
@@ -155,7 +156,7 @@ class LogContent:
             self._break_off(error)
 
     def _break_off(self, error: UnreadableLog) -> None:
-        """End the content at a defect: what came before it is good."""
+        """End the content at a defect: the content before it is good."""
         self.is_whole = False
         if not self.bytes_read:
             raise error from None
@@ -185,7 +186,7 @@ def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _blocks(decompressor: _Decompressor, chunk: bytes) -> Iterator[bytes]:
-    """Give all that one more chunk unpacks to."""
+    """Give the unpacked content of one more chunk."""
     block = decompressor.decompress(chunk, BLOCK_BYTES)
     yield block
     while not decompressor.eof and (len(block) == BLOCK_BYTES or not decompressor.needs_input):
@@ -194,7 +195,7 @@ def _blocks(decompressor: _Decompressor, chunk: bytes) -> Iterator[bytes]:
 
 
 def _fill(head: bytes, chunks: Iterator[bytes]) -> bytes:
-    """Read on until there is enough to recognise what begins here, or no more."""
+    """Read on until there is enough to recognise the format, or no more."""
     while len(head) < _LONGEST_MAGIC and (chunk := next(chunks, None)) is not None:
         head += chunk
     return head

@@ -1,4 +1,4 @@
-"""Reading a log from S3: one signed GET over the connections that are there.
+"""The reading of a log from S3: one signed GET over the open connections.
 
 Imported only in a stack that looks inside logs.
 """
@@ -19,7 +19,7 @@ from handler.log_content import BLOCK_BYTES, UnreadableLog
 from handler.retries import Retries, TryAgain
 
 MAX_ERROR_BYTES = 4096
-"""How much of an error is read: its code stands at its beginning."""
+"""The bytes of an error that are read: its code is at the beginning."""
 
 _TAG = re.compile(r"[\w-]+", re.ASCII)
 
@@ -82,9 +82,9 @@ class S3:
 
     @contextlib.contextmanager
     def open(self, file: LogFile) -> Iterator[Iterator[bytes]]:
-        """Open the object that an event names, of its very version, to read it in chunks.
+        """Open the version of an object that an event names, to read it in chunks.
 
-        Without a version it must have the event's eTag. Another content has an event of its own.
+        Without a version it must have the event's eTag. Other content has an event of its own.
 
         Raises:
             UnreadableLog: It cannot be read.
@@ -109,7 +109,7 @@ class S3:
         request = self._session.prepare_request(
             requests.Request("GET", self._endpoint.geturl(), headers=headers)
         )
-        # Set here, as requests would resolve the dots in a key.
+        # Set here, because requests would resolve the dots in a key.
         request.url = self._url(file)
         try:
             response = self._session.send(

@@ -1,4 +1,4 @@
-"""Looking inside a log: one pass over it for the words of all routes.
+"""The look inside a log: one pass over it for the words of all routes.
 
 Imported only in a stack that looks inside logs.
 """
@@ -54,7 +54,7 @@ class LogReader:
 
         Returns:
             Each phone that the log is for, with the first route that names it and finds something;
-            and what each route found, by its label.
+            and the lines that each route found, by its label.
         """
         routes = self._matching(file.key)
         inside = [route for route in routes if route.to_numbers and looks_inside(route)]
@@ -83,7 +83,7 @@ class LogReader:
             is_late: Whether to stop reading.
 
         Returns:
-            What each setting finds. If the log cannot be read, all of it is a note of why.
+            The lines that each setting finds. If the log cannot be read, a note says why.
         """
         searches = {
             words: WordSearch(parse_words(words)) if words else LastLine() for words in contains
@@ -111,7 +111,7 @@ class LogReader:
         searches: Collection[WordSearch | LastLine],
         is_late: Callable[[], bool],
     ) -> str:
-        """Search all of a log; return why it was not all, or nothing."""
+        """Search a log, and return why a part was not searched, or ""."""
         if is_late():
             raise UnreadableLog("no time")
         with self._objects.open(file) as chunks:

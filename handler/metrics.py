@@ -1,7 +1,7 @@
 """The metrics of the functions: named once, for them, the dashboard and the alarms.
 
-CloudWatch takes a metric from a line of the log (its embedded metric format), so that measuring
-costs no call. Every start of a function would import a library for that.
+CloudWatch takes a metric from a line of the log (its embedded metric format), so measuring costs no
+call. Every start of a function would import a library for that.
 """
 
 import time
@@ -16,7 +16,7 @@ STACK = "stack"
 
 ROUTE = "route"
 """A dimension of some metrics, and the field of the log's line with the route's name. A stack
-without routes has it not, since CloudWatch charges for each value of a dimension."""
+without routes does not have it, since CloudWatch charges for each value of a dimension."""
 
 
 class Metric(NamedTuple):
@@ -39,7 +39,7 @@ LOG_FILES = Metric("LogFiles")
 """Log files that S3 announced; a duplicate of an event counts again."""
 
 UNROUTED = Metric("LogFilesWithoutRoute")
-"""Log files that nobody is texted about, since they match no route and there are no flat phones."""
+"""Log files without a text, since they match no route and there are no flat phones."""
 
 DUPLICATES = Metric("Duplicates")
 """Texts that were suppressed, since they had been sent, held or failed before."""
@@ -66,8 +66,8 @@ BACKLOG = Metric("Backlog")
 """Messages that a flush took and had to leave on the queue."""
 
 BACKLOG_AGE = Metric("BacklogAge", "Seconds")
-"""From the upload to now, of the oldest file that a flush had to leave; 0 if it left none. Of the
-oldest that it took, where it could not take all."""
+"""From the upload to now, of the oldest file that a flush had to leave; 0 if it left none. If it
+could not take all, of the oldest that it took."""
 
 FAILED = Metric("TextsFailed", dimension="code")
 """Texts that no retry will help, and events that nobody can read."""
@@ -76,7 +76,7 @@ SETTINGS_REFUSED = Metric("SettingsRefused")
 """Refusals by Twilio that last until an operator fixes a setting, here or at Twilio."""
 
 FAILED_OPEN = Metric("ClaimsFailedOpen")
-"""Texts without an answer of the table: sent without a claim, held, or not recorded."""
+"""Texts for which the table gave no answer: sent without a claim, held, or not recorded."""
 
 UNEXPECTED = Metric("UnexpectedErrors")
 """Exceptions that this program did not foresee: each stopped one text, message or report only."""
@@ -91,7 +91,7 @@ NOTHING_INSIDE = Metric("LogsNothingInside")
 """Log files that some phone was not texted about, since no line had one of the words."""
 
 NOT_READ = Metric("LogsNotRead")
-"""Log files that were looked into, and not or not wholly read."""
+"""Log files that could not be read, or only in part."""
 
 MISSING = Metric("LogsMissing")
 """Deadlines of expected logs that passed without one."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from handler.events import YEARS, is_name, is_size
 
 MAX_LOGS_CHARACTERS = 4096
-"""The longest globs of a route: Lambda allows no more for all settings, even if they were one.
+"""The most bytes of the globs of a route: Lambda allows no more for all settings together.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 """
@@ -55,7 +55,7 @@ class MissingLog(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The logs that it is one of."""
+        """The globs of its logs."""
         return self.logs
 
     @property
@@ -65,7 +65,7 @@ class MissingLog(NamedTuple):
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The same for each text about this deadline, and of another length than a log file's."""
+        """The identity of the deadline: more or fewer fields than a log file's identity."""
         return ("missing", self.route, self.deadline.isoformat())
 
     def age(self, now: float) -> float:

@@ -21,7 +21,7 @@ SEVERAL_ROUTES = "several"
 
 
 class Attempt(NamedTuple):
-    """The ledger's record of a text before Twilio has it.
+    """The ledger's record of a text, written before Twilio receives it.
 
     Attributes:
         at: When, in seconds since the epoch.
@@ -56,7 +56,7 @@ class Attempt(NamedTuple):
 def fingerprint(body: str) -> str:
     """Return the length and a hash of a body, without white space around it.
 
-    Nobody says whether Twilio keeps that.
+    Twilio does not document whether it keeps that.
     """
     body = body.strip()
     hashed = hashlib.sha256(body.encode(errors="replace")).hexdigest()
@@ -96,7 +96,7 @@ class Notice:
 
     @property
     def id(self) -> str:
-        """The same for a duplicate of the event, and another one for another write of the key.
+        """The id: the same for a duplicate of the event, another one for another write of the key.
 
         A hash: keys may be longer than DynamoDB's, and the table must not show phone numbers.
         """

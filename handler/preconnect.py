@@ -1,4 +1,4 @@
-"""Opening connections before the first request, while Lambda starts the function.
+"""The opening of connections before the first request, while Lambda starts the function.
 
 A connection to Twilio takes two round trips. Importing the client takes as long, and leaves the
 network idle meanwhile. So this module imports the standard library only.
@@ -17,8 +17,8 @@ STEP_TIMEOUT_SECONDS = 1.0
 """How long each step to a connection may take."""
 
 MAX_IDLE_SECONDS = 5.0
-"""How long a connection is used for, since it was begun or last used: servers close an idle one,
-and Lambda may freeze the function before the next event."""
+"""How long a connection is used after it was opened or last used. Servers close an idle one, and
+Lambda may freeze the function before the next event."""
 
 
 class Preconnector:
@@ -33,7 +33,8 @@ class Preconnector:
         """Begin to open a connection, in a thread of its own, and send nothing over it.
 
         Args:
-            url: The address. One without https is an emulator's, on this machine: it needs no time.
+            url: The address. An address without https is that of an emulator on this machine: it
+                needs no preparation.
         """
         parts = urllib.parse.urlsplit(url)
         if parts.scheme == "https" and parts.hostname:

@@ -1,4 +1,4 @@
-"""How notices are written to a queue, and read from one: one message for a file and its phones."""
+"""The messages of the queues: one for a file and its phones."""
 
 import datetime
 import json
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from handler.missing_log import MissingLog
 
 BEGINNING = '{"file": '
-"""How a message begins that `to_message` wrote; an event that Lambda gave up on never does."""
+"""The beginning of each message of `to_message`. An event that Lambda gave up on begins
+otherwise."""
 
 
 def to_message(
@@ -35,7 +36,7 @@ PhonesOf = Callable[[str], Iterable[str]]
 
 
 def nobody(_key: str) -> Iterable[str]:
-    """Give no phones, where the files in an event need none."""
+    """Return no phones, for a reader that needs none."""
     return ()
 
 

@@ -16,8 +16,8 @@ _DAY = 24 * 60
 _WEEK = 7 * _DAY
 
 _LONGEST = datetime.timedelta(days=15)
-"""From a moment until the next one that is not quiet, if there is any: a change of the clocks may
-skip the only one of a week."""
+"""The longest time from a moment to the next one that is not quiet: a change of the clocks may skip
+the only one of a week."""
 
 
 class _Range(NamedTuple):
@@ -34,7 +34,7 @@ class _Range(NamedTuple):
     minutes: int
 
     def left(self, local: datetime.datetime) -> datetime.timedelta:
-        """Return how long it still lasts, by the clock; 0 outside of it."""
+        """Return how long it still lasts by the clock; 0 outside it."""
         now = datetime.timedelta(hours=local.hour, minutes=local.minute, seconds=local.second)
         now += datetime.timedelta(microseconds=local.microsecond)
         start, length = (datetime.timedelta(minutes=one) for one in (self.start, self.minutes))
@@ -49,8 +49,8 @@ class _Range(NamedTuple):
 class QuietHours:
     """Times of the week in which texts are held, by the clocks of one time zone.
 
-    A range across midnight belongs to the day on which it starts. Daylight saving needs no care to
-    find out whether a moment is quiet: at any moment the clocks there show one time.
+    A range across midnight belongs to the day on which it starts. Whether a moment is quiet does
+    not depend on daylight saving: at any moment the clocks show one time.
     """
 
     def __init__(self, ranges: tuple[_Range, ...], zone: datetime.tzinfo) -> None:
@@ -89,11 +89,11 @@ class QuietHours:
         return None
 
     def seconds_left(self, now: float, at_most: float) -> float:
-        """Return how long they last still, or so long if they last longer.
+        """Return the seconds until their end, or `at_most` if that is less.
 
         Args:
             now: The time, in seconds since the epoch.
-            at_most: The longest time to return, in seconds.
+            at_most: The most seconds to return.
         """
         moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
         end = self.end(moment)
@@ -109,7 +109,7 @@ class QuietHours:
     def _later(
         self, moment: datetime.datetime, by_the_clock: datetime.timedelta
     ) -> datetime.datetime:
-        """Return the moment at which so much has passed, or the next change of the clocks."""
+        """Return the moment after some time by the clock, or the next change of the clocks."""
         before, after = self._offset(moment), moment + by_the_clock
         if self._offset(after) == before:
             return after

@@ -17,7 +17,7 @@ _NAME = r"""(?:
     | (?<![a-z])(?:pass|pw|auth|pin|otp|sig|jwt|bearer)(?![a-z])
 )"""
 
-# Quotes within JSON, HTML and URLs are written as the characters that stand for them.
+# Escaped quotes, as JSON, HTML and URLs write them.
 _QUOTE = r"(?:&quot;|&apos;|&\#3[49];|\\u002[27])"
 _CLOSE = rf"""(?:["'\\\])]|%2[27]|{_QUOTE}){{0,4}}"""
 
@@ -84,7 +84,7 @@ _AWS_SECRET = re.compile(r"(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9+])[A-Za-z0-9+/]{40}")
 _SEPARATORS = re.compile(r"[+/_\-]")
 _MIN_RUN = 20
 _MIN_LETTERS = 24
-"""Letters of one case in a row that are no word."""
+"""Letters of one case in a row that form no word."""
 _MIN_CHANGES = 0.35
 """How often a random run changes between capitals, small letters and digits, for each character.
 

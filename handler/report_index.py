@@ -9,7 +9,7 @@ from handler.ledger import REPORT_DUE, REPORT_INDEX
 from handler.table import Table
 
 MAX_TEXTS = 200
-"""How many texts the index gives at once."""
+"""The most texts that the index gives at once."""
 
 
 class PendingReport(NamedTuple):

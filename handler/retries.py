@@ -1,4 +1,4 @@
-"""Trying a request to a service again: how often, and after how long a pause."""
+"""The retries of a request to a service: how often, and after how long a pause."""
 
 import random
 import time
@@ -8,11 +8,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 BUSY_SECONDS = 5
-"""How long each request gets one try, after a service was too busy for all tries of one."""
+"""After a service was too busy for all tries of one request, each request gets one try for so
+long."""
 
 
 class TryAgain(Exception):
-    """A request was not processed, and may be a moment later.
+    """A request was not processed, but the same request may be a moment later.
 
     Attributes:
         error: The error that the last try raises.
@@ -28,8 +29,7 @@ class TryAgain(Exception):
 class Retries:
     """Tries requests to one service again, and remembers when the service is too busy.
 
-    Then each request gets one try for a while: many requests cost an invocation little more time
-    than the first did.
+    Then each request gets one try for a while, so many requests take little more time than one.
     """
 
     def __init__(

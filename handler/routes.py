@@ -38,7 +38,7 @@ NO_QUIET_HOURS = "none"
 """The value of a route's `quietHours` that switches the flat quiet hours off."""
 
 _NOT_IN_GLOBS = "[]{}\\"
-"""Wildcards in other programs. Here they would silently match only themselves."""
+"""Wildcards of other programs. Here they would match only themselves."""
 
 
 class Route(NamedTuple):
@@ -56,7 +56,7 @@ class Route(NamedTuple):
         quiet_hours: When its texts are held; "" for never.
         contains: Words; a log without one of them is not texted. "" for any log.
         expect: When a log of the route is due; "" for never.
-        at_least: The size below which a log is not the one that is due; "" for any size.
+        at_least: The smallest size of a log that counts as the one that is due; "" for any size.
     """
 
     name: str
@@ -114,12 +114,12 @@ def read(variable: str, settings: "FlatSettings") -> tuple[Route, ...]:
     """Read the routes from the variable `ROUTES`.
 
     Args:
-        variable: What `write` wrote. An unknown field is ignored: an update of the program
-            changes a function's environment and its code one after the other.
+        variable: The value that `write` returned. An unknown field is ignored: an update of the
+            program changes a function's environment and its code one after the other.
         settings: The flat settings.
 
     Raises:
-        ValueError: It is not what `write` wrote.
+        ValueError: It is no value of `write`.
     """
     inheriting = Route.inheriting(settings)
     try:
@@ -202,10 +202,10 @@ class Routes:
 
 
 def globs(value: str) -> tuple["Glob", ...]:
-    """Read globs that are separated by commas, with spaces around them or none.
+    """Read globs that are separated by commas, with or without spaces around them.
 
     Raises:
-        ValueError: A glob is none; see `Glob`.
+        ValueError: A glob is invalid; see `Glob`.
     """
     return tuple(Glob(one.strip()) for one in value.split(",") if one.strip())
 
@@ -213,8 +213,8 @@ def globs(value: str) -> tuple["Glob", ...]:
 class Glob:
     """A pattern for whole keys: `*` stands for any characters, `/` too, and `?` for one.
 
-    Upper and lower case differ, as in S3. macOS uploads accents as characters of their own:
-    glob and key are compared composed (NFC), so that both forms of a name match. A comma or a
+    Upper and lower case differ, as in S3. macOS uploads accents as characters of their own. So glob
+    and key are compared in composed form (NFC), and both forms of a name match. A comma or a
     bracket in a key is matched by `?`.
 
     The time is linear in the key's length: there is no backtracking.

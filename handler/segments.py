@@ -9,7 +9,8 @@ GSM = frozenset(
 GSM_EXTENSION = frozenset("\f^{}\\[~]|€")
 GSM_7 = GSM | GSM_EXTENSION
 
-# The characters of a segment, alone and as one of several: a header that joins them takes some.
+# The characters of a segment, alone and as one of several: a header that joins them takes some of
+# the space.
 # Source: https://www.twilio.com/docs/glossary/what-sms-character-limit
 GSM_SEGMENT, GSM_SEGMENT_OF_SEVERAL = 160, 153
 UCS2_SEGMENT, UCS2_SEGMENT_OF_SEVERAL = 70, 67

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from handler.routes import Mode, Route
 
 AnyRoute: TypeAlias = "Route | Settings"
-"""A route. In a stack without routes the flat settings are the only one, and cost no import."""
+"""A route. In a stack without routes the flat settings are the only route, and need no import."""
 
 
 def looks_inside(route: AnyRoute) -> bool:
@@ -24,7 +24,7 @@ class Settings(NamedTuple):
     Attributes:
         twilio_account_sid: AC…
         twilio_secret: The API key's secret or the auth token.
-        twilio_api_url: Where Twilio's API is, without a slash at the end.
+        twilio_api_url: The address of Twilio's API, without a slash at the end.
         to_numbers: The phones of logs that match no route, in E.164; see `phones`.
         message: The `string.Template` of a text; see `handler.text.PLACEHOLDERS`.
         mode: `instant`, or `digest` to hold every text until the next flush.
@@ -35,14 +35,14 @@ class Settings(NamedTuple):
         ledger_table: The name of the DynamoDB table.
         held_queue: The URL of the queue of texts that are due later.
         failed_queue: The URL of the queue of texts that no retry will help.
-        stack: The project and the stack, such as `s3-logs/dev`: whose metrics they are.
+        stack: The project and the stack, such as `s3-logs/dev`: the dimension of the metrics.
         twilio_api_key_sid: SK…, or "" to authenticate with the account's auth token.
         from_number: The sender, a number, a short code or a name; "" with a Messaging Service.
         messaging_service_sid: MG…, or "" with a number.
         quiet_hours: When texts are held; see `QuietHours.parse`. "" for never.
         contains: Words; a log without one of them is not texted. "" for any log.
         expect: When a log that matches no route is due, as `by 06:30`; "" for never.
-        at_least: The size below which a log is not the one that is due; "" for any size.
+        at_least: The smallest size of a log that counts as the one that is due; "" for any size.
         routes: Which logs text which phones, and how; see `handler.routes`.
     """
 
@@ -80,7 +80,7 @@ class Settings(NamedTuple):
 
     @property
     def label(self) -> str:
-        """No name for log lines and metrics: without routes, these have none."""
+        """Empty: without routes, log lines and metrics name none."""
         return ""
 
     @property
@@ -90,7 +90,7 @@ class Settings(NamedTuple):
 
     @property
     def looks_inside(self) -> bool:
-        """Whether any log is read, for its lines."""
+        """Whether `notify` reads any log."""
         return looks_inside(self) or any(map(looks_inside, self.routes))
 
     @property
@@ -110,7 +110,8 @@ class Settings(NamedTuple):
     def phones_of(self) -> Callable[[str], Mapping[str, AnyRoute]]:
         """Find the phones that a log is for, by its key, each with the route that words its text.
 
-        To be asked for once. Without routes the flat settings are the route.
+        Ask for it once: each access reads the routes again. Without routes the flat settings are
+        the route.
         """
         if self.routes:
             from handler.routes import Routes  # noqa: PLC0415  # most stacks have none
@@ -121,7 +122,7 @@ class Settings(NamedTuple):
 
     @property
     def matching(self) -> Callable[[str], Sequence[AnyRoute]]:
-        """Find all routes that a log matches, by its key. To be asked for once."""
+        """Find all routes that a log matches, by its key. Ask for it once, as for `phones_of`."""
         if self.routes:
             from handler.routes import Routes  # noqa: PLC0415  # most stacks have none
 

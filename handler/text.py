@@ -32,13 +32,13 @@ SUMMARY_SEGMENTS = 2
 """The limit of segments for one text about many log files."""
 
 MAX_WORDS_CHARACTERS = 30
-"""Longer words are not named in a summary."""
+"""A summary names no longer words."""
 
 SUMMARY_KEYS = 3
 """The number of different keys up to which a summary names each."""
 
 UNKNOWN = "?"
-"""The count of the lines in a log that was not looked into."""
+"""The count of lines of a log that `notify` did not read."""
 
 ELLIPSIS = "..."  # in GSM-7, unlike the character for an ellipsis
 MIN_WIDTH = 14  # a date and `.log`
@@ -47,7 +47,7 @@ _JOINERS = ("\u200c", "\u200d")  # invisible; Persian words and emoji are writte
 
 _VIRAMA = 9  # the combining class of all of them
 
-# Twilio's own Smart Encoding replaces the like, but not reliably.
+# Twilio's own Smart Encoding replaces such characters, but not reliably.
 _LOOKALIKES = {
     "`": "'", "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u2032": "'",
     "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u2033": '"', "\u00ab": '"', "\u00bb": '"',
@@ -97,7 +97,8 @@ def write(
 
     def body(width: int) -> str:
         values.update((name, part.cut(width)) for name, part in parts.items())
-        # After the names were replaced: an accent behind `$name` would be composed with its `e`.
+        # Composed after the names are replaced: an accent behind `$name` would compose with its
+        # last letter.
         written = printable(template.substitute(values), lines=True, unknown="")
         if notes:
             written = f"{written.rstrip()} ({'; '.join(notes)})"
@@ -131,9 +132,9 @@ def summarize(
 ) -> str:
     """Word one text about many logs: the missing ones first, then all log files.
 
-    Of log files it says how many, since when, and which. Up to three are named. More are counted by
-    route where they are of several, else by folder, and the latest is named. Two segments at most:
-    names are cut, and small counts are added up. Missing logs may take one more.
+    Of log files it says how many, since when, and which. It names up to three. It counts more by
+    route if they have several routes, else by folder, and names the latest. It takes at most two
+    segments: it cuts names, and adds up small counts. Missing logs may take one more.
 
     Args:
         files: The log files; at least one, if there are no missing ones.
@@ -142,7 +143,7 @@ def summarize(
         missing: The missing logs. Of one route the latest is told.
     """
     lines = _count_lines(files)
-    # The last one of a route says since when all are missing.
+    # The last one of a route says since when its logs are missing.
     last = {log.route: log for log in sorted(missing, key=lambda log: log.deadline)}
     latest = sorted(last.values(), key=lambda log: log.deadline)
     if not latest:
@@ -195,7 +196,7 @@ def _summarize_files(
 
 
 def _count_lines(files: Sequence[LogFile]) -> str:
-    """Say how many lines with the words were found in all files, and which words, if short."""
+    """Return how many lines with the words all files have, and the words if they are short."""
     found = [file.found for file in files if file.found and file.found.contains]
     if not found:
         return ""
@@ -233,7 +234,7 @@ def write_missing(log: "MissingLog", zone: datetime.tzinfo, *, width: int = MAX_
 
 
 class _Part:
-    """A part of a text that may be cut, never inside of what a reader takes for one character.
+    """A part of a text that may be cut, but never inside a character as a reader sees it.
 
     Attributes:
         text: The whole part.
@@ -252,7 +253,7 @@ class _Part:
         return self.text[: starts[bisect.bisect_right(widths, width) - 1]]
 
     def cut(self, width: int) -> str:
-        """Cut in the middle, since both ends of a key tell more; the end, the file's name, most."""
+        """Cut in the middle, since both ends of a key say more, most of all the file's name."""
         if self.width <= width:
             return self.text
         starts, widths = self._cuts
@@ -264,7 +265,7 @@ class _Part:
 
     @functools.cached_property
     def _cuts(self) -> tuple[list[int], list[int]]:
-        """Where it may be cut, both ends included, and the room that it takes up to there."""
+        """The places of possible cuts, with both ends, and the room up to each place."""
         starts, widths, width, before, flags = [], [], 0, "", 0
         for index, character in enumerate(self.text):
             flags = flags + 1 if "\U0001f1e6" <= character <= "\U0001f1ff" else 0
@@ -316,7 +317,7 @@ def _folder(key: str) -> str:
 
 
 def printable(part: str, *, lines: bool = False, unknown: str = "?") -> str:
-    """Make a part fit to be read: composed, on one line, without control characters.
+    """Make a part readable: composed, on one line, without control characters.
 
     macOS uploads names decomposed, an accent after its letter, which GSM-7 has not.
     Bidirectional controls go; joiners stay where they join something.
@@ -343,7 +344,7 @@ def printable(part: str, *, lines: bool = False, unknown: str = "?") -> str:
 
 
 def _to_gsm(body: str) -> str:
-    """Write a body in GSM-7 if it can be: with lookalikes, and letters without their accents."""
+    """Write a body in GSM-7 if possible: with similar characters, and letters without accents."""
     foreign = set(body) - GSM_7
     plain = body.translate({ord(character): _lookalike(character) for character in foreign})
     return plain if is_gsm(plain) else body
@@ -357,7 +358,7 @@ def _lookalike(character: str) -> str:
 
 
 def size_of(size: int | None) -> str:
-    """Say a size as people do: `999 B`, `1.2 kB`, `34 MB` (decimal, as S3's console counts)."""
+    """Write a size as people do: `999 B`, `1.2 kB`, `34 MB` (decimal, as S3's console counts)."""
     if size is None:
         return "size unknown"
     if size == 0:
