@@ -142,6 +142,8 @@ def _variants() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
         variants[REPLACED] = ["node", "-e", _NODE_BOOT, str(_node() / "index.js")]
     else:
         reasons[REPLACED] = "there is no npm on this machine"
+    if not shutil.which("valgrind"):
+        reasons["instructions"] = "there is no valgrind on this machine"
     if hasattr(os, "sched_setaffinity"):
         variants |= {name + ONE_CPU: variants[name] for name in (OURS, FLOOR)}
     else:

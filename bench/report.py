@@ -290,9 +290,10 @@ def _months(found: Any, runs: Any) -> dict[str, Any]:
         return name, cell(instant[name]), cell(digest[name]), f"${one_each:,.0f}"
 
     def costs(name: str) -> list[float]:
-        return sorted(runs[scenario][name]["dollars_a_month"]["all"] for scenario in steady)
+        return sorted(
+            runs[scenario][name]["dollars_a_month"]["all"] for scenario in (INSTANT, DIGEST)
+        )
 
-    steady = [one for one in runs if one.startswith("steady")]
     first, last = next(iter(VOLUMES)), list(VOLUMES)[-1]
     each = {name: month.alternatives(VOLUMES[name])["one text per file"] for name in (first, last)}
     parts = instant["100 million"]["dollars_a_month"]
