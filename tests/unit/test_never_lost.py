@@ -23,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from handler import text
 from handler.aws import AwsError
 from handler.errors import LeaseHeld
+from handler.held_messages import EXPIRES_AFTER_SECONDS
 from handler.queues import VISIBILITY_SECONDS, NotQueued
 from handler.refusals import NO_ANSWER, NO_CONNECTION, Refusal, refusal
 from simulation.samples import OTHER_PHONE, PHONE, record, route
@@ -258,7 +259,11 @@ class Machine(RuleBasedStateMachine):
         self.flushes[self.hour] += 1
         self.run(self.world.flush, crash_after, (after, lambda: self.duplicate_meanwhile(one)))
 
-    @rule(seconds=st.sampled_from([1, 30, 61, VISIBILITY_SECONDS + 1, 3600]))
+    @rule(
+        seconds=st.sampled_from(
+            [1, 30, 61, VISIBILITY_SECONDS + 1, 3600, EXPIRES_AFTER_SECONDS + 1]
+        )
+    )
     def wait(self, seconds: float) -> None:
         self.world.now += seconds
 
