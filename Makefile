@@ -15,7 +15,7 @@ help:
 demo: .venv/local ## Try it on this machine: upload a log, see the text
 	@$(BIN)/python -m local $(ARGS)
 
-# In quotes of the shell, not of make: a key may have any character.
+# The shell quotes FILE and KEY, not make: a key may have any character.
 upload: .venv/local ## Put a file into the demo's bucket (FILE=a.log KEY=app/a.log)
 	@$(BIN)/python -m local upload "$$FILE" $(if $(KEY),--key="$$KEY")
 
@@ -44,7 +44,7 @@ bench: .venv/bench ## Measure starts, uploads, storms, a month (half an hour)
 screenshots: .venv/tests ## Take the pictures of the phone that the README shows
 	@$(BIN)/python -m tests.browser.screenshots
 
-# A process of their own: after a failed update, Pulumi's Automation API leaves its event loop open.
+# In a process of their own: after a failed update, Pulumi's Automation API leaves its event loop open.
 # Without hypothesis: closing that loop can break its late import, and these tests do not use it.
 test-engine: .venv/tests ## Run the program by Pulumi's own engine
 	@$(BIN)/python -m pytest tests/engine -p no:hypothesispytest \
@@ -69,7 +69,7 @@ pulumi: ## Find Pulumi's CLI, or build one for tests: it cannot deploy
 		     "https://www.pulumi.com/docs/install/" >&2; exit 1; \
 	fi
 
-# A worker for each core. Each starts an emulator of its own, so four are enough for any memory.
+# A worker for each core. Each starts an emulator, so at most four, to fit into memory.
 WORKERS := -n auto --maxprocesses 4
 test: .venv/tests ## Run most tests (ARGS=tests/unit: the fast ones)
 	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
@@ -157,6 +157,6 @@ INSTALL = @echo "Installing $< into .venv (once, up to a minute) ..."; \
 .venv/judges: tests/judges/requirements.txt .venv/tests
 	$(INSTALL)
 
-# `pulumi up` installs nothing if there is a .venv, so each must have the program's requirements.
+# `pulumi up` installs nothing if there is a .venv, so each lock must have the program's requirements.
 # Only the lock of ops lacks them.
 .venv/ops: requirements.txt

@@ -1,4 +1,4 @@
-"""A text on somebody's phone when a log lands in S3.
+"""Text your phone when a log lands in S3, and when one does not come.
 
 A log that lands in the bucket makes S3 call `notify`. It claims each text in the ledger and sends
 it by Twilio. A text that may not go now is held in a queue until `flush` sends each phone one

@@ -1,4 +1,4 @@
-"""The HTTP server of tests and bench: it answers as tests ask, and keeps the requests."""
+"""The HTTP server of tests and bench. It answers as a test asks, and keeps the requests."""
 
 import dataclasses
 import http.server
@@ -68,8 +68,8 @@ class Server(http.server.ThreadingHTTPServer):
 
         Args:
             respond: Gives the answer to a request, instead of the attributes above.
-            round_trip: How far away it is, in seconds. A new connection takes two round trips
-                more: one for TCP, one for TLS.
+            round_trip: The seconds of a round trip. A new connection takes two more: one for TCP,
+                one for TLS.
         """
         super().__init__(("127.0.0.1", 0), Handler)
         self.respond = respond or self._next_answer
@@ -109,7 +109,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, *client: object) -> None:
-        """Ignore a client that closes its connection, as one does that distrusts this server."""
+        """Ignore a client that closes its connection, as a client that distrusts this server."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(*client)  # type: ignore[arg-type]  # passed on unchanged
 

@@ -1,4 +1,4 @@
-"""SQS: one queue, as quick with a million messages as with one."""
+"""A queue of SQS, as quick with a million messages as with one."""
 
 import dataclasses
 import heapq
@@ -9,7 +9,7 @@ from typing import Any, overload
 from handler.queues import MAX_RECEIVES, VISIBILITY_SECONDS
 
 MAX_ENTRIES = 10
-"""How many messages one request may be about."""
+"""The most messages of one request."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -33,7 +33,7 @@ class StoredMessage:
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def as_received(self) -> dict[str, Any]:
-        """Return what SQS answers about it."""
+        """Return it as SQS's answer does."""
         return {
             "Body": self.body,
             "ReceiptHandle": self.receipt,
@@ -131,7 +131,7 @@ class StoredQueue(Sequence[StoredMessage]):
         return {"Successful": done, "Failed": []}
 
     def _receive(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        # Without waiting SQS asks some of its servers only, and may find nothing.
+        # Without a wait, SQS asks only some of its servers, and may find nothing.
         if not payload["WaitTimeSeconds"]:
             return {"Messages": []}
         received = list(itertools.islice(self._receive_visible(), payload["MaxNumberOfMessages"]))
@@ -180,7 +180,7 @@ class StoredQueue(Sequence[StoredMessage]):
     ) -> dict[str, Any]:
         """Change the messages of a batch, by the receipts of their last receive.
 
-        Not quite SQS: it deletes by an older receipt as well.
+        SQS differs: it deletes by an older receipt as well.
         """
         ids = {entry["Id"] for entry in entries}
         assert 0 < len(ids) == len(entries) <= MAX_ENTRIES

@@ -1,4 +1,4 @@
-"""A table that is quick enough for millions of log files: it knows the ledger's conditions.
+"""A table that is quick enough for millions of log files. It knows only the ledger's conditions.
 
 It reads each update expression once, evaluates no condition, and refuses every condition that is
 not in its list. A test compares it with `simulation.table`, which evaluates them all, over random

@@ -1,7 +1,7 @@
-"""AWS and Twilio, as far as the handler calls them: both accept every request, and record its time.
+"""AWS and Twilio as the handler calls them: both accept every request, and record its time.
 
-They speak HTTPS with a certificate of their own. A client trusts it beside all usual ones, because
-finding and reading those takes time in Lambda too.
+They speak HTTPS with a certificate of their own. A client trusts it and the usual ones, because
+reading those takes time in Lambda too.
 """
 
 import contextlib
@@ -59,7 +59,7 @@ class Services:
         text_times: When the requests to Twilio began, by `time.perf_counter`.
         connections: The clients that sent a request.
         bundle: The certificates to trust, as certifi has them: in one file.
-        certificates: The same as our package has them: in a folder.
+        certificates: The same as the package for Lambda has them: in a folder.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Services:
 
         Args:
             split_certificates: Puts each certificate of a bundle into a file in a folder.
-            round_trip: How far away Twilio is, in seconds. AWS is in the same region.
+            round_trip: The seconds of a round trip to Twilio. AWS is in the same region.
         """
         self._folder = tempfile.TemporaryDirectory()
         self.bundle = Path(self._folder.name, "trusted.pem")

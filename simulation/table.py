@@ -27,8 +27,8 @@ _accounts = itertools.count(1)
 _unused: list[tuple[str, str, dict[str, str]]] = []
 """The requests that delete the tables of simulations that have ended.
 
-Python may end a simulation in the middle of a request of another one. MiniStack sets context
-variables for each request, and to set them there ends the process with a segmentation fault.
+Python may end a simulation during a request of another one. MiniStack sets context variables for
+each request, and setting them then ends the process with a segmentation fault.
 """
 
 
@@ -94,7 +94,7 @@ class Table:
         if operation == "BatchGetItem" and not payload["RequestItems"][self.name].get(
             "ConsistentRead"
         ):
-            # Such a read may miss the last writes. Here it misses all.
+            # Such a read may miss the last writes. This one misses all.
             answer["Responses"] = {self.name: []}
         return answer
 

@@ -1,7 +1,7 @@
 """The handler with a simulated clock, table, queues and Twilio.
 
-The simulation takes the place of AWS where the handler calls it (`Aws.call`) and of Twilio where it
-sends (`Sender.send`): all else is the real code.
+The simulation replaces the calls of AWS (`Aws.call`) and of Twilio (`Sender.send`). All other code
+is the real one.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ def _notices(body: str, phones_of: PhonesOf) -> tuple[Notice, ...]:
 
 
 class World(Aws):
-    """All that is around the functions. Time stands still unless a test moves it."""
+    """The surroundings of the functions. Time passes only when a test moves the clock."""
 
     def __init__(self, *, table: Callable[[str], LedgerTable] = Table, **changes: Any) -> None:
         """Start the functions.
@@ -96,22 +96,24 @@ class World(Aws):
         self.shuffle: Callable[[list[str]], None] = lambda _phones: None  # in a flush
         self.deliveries: dict[str, Delivery] = {}  # by SID, where they are known
         self.queried_sids: list[str] = []  # the SIDs that Twilio was asked about
-        self.records: list[tuple[str, SentText]] = []  # Twilio's: each phone, and a text to it
+        self.records: list[
+            tuple[str, SentText]
+        ] = []  # Twilio's records: each phone, and a text to it
         self.loses_answers = False  # Twilio accepts, and its answer is lost
         # The logs in the bucket, by key. One that is not here cannot be read, for this reason.
         self.objects: dict[str, bytes] = {}
         self.unreadable = "it is gone"
         self.reads: list[str] = []  # the keys of the logs that were read
-        self.loses_requests = False  # Twilio never gets them, but nobody is told
+        self.loses_requests = False  # Twilio never receives them, and the sender is not told
         self.refuses_to_list: Callable[[str], Refusal | None] = lambda _phone: None
         self.list_seconds = 0.0  # how long a list takes
         self.twilio_clock = 0.0  # how many seconds Twilio's clock is ahead
         self.trial = ""  # the words that Twilio puts before each body
         self.redacts = False  # whether Twilio's records have no bodies
         self.lists = 0  # how often Twilio was asked for its texts
-        self.at_step: dict[int, Callable[[], None]] = {}  # what happens besides at a step, once
+        self.at_step: dict[int, Callable[[], None]] = {}  # called once at a step
         self.down: set[str] = set()  # the services that do not answer
-        self.throttled = ""  # the code by which the table refuses whatever it is asked
+        self.throttled = ""  # the code with which the table refuses each request
         self.conflicts = 0  # how many transactions are cancelled by others
         self.refused_entries = 0  # how many messages SQS refuses
         self.crash_at: int | None = None  # the step at which the process ends
@@ -194,7 +196,7 @@ class World(Aws):
 
     @property
     def waiting(self) -> list[Notice]:
-        """The notices on `held` without an outcome. A message may hold others, too."""
+        """The notices on `held` without an outcome. A message may also hold others."""
         done = ("sent", "failed")
         return [one for one in self.notices_on(self.held) if self.state(one.id) not in done]
 
