@@ -71,7 +71,7 @@ def storm(
         memory: dict[str, float] = {}
         notified = _Notified(deployment, numbers[-1])
         # With many phones each file takes long, and Lambda ends a function after a minute.
-        at_once = max(2, min(IN_FLIGHT, 4 * IN_FLIGHT // phones))
+        at_once = max(2, min(IN_FLIGHT, 8 * IN_FLIGHT // phones))
         for number in range(files):
             if number % at_once == 0:
                 notified.wait(number - at_once)
