@@ -95,7 +95,7 @@ def storm(
 
 
 def files_in(body: str) -> int:
-    """Return how many files a text is about. A missing log is none."""
+    """Return how many files a text is about. A missing log does not count."""
     if summary := re.search(r"(?:^|\. )(\d+) more logs? since ", body):
         return int(summary[1])
     return 0 if body.startswith(("Missing: ", "Too small: ")) else 1

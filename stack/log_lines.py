@@ -163,7 +163,7 @@ def _events(
         if (last := events[-1]["timestamp"]) > start:
             start, known = last, sum(event["timestamp"] == last for event in events)
         else:
-            start += 1  # no search can tell more events of one millisecond
+            start += 1  # a search finds no more events of one millisecond
 
 
 def follow(

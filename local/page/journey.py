@@ -78,7 +78,7 @@ class _File:
 
     @property
     def state(self) -> State:
-        """The state of the file for all phones: waiting or failed if it is so for one of them."""
+        """The state of the file: waiting or failed if it is that for one of its phones."""
         if self.excluded:
             return "ignored"
         states = {fate.state for fate in self.fates.values()}
@@ -387,7 +387,9 @@ class Journey:
 def next_try(
     next_flush: datetime.datetime, every: datetime.timedelta, in_doubt_since: str | None
 ) -> datetime.datetime:
-    """Return when a flush handles the waiting texts: it asks about a lost answer after a while.
+    """Return when a flush handles the waiting texts.
+
+    It asks Twilio about a lost answer only after `ASK_AFTER_SECONDS`.
 
     Args:
         next_flush: When the next flush runs.
