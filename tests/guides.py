@@ -21,7 +21,10 @@ ENGINE = "tests/engine/test_engine.py"
 OPS = "tests/local/test_ops.py"
 
 RUN_BY = (
-    ("make demo", "tests/local/test_demo.py::test_a_demo_takes_uploads_until_it_is_stopped"),
+    (
+        "make demo",
+        "tests/local/test_demo.py::test_a_demo_prints_what_the_readme_shows_and_takes_uploads_until_it_is_stopped",
+    ),
     (
         "make emulator",
         "tests/local/test_demo.py::"

@@ -44,10 +44,16 @@ def demo(*arguments: str, folder: Path, **environment: str) -> subprocess.Popen[
 @contextlib.contextmanager
 def started(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Run a demo for a while, without its page in a browser, once the first text has come."""
+    with shown(*arguments, folder=folder) as (process, _):
+        yield process
+
+
+@contextlib.contextmanager
+def shown(*arguments: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Do that, and give the output so far, too."""
     with demo("--no-browser", *arguments, folder=folder) as process:
         try:
-            read_until(process, "Ctrl-C")
-            yield process
+            yield process, read_until(process, "Ctrl-C")
         finally:
             process.terminate()
 
@@ -125,14 +131,26 @@ def test_once_shows_the_text_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert SECRET not in output
 
 
-def test_a_demo_takes_uploads_until_it_is_stopped(tmp_path: Path) -> None:
+def without_figures(output: str) -> str:
+    """Leave out the figures of one run, its date, bucket and port, and the breaks of lines."""
+    output = re.sub(r"^Another program has port .*\n", "", output, flags=re.MULTILINE)
+    output = re.sub(r"\d+ [A-Z][a-z]{2} \d\d:\d\d", "DATE", output)
+    output = re.sub(r"logs-[0-9a-f]{7}\b|:\d{4,5}$", "", output, flags=re.MULTILINE)
+    return re.sub(r"[\s│]+", " ", re.sub(r"\b\d+(\.\d+)?\b", "0", output)).strip()
+
+
+def test_a_demo_prints_what_the_readme_shows_and_takes_uploads_until_it_is_stopped(
+    tmp_path: Path,
+) -> None:
     log = tmp_path / "my file.log"
     log.write_text("ERROR: one\n")
     folder = tmp_path / "folder"
     folder.mkdir()
-    with nothing_left(folder), started(folder=folder) as process:
-        output = says("upload", str(log), folder=folder)
-        assert re.fullmatch(rf"Uploaded {re.escape(str(log))} to s3://\S+/my file\.log\n", output)
+    readme = (ROOT / "README.md").read_text().partition("\n$ make demo\n")[2].partition("```")[0]
+    with nothing_left(folder), shown(folder=folder) as (process, output):
+        assert without_figures(output).endswith(without_figures(readme))
+        answer = says("upload", str(log), folder=folder)
+        assert re.fullmatch(rf"Uploaded {re.escape(str(log))} to s3://\S+/my file\.log\n", answer)
         read_until(process, "my file.log")
         process.send_signal(signal.SIGTERM)
         assert read_to_the_end(process).endswith("Stopped; nothing is left behind.\n")
