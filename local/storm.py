@@ -39,7 +39,13 @@ class StormError(Exception):
 
 
 def storm(
-    emulator: Emulator, files: int, *, phones: int = PHONES, lose: int = 0, **settings: str
+    emulator: Emulator,
+    files: int,
+    *,
+    phones: int = PHONES,
+    lose: int = 0,
+    before_flush: Callable[[Deployment], object] = lambda _: None,
+    **settings: str,
 ) -> dict[str, Any]:
     """Upload so many files, flush until nothing is held, and count texts and files per phone.
 
@@ -48,6 +54,7 @@ def storm(
         files: The number of files.
         phones: The number of phones.
         lose: Lose every tenth of Twilio's answers if 10, and so on; 0 loses none.
+        before_flush: Runs before each flush, such as to let a minute pass in the ledger.
         settings: More settings of the program.
 
     Raises:
@@ -78,7 +85,13 @@ def storm(
                 _record_memory(memory)
             deployment.upload(f"app{number % 7}/{number}.log")
         notified.wait(files)
-        _flush_all(deployment, memory, lambda: _fewest_files(twilio.texts, numbers), files)
+        _flush_all(
+            deployment,
+            memory,
+            lambda: before_flush(deployment),
+            lambda: _fewest_files(twilio.texts, numbers),
+            files,
+        )
         told = _count(twilio.texts, numbers)
         result = {
             "files": files,
@@ -162,11 +175,16 @@ class _Notified:
 
 
 def _flush_all(
-    deployment: Deployment, memory: dict[str, float], files_told: Callable[[], int], files: int
+    deployment: Deployment,
+    memory: dict[str, float],
+    before_flush: Callable[[], object],
+    files_told: Callable[[], int],
+    files: int,
 ) -> None:
     """Flush until nothing is held, and each phone was texted about all files."""
 
     def flush() -> tuple[int, int]:
+        before_flush()
         function = deployment.outputs["flushFunction"]
         answer = deployment.aws["lambda"].invoke(FunctionName=function)
         if "FunctionError" in answer:

@@ -80,34 +80,16 @@ class System(Deployment):
     def change_ledger(self, field: str, change: Callable[[int], int], *, items: int) -> None:
         """Change a number in all items of the ledger that have it, once there are so many."""
         found = until(
-            lambda: self._items_with(field),
+            lambda: _items_with(self, field),
             f"{items} items with {field}",
             lambda some: len(some) == items,
         )
         for item in found:
-            self._change_item(item, field, change(int(item[field]["N"])))
+            _change_item(self, item, field, change(int(item[field]["N"])))
 
     def pass_a_minute(self) -> None:
         """Let all attempts be a minute older, so that a flush asks Twilio about them."""
-        for item in self._items_with(ATTEMPT):
-            self._change_item(item, ATTEMPT, int(item[ATTEMPT]["N"]) - ASK_AFTER_SECONDS - 1)
-
-    def _items_with(self, field: str) -> list[dict[str, Any]]:
-        table = self.resource("aws:dynamodb/table:Table", "ledger").id
-        items = self.aws["dynamodb"].scan(TableName=table)["Items"]
-        return [item for item in items if field in item]
-
-    def _change_item(self, item: dict[str, Any], field: str, value: int) -> None:
-        table = self.resource("aws:dynamodb/table:Table", "ledger").id
-        with contextlib.suppress(self.aws["dynamodb"].exceptions.ConditionalCheckFailedException):
-            self.aws["dynamodb"].update_item(
-                TableName=table,
-                Key={"id": item["id"]},
-                UpdateExpression="SET #field = :value",
-                ConditionExpression="attribute_exists(#field)",  # a function may remove it
-                ExpressionAttributeNames={"#field": field},
-                ExpressionAttributeValues={":value": {"N": str(value)}},
-            )
+        pass_a_minute(self)
 
     def event(self, key: str, sequencer: str = "0A") -> dict[str, Any]:
         """Make the event that S3 sends about a file."""
@@ -130,6 +112,34 @@ class System(Deployment):
             FunctionName=self.outputs["notifyFunction"], Payload=json.dumps(event)
         )
         assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+def pass_a_minute(deployment: Deployment) -> None:
+    """Let all attempts be a minute older, so that a flush asks Twilio about them."""
+    for item in _items_with(deployment, ATTEMPT):
+        _change_item(deployment, item, ATTEMPT, int(item[ATTEMPT]["N"]) - ASK_AFTER_SECONDS - 1)
+
+
+def _items_with(deployment: Deployment, field: str) -> list[dict[str, Any]]:
+    pages = (
+        deployment.aws["dynamodb"]
+        .get_paginator("scan")
+        .paginate(TableName=deployment.settings.ledger_table)
+    )
+    return [item for page in pages for item in page["Items"] if field in item]
+
+
+def _change_item(deployment: Deployment, item: dict[str, Any], field: str, value: int) -> None:
+    dynamodb = deployment.aws["dynamodb"]
+    with contextlib.suppress(dynamodb.exceptions.ConditionalCheckFailedException):
+        dynamodb.update_item(
+            TableName=deployment.settings.ledger_table,
+            Key={"id": item["id"]},
+            UpdateExpression="SET #field = :value",
+            ConditionExpression="attribute_exists(#field)",  # a function may remove it
+            ExpressionAttributeNames={"#field": field},
+            ExpressionAttributeValues={":value": {"N": str(value)}},
+        )
 
 
 def leave_time_in_this_hour() -> None:

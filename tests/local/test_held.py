@@ -22,12 +22,13 @@ from tests.local.conftest import (
     Deploy,
     System,
     leave_time_in_this_hour,
+    pass_a_minute,
     until,
 )
 
 SCHEDULE = "aws:scheduler/schedule:Schedule"
-SMALL_STORM = 60
-STORM = 500  # files; `make storm` has ten thousand
+SMALL_STORM = 24
+STORM = 120  # files; `make storm` has ten thousand
 
 
 def files_texted(texts: list[Text]) -> dict[str, int]:
@@ -185,7 +186,7 @@ def test_a_storm_costs_each_phone_its_limit_and_one_summary(emulator: Emulator) 
 
 
 def test_in_a_storm_with_lost_answers_nobody_is_told_twice(emulator: Emulator) -> None:
-    result = storm(emulator, SMALL_STORM, phones=3, lose=3)
+    result = storm(emulator, SMALL_STORM, phones=3, lose=3, before_flush=pass_a_minute)
     assert result["lost_answers"]
     assert {phone["files"] for phone in result["phones"].values()} == {SMALL_STORM}
 
