@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from handler.routes import FIELDS, NOT_INHERITED, Route, globs
-from infra import setting_kinds as kinds
+from infra import kinds
 from infra.globs import Filter, Logs, are_covered, may_match
-from infra.setting_kinds import Kind
+from infra.kinds import Kind
 from infra.setting_reader import Reader, as_text
 
 OWN_KINDS: Mapping[str, Kind[Any]] = {

@@ -17,8 +17,8 @@ from pulumi.runtime.config import (
     is_config_secret,
 )
 
-from infra import setting_kinds as kinds
-from infra.setting_kinds import Kind
+from infra import kinds
+from infra.kinds import Kind
 
 ROOT = Path(__file__).parents[1]
 

@@ -20,14 +20,14 @@ from handler.routes import write as write_routes
 from handler.segments import GSM, GSM_EXTENSION, GSM_SEGMENT, UCS2_SEGMENT
 from handler.segments import segments as count_segments
 from handler.settings import Settings as HandlerSettings
-from infra import setting_kinds as kinds
+from infra import kinds
 from infra.existing_bucket import ExistingBucket, pattern
 from infra.globs import Filter
+from infra.kinds import Kind
 from infra.ledger import Ledger
 from infra.log_bucket import LogBucket
 from infra.queues import TextQueues
 from infra.route_settings import check_routes, idle_exceptions, path, read_routes
-from infra.setting_kinds import Kind
 from infra.setting_reader import DEFAULTS, Reader
 
 T = TypeVar("T")

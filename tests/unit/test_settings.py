@@ -19,8 +19,8 @@ from handler.routes import Route
 from handler.text import PLACEHOLDERS
 from infra import setting_reader
 from infra import settings as program_settings
+from infra.kinds import quoted
 from infra.route_settings import field_kinds, path
-from infra.setting_kinds import quoted
 from infra.setting_reader import Reader
 from infra.settings import KINDS
 from infra.settings import Settings as ProgramSettings
