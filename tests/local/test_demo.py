@@ -152,20 +152,12 @@ def test_a_demo_prints_what_the_readme_shows_and_takes_uploads_until_it_is_stopp
         answer = says("upload", str(log), folder=folder)
         assert re.fullmatch(rf"Uploaded {re.escape(str(log))} to s3://\S+/my file\.log\n", answer)
         read_until(process, "my file.log")
+        answer = says("upload", str(log), "--key=payments/it's 1.log", folder=folder)
+        assert answer.endswith("/payments/it's 1.log\n")
+        read_until(process, "payments/it's 1.log")
         process.send_signal(signal.SIGTERM)
         assert read_to_the_end(process).endswith("Stopped; nothing is left behind.\n")
         assert process.wait(SECONDS) == 0
-
-
-def test_an_upload_chooses_its_key(tmp_path: Path) -> None:
-    log = tmp_path / "web.log"
-    log.write_text("ERROR: one\n")
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    with nothing_left(folder), started(folder=folder) as process:
-        output = says("upload", str(log), "--key=payments/it's 1.log", folder=folder)
-        assert output.endswith("/payments/it's 1.log\n")
-        read_until(process, "payments/it's 1.log")
 
 
 def test_the_key_of_an_upload_decides_which_of_two_phones_is_texted(tmp_path: Path) -> None:
