@@ -469,7 +469,7 @@ def test_neither_profiles_nor_proxies_of_this_machine_are_used(tmp_path: Path) -
     [
         (
             ["--once", "--set", "fromNumber=15005550106"],
-            'pulumi config set --stack demo fromNumber "+15551234567"',
+            "pulumi config set --stack demo fromNumber\n",
         ),
         (["--once", "--set", "colour=red"], "colour: is no setting"),
         (["--once", "--set", "colour"], "colour is not of the form KEY=VALUE"),
