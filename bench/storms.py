@@ -16,7 +16,7 @@ EMULATED: tuple[tuple[str, int, dict[str, Any]], ...] = (
     ("", 1_000, {}),
     ("", 10_000, {}),
     ("with `contains`", 1_000, {"contains": "ERROR"}),
-    ("every tenth answer of Twilio lost", 1_000, {"lose": 10}),
+    ("every third answer of Twilio lost", 1_000, {"lose": 3}),
 )
 """What is special about each storm on the emulator, its files, and arguments of `storm`."""
 
