@@ -1,5 +1,6 @@
 """The phone in a real browser: what people see, and what they can do."""
 
+import contextlib
 import json
 import re
 import time
@@ -10,11 +11,15 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
+from local.deployment import Deployed
+from local.emulator import clients
 from local.page.server import MAX_FILE_BYTES, STORM_FILES
 from local.storm import files_in
 from local.twilio import ACCOUNT_SID, SECRET
+from stack.running_demos import newest as newest_demo
 from tests.browser.chromium import opened, press, upload
 from tests.browser.conftest import MILLISECONDS
+from tests.local.conftest import pass_a_minute
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&amp;\u202egol.log"
 
@@ -300,6 +305,10 @@ def test_a_switch_loses_twilios_answers_and_texts_arrive_once(page: Page) -> Non
     press(page, "lost_answers")
     expect(button).to_have_attribute("aria-checked", "false")
     expect(message).to_have_text("Twilio's answers arrive again.")
+    running, _ = newest_demo()
+    with contextlib.closing(clients(running.url)) as aws:
+        pass_a_minute(Deployed(aws, running.outputs))
+    press(page, "flush")
     counts(page, "waiting", 0)
     assert sum("lost.log" in body for body in bodies(page)) == 1
 

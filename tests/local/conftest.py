@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from handler.ledger import ASK_AFTER_SECONDS
-from local.deployment import Deployment
+from local.deployment import Deployed, Deployment
 from local.emulator import LONG_TIMEOUTS, Emulator
 from local.twilio import ACCOUNT_SID, StandIn
 from local.twilio_api import Text
@@ -115,7 +115,7 @@ class System(Deployment):
         assert "FunctionError" not in answer, answer["Payload"].read()
 
 
-def pass_a_minute(deployment: Deployment) -> None:
+def pass_a_minute(deployment: Deployed) -> None:
     """Let all attempts be a minute older, so that a flush asks Twilio about them."""
     for item in _items_with(deployment, ATTEMPT):
         # No older than needed: a text long after its attempt counts as another one.
@@ -123,7 +123,7 @@ def pass_a_minute(deployment: Deployment) -> None:
         _change_item(deployment, item, ATTEMPT, min(int(item[ATTEMPT]["N"]), latest))
 
 
-def _items_with(deployment: Deployment, field: str) -> list[dict[str, Any]]:
+def _items_with(deployment: Deployed, field: str) -> list[dict[str, Any]]:
     pages = (
         deployment.aws["dynamodb"]
         .get_paginator("scan")
@@ -132,7 +132,7 @@ def _items_with(deployment: Deployment, field: str) -> list[dict[str, Any]]:
     return [item for page in pages for item in page["Items"] if field in item]
 
 
-def _change_item(deployment: Deployment, item: dict[str, Any], field: str, value: int) -> None:
+def _change_item(deployment: Deployed, item: dict[str, Any], field: str, value: int) -> None:
     dynamodb = deployment.aws["dynamodb"]
     with contextlib.suppress(dynamodb.exceptions.ConditionalCheckFailedException):
         dynamodb.update_item(
