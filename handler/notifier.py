@@ -19,7 +19,6 @@ from handler.log import Log, masked
 from handler.notice import Notice
 from handler.outcomes import Outcomes
 from handler.queues import NotQueued
-from handler.quiet_hours import is_quiet, read_hours
 from handler.refusals import Kind, Refusal
 from handler.sender import SECONDS_TO_SEND, Refused, Sender, SentText
 from handler.settings import AnyRoute, Settings
@@ -291,7 +290,7 @@ class Notifier:
         now = self._clock()
         if route.mode == "digest":
             return "digest"
-        if is_quiet(read_hours(route.quiet_hours, self._zone), now):
+        if route.quiet_hours and self._is_quiet(route.quiet_hours, now):
             return "quiet hours"
         if self._breaker.refuses(phone, now):
             return "Twilio refuses"
@@ -300,6 +299,11 @@ class Notifier:
         if seconds_left() < SECONDS_TO_SEND:
             return "out of time"
         return ""
+
+    def _is_quiet(self, hours: str, now: float) -> bool:
+        from handler.quiet_hours import is_quiet, read_hours  # noqa: PLC0415  # most stacks have none
+
+        return is_quiet(read_hours(hours, self._zone), now)
 
     def _last_refused(self, phone: str) -> float:
         return self._breaker.refused_at(phone) or 0
