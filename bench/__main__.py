@@ -1,6 +1,6 @@
-"""Measure everything, print it, and write it.
+"""Measure speed, cost and scale, and print the results.
 
-A run of all parts writes `bench/results.json`, the plots in `docs/`, and the figures in the
+A run of all parts also writes `bench/results.json`, the plots in `docs/`, and the figures in the
 documents. A run of some parts only prints.
 """
 

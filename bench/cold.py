@@ -1,7 +1,7 @@
 """Cold start: from a new process to the first byte of the request to Twilio.
 
 Each round starts every variant once, so other programs on the machine disturb all of them alike.
-Valgrind counts the instructions, where it is installed.
+If Valgrind is installed, it counts the instructions.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from stack import ROOT
 
 ROUNDS = 25
 ROUND_TRIP_SECONDS = 0.04
-"""Seconds to Twilio and back, where there is a distance."""
+"""The seconds of the simulated round trip to Twilio, where a measurement has one."""
 
 WORK_FOLDER = ROOT / ".build" / "bench"
 
@@ -35,10 +35,10 @@ CLIENT = "Twilio's client alone"
 REQUESTS = "requests alone"
 FLOOR = "floor"
 FLOOR_FOLDER = "floor, our certificates"
-"""It reads only the one certificate that it needs, as ours does."""
+"""The floor that reads only the one certificate that it needs, as the package does."""
 
 ONE_CPU = ", one CPU"
-"""The same on one CPU, as in Lambda; the servers may use the other CPUs."""
+"""The suffix of a variant on one CPU, as in Lambda. The servers may use the other CPUs."""
 
 GOALS = (
     (OURS, FLOOR, 1.7),
@@ -46,7 +46,7 @@ GOALS = (
     (OURS, REPLACED, 0.7),
     (OURS, INSTALLED, 0.25),
 )
-"""Ours, another variant, and how many times as long as that ours may take."""
+"""A variant of this project, another variant, and the largest allowed ratio of their times."""
 
 # Twilio's client and its dependencies, from this project's package but without its code.
 _CLIENT = """
@@ -71,14 +71,14 @@ connection.request("POST", "/2010-04-01/Accounts/AC/Messages.json", b"To=1", {})
 connection.getresponse().read()
 """
 
-# Two clients and no request, as the handler would need them.
+# The two clients that the handler would need, without a request.
 _BOTO3 = """
 import boto3
 for service in "dynamodb", "sqs":
     boto3.client(service, "eu-central-1", aws_access_key_id="A", aws_secret_access_key="B")
 """
 
-# The replaced project with the address of the server, and a start of it as in Lambda.
+# The replaced project, with the server's address. `_NODE_BOOT` starts it as Lambda does.
 _NODE = """
 require("dotenv").config();
 const client = require("twilio")(process.env.TWILIO_ACCOUNT_SID, process.env.TWILIO_SECRET);
@@ -100,7 +100,7 @@ _NODE_PACKAGES = {"dotenv": "^8.2.0", "twilio": "^3.48.0"}
 
 
 def measure() -> dict[str, Any]:
-    """Measure each variant. Returns milliseconds, instructions and sizes, by its name."""
+    """Measure all variants. Return milliseconds, instructions and sizes by variant."""
     variants, reasons = _variants()
     distant = {name: variants[name] for name in (OURS, REPLACED, FLOOR) if name in variants}
     with Services(package.split_certificates, ROUND_TRIP_SECONDS) as services:
@@ -127,7 +127,7 @@ def measure() -> dict[str, Any]:
 def _variants() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
     """Return the command of each variant, and the reasons for missing ones."""
     ours = package.build(ROOT / "handler")
-    python = [sys.executable, "-I", "-S"]  # nothing but what is in the package
+    python = [sys.executable, "-I", "-S"]  # without site-packages
     variants: dict[str, Sequence[str]] = {
         OURS: [*python, "-c", BOOT, str(ours)],
         NO_BYTECODE: [*python, "-B", "-c", BOOT, str(_without_bytecode(ours))],
@@ -153,7 +153,7 @@ def _variants() -> tuple[dict[str, Sequence[str]], dict[str, str]]:
 
 def _environment(name: str, services: Services) -> dict[str, str]:
     environment = {"PATH": os.environ["PATH"], **services.environment}
-    if name == INSTALLED:  # certifi as installed has no folder of certificates
+    if name == INSTALLED:  # an ordinary certifi has no folder of certificates
         environment["REQUESTS_CA_BUNDLE"] = str(services.bundle)
     if name == FLOOR_FOLDER:
         environment |= {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": str(services.certificates)}
@@ -163,7 +163,7 @@ def _environment(name: str, services: Services) -> dict[str, str]:
 def _rounds(
     variants: Mapping[str, Sequence[str]], services: Services
 ) -> dict[str, dict[str, float]]:
-    """Start all variants in each round. Returns the milliseconds of each."""
+    """Start all variants in each round. Return the milliseconds of each."""
     found: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(ROUNDS):
         for name, command in variants.items():
@@ -173,7 +173,7 @@ def _rounds(
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str], services: Services) -> float:
-    """Start a process. Returns the milliseconds until its request to Twilio arrives."""
+    """Start a process. Return the milliseconds until its request to Twilio arrives."""
     before = len(services.text_times)
     started = time.perf_counter()
     subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
@@ -207,7 +207,7 @@ def _instructions(command: Sequence[str], environment: Mapping[str, str]) -> int
 
 
 def _milliseconds_of_boto3() -> float:
-    """Measure how much longer an interpreter takes that makes two clients of boto3."""
+    """Measure the milliseconds that two boto3 clients add to an interpreter's start."""
     seconds: dict[str, list[float]] = {"": [], _BOTO3: []}
     for _ in range(ROUNDS):
         for code, found in seconds.items():
@@ -219,7 +219,7 @@ def _milliseconds_of_boto3() -> float:
 
 
 def _without_bytecode(built: Path) -> Path:
-    """Copy a package without its bytecode."""
+    """Copy a package without its bytecode. Return the copy."""
     folder = WORK_FOLDER / "no-bytecode"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(built, folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -227,7 +227,7 @@ def _without_bytecode(built: Path) -> Path:
 
 
 def _installed() -> Path:
-    """Install all that twilio's metadata requires, as a zip of a whole directory would have it."""
+    """Install all dependencies in twilio's metadata, as for a zip of the whole directory."""
     folder = WORK_FOLDER / "installed"
     if not (folder / "twilio").is_dir():
         lock = (ROOT / "handler/requirements.txt").read_text()

@@ -1,4 +1,4 @@
-"""The demo, as `make demo ARGS=--once` runs it: the times and the resources that it prints."""
+"""The demo of `make demo ARGS=--once`: its times and its number of resources."""
 
 import re
 import statistics
@@ -13,7 +13,7 @@ RUNS = 3
 
 
 def measure() -> dict[str, Any]:
-    """Run the demo several times. The package for Lambda is built before."""
+    """Run the demo several times, after one run that builds the package for Lambda."""
     _run()
     runs = [_run() for _ in range(RUNS)]
     return {

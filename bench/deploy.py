@@ -1,4 +1,4 @@
-"""The package for Lambda: the time of a build, and whether other machines build the same bytes."""
+"""The package for Lambda: build time, and whether other Pythons build the same bytes."""
 
 import os
 import platform
@@ -26,9 +26,9 @@ _VERSION = "import platform, sys; print(platform.python_version(), sys.version)"
 
 
 def measure() -> dict[str, Any]:
-    """Build it with other hash seeds and by other Pythons, each in its own folder.
+    """Build the package with several hash seeds and Pythons, each in its own folder.
 
-    Then read it from the cache.
+    Then time a read from the cache.
     """
     hashes, seconds = [], []
     for seed in ("1", "2"):
@@ -62,7 +62,10 @@ def measure() -> dict[str, Any]:
 
 
 def _hash_built_by(python: str, seed: str) -> str:
-    """Build in a new folder. The other Python may use this one's pyOpenSSL."""
+    """Build the package in a new folder. Return its hash.
+
+    Another Python may import this environment's pyOpenSSL.
+    """
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(
             [python, "-c", _BUILD, cache],
@@ -80,7 +83,7 @@ def _hash_built_by(python: str, seed: str) -> str:
 
 
 def _other_pythons() -> Iterator[tuple[str, str]]:
-    """Yield the version and the path of each other build of this minor version on PATH."""
+    """Yield version and path of each other build of this minor Python version on PATH."""
     seen = {sys.version}
     for folder in os.get_exec_path():
         python = str(Path(folder, "python{}.{}".format(*sys.version_info)))

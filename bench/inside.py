@@ -1,9 +1,9 @@
-"""Looking inside: a log of 100 MB and its gzip, against `zgrep` on the same file.
+"""Search a log of 100 MB and its gzip: the handler compared with `zgrep`.
 
 Both read the file on this machine. The handler also reads it over HTTP, as in Lambda. The memory is
-the operating system's peak of the whole process, with all that `notify` imports.
+the peak of the whole process, with all modules that `notify` imports.
 
-The ratio is of CPU time, which a busy machine changes little.
+The ratio compares CPU times, because a busy machine changes those little.
 """
 
 import contextlib
@@ -25,13 +25,13 @@ from stack import ROOT
 LOG_BYTES = 100_000_000
 RUNS = 5
 GOAL = 1.5
-"""How many times as long as `zgrep` the handler may take."""
+"""The largest allowed ratio of the handler's time to the time of `zgrep`."""
 
 WORD = "ERROR"
-"""Not in the log, but each of its letters is: that is the slowest search."""
+"""A word that the log lacks, although it has each letter: the slowest search."""
 
 COMMON_WORD = "INFO"
-"""In every line of the log."""
+"""A word in every line of the log."""
 
 _READ = """
 import contextlib, json, resource, sys, time
@@ -74,7 +74,7 @@ print(json.dumps(found))
 
 
 def measure() -> dict[str, Any]:
-    """Read both files several times, in turn with `zgrep`. Returns the best time of each."""
+    """Read both files several times, in turn with `zgrep`. Return the best time of each."""
     with tempfile.TemporaryDirectory(prefix="s3-logs-") as folder:
         log = Path(folder, "logs", "web.log")
         log.parent.mkdir()
@@ -96,7 +96,7 @@ def measure() -> dict[str, Any]:
 
 
 def write_log(path: Path, size: int = LOG_BYTES) -> None:
-    """Write a log of that many bytes."""
+    """Write a log of `size` bytes."""
     chance = random.Random(1)  # noqa: S311  # no secret
     with path.open("w") as file:
         number = 0
@@ -114,7 +114,7 @@ def _compare(url: str, path: Path) -> dict[str, Any]:
     ours, by_http, theirs, peaks, grown = [], [], [], [], []
     cpu, cpu_of_zgrep = [], []
     for _ in range(RUNS):
-        # As zgrep does, it reads all of the log, not only the first 64 MB.
+        # Read the whole log, as zgrep does, not only the first 64 MB.
         read = _read("", path, 10 * LOG_BYTES)
         ours.append(read["seconds"])
         cpu.append(read["cpu"])
@@ -151,12 +151,12 @@ def _read(url: str, path: Path, limit: int, word: str = WORD) -> dict[str, Any]:
         stdout=subprocess.PIPE,
         check=True,
     )
-    return dict(json.loads(done.stdout.splitlines()[-1]))  # the function's log comes before
+    return dict(json.loads(done.stdout.splitlines()[-1]))  # after the handler's own log
 
 
 @contextlib.contextmanager
 def _served(folder: Path) -> Iterator[str]:
-    """Serve a folder by HTTP, from another process."""
+    """Serve a folder by HTTP from another process. Yield its URL."""
     server = subprocess.Popen(
         [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "-d", str(folder)],
         stdout=subprocess.PIPE,

@@ -1,7 +1,7 @@
 """A simulated month: the handler's own code decides on every file, with a simulated clock.
 
-The simulation runs as many hours of the month as a machine manages in some minutes. It runs one
-hour at least, since a limit counts by the hour. The results are scaled to the month.
+The simulation covers as many hours as a machine can simulate in minutes. It covers at least one
+hour, because a limit counts texts by the hour. The results are scaled to a month.
 """
 
 import concurrent.futures
@@ -24,9 +24,9 @@ from infra.runtime import MEMORY_MB
 from simulation.samples import PHONE, record
 
 HOUR, DAY = 3600, 86_400
-HOURS = 730  # of a month
+HOURS = 730  # in a month
 MAX_FILES_IN_HOURS = 150_000  # in a simulation of more than one hour
-MAX_FILES = 1_500_000  # these take gigabytes and minutes
+MAX_FILES = 1_500_000  # their simulation takes minutes and gigabytes of memory
 FLUSH_EVERY = 60 * LIMITS["flush_minutes"]
 BILLION = 1_000_000_000
 VOLUMES = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, BILLION)
@@ -34,7 +34,7 @@ VOLUMES = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, BILLION)
 # Assumptions: no emulator shows how long a function runs in AWS.
 SENT_SECONDS, HELD_SECONDS = 0.25, 0.03
 FLUSH_SECONDS, FLUSH_SECONDS_PER_MESSAGE = 1.5, 0.003
-REPORT_SECONDS = 0.1  # to ask about a text, for which Twilio charges nothing
+REPORT_SECONDS = 0.1  # for a question about a text, which Twilio answers for free
 
 ALARMS = len(
     alarms(stack="", notify="", flush="", failed="", flush_minutes=5, max_segments_per_day=1)
@@ -43,14 +43,14 @@ ALARMS = len(
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """How files land, and what goes wrong.
+    """The arrival of files, and the outages.
 
     Attributes:
         name: Its name.
         mode: The setting `mode`.
-        burst_seconds: The files of so many seconds land at once.
+        burst_seconds: The seconds whose files land together. With 0 they land one by one.
         outage_hours: The hours of a day in which Twilio accepts no connection.
-        min_hours: The hours that must be simulated to see the effect.
+        min_hours: The fewest hours in which the effect shows.
         expect: The setting `expect`.
         most_logs: The largest volume that is simulated.
     """
@@ -75,12 +75,12 @@ SCENARIOS = (
 
 @dataclasses.dataclass
 class Totals:
-    """The totals of a simulation, besides those that its world counts.
+    """The totals of a simulation that its world does not count.
 
     Attributes:
         flushes: The number of flushes.
         log_bytes: The size of the functions' logs.
-        billed_metrics: Each metric in each hour in which it had data: CloudWatch charges for these.
+        billed_metrics: Pairs of an hour and a metric with data in it, which CloudWatch bills.
             Each value of a dimension, such as a reason, is another metric.
     """
 
@@ -90,7 +90,7 @@ class Totals:
 
 
 def measure() -> list[dict[str, Any]]:
-    """Simulate every scenario at its volumes, on all CPUs: the results hold no times."""
+    """Simulate every scenario at its volumes, on all CPUs. No result depends on real time."""
     runs = [
         (scenario, volume)
         for scenario in SCENARIOS
@@ -104,7 +104,7 @@ def measure() -> list[dict[str, Any]]:
 
 
 def simulate(scenario: Scenario, volume: int) -> dict[str, Any]:
-    """Simulate a part of a month with so many logs, or give the reason why not."""
+    """Simulate a part of a month with `volume` logs, or return why it is skipped."""
     hours = max(scenario.min_hours, min(24, int(MAX_FILES_IN_HOURS / (volume / HOURS))))
     files = round(volume / HOURS * hours)
     if files > MAX_FILES:
@@ -142,13 +142,13 @@ def simulate(scenario: Scenario, volume: int) -> dict[str, Any]:
 
 
 def idle() -> dict[str, float]:
-    """Return the cost of a month without a log, by service."""
+    """Return the dollars of a month without a log, by service."""
     world = CountingWorld(to_numbers=(PHONE,))
     return _cost(world, 0, _run(world, Scenario("idle"), 0, hours=1), HOURS)
 
 
 def _run(world: CountingWorld, scenario: Scenario, files: int, hours: int) -> Totals:
-    """Let files land, and flush."""
+    """Let files land, and flush. Return the totals."""
     start = world.now - world.now % DAY
     totals = Totals()
     with contextlib.redirect_stdout(io.StringIO()) as output:
@@ -168,7 +168,7 @@ def _run(world: CountingWorld, scenario: Scenario, files: int, hours: int) -> To
 
 
 def _metrics(line: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    """Yield the metrics of a line of the log: their names and the values of their dimensions."""
+    """Yield the name and the dimensions' values of each metric in a line of the log."""
     for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
         for dimensions in directive["Dimensions"]:
             values = [line[name] for name in dimensions]
@@ -179,7 +179,7 @@ def _metrics(line: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 def _schedule(
     world: CountingWorld, scenario: Scenario, files: int, start: float, hours: int
 ) -> Iterator[tuple[float, Callable[[], int]]]:
-    """Yield each action and its time. An action returns 1 if it is a flush, else 0."""
+    """Yield each action with its time. An action returns 1 for a flush, else 0."""
     landed, flushed = 0, start
     seconds_between = hours * HOUR / max(1, files)
     while landed < files or flushed < start + hours * HOUR:
@@ -220,7 +220,7 @@ def _max_texts_in_an_hour(world: CountingWorld) -> int:
 
 
 def _cost(world: CountingWorld, files: int, totals: Totals, factor: float) -> dict[str, float]:
-    """Return the cost of a month, by service."""
+    """Return the dollars of a month, by service."""
     flushes = totals.flushes
     sent = world.texts_at_once
     held = files - sent
@@ -246,7 +246,7 @@ def _cost(world: CountingWorld, files: int, totals: Totals, factor: float) -> di
 
 
 def alternatives(volume: int) -> dict[str, float]:
-    """Return the cost of a month with one text per file, by a function or by an instance."""
+    """Return a month's dollars with one text per file, by a function or an instance."""
     texts = volume * prices.TWILIO_SEGMENT
     function = volume * (
         prices.LAMBDA_REQUEST + SENT_SECONDS * 128 / 1024 * prices.LAMBDA_GB_SECOND
@@ -259,5 +259,5 @@ def alternatives(volume: int) -> dict[str, float]:
 
 
 def flush_capacity() -> dict[str, int]:
-    """Return how many logs a month the flushes can take: the next bottleneck."""
+    """Return the most logs that the flushes can process in a month."""
     return {"most_logs_a_month": round(MAX_MESSAGES * HOURS * HOUR / FLUSH_EVERY)}

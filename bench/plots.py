@@ -23,7 +23,7 @@ _STYLE = {
 
 
 def draw(found: Mapping[str, Any]) -> list[Path]:
-    """Draw the plots of the measured parts. Returns their files."""
+    """Draw the plots of the measured parts. Return their files."""
     mpl.use("Agg")
     with plt.rc_context(_STYLE):
         drawn = []
@@ -76,7 +76,7 @@ def _cost(simulated: list[Mapping[str, Any]]) -> Path:
 
 def _delay(simulated: list[Mapping[str, Any]]) -> Path:
     figure, axes = plt.subplots(figsize=(8, 4.2))
-    # While a queue grows, the delays so far say nothing about later ones.
+    # While a queue grows, later delays are longer than those so far.
     without_backlog = [run for run in simulated if run.get("held_at_the_end", 0) < MAX_MESSAGES]
     for number, (scenario, volumes, runs) in enumerate(_by_scenario(without_backlog)):
         for share, line in (("p50", "-"), ("p99", ":")):
@@ -99,7 +99,7 @@ def _by_scenario(simulated: list[Mapping[str, Any]]) -> list[tuple[str, list[int
     found = []
     for scenario in month.SCENARIOS:
         if scenario.expect:
-            continue  # the line of the same scenario without it would lie under it
+            continue  # its line would hide the one of the scenario without it
         runs = [
             run for run in simulated if run["scenario"] == scenario.name and "skipped" not in run
         ]

@@ -1,10 +1,9 @@
-"""Writes the measured figures into the documents.
+"""Write the measured figures into the documents.
 
 `docs/scale.md` is the template `bench/scale.md` with the figures of `bench/results.json`. In other
-documents, each sentence of `bench/sentences.toml` gets its figures anew.
+documents, the sentences of `bench/sentences.toml` get the new figures.
 
-`python -m bench.report` writes, and `python -m bench.report --check` lists the documents that
-differ.
+`python -m bench.report` writes the documents. With `--check` it only lists those that differ.
 """
 
 import argparse
@@ -66,14 +65,14 @@ class ReportError(Exception):
 
 
 class _NotMeasured(float):
-    """A figure that this machine could not measure. Each part of it is one, too."""
+    """A figure that this machine could not measure. Its parts are not measured either."""
 
     def __getitem__(self, _: str) -> "_NotMeasured":
         return self
 
 
 class _Found(dict[str, Any]):
-    """Results, in which a missing figure is not an error."""
+    """Results in which a missing figure is `_NotMeasured`, not an error."""
 
     def __missing__(self, _: str) -> Any:
         return _NotMeasured("nan")
@@ -123,7 +122,7 @@ def _filled(template: str, figures: Mapping[str, Any]) -> str:
 
 
 def _figures(found: Any) -> dict[str, Any]:
-    """Return all that a template may name."""
+    """Return all values that a template may name."""
     runs: Any = _Found({scenario.name: _Found() for scenario in month.SCENARIOS})
     names = {volume: name for name, volume in VOLUMES.items()}
     for run in found["month"]:
@@ -335,7 +334,7 @@ def _months(found: Any, runs: Any) -> dict[str, Any]:
 
 
 def write(results: Mapping[str, Any]) -> list[Path]:
-    """Write the figures into the documents. Returns the documents that changed.
+    """Write the figures into the documents. Return the documents that changed.
 
     Raises:
         ReportError: A document lacks a sentence, or has it twice.
@@ -348,7 +347,7 @@ def write(results: Mapping[str, Any]) -> list[Path]:
 
 
 def differing(written: Mapping[Path, str]) -> list[Path]:
-    """Return the documents that are not as they should be."""
+    """Return the documents whose files have another text."""
     return [path for path, text in written.items() if path.read_text() != text]
 
 

@@ -1,4 +1,4 @@
-"""Storms: on the emulator, and larger ones on the handler's code in the simulation."""
+"""Storms of log files: on the emulator, and larger ones in the simulation."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ EMULATED: tuple[tuple[str, int, dict[str, Any]], ...] = (
     ("with `contains`", 1_000, {"contains": "ERROR"}),
     ("every third answer of Twilio lost", 1_000, {"lose": 3}),
 )
-"""What is special about each storm on the emulator, its files, and arguments of `storm`."""
+"""The difference of each storm on the emulator, its files, and its arguments of `storm`."""
 
 SIMULATED_FILES = (1_000, 10_000, 100_000)
 FLUSH_EVERY = 60 * LIMITS["flush_minutes"]
@@ -38,7 +38,7 @@ def measure() -> dict[str, Any]:
 
 
 def _run_simulation(files: int) -> dict[str, Any]:
-    """Let so many files land within minutes, and flush until nothing is held.
+    """Let files land at `FILES_PER_SECOND`, and flush until nothing is held.
 
     The memory is the peak of a flush, without the messages that the simulation keeps.
     """

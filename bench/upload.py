@@ -13,7 +13,7 @@ MAX_WAIT_SECONDS = 60
 
 
 def measure() -> dict[str, Any]:
-    """Upload files one after the other, each once the last one's text has arrived."""
+    """Upload files one by one, each after the text about the previous file."""
     with Emulator() as emulator, StandIn() as twilio:
         deployment = Deployment(
             emulator.aws,
@@ -27,7 +27,7 @@ def measure() -> dict[str, Any]:
             },
         )
         started, uploaded = [], []
-        for number in range(FILES + 1):  # the first is a cold start, which does not count
+        for number in range(FILES + 1):  # the first, a cold start, does not count
             started.append(time.time())
             deployment.upload(f"app/{number:04}.log")
             uploaded.append(time.time())
@@ -50,7 +50,7 @@ def measure() -> dict[str, Any]:
 
 
 def _notified_at(deployment: Deployment) -> list[float]:
-    """Return when `notify` saw each file. Wait for its last line, which may come after the text."""
+    """Return the times at which `notify` saw the files, once its log has them all."""
     lines: list[dict[str, Any]] = []
     end = time.monotonic() + MAX_WAIT_SECONDS
     while len(lines) <= FILES and time.monotonic() < end:

@@ -66,5 +66,5 @@ def _function(services: Services) -> Iterator[None]:
 
 
 def _reset_process() -> None:
-    """Make the handler begin as in a new process."""
-    handler._process.cache_clear()  # noqa: SLF001  # a process has no other way to begin anew
+    """Let the handler start as in a new process."""
+    handler._process.cache_clear()  # noqa: SLF001  # no public function does this

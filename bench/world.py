@@ -1,4 +1,4 @@
-"""The simulation of very many log files. It counts what each request costs."""
+"""The simulation of millions of log files, with the number of billed requests."""
 
 import collections
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ LIMITS = {
 
 
 class CountingWorld(World):
-    """A world that counts. Its limits are the defaults of the settings.
+    """A `World` that counts requests and texts. Its limits are the settings' defaults.
 
     Attributes:
         requests: The number of requests of each kind.
-        units: The units of reading and of writing that DynamoDB charges for.
+        units: The read and write units that DynamoDB bills.
         delays: For each file, the seconds from the claim to Twilio's acceptance of the text.
         texts_at_once: The number of texts that `notify` sent itself.
     """
@@ -66,7 +66,7 @@ class CountingWorld(World):
             case "UpdateItem":
                 # A change of `ask_at` writes the index as well.
                 self.units["write"] += 2 if "ask_at" in payload["UpdateExpression"] else 1
-                # An attempt lists its texts, and is written twice: it is opened and closed.
+                # An attempt lists its texts. It is written twice: when it opens and when it closes.
                 values = payload.get("ExpressionAttributeValues", {})
                 listed = values.get(":ids", {"B": ""})["B"]
                 self.units["write"] += 2 * (len(listed) * 3 // 4 // 1024)
@@ -94,6 +94,6 @@ class CountingWorld(World):
                     self.delays.append(self.now - claimed)
 
     def delivery(self, sid: str) -> Delivery:
-        """Answer that the text has arrived, unless Twilio refuses: one question is enough."""
+        """Answer that the text has arrived, unless Twilio refuses. One question is enough."""
         super().delivery(sid)
         return Delivery(status="delivered", phone=self.settings.to_numbers[0])

@@ -1,1 +1,1 @@
-"""The handler in a world of its own (clock, table, queues, Twilio): for tests and bench."""
+"""The handler with a simulated clock, table, queues and Twilio, for tests and bench."""

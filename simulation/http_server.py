@@ -1,4 +1,4 @@
-"""The HTTP server of tests and bench. It answers as a test asks, and keeps the requests."""
+"""An HTTP server for tests and bench. It gives chosen answers, and keeps the requests."""
 
 import dataclasses
 import http.server
@@ -39,7 +39,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """One answer. Status 0 is none: the server stays silent, then closes the connection."""
+    """One answer. With status 0 the server stays silent, then closes the connection."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -52,9 +52,9 @@ class Server(http.server.ThreadingHTTPServer):
     Attributes:
         status: The status of each answer; see `Answer`.
         body: The body of each answer.
-        answers: Statuses and bodies for the next requests. The last one stays for all that follow.
+        answers: Statuses and bodies for the next requests. All later requests get the last one.
         closes_connections: Whether it closes the connection after each answer.
-        closing: Ends the silence of status 0 at once.
+        closing: The event that ends the silence of status 0.
         requests: All requests, the oldest first.
         connections: The address and port of each client that connected.
     """
@@ -64,12 +64,12 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(
         self, respond: Callable[[Request], Answer] | None = None, *, round_trip: float = 0
     ) -> None:
-        """Listen on a free port; requests are answered inside the context only.
+        """Listen on a free port. The server answers only inside its context.
 
         Args:
-            respond: Gives the answer to a request, instead of the attributes above.
-            round_trip: The seconds of a round trip. A new connection takes two more: one for TCP,
-                one for TLS.
+            respond: Returns the answer to a request. By default the attributes above decide.
+            round_trip: The seconds of a round trip. A new connection takes two more round trips:
+                one for TCP, one for TLS.
         """
         super().__init__(("127.0.0.1", 0), Handler)
         self.respond = respond or self._next_answer
@@ -85,14 +85,14 @@ class Server(http.server.ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The server's address."""
         return f"{self._scheme}://127.0.0.1:{self.server_port}"
 
     def use_tls(self, authority: trustme.CA, name: str = "127.0.0.1") -> None:
-        """Speak TLS, with a certificate of that authority for that name."""
+        """Use TLS, with the authority's certificate for a host name."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(name).configure_cert(context)
-        # Each connection's own thread does the handshake, when it reads first.
+        # The handshake happens in each connection's own thread, at its first read.
         self.socket = context.wrap_socket(
             self.socket, server_side=True, do_handshake_on_connect=False
         )
@@ -109,7 +109,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, *client: object) -> None:
-        """Ignore a client that closes its connection, as a client that distrusts this server."""
+        """Ignore a closed connection, such as that of a client that rejects the certificate."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(*client)  # type: ignore[arg-type]  # passed on unchanged
 
@@ -159,7 +159,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = self.server.closes_connections
 
     def _wait_round_trips(self, round_trips: int) -> None:
-        if self.server.round_trip:  # else no call: some tests count those of time.sleep
+        if self.server.round_trip:  # some tests count the calls of time.sleep
             time.sleep(round_trips * self.server.round_trip)
 
     do_DELETE = do_GET = do_HEAD = do_POST = do_PUT = _handle  # noqa: N815  # the base class's names

@@ -1,4 +1,4 @@
-"""A queue of SQS, as quick with a million messages as with one."""
+"""A simulated SQS queue that stays fast with a million messages."""
 
 import dataclasses
 import heapq
@@ -18,10 +18,10 @@ class StoredMessage:
 
     Attributes:
         body: The body, as it was sent.
-        sent_at: When, in seconds since the epoch.
-        visible_at: When a receive may give it.
+        sent_at: The time of the send, in seconds since the epoch.
+        visible_at: The time from which a receive may return it.
         receipt: The receipt handle of its last receive; empty before the first.
-        receive_count: How often it was received.
+        receive_count: The number of its receives.
         attributes: The attributes with which it was sent.
     """
 
@@ -33,7 +33,7 @@ class StoredMessage:
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def as_received(self) -> dict[str, Any]:
-        """Return it as SQS's answer does."""
+        """Return the message in the form of SQS's answers."""
         return {
             "Body": self.body,
             "ReceiptHandle": self.receipt,
@@ -59,10 +59,10 @@ class StoredQueue(Sequence[StoredMessage]):
         """
         self._clock = clock
         self._dead_letters = dead_letters
-        self.requests = 0  # for which SQS charges
-        self._messages: dict[int, StoredMessage] = {}  # by their places
-        self._visible: list[int] = []  # places, as a heap; some of messages that are gone
-        self._hidden: list[tuple[float, int]] = []  # until when, and places: a heap as well
+        self.requests = 0  # SQS bills each
+        self._messages: dict[int, StoredMessage] = {}  # by place
+        self._visible: list[int] = []  # a heap of places; some messages are gone
+        self._hidden: list[tuple[float, int]] = []  # a heap of end times and places
         self._by_receipt: dict[str, int] = {}
         self._last, self._first = itertools.count(), itertools.count(-1, -1)
         self._receipts = itertools.count(1)
@@ -104,7 +104,7 @@ class StoredQueue(Sequence[StoredMessage]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__ = None  # type: ignore[assignment]  # a queue is mutable
 
     def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one operation of SQS."""
@@ -131,14 +131,14 @@ class StoredQueue(Sequence[StoredMessage]):
         return {"Successful": done, "Failed": []}
 
     def _receive(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        # Without a wait, SQS asks only some of its servers, and may find nothing.
+        # Without a wait, SQS asks only some of its servers. Here it finds nothing.
         if not payload["WaitTimeSeconds"]:
             return {"Messages": []}
         received = list(itertools.islice(self._receive_visible(), payload["MaxNumberOfMessages"]))
         return {"Messages": [message.as_received() for message in received]}
 
     def _receive_visible(self) -> Iterator[StoredMessage]:
-        """Give visible messages, and hide each."""
+        """Yield visible messages, and hide each."""
         now = self._clock()
         while self._hidden and self._hidden[0][0] <= now:
             heapq.heappush(self._visible, heapq.heappop(self._hidden)[1])
@@ -178,9 +178,9 @@ class StoredQueue(Sequence[StoredMessage]):
         entries: Sequence[Mapping[str, Any]],
         change: Callable[[int, Mapping[str, Any]], None],
     ) -> dict[str, Any]:
-        """Change the messages of a batch, by the receipts of their last receive.
+        """Change the messages of a batch. Only the last receipt of a message is valid.
 
-        SQS differs: it deletes by an older receipt as well.
+        SQS differs: it also deletes by an older receipt.
         """
         ids = {entry["Id"] for entry in entries}
         assert 0 < len(ids) == len(entries) <= MAX_ENTRIES

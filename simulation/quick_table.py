@@ -1,8 +1,8 @@
-"""A table that is quick enough for millions of log files. It knows only the ledger's conditions.
+"""A table that is fast enough for millions of log files. It knows only the ledger's conditions.
 
-It reads each update expression once, evaluates no condition, and refuses every condition that is
-not in its list. A test compares it with `simulation.table`, which evaluates them all, over random
-operations of the ledger.
+It parses each update expression once. A Python function replaces each condition in `CONDITIONS`,
+and all other conditions are refused. A test compares it with `simulation.table`, which evaluates
+the expressions, over random operations of the ledger.
 """
 
 import functools
@@ -55,7 +55,7 @@ def _changes(expression: str) -> list[tuple[str, str, str]]:
 
 
 def _apply(item: Item, expression: str, values: Values) -> None:
-    before = dict(item)  # an expression reads what was there before all its changes
+    before = dict(item)  # an expression reads the values before its changes
     for action, name, value in _changes(expression):
         attribute = values[name] if name.startswith("#") else name
         if action == "SET" and value.startswith(":"):
@@ -70,7 +70,7 @@ def _apply(item: Item, expression: str, values: Values) -> None:
 
 
 def _less(item: Item, name: str, than: Mapping[str, str]) -> bool:
-    """Compare an attribute. One that is missing is not less than any number."""
+    """Compare an attribute with a number. A missing attribute is never less."""
     return name in item and _number(item[name]) < _number(than)
 
 
@@ -162,7 +162,7 @@ class QuickTable:
     def __init__(self, name: str) -> None:
         self.name = name
         self._items: dict[str, Item] = {}
-        self._reports: dict[str, Item] = {}  # what the index holds
+        self._reports: dict[str, Item] = {}  # the items in the index
         self._operations: dict[str, Callable[[Any], dict[str, Any]]] = {
             "BatchGetItem": self._batch_get,
             "BatchWriteItem": self._batch_write,
@@ -181,7 +181,7 @@ class QuickTable:
 
         Raises:
             AwsError: A condition does not hold.
-            InvalidRequest: It does not know the expression.
+            InvalidRequest: The table does not know the expression.
         """
         return self._operations[operation](payload)
 

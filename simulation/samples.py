@@ -24,7 +24,7 @@ _OF_THE_OBJECT = ("key", "size", "eTag", "versionId", "sequencer")
 
 
 def record(key: str, **changes: Any) -> dict[str, Any]:
-    """Make one record of S3's notification, as S3 sends it; a change to None leaves a field out."""
+    """Make one record of S3's notification. A change to None leaves the field out."""
     described: dict[str, Any] = {
         "key": key,
         "size": 1024,
@@ -98,7 +98,7 @@ def environment(given: Settings) -> dict[str, str]:
 def route(
     name: str, logs: str, *phones: str, flat: Settings | None = None, **changes: Any
 ) -> Route:
-    """Make a route to phones; its other fields are those of the flat settings."""
+    """Make a route to phones. Its other fields come from the flat settings."""
     inheriting = Route.inheriting(flat or settings())
     return inheriting._replace(name=name, logs=logs, to_numbers=phones, **changes)
 

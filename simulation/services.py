@@ -1,7 +1,7 @@
-"""AWS and Twilio as the handler calls them: both accept every request, and record its time.
+"""Stand-ins for AWS and Twilio that accept every request.
 
-They speak HTTPS with a certificate of their own. A client trusts it and the usual ones, because
-reading those takes time in Lambda too.
+They use HTTPS with their own certificate. A client also reads the usual certificates, because
+that takes time in Lambda, too.
 """
 
 import contextlib
@@ -46,29 +46,29 @@ class Context:
 
 handler.notify({EVENT!r}, Context())
 """
-"""A new process of Lambda at its first event. The argument is the folder of the package."""
+"""The code of a new Lambda process at its first event. Its argument is the package's folder."""
 
 _JSON = {"Content-Type": "application/json"}
 ACCEPTED = json.dumps({"sid": "SM" + "0" * 32, "status": "queued"}).encode()
 
 
 class Services:
-    """Both, each with a server of its own.
+    """The stand-ins for AWS and Twilio, each with its own server.
 
     Attributes:
-        text_times: When the requests to Twilio began, by `time.perf_counter`.
+        text_times: The start times of the texts' requests to Twilio, by `time.perf_counter`.
         connections: The clients that sent a request.
-        bundle: The certificates to trust, as certifi has them: in one file.
-        certificates: The same as the package for Lambda has them: in a folder.
+        bundle: The file with all trusted certificates, in certifi's form.
+        certificates: The folder with the same certificates, in the form of the package for Lambda.
     """
 
     def __init__(
         self, split_certificates: Callable[[Path, Path], None], round_trip: float = 0
     ) -> None:
-        """Make them.
+        """Prepare both servers.
 
         Args:
-            split_certificates: Puts each certificate of a bundle into a file in a folder.
+            split_certificates: Writes each certificate of a bundle to its own file in a folder.
             round_trip: The seconds of a round trip to Twilio. AWS is in the same region.
         """
         self._folder = tempfile.TemporaryDirectory()
@@ -89,7 +89,7 @@ class Services:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a function that calls them."""
+        """The environment of a function that calls the stand-ins."""
         return {
             "_HANDLER": "handler.notify",
             "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",

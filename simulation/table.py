@@ -1,7 +1,7 @@
-"""The ledger's DynamoDB table: MiniStack's, called within this process.
+"""The ledger's DynamoDB table, simulated by MiniStack within this process.
 
-MiniStack parses and evaluates each condition, update and key condition as DynamoDB does, so a wrong
-expression is refused or decides wrongly here too.
+MiniStack parses and evaluates each condition, update and key condition as DynamoDB does. A wrong
+expression therefore has the same effect here.
 """
 
 import itertools
@@ -25,28 +25,28 @@ PROJECTED = ("sent_at", "sid")
 _accounts = itertools.count(1)
 
 _unused: list[tuple[str, str, dict[str, str]]] = []
-"""The requests that delete the tables of simulations that have ended.
+"""The requests that delete the tables of ended simulations.
 
-Python may end a simulation during a request of another one. MiniStack sets context variables for
-each request, and setting them then ends the process with a segmentation fault.
+Python may collect a simulation during a request of another one. A request at that moment ends the
+process with a segmentation fault, because MiniStack sets context variables for each request.
 """
 
 
 class InvalidRequest(BaseException):
-    """DynamoDB refuses the request itself: the code that made it is wrong.
+    """DynamoDB refuses the request as invalid: the code that made it is wrong.
 
-    The handler survives errors of AWS, so it must not be able to catch this.
+    The handler catches the errors of AWS. It must not catch this one.
     """
 
 
 class Table:
-    """One table, in an AWS account of its own, so that no other simulation sees it."""
+    """One table, in its own AWS account: no other simulation sees it."""
 
     def __init__(self, name: str, projected: Sequence[str] = PROJECTED) -> None:
         """Create the table and its index.
 
         Args:
-            name: Its name.
+            name: The table's name.
             projected: The attributes that the index holds besides the keys.
         """
         while _unused:
@@ -88,13 +88,13 @@ class Table:
 
         Raises:
             AwsError: A condition does not hold.
-            InvalidRequest: The request is wrong, whatever the table holds.
+            InvalidRequest: The request itself is wrong.
         """
         answer = _request(self._account, operation, payload)
         if operation == "BatchGetItem" and not payload["RequestItems"][self.name].get(
             "ConsistentRead"
         ):
-            # Such a read may miss the last writes. This one misses all.
+            # Such a read may miss the last writes. This one misses all items.
             answer["Responses"] = {self.name: []}
         return answer
 
@@ -113,7 +113,7 @@ def _request(account: str, operation: str, payload: Mapping[str, Any]) -> dict[s
             running.send(None)
         except StopIteration as done:
             status, _, body = done.value
-        else:  # it waits for nothing: there is no network here
+        else:  # without a network, MiniStack never waits
             raise NotImplementedError(operation)
     answer: dict[str, Any] = json.loads(body)
     if status == OK:

@@ -1,7 +1,7 @@
 """The handler with a simulated clock, table, queues and Twilio.
 
-The simulation replaces the calls of AWS (`Aws.call`) and of Twilio (`Sender.send`). All other code
-is the real one.
+The simulation replaces `Aws.call`, the `Sender` and the reader of S3's objects. All other code is
+the handler's own.
 """
 
 import contextlib
@@ -45,11 +45,11 @@ QUEUE_OPERATIONS = (
 
 
 class Crash(BaseException):
-    """The function's process ends here: nothing in the handler may catch it."""
+    """The function's process ends here. Nothing in the handler may catch this."""
 
 
 class LedgerTable(Protocol):
-    """The ledger's table: `simulation.table.Table`, or the quick one."""
+    """The ledger's table: `simulation.table.Table` or `QuickTable`."""
 
     @property
     def items(self) -> Mapping[str, dict[str, Any]]:
@@ -61,19 +61,19 @@ class LedgerTable(Protocol):
 
 @functools.lru_cache(maxsize=4096)
 def _notices(body: str, phones_of: PhonesOf) -> tuple[Notice, ...]:
-    """Read the notices in a message. Tests ask for the same ones again and again."""
+    """Read the notices in a message. The cache helps tests that read the same ones often."""
     return tuple(item for item in read(body, phones_of) if not isinstance(item, Unreadable))
 
 
 class World(Aws):
-    """The surroundings of the functions. Time passes only when a test moves the clock."""
+    """Both functions and the services that they call. Only a test moves the clock."""
 
     def __init__(self, *, table: Callable[[str], LedgerTable] = Table, **changes: Any) -> None:
         """Start the functions.
 
         Args:
-            table: Makes the ledger's table, by its name.
-            changes: The settings that are not the sample's.
+            table: Makes the ledger's table of a given name.
+            changes: The settings that differ from the sample.
         """
         self.settings: Settings = settings(**changes)
         self._phones_of = self.settings.phones_of
@@ -91,34 +91,32 @@ class World(Aws):
             **{name: functools.partial(self._ask_table, name) for name in TABLE_OPERATIONS},
             **{name: functools.partial(self._ask_queue, name) for name in QUEUE_OPERATIONS},
         }
-        self.texts: list[tuple[float, str, str]] = []  # when, phone, body
+        self.texts: list[tuple[float, str, str]] = []  # time, phone, body
         self.refuses: Callable[[str], Refusal | None] = lambda _phone: None
-        self.shuffle: Callable[[list[str]], None] = lambda _phones: None  # in a flush
-        self.deliveries: dict[str, Delivery] = {}  # by SID, where they are known
+        self.shuffle: Callable[[list[str]], None] = lambda _phones: None  # the phones of a flush
+        self.deliveries: dict[str, Delivery] = {}  # by SID, if known
         self.queried_sids: list[str] = []  # the SIDs that Twilio was asked about
-        self.records: list[
-            tuple[str, SentText]
-        ] = []  # Twilio's records: each phone, and a text to it
-        self.loses_answers = False  # Twilio accepts, and its answer is lost
-        # The logs in the bucket, by key. One that is not here cannot be read, for this reason.
+        self.records: list[tuple[str, SentText]] = []  # Twilio's texts, each with its phone
+        self.loses_answers = False  # Twilio accepts texts, but its answers are lost
+        # The logs in the bucket, by key. Others are unreadable, for the reason below.
         self.objects: dict[str, bytes] = {}
         self.unreadable = "it is gone"
         self.reads: list[str] = []  # the keys of the logs that were read
-        self.loses_requests = False  # Twilio never receives them, and the sender is not told
+        self.loses_requests = False  # Twilio gets no request, and the sender no answer
         self.refuses_to_list: Callable[[str], Refusal | None] = lambda _phone: None
-        self.list_seconds = 0.0  # how long a list takes
-        self.twilio_clock = 0.0  # how many seconds Twilio's clock is ahead
+        self.list_seconds = 0.0  # the seconds that a list takes
+        self.twilio_clock = 0.0  # the seconds by which it is ahead
         self.trial = ""  # the words that Twilio puts before each body
         self.redacts = False  # whether Twilio's records have no bodies
         self.lists = 0  # how often Twilio was asked for its texts
-        self.at_step: dict[int, Callable[[], None]] = {}  # called once at a step
+        self.at_step: dict[int, Callable[[], None]] = {}  # calls by step, each made once
         self.down: set[str] = set()  # the services that do not answer
         self.throttled = ""  # the code with which the table refuses each request
-        self.conflicts = 0  # how many transactions are cancelled by others
-        self.refused_entries = 0  # how many messages SQS refuses
+        self.conflicts = 0  # how many of the next transactions conflict
+        self.refused_entries = 0  # how many of the next messages SQS refuses
         self.crash_at: int | None = None  # the step at which the process ends
         self.steps = 0
-        self.receive_waits: list[int] = []  # how long each receive was ready to wait
+        self.receive_waits: list[int] = []  # the wait of each receive, in seconds
         self.restart()
 
     def restart(self) -> None:
@@ -156,7 +154,7 @@ class World(Aws):
         self.shuffle(phones)
 
     def end_outages(self) -> None:
-        """Let Twilio and AWS answer as they should."""
+        """Let Twilio and AWS answer normally again."""
         self.refuses = self.refuses_to_list = lambda _phone: None
         self.loses_answers = self.loses_requests = False
         self.down, self.throttled, self.conflicts, self.refused_entries = set(), "", 0, 0
@@ -175,7 +173,7 @@ class World(Aws):
         return self.now
 
     def wait(self, seconds: float) -> None:
-        """Wait before a request is tried again. No time passes."""
+        """Let no time pass before a retry."""
 
     def notify(self, *records: dict[str, Any], seconds_left: float = 60) -> None:
         self.notifier.notify({"Records": list(records)}, lambda: seconds_left)
@@ -184,7 +182,7 @@ class World(Aws):
         self.flusher.flush(lambda: seconds_left)
 
     def redrive(self) -> None:
-        """Move failed texts back to held, as SQS does."""
+        """Move the messages on `failed` back to `held`, as SQS does."""
         for message in self.failed:
             self.held.put(message.body)
         self.failed.clear()
@@ -196,12 +194,12 @@ class World(Aws):
 
     @property
     def waiting(self) -> list[Notice]:
-        """The notices on `held` without an outcome. A message may also hold others."""
+        """The notices on `held` without the outcome sent or failed. A message may hold others."""
         done = ("sent", "failed")
         return [one for one in self.notices_on(self.held) if self.state(one.id) not in done]
 
     def state(self, id_: str) -> str:
-        """Return the state of a notice in the ledger; nothing if it is not there."""
+        """Return the state of a notice in the ledger, or nothing if it has none."""
         item = self.table.items.get(id_)
         return str(item["state"]["S"]) if item else ""
 

@@ -1,4 +1,4 @@
-"""A real browser, and a running demo to look at."""
+"""A real browser and a running demo."""
 
 import contextlib
 import shutil
@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
 
 from stack import ROOT
 
-# Chromium asks the world for news otherwise, as no test should.
+# Most of these keep Chromium from sending requests of its own.
 SILENT = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -24,15 +24,15 @@ SILENT = [
 
 
 class NoBrowser(Exception):
-    """There is none. The message says how to get one."""
+    """No browser is installed. The message says how to install one."""
 
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """Give a browser: this machine's own, or the one that Playwright has installed.
+    """Yield a browser: this machine's own, or the one that Playwright has installed.
 
     Raises:
-        NoBrowser: There is none.
+        NoBrowser: No browser is installed.
     """
     names = ("chromium", "chromium-browser", "google-chrome")
     own = next((found for name in names if (found := shutil.which(name))), None)
@@ -52,7 +52,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def demo(*arguments: str) -> Iterator[str]:
-    """Run the demo. Gives the address of its page, once the first text has come."""
+    """Run the demo. Yield the address of its page after the first text."""
     process = subprocess.Popen(
         [sys.executable, "-m", "local", "--no-browser", *arguments],
         cwd=ROOT,
@@ -92,6 +92,6 @@ def upload(page: Page, *names: str) -> None:
 
 
 def press(page: Page, action: str) -> None:
-    """Press a button, and wait until it has done what it does."""
+    """Press a button, and wait until its action is done."""
     page.locator(f"[data-action={action}]").click()
     page.locator(f"[data-action={action}][aria-busy=false]").wait_for()

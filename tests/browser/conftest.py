@@ -9,14 +9,14 @@ from playwright.sync_api import Browser, Dialog, Page, expect
 
 from tests.browser.chromium import NoBrowser, chromium, demo, opened, press
 
-MILLISECONDS = 180_000  # to wait for anything: a busy machine passes, a broken one fails
+MILLISECONDS = 180_000  # the limit of each wait, long enough for a busy machine
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real browser; without one the tests are skipped, except in CI.
+    """A real browser. Without one the tests are skipped, or fail in CI.
 
-    It ends with its tests: an event loop runs as long, beside which no program can be deployed.
+    It ends with each module: while its event loop runs, no test can deploy a program.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -30,14 +30,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """The page of one demo for all tests: each leaves every switch off."""
+    """The address of one demo for a module's tests. Each test leaves every switch off."""
     with demo() as address:
         yield address
 
 
 @pytest.fixture
 def page(browser: Browser, url: str) -> Iterator[Page]:
-    """The page, open and live, on which nothing may go wrong unseen."""
+    """The page, open and live. An error or a dialog on it fails the test."""
     wrong: list[str] = []
 
     def refused(dialog: Dialog) -> None:
@@ -52,6 +52,6 @@ def page(browser: Browser, url: str) -> Iterator[Page]:
         made.on("dialog", refused)
         opened(made, url)
         expect(made.locator("#uploaded small")).not_to_contain_text("on the way")
-        press(made, "new_hour")  # else texts of the tests before count
+        press(made, "new_hour")  # else texts of earlier tests count towards the limits
         yield made
     assert wrong == []

@@ -7,7 +7,7 @@ from stack import ROOT
 PICTURES = [ROOT / "docs" / f"phone-{scheme}.png" for scheme in ("light", "dark")]
 PAGE = [ROOT / "local" / "page" / name for name in ("index.html", "page.css", "page.js")]
 RECORD = ROOT / "docs" / "phone.sha256"
-"""Keeps the hash of the page as it was when its pictures were taken."""
+"""The file with the hash of the page that the pictures show."""
 
 
 def hash_of_page() -> str:

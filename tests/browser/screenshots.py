@@ -10,7 +10,7 @@ MILLISECONDS = 180_000  # for a storm on a busy machine
 
 
 def main() -> None:
-    """Take them."""
+    """Take the pictures."""
     with demo() as url, chromium() as browser:
         page = browser.new_page()
         page.set_default_timeout(MILLISECONDS)

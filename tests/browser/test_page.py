@@ -1,4 +1,4 @@
-"""The phone in a real browser: what people see, and what they can do."""
+"""The demo's page in a real browser: its contents, its buttons and its switches."""
 
 import contextlib
 import json
@@ -31,12 +31,12 @@ def count(page: Page, box: str) -> int:
 
 
 def counts(page: Page, box: str, number: int) -> None:
-    """Wait until a box of the diagram counts so many."""
+    """Wait until a box of the diagram shows this number."""
     expect(page.locator(f"#{box} .count")).to_have_text(f"{number:,}")
 
 
 def bodies(page: Page) -> list[str]:
-    """Return the texts, those of folded bursts as well."""
+    """Return all texts, including those of folded bursts."""
     return page.locator(".texts p").all_text_contents()
 
 
@@ -46,12 +46,12 @@ def newest(page: Page) -> str:
 
 
 def fate(page: Page, name: str) -> Locator:
-    """Find what became of a file, in the list of the last ones."""
+    """Find the line about a file in the list of the last files."""
     return page.locator("#last li", has_text=name).first
 
 
 def snapshots(url: str, seconds: float) -> list[dict[str, Any]]:
-    """Collect what the server sends for so many seconds, and at least once."""
+    """Collect the server's events for some seconds, but at least one."""
     found = []
     with requests.get(f"{url}/events", stream=True, timeout=60) as answer:
         until = time.monotonic() + seconds
@@ -93,7 +93,7 @@ def test_dropped_files_become_texts_on_the_phone(page: Page) -> None:
 
 
 def test_each_of_several_files_keeps_its_own_fate(page: Page) -> None:
-    """None of them hides that another one is refused."""
+    """An accepted file does not hide that others are refused."""
     files: list[FilePayload] = [
         {"name": "huge.log", "mimeType": "text/plain", "buffer": b"x" * (MAX_FILE_BYTES + 1)},
         {"name": "picture.png", "mimeType": "image/png", "buffer": b"ERROR: one"},
@@ -151,7 +151,7 @@ def test_of_two_logs_that_buttons_upload_the_one_with_an_error_is_texted(page: P
     expect(fate(page, "app/ok-")).to_contain_text("nobody is texted: no line has its route's words")
 
 
-# What happened
+# Texts, deliveries and expected logs
 
 
 def test_a_storm_ends_with_a_few_texts_and_a_summary(page: Page, url: str) -> None:
@@ -248,7 +248,7 @@ def test_an_expected_log_is_a_clock_with_what_happened(page: Page) -> None:
     expect(expected.locator("svg .hand")).to_have_count(2)
 
 
-# The switches and the actions
+# Switches and actions
 
 
 def test_a_switch_names_the_other_reason_that_texts_wait(page: Page) -> None:
@@ -277,7 +277,7 @@ def test_an_outage_holds_and_ends_with_one_summary(page: Page) -> None:
 
 
 def test_a_flush_after_an_outage_sends_the_texts_that_earlier_flushes_held(page: Page) -> None:
-    """It says each time what was texted, what is held still, and why."""
+    """The page reports after each flush the texted files, the held files and the reason."""
     texts = len(bodies(page))
     message = page.locator("#message")
     press(page, "twilio_down")
@@ -346,7 +346,7 @@ def test_a_phone_that_replied_stop_fails_and_its_texts_can_be_retried(page: Page
     expect(page.locator("#message")).to_have_text("Nothing has failed.")
 
 
-# For everybody
+# Accessibility
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -408,7 +408,7 @@ def test_what_is_announced_overwrites_nothing_that_is_visible(page: Page) -> Non
     upload(page, "announced.log")
     expect(announcement).to_contain_text("A text to")
     expect(message).to_contain_text("A new hour")
-    press(page, "new_hour")  # the same message again is announced again
+    press(page, "new_hour")  # a repeated message is announced again
     expect(announcement).to_contain_text("A new hour")
     upload(page, "announced again.log")
     expect(announcement).to_contain_text("A text to")
@@ -445,7 +445,7 @@ def test_no_other_page_may_press_a_button(url: str) -> None:
 
 
 def test_the_page_refuses_other_host_names(url: str) -> None:
-    """A page elsewhere may let its own name lead to 127.0.0.1."""
+    """Another site may point its own host name at 127.0.0.1."""
     answer = requests.get(url, headers={"Host": "example.com"}, timeout=60)
     assert answer.status_code == 403
 

@@ -1,4 +1,4 @@
-"""The page when its demo ends and starts again; in a file without another demo on its port."""
+"""The page while its demo restarts. This module has no other demo on the port."""
 
 import pytest
 from playwright.sync_api import Browser, expect

@@ -1,4 +1,4 @@
-"""Pulumi's engine, where its CLI is."""
+"""Fixtures for the tests that need Pulumi's CLI."""
 
 import gc
 import os
@@ -10,7 +10,7 @@ from stack.pulumi_cli import CliError, find_cli
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs the CLI where there is none, and say so; in CI that is a failure."""
+    """Skip these tests without the CLI, and say why. In CI, fail."""
     try:
         find_cli()
     except CliError as error:
@@ -22,6 +22,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def swept() -> Iterator[None]:
-    """Sweep up what an update has left open, where it does no harm."""
+    """Collect the objects that an update has left open, before the next test starts."""
     yield
     gc.collect()

@@ -1,6 +1,6 @@
 """The effects of `pulumi up`: the actual program, run by Pulumi's own engine on the emulator.
 
-The tests of one class run in their order, on one stack, as a user would go on.
+The tests of one class run in order on one stack, like the steps of a user.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ FUNCTIONS = {"aws:lambda/function:Function notify", "aws:lambda/function:Functio
 
 @dataclasses.dataclass
 class System:
-    """A stack, the emulator it goes to, and the stand-in for Twilio."""
+    """A stack, its emulator of AWS, and the stand-in for Twilio."""
 
     stack: automation.Stack
     emulator: Emulator
@@ -51,19 +51,19 @@ class System:
     events: list[str] = dataclasses.field(default_factory=list)
 
     def up(self) -> dict[str, set[str]]:
-        """Run `pulumi up`. Gives what it did: operation to resources."""
+        """Run `pulumi up`. Return the changed resources by operation."""
         steps: list[Any] = []
         self.stack.up(on_event=steps.append)
         return self._done(steps)
 
     def preview(self) -> dict[str, set[str]]:
-        """Run `pulumi preview`. Gives what `up` would do."""
+        """Run `pulumi preview`. Return the resources that `up` would change, by operation."""
         steps: list[Any] = []
         self.stack.preview(on_event=steps.append)
         return self._done(steps)
 
     def pulumi(self, *command: str) -> None:
-        """Run a command of the CLI, as somebody types it in the project's folder."""
+        """Run a command of the CLI in the project's folder, as a user would."""
         workspace = self.stack.workspace
         subprocess.run(
             [find_cli(), *command],
@@ -110,7 +110,7 @@ def deployed(
     body: Callable[[], None] | None = None,
     **settings: str,
 ) -> Iterator[System]:
-    """Give a stack with settings of a test's own; nothing is deployed yet."""
+    """Yield a stack with a test's settings. Nothing is deployed yet."""
     with (
         StandIn(credentials={ACCOUNT_SID: SECRET}) as twilio,
         engine.stack(
@@ -127,7 +127,7 @@ def deployed(
 
 
 def left(emulator: Emulator) -> list[str]:
-    """Give what is in the emulator."""
+    """Return the names or ARNs of the resources in the emulator."""
     aws = emulator.aws
     return [
         *(one["Name"] for one in aws["s3"].list_buckets()["Buckets"]),
@@ -395,7 +395,7 @@ def test_a_type_that_the_emulator_does_not_know_names_the_file_to_extend(
     emulator: Emulator,
 ) -> None:
     def body() -> None:
-        import pulumi_aws as aws  # noqa: PLC0415  # as late as a program imports it
+        import pulumi_aws as aws  # noqa: PLC0415  # imported when the program runs
 
         aws.ec2.Vpc("network", cidr_block="10.0.0.0/16")
 
@@ -454,7 +454,10 @@ def test_the_next_update_completes_one_that_failed_halfway(emulator: Emulator) -
 
 @contextlib.contextmanager
 def refusing(emulator: Emulator, path: str) -> Iterator[tuple[str, threading.Event]]:
-    """Give an address in front of the emulator's, where requests for a path may be refused."""
+    """Yield the address of a proxy before the emulator, and an event.
+
+    While the event is set, the proxy refuses requests for the path.
+    """
     refuse = threading.Event()
     behind = urlsplit(emulator.url)
 

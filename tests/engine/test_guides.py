@@ -1,6 +1,6 @@
-"""The commands in the guides, run by the shell: Pulumi's CLI and an emulator of AWS answer.
+"""The commands in the guides, run by the shell with Pulumi's CLI and an emulator of AWS.
 
-Another test runs `pulumi up`. GitHub's CLI is a stand-in, which keeps what it was asked.
+Another test runs `pulumi up`. A stand-in for GitHub's CLI records its calls.
 """
 
 import io
@@ -155,7 +155,7 @@ def settings_of(stack: str, folder: Path, emulator: Emulator, **environment: str
 
 
 def test_the_commands_do_what_the_guides_say(folder: Path, emulator: Emulator) -> None:
-    """The settings that they make are valid, and the log of the README is uploaded."""
+    """The commands make valid settings, and upload the README's log."""
     local = {
         "PULUMI_BACKEND_URL": f"file://{folder}",
         "PULUMI_CONFIG_PASSPHRASE": "a passphrase",
@@ -164,7 +164,7 @@ def test_the_commands_do_what_the_guides_say(folder: Path, emulator: Emulator) -
     script += [script_of(name) for name in DOCUMENTS if name not in {"README.md", DEPLOY}]
     run("\n".join(script), folder, emulator, **local)
     settings = settings_of("dev", folder, emulator, **local)
-    record(settings, stack_name="dev")  # raises if one is wrong
+    record(settings, stack_name="dev")  # raises for a wrong setting
     assert [route["name"] for route in json.loads(settings["routes"])] == ["payments", "backup"]
     assert settings["expect"] == "Mon-Fri by 06:30"
     assert settings["contains"] == "ERROR, FATAL"

@@ -1,7 +1,7 @@
-"""The resources that the program registers, as a template of CloudFormation, which cfn-lint reads.
+"""Convert the program's resources into a CloudFormation template for cfn-lint.
 
-Pulumi names properties as Terraform does, in camel case. Most are CloudFormation's in another case;
-the tables here name the others. A property that neither has is an error of cfn-lint's.
+Pulumi uses Terraform's names of properties in camel case. Most equal CloudFormation's, except for
+their case, and `KINDS` lists the others. cfn-lint rejects a name that CloudFormation lacks.
 """
 
 import dataclasses
@@ -17,15 +17,15 @@ Properties = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What becomes of one type of resource.
+    """The conversion of one type of resource.
 
     Attributes:
         type: CloudFormation's type.
-        renamed: CloudFormation's names of properties that differ, at any depth; None to leave out
-            what CloudFormation has nothing like.
-        added: Properties that CloudFormation requires and Pulumi gives a value of its own.
-        reshaped: Changes what is not only named otherwise.
-        part_of: The one resource that it is a part of, where CloudFormation knows no such resource.
+        renamed: CloudFormation's names of properties that differ, at any depth. None leaves out a
+            property that CloudFormation lacks.
+        added: Properties that CloudFormation requires and Pulumi sets by itself.
+        reshaped: Converts properties that differ in more than their names.
+        part_of: The resource that it belongs to, if CloudFormation has no such type.
     """
 
     type: str
@@ -45,7 +45,7 @@ _ARNS = (
 )
 
 _AS_THEY_ARE = {"Variables", "Dimensions"}
-"""Objects whose keys are names of the user's."""
+"""Objects whose keys are the program's own names, which stay as they are."""
 
 
 def _alarm(inputs: Properties) -> Properties:
@@ -210,10 +210,10 @@ KINDS = {
 
 
 def template(recorded: Recorded) -> dict[str, Any]:
-    """Give the template of all resources of AWS that a program registered.
+    """Return the template of all AWS resources that a program registered.
 
     Raises:
-        KeyError: A type of resource is new, and `KINDS` does not say what becomes of it.
+        KeyError: `KINDS` lacks a type of resource.
     """
     resources: dict[str, dict[str, Any]] = {}
     for number, resource in enumerate(recorded.resources):
@@ -244,7 +244,7 @@ def _converted(value: Any, renamed: Mapping[str, str | None]) -> Any:
             return found
         case list():
             return [_converted(inner, renamed) for inner in value]
-        case float() if value.is_integer():  # Pulumi has one kind of numbers
+        case float() if value.is_integer():  # Pulumi stores integers as floats
             return int(value)
         case str():
             for wrong, right in _ARNS:

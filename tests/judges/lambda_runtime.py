@@ -1,4 +1,4 @@
-"""AWS's own runtime: its interface emulator and its client, around the package that we ship."""
+"""The package, run by AWS's own runtime client and runtime interface emulator."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ from tests.judges import tools
 from tests.local.conftest import SECONDS, until
 
 LAMBDA_ADDS = re.compile(r"(START|END|REPORT) RequestId: ")
-"""The lines of the log that are Lambda's own."""
+"""The log lines that Lambda writes itself."""
 
 LINE = {
     "type": "object",
@@ -38,7 +38,7 @@ LINE = {
         },
     },
 }
-"""A line that Lambda's log filters understand.
+"""The JSON schema of a line that Lambda's log filters understand.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html
 """
@@ -59,13 +59,13 @@ class Function:
         *,
         timeout_seconds: int = 60,
     ) -> None:
-        """Prepare it.
+        """Prepare the function.
 
         Args:
             handler: Lambda's `handler` setting.
             package: The folder that Lambda would unpack.
-            environment: The function's environment, and whatever Lambda adds to it.
-            timeout_seconds: How long one event may take.
+            environment: The function's environment, with the variables that Lambda adds.
+            timeout_seconds: The time limit for one event.
         """
         self._handler = handler
         self._package = package
@@ -88,7 +88,7 @@ class Function:
                     str(emulator),
                     *("--runtime-interface-emulator-address", f"127.0.0.1:{port}"),
                     *("--runtime-api-address", f"127.0.0.1:{free_port()}"),
-                    # Without this machine's site-packages: only the package's modules are there.
+                    # Without this machine's site-packages, only the package's modules exist.
                     *(sys.executable, "-S", "-m", "awslambdaric", self._handler),
                 ],
                 cwd=self._folder,
@@ -121,7 +121,7 @@ class Function:
         self._stack.close()
 
     def invoke(self, event: object, request_id: str = "") -> Any:
-        """Call the function with an event, as one request of Lambda's. Gives its answer."""
+        """Call the function with an event, as one request of Lambda. Return its answer."""
         answer = requests.post(
             f"{self._url}/2015-03-31/functions/function/invocations",
             data=json.dumps(event),
@@ -135,17 +135,17 @@ class Function:
         return self.answer
 
     def lines(self) -> list[dict[str, Any]]:
-        """Give what the function logged, without what Lambda adds.
+        """Return the function's log lines, without Lambda's.
 
         Raises:
-            ValueError: A line is no JSON.
+            ValueError: A line is not JSON.
         """
         whole = (self._folder / "log").read_text()
         lines = [line for line in whole.splitlines() if not LAMBDA_ADDS.match(line)]
         return [json.loads(line) for line in lines if line]
 
     def runtimes(self) -> list[int]:
-        """Give the processes that run the function now."""
+        """Return the ids of the processes that run the function."""
         marked = f"{self._folder}/client".encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
@@ -159,7 +159,7 @@ class Function:
         return found
 
     def _end(self) -> None:
-        runtimes = self.runtimes()  # each has a process group of its own
+        runtimes = self.runtimes()  # each has its own process group
         self._process.kill()
         self._process.wait()
         for pid in runtimes:
@@ -176,13 +176,13 @@ class Function:
 
 
 def free_port() -> int:
-    """Give a port of this machine's loopback address that nothing listens on."""
+    """Return a free port of this machine's loopback address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 def complaints(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say which lines are not as Lambda's own JSON log format has them."""
+    """Return the lines that break Lambda's JSON log format, with the reasons."""
     judge = jsonschema.Draft202012Validator(
         LINE, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     )

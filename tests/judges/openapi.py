@@ -1,4 +1,4 @@
-"""Twilio's OpenAPI, read by a library that others wrote: it judges requests and their answers."""
+"""Check requests and their answers against Twilio's OpenAPI description."""
 
 import re
 import urllib.parse
@@ -20,8 +20,8 @@ _DATE = r"^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000$"
 class Judge:
     """Twilio's description of its Messages API, for a server at another address.
 
-    It is stricter than Twilio: a name that Twilio does not describe is an objection, and so is a
-    field that an answer lacks.
+    It is stricter than Twilio: it objects to names that Twilio does not describe, and to answers
+    that lack a field.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,7 +36,7 @@ class Judge:
             path["servers"] = [{"url": url}]
             for operation in (path[method] for method in ("get", "post") if method in path):
                 operation["responses"] = _strict(operation["responses"])
-                # This description leaves errors out; they look the same everywhere at Twilio's.
+                # This description leaves errors out. They have one form in all of Twilio's APIs.
                 operation["responses"]["default"] = {
                     "description": "An error",
                     "content": {"application/json": {"schema": _strict(error())}},
@@ -55,7 +55,7 @@ class Judge:
         )
 
     def of_request(self, request: requests.PreparedRequest) -> list[str]:
-        """Say what is wrong with a request."""
+        """Return the objections to a request."""
         url = urllib.parse.urlsplit(str(request.url))
         is_list = request.method == "GET" and url.path.endswith("/Messages.json")
         form = request.body if isinstance(request.body, str) else ""
@@ -76,7 +76,7 @@ class Judge:
         return objections
 
     def of_answer(self, answer: requests.Response) -> list[str]:
-        """Say what is wrong with an answer."""
+        """Return the objections to an answer."""
         try:
             self._openapi.validate_response(
                 RequestsOpenAPIRequest(answer.request), RequestsOpenAPIResponse(answer)
@@ -87,7 +87,7 @@ class Judge:
 
 
 def error() -> dict[str, Any]:
-    """Give Twilio's schema of an error."""
+    """Return Twilio's schema of an error."""
     described = tools.twilio_openapi("voice_v2")
     schema: dict[str, Any] = described["components"]["schemas"][
         "voice.v2.configuration.TwilioServiceErrorResponse"
@@ -102,7 +102,7 @@ def _form(path: dict[str, Any]) -> dict[str, Any]:
 
 
 def _strict(described: Any) -> Any:
-    """Let objects have all their properties and no other, and dates be as Twilio names them."""
+    """Require all properties of each object, no others, and Twilio's form of dates."""
     if isinstance(described, list):
         return [_strict(item) for item in described]
     if not isinstance(described, dict):
@@ -113,13 +113,13 @@ def _strict(described: Any) -> Any:
     if schema.get("format") == "date-time-rfc-2822":
         schema["pattern"] = _DATE
     if schema.get("format") == "uri":
-        # The examples in the description are relative, as Twilio's answers are.
+        # The addresses in Twilio's answers are relative, like those in its examples.
         schema["format"] = "uri-reference"
     return schema
 
 
 def _said(error: BaseException) -> str:
-    """Give an error of the library with the causes that it keeps."""
+    """Return the message of an error with the messages of its causes."""
     causes = [str(error)]
     while error.__cause__ is not None:
         error = error.__cause__

@@ -1,6 +1,6 @@
-"""A plugin of pytest's: it records what the handler asks of AWS in other tests, and the answers.
+"""A pytest plugin that records the handler's calls of AWS in other tests, with the answers.
 
-`RECORD` names the file: a line of JSON for each call.
+The environment variable `RECORD` names the file. It gets one line of JSON per call.
 """
 
 import json
@@ -16,10 +16,10 @@ Call = Callable[[Any, str, str, Mapping[str, Any]], dict[str, Any]]
 
 
 def pytest_configure() -> None:
-    """Listen to AWS as the handler calls it, and to what takes its place in the unit tests."""
+    """Record the calls of `Aws`, and of `World`, which replaces it in the unit tests."""
     from simulation.world import World  # noqa: PLC0415  # pytest rewrites its asserts first
 
-    listening = Path(os.environ["RECORD"]).open("a", buffering=1)  # noqa: SIM115  # to the end
+    listening = Path(os.environ["RECORD"]).open("a", buffering=1)  # noqa: SIM115  # open until the end
     kind: Any
     for kind in (Aws, World):
         kind.call = _heard(kind.call, listening.write)
@@ -30,7 +30,7 @@ def _heard(call: Call, write: Callable[[str], object]) -> Any:
         aws: Any, service: str, operation: str, payload: Mapping[str, Any]
     ) -> dict[str, Any]:
         heard = {"service": service, "operation": operation, "request": json.dumps(payload)}
-        # What a test itself asks may be nonsense on purpose.
+        # A test's own calls may be wrong on purpose.
         wanted = sys._getframe(1).f_globals["__name__"].startswith("handler.")
         try:
             answer = call(aws, service, operation, payload)

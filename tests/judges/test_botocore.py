@@ -1,4 +1,4 @@
-"""botocore's models of AWS judge each request of the handler, and each answer that tests fake."""
+"""Check the handler's requests and the tests' faked answers against botocore's models of AWS."""
 
 import base64
 import json
@@ -34,10 +34,10 @@ RECORDED = (
     "tests/unit/test_notifier.py",
 )
 
-# It holds so many messages that writing them down takes a minute.
+# To record the messages of this test would take a minute.
 LEFT_OUT = "tests/unit/test_flusher.py::test_as_many_texts_as_a_run_takes_fit_the_function"
 
-# Every service has these, so that no operation's model lists them.
+# All services have these errors, and no operation's model lists them.
 # Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/CommonErrors.html
 COMMON_ERRORS = {"AccessDeniedException", "ThrottlingException", "ServiceUnavailable"}
 
@@ -53,15 +53,15 @@ class Judge:
         self._name = operation
 
     def of_request(self, request: Mapping[str, Any]) -> list[str]:
-        """Say what is wrong with a request."""
+        """Return the objections to a request."""
         return self._compared(request, self._operation.input_shape)
 
     def of_answer(self, answer: Mapping[str, Any]) -> list[str]:
-        """Say what is wrong with an answer."""
+        """Return the objections to an answer."""
         return self._compared(answer, self._operation.output_shape)
 
     def of_error(self, code: str, answer: Mapping[str, Any]) -> list[str]:
-        """Say what is wrong with a refusal."""
+        """Return the objections to an error."""
         parsed = self._parsed(400, {"__type": f"com.amazonaws#{code}", **answer}, None)
         if parsed["Error"]["Code"] != code:
             return [f"{self._name}: {code} is read as {parsed['Error']['Code']}"]
@@ -74,13 +74,13 @@ class Judge:
         return [f"{self._name} has no error {code}"]
 
     def headers(self, request: Mapping[str, Any]) -> tuple[dict[str, str], Any]:
-        """Give the headers and the body that botocore itself would send."""
+        """Return the headers and the body that botocore would send."""
         serializer = botocore.serialize.create_serializer(self._service.resolved_protocol)
         made = serializer.serialize_to_request(dict(request), self._operation)
         return dict(made["headers"]), json.loads(made["body"])
 
     def _compared(self, value: Mapping[str, Any], shape: Any) -> list[str]:
-        """Compare a value with a shape: its types, what it must have, and unknown names."""
+        """Compare a value with a shape: types, required members and unknown names."""
         report = ParamValidator().validate(value, shape)
         if report.has_errors():
             return [f"{self._name}: {report.generate_report()}"]
@@ -97,7 +97,7 @@ class Judge:
 
 
 def _as_json(parsed: Any) -> Any:
-    """Write the binary values as JSON has them: in base64."""
+    """Encode the binary values in base64, as in JSON."""
     match parsed:
         case bytes():
             return base64.b64encode(parsed).decode()
@@ -110,7 +110,7 @@ def _as_json(parsed: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def heard(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """All that the handler asks of AWS while the unit tests run."""
+    """The handler's calls of AWS in the unit tests."""
     record = tmp_path_factory.mktemp("heard") / "calls"
     done = subprocess.run(
         [
@@ -186,7 +186,7 @@ def test_a_request_is_sent_as_botocore_would_send_it(server: Server) -> None:
         }
 
 
-# The judge objects
+# Objections of the judge
 
 ITEM = {"TableName": "ledger", "Key": {"id": {"S": "1"}}}
 ENTRY = {"QueueUrl": "https://sqs/held", "Entries": [{"Id": "0", "MessageBody": PHONE}]}

@@ -1,4 +1,4 @@
-"""cfn-lint reads what the program registers, for each kind of stack."""
+"""cfn-lint checks the program's resources for each kind of stack."""
 
 import json
 from collections.abc import Callable
@@ -52,7 +52,7 @@ Resources = dict[str, dict[str, Any]]
 
 
 def errors(made: dict[str, Any]) -> list[str]:
-    """Give cfn-lint's errors about a template."""
+    """Return cfn-lint's errors in a template."""
     matches = cfnlint.api.lint(json.dumps(made), config=ManualArgs(regions=[REGION]))
     return [
         f"{match.rule.id} {match.message} at {'/'.join(map(str, match.path or ()))}"
@@ -67,7 +67,7 @@ def test_a_stack_is_without_errors(settings: dict[str, str]) -> None:
 
 
 def test_the_stack_with_every_option_sets_every_setting() -> None:
-    """`existingBucket` is another kind of stack, and `fromNumber` is instead of a service."""
+    """`existingBucket` needs another stack, and `fromNumber` excludes a messaging service."""
     assert PROJECT["config"].keys() - EVERYTHING.keys() == {"existingBucket", "fromNumber"}
 
 
@@ -76,11 +76,11 @@ def test_all_kinds_of_resources_are_judged() -> None:
     assert {type_ for type_ in judged if type_.startswith("aws:")} == KINDS.keys()
 
 
-# The judge objects
+# Objections of the judge
 
 
 def the(resources: Resources, type_: str) -> dict[str, Any]:
-    """Give the properties of the first resource of a type."""
+    """Return the properties of the first resource of a type."""
     return next(one["Properties"] for one in resources.values() if one["Type"] == type_)
 
 

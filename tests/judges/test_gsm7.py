@@ -1,4 +1,4 @@
-"""Two libraries that know SMS judge the alphabet, the segments and the wording of our texts.
+"""Two SMS libraries check the alphabet, the segments and the wording of the texts.
 
 `gsm0338` is a codec of GSM-7, and `smsutil` splits a body into the segments that a phone joins.
 """
@@ -17,8 +17,8 @@ from local import segments as networks
 from simulation.samples import MESSAGE, log_file
 
 ESCAPE = "\x1b"
-"""It begins each character of the extension: to `smsutil` it is a character of its own. No text
-holds it, since control characters are replaced."""
+"""The prefix of each character of the extension, which `smsutil` counts as a character. No text
+contains it, because control characters are replaced."""
 
 CODEC = Codec()
 EXAMPLES = settings(max_examples=500)
@@ -34,7 +34,7 @@ alphabets = st.sampled_from(
     ]
 )
 bodies = alphabets.flatmap(
-    # A few characters, repeated: the ends of segments are far out.
+    # Repeat a few characters: only long bodies reach the ends of segments.
     lambda alphabet: st.builds(
         lambda part, more, length: (part * length)[:length] + more,
         st.text(alphabet, min_size=1, max_size=12),
@@ -46,7 +46,7 @@ keys = alphabets.flatmap(lambda alphabet: st.text(alphabet, min_size=1, max_size
 
 
 def septets(body: str) -> int | None:
-    """Count what a body takes as GSM-7; None if it holds another character."""
+    """Count a body's septets in GSM-7. Return None if it has another character."""
     try:
         return len(CODEC.encode(body)[0])
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The package, run by AWS's own runtime: it starts, texts, fails and logs as Lambda expects it."""
+"""The package in AWS's own runtime: starts, texts, failures and logs."""
 
 import contextlib
 import os
@@ -35,13 +35,13 @@ def system(emulator: Emulator, shared_twilio: StandIn) -> Iterator[System]:
 
 @pytest.fixture
 def start(system: System) -> Iterator[Start]:
-    """Start a function that the program declares, with the environment that it declares."""
+    """Start a function with the handler and environment that the program declares."""
     with contextlib.ExitStack() as stack:
         yield lambda *what, **how: stack.enter_context(declared(system, *what, **how))
 
 
 def declared(system: System, name: str, package: Path | None = None, **changes: Any) -> Function:
-    """Give a function as the program declares it, but for these changes."""
+    """Return a function as the program declares it, with these changes."""
     configuration = system.aws["lambda"].get_function_configuration(
         FunctionName=system.outputs[f"{name}Function"]
     )
@@ -59,7 +59,7 @@ def declared(system: System, name: str, package: Path | None = None, **changes: 
 
 
 def outcomes(function: Function, request_id: str) -> list[str]:
-    """Give what the function decided in one request."""
+    """Return the outcomes that the function logged in one request."""
     return [line["outcome"] for line in function.lines() if line.get("requestId") == request_id]
 
 
@@ -113,13 +113,13 @@ def test_a_crash_is_reported_as_lambda_does_and_repeats_no_text(
     system.twilio.fault(Fault(delay=SECONDS), times=1)
     waiting = threading.Thread(target=notify.invoke, args=(event, "first"))
     waiting.start()
-    system.twilio.wait_for(before + 1, seconds=SECONDS)  # accepted, but the function cannot know
+    system.twilio.wait_for(before + 1, seconds=SECONDS)  # accepted, but not answered yet
     (runtime,) = notify.runtimes()
     os.kill(runtime, signal.SIGKILL)
     waiting.join()
     assert notify.answer["errorType"] == "Runtime.ExitError"
     assert "signal: killed" in notify.answer["errorMessage"]
-    # Lambda tries again in a new process. Nobody may send what may have been sent a moment ago.
+    # Lambda tries again in a new process. It must not send a text that may have been sent.
     assert notify.invoke(event, "second")["errorType"] == "LeaseHeld"
     assert len(system.twilio.texts) == before + 1
     assert complaints([line for line in notify.lines() if "outcome" in line]) == []
@@ -144,7 +144,7 @@ def test_an_incomplete_environment_is_an_error_of_the_start(start: Start) -> Non
     assert "lacks MESSAGE" in answer["errorMessage"]
 
 
-# The judges object
+# Objections of the judge
 
 
 def test_a_package_that_lacks_a_module_is_found(start: Start, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""AWS's own sample events are read as what they are: the logs among them, and nothing else."""
+"""The handler finds the log files in AWS's sample events, and nothing else."""
 
 import datetime
 import json
@@ -34,7 +34,7 @@ FILES = {
     "s3-intelligenttier-event.json": [],
     "s3-replication-event.json": [],
 }
-"""The files that S3's notifications tell of. Every other sample is another service's."""
+"""The files in the samples of S3's notifications. Other samples are of other services."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def samples() -> dict[str, Any]:
 
 
 def objections(samples: dict[str, Any], read: Reader) -> list[str]:
-    """Say which samples are not read as what they are."""
+    """Return the samples that are read wrongly, with the results."""
     found = []
     for name, event in samples.items():
         items = list(read(event))
@@ -87,7 +87,7 @@ def test_a_message_of_another_program_is_unreadable(samples: dict[str, Any]) -> 
         assert isinstance(item, Unreadable)
 
 
-# The judge objects
+# Objections of the judge
 
 
 def read_without_decoding(event: object) -> list[LogFile | Unreadable]:

@@ -1,4 +1,4 @@
-"""A judge that cannot be asked is skipped with its reason, and in CI that fails."""
+"""Without its tool, a judge's test is skipped with the reason, and fails in CI."""
 
 import importlib.util
 import shutil

@@ -1,4 +1,4 @@
-"""Twilio's own description of its API judges what we ask, and what its stand-in answers."""
+"""Check the requests and the stand-in's answers against Twilio's description of its API."""
 
 import datetime
 import json
@@ -45,7 +45,7 @@ def judge(stand_in: StandIn) -> Judge:
 
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
-    """A session as the handler makes it."""
+    """A session that the handler's code makes."""
     with new_session() as made:
         yield made
 
@@ -221,7 +221,7 @@ def test_the_stand_in_reads_the_parameters_that_twilio_describes(judge: Judge) -
     assert {*FILTERS, *PAGING} == judge.filters
 
 
-# The judge objects
+# Objections of the judge
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""The judges: what others wrote, fetched from the registries of its languages, pinned.
+"""Fetch the judges: programs, models and samples of other projects.
 
-`tools/judges` pins them. What is fetched stays in `.build/judges`, or in Go's own cache.
+`tools/judges` pins their versions. Downloads stay in `.build/judges`, or in Go's own cache.
 """
 
 import base64
@@ -29,7 +29,7 @@ _TWILIO_OPENAPI = "package/src/services/twilio-api"
 
 
 def absent(reason: str) -> NoReturn:
-    """Skip the test, and say why. With `CI=true` it fails instead: there nothing is skipped."""
+    """Skip the test, and say why. If `CI` is set, fail instead."""
     if os.environ.get("CI"):
         pytest.fail(f"{reason} With CI set, no judge is skipped.")
     pytest.skip(reason)
@@ -46,7 +46,7 @@ def runtime_emulator() -> Path:
 
 
 def runtime_client(into: Path) -> Path:
-    """Give a folder that holds nothing but AWS's runtime client, as Lambda's own folder does."""
+    """Fill a folder with AWS's runtime client alone, as in Lambda. Return the folder."""
     if importlib.util.find_spec("awslambdaric") is None:
         absent("AWS's runtime client, awslambdaric, is not installed: it runs on Linux only.")
     for module in ("awslambdaric", "simplejson", "snapshot_restore_py", "runtime_client"):
@@ -61,7 +61,7 @@ def runtime_client(into: Path) -> Path:
 
 @functools.cache
 def sample_events() -> Path:
-    """Give the folder of AWS's sample events."""
+    """Return the folder of AWS's sample events."""
     _need("go", "AWS's sample events come in one of its modules")
     downloaded = json.loads(_run("go", "mod", "download", "-json", _SAMPLE_EVENTS))
     return Path(downloaded["Dir"]) / "events" / "testdata"
@@ -86,7 +86,7 @@ def _twilio_package() -> Path:
 
 
 def twilio_openapi(api: str) -> dict[str, Any]:
-    """Give Twilio's own description of one of its APIs, such as `api_v2010`."""
+    """Return Twilio's own description of one of its APIs, such as `api_v2010`."""
     with tarfile.open(_twilio_package()) as archive:
         member = archive.extractfile(f"{_TWILIO_OPENAPI}/twilio_{api}.json")
         assert member is not None
@@ -95,7 +95,7 @@ def twilio_openapi(api: str) -> dict[str, Any]:
 
 
 def verify(content: bytes, integrity: str) -> None:
-    """Compare a download with the hash that npm's registry gave for it when it was pinned."""
+    """Compare a download with the hash that was pinned together with its version."""
     algorithm, _, pinned = integrity.partition("-")
     found = base64.b64encode(hashlib.new(algorithm, content).digest()).decode()
     assert found == pinned, (

@@ -1,4 +1,4 @@
-"""The deployed program: the emulator, a stand-in for Twilio, and waiting."""
+"""Fixtures for the deployed program: the emulator, a stand-in for Twilio, and waits."""
 
 import contextlib
 import datetime
@@ -19,7 +19,7 @@ from stack.waiting import NotInTime, wait_until
 SECRET = "canary-secret-of-the-tests"
 PHONE = "+15005550100"
 OTHER_PHONE = "+15005550101"
-SECONDS = 180  # to wait for anything: a busy machine passes, a broken one fails
+SECONDS = 180  # the limit of each wait, long enough for a busy machine
 ATTEMPT = "attempt_at"  # in the items of the ledger
 
 Seen = TypeVar("Seen")
@@ -42,11 +42,11 @@ class System(Deployment):
         )
 
     def texts(self, count: int) -> list[Text]:
-        """Wait for so many texts."""
+        """Wait for `count` texts."""
         return self.twilio.wait_for(count, seconds=SECONDS)
 
     def decided(self, *outcomes: str, count: int = 1, function: str = "notify") -> Any:
-        """Wait until so many decisions with one of these outcomes are in the log."""
+        """Wait until the log has `count` decisions with one of these outcomes."""
 
         def wanted(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
             return [line for line in lines if line.get("outcome") in outcomes]
@@ -64,7 +64,7 @@ class System(Deployment):
         assert "FunctionError" not in answer, answer["Payload"].read()
 
     def on(self, queue: str) -> list[dict[str, Any]]:
-        """Look at the messages on a queue, `held` or `failed`, without taking them."""
+        """Return the messages on a queue, `held` or `failed`, and leave them there."""
         url, found = self.outputs[f"{queue}Queue"], []
         while (
             messages := self.aws["sqs"]
@@ -79,7 +79,7 @@ class System(Deployment):
         return [json.loads(message["Body"]) for message in found]
 
     def change_ledger(self, field: str, change: Callable[[int], int], *, items: int) -> None:
-        """Change a number in all items of the ledger that have it, once there are so many."""
+        """Change a number in all ledger items that have it, once there are `items` of them."""
         found = until(
             lambda: _items_with(self, field),
             f"{items} items with {field}",
@@ -89,7 +89,7 @@ class System(Deployment):
             _change_item(self, item, field, change(int(item[field]["N"])))
 
     def pass_a_minute(self) -> None:
-        """Let all attempts be a minute older, so that a flush asks Twilio about them."""
+        """Make all attempts a minute older: a flush then asks Twilio about them."""
         pass_a_minute(self)
 
     def event(self, key: str, sequencer: str = "0A") -> dict[str, Any]:
@@ -116,9 +116,9 @@ class System(Deployment):
 
 
 def pass_a_minute(deployment: Deployed) -> None:
-    """Let all attempts be a minute older, so that a flush asks Twilio about them."""
+    """Make all attempts a minute older: a flush then asks Twilio about them."""
     for item in _items_with(deployment, ATTEMPT):
-        # No older than needed: a text long after its attempt counts as another one.
+        # Not older: a text long after an attempt counts as another attempt's.
         latest = int(time.time()) - ASK_AFTER_SECONDS - 1
         _change_item(deployment, item, ATTEMPT, min(int(item[ATTEMPT]["N"]), latest))
 
@@ -139,19 +139,19 @@ def _change_item(deployment: Deployed, item: dict[str, Any], field: str, value: 
             TableName=deployment.settings.ledger_table,
             Key={"id": item["id"]},
             UpdateExpression="SET #field = :value",
-            ConditionExpression="attribute_exists(#field)",  # a function may remove it
+            ConditionExpression="attribute_exists(#field)",  # a function may have removed it
             ExpressionAttributeNames={"#field": field},
             ExpressionAttributeValues={":value": {"N": str(value)}},
         )
 
 
 def leave_time_in_this_hour() -> None:
-    """Wait for the next clock hour, if this one ends soon: a limit begins anew with it."""
+    """Wait for the next clock hour if this one ends soon: each hour has its own limit."""
     until(lambda: datetime.datetime.now(datetime.UTC).minute < 59, "the next hour")
 
 
 def until(look: Callable[[], Seen], what: str, is_done: Callable[[Seen], object] = bool) -> Seen:
-    """Wait for a condition. Fail with what was awaited and what was seen."""
+    """Wait for a condition. Fail with the condition and the last result."""
     try:
         return wait_until(look, is_done, seconds=SECONDS, poll_seconds=0.05)
     except NotInTime as error:
@@ -160,7 +160,7 @@ def until(look: Callable[[], Seen], what: str, is_done: Callable[[Seen], object]
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
-    """One emulator for all tests of a worker: their deployments have names of their own."""
+    """One emulator for all tests of a worker. Each deployment has its own names."""
     with Emulator(options=LONG_TIMEOUTS) as running:
         yield running
 
@@ -173,7 +173,7 @@ def shared_twilio() -> Iterator[StandIn]:
 
 @pytest.fixture
 def twilio() -> Iterator[StandIn]:
-    """A stand-in of this test's own."""
+    """A stand-in for this test alone."""
     with StandIn(credentials={ACCOUNT_SID: SECRET}) as running:
         yield running
 
@@ -183,7 +183,7 @@ Deploy = Callable[..., System]
 
 @pytest.fixture
 def deploy(emulator: Emulator, twilio: StandIn) -> Iterator[Deploy]:
-    """Deploy the program with settings of this test's own."""
+    """Deploy the program with this test's own settings."""
     with contextlib.ExitStack() as stack:
 
         def deployed(**settings: str) -> System:

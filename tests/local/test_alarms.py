@@ -11,9 +11,9 @@ from tests.local.operated import ALARM, output_of
 
 
 def test_a_metric_of_a_function_raises_its_alarm_and_reaches_the_topic(deploy: Deploy) -> None:
-    """The emulator takes no metrics from logs, as CloudWatch does; this test hands them over.
+    """Unlike CloudWatch, the emulator reads no metrics from logs, so the test sends them.
 
-    Its alarms know neither dimensions nor missing data; that is tests/unit/test_monitoring.py's.
+    Its alarms ignore dimensions and missing data. tests/unit/test_monitoring.py covers those.
     """
     system = deploy(twilioSecret="wrong")
     sqs = system.aws["sqs"]
@@ -47,7 +47,7 @@ def test_a_metric_of_a_function_raises_its_alarm_and_reaches_the_topic(deploy: D
 
 
 def _hand_over(system: System, line: dict[str, Any]) -> None:
-    """Do what CloudWatch does with a line of a log that has metrics in it."""
+    """Send the metrics in a line of a log, as CloudWatch does."""
     for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
         for dimensions in directive["Dimensions"]:
             system.aws["cloudwatch"].put_metric_data(
@@ -79,7 +79,7 @@ def test_missing_data_is_an_alarm_but_not_before_the_first_flush(deploy: Deploy)
         )
     shown = output_of("status", system)
     assert silent in shown
-    assert other not in shown  # which says nothing without data
+    assert other not in shown  # it treats missing data as good
 
 
 def test_a_dashboard_with_the_alarms_is_deployed_and_deleted(deploy: Deploy) -> None:

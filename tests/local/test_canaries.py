@@ -1,4 +1,4 @@
-"""A secret and a number go in; neither comes out anywhere but where it must."""
+"""Secrets and phone numbers appear only where they must."""
 
 import json
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_logs_outputs_errors_and_the_package_hold_no_secret_and_no_number(
 
 
 def test_the_page_shows_numbers_but_no_secret() -> None:
-    """It shows the phones, as it must, and listens on the loopback address only."""
+    """It must show the phones, and it listens on the loopback address only."""
     page = bytes_of(ROOT / "local" / "page").decode(errors="replace")
     assert "twilioSecret" not in page
     assert "TWILIO_SECRET" not in page

@@ -43,14 +43,14 @@ def demo(*arguments: str, folder: Path, **environment: str) -> subprocess.Popen[
 
 @contextlib.contextmanager
 def started(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a demo for a while, without its page in a browser, once the first text has come."""
+    """Run a demo without a browser. Yield its process after the first text."""
     with shown(*arguments, folder=folder) as (process, _):
         yield process
 
 
 @contextlib.contextmanager
 def shown(*arguments: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Do that, and give the output so far, too."""
+    """Run a demo without a browser. Yield its process and its output after the first text."""
     with demo("--no-browser", *arguments, folder=folder) as process:
         try:
             yield process, read_until(process, "Ctrl-C")
@@ -59,7 +59,7 @@ def shown(*arguments: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str]
 
 
 def read_to_the_end(process: subprocess.Popen[str]) -> str:
-    """Read what a process says until it ends."""
+    """Return the output of a process until its end."""
     assert process.stdout
     with killed_in_the_end(process):
         return process.stdout.read()
@@ -67,7 +67,7 @@ def read_to_the_end(process: subprocess.Popen[str]) -> str:
 
 @contextlib.contextmanager
 def killed_in_the_end(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Kill a process that takes longer than any test waits."""
+    """Kill a process if the context takes longer than any test waits."""
     limit = threading.Timer(SECONDS, process.kill)
     limit.start()
     try:
@@ -77,7 +77,7 @@ def killed_in_the_end(process: subprocess.Popen[str]) -> Iterator[None]:
 
 
 def read_until(process: subprocess.Popen[str], awaited: str) -> str:
-    """Read what a process says up to a line that holds this. Gives all of it."""
+    """Return the output of a process up to the line that contains `awaited`."""
     assert process.stdout
     output = ""
     with killed_in_the_end(process):
@@ -100,7 +100,7 @@ def operated(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def says(*arguments: str, folder: Path, code: int = 0) -> str:
-    """Run a command to its end. Gives what it says."""
+    """Run a command to its end. Return its output."""
     process = demo(*arguments, folder=folder)
     output, _ = process.communicate(timeout=3 * SECONDS)
     assert process.returncode == code, output
@@ -110,7 +110,7 @@ def says(*arguments: str, folder: Path, code: int = 0) -> str:
 
 @contextlib.contextmanager
 def nothing_left(folder: Path) -> Iterator[None]:
-    """Assert that no process, no folder and no note of the demo is left."""
+    """Assert that no process, folder or record of the demo is left."""
     notes = set(RECORDS.glob("*"))
     yield
     assert list(folder.iterdir()) == []
@@ -132,7 +132,7 @@ def test_once_shows_the_text_and_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def without_figures(output: str) -> str:
-    """Leave out the figures of one run, its date, bucket and port, and the breaks of lines."""
+    """Remove the figures, date, bucket, port and line breaks of one run."""
     output = re.sub(r"^Another program has port .*\n", "", output, flags=re.MULTILINE)
     output = re.sub(r"\d+ [A-Z][a-z]{2} \d\d:\d\d", "DATE", output)
     output = re.sub(r"logs-[0-9a-f]{7}\b|:\d{4,5}$", "", output, flags=re.MULTILINE)
@@ -279,7 +279,7 @@ def test_of_two_demos_the_commands_act_on_the_newest(tmp_path: Path) -> None:
 
 def test_a_demo_says_that_another_program_has_the_port_of_its_page(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # or another program has it indeed
+        with contextlib.suppress(OSError):  # another program may have it already
             stack.enter_context(socket.create_server(("127.0.0.1", PORT)))
         process = stack.enter_context(demo("--no-browser", folder=tmp_path))
         stack.callback(process.terminate)
@@ -305,7 +305,7 @@ def test_a_killed_demo_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
 
 @LINUX
 def test_the_emulators_mqtt_port_is_closed() -> None:
-    """Its port may be taken by another emulator: so ask for a free one."""
+    """Another emulator may have the default port, so the test chooses a free one."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
     with Emulator(options={"IOT_MTLS_PORT": port}) as running:
@@ -314,7 +314,7 @@ def test_the_emulators_mqtt_port_is_closed() -> None:
 
 
 def is_ready(url: str) -> bool:
-    """Whether an emulator has opened all its ports."""
+    """Return whether an emulator has opened all its ports."""
     try:
         with urllib.request.urlopen(f"{url}/_ministack/ready", timeout=SECONDS) as answer:
             return bool(answer.status == HTTPStatus.OK)
@@ -331,7 +331,7 @@ def test_nothing_listens_beyond_this_machine(tmp_path: Path) -> None:
 
 
 def descendants(parent: int) -> list[int]:
-    """Give the processes that a process has started, and those that they have."""
+    """Return the ids of a process's children and of their descendants."""
     found = []
     for status in Path("/proc").glob("[0-9]*/status"):
         with contextlib.suppress(OSError):
@@ -342,14 +342,14 @@ def descendants(parent: int) -> list[int]:
 
 
 def command(pid: int) -> str:
-    """Give the command line of a process; "" if it has ended."""
+    """Return the command line of a process, or "" if it has ended."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     return ""
 
 
 def sockets(processes: list[int]) -> list[str]:
-    """Give the addresses at which processes listen, or take datagrams."""
+    """Return the addresses at which processes listen or receive datagrams."""
     theirs = set()
     for pid in processes:
         for file in Path(f"/proc/{pid}/fd").glob("*"):
@@ -362,7 +362,7 @@ def sockets(processes: list[int]) -> list[str]:
             listens = table.startswith("udp") or state == "0A"
             if listens and f"socket:[{inode}]" in theirs:
                 words = re.findall("." * 8, local.partition(":")[0])
-                # The kernel writes each word of an address in this machine's order of bytes.
+                # The kernel writes each word of an address in the machine's byte order.
                 raw = b"".join(int(word, 16).to_bytes(4, sys.byteorder) for word in words)
                 found.append(str(ipaddress.ip_address(raw)))
     return found
@@ -373,7 +373,7 @@ def sockets(processes: list[int]) -> list[str]:
 )
 def test_ctrl_c_in_the_first_second_prints_no_traceback(command: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-v", "-m", *command.split()],  # -v tells of each import
+        [sys.executable, "-v", "-m", *command.split()],  # -v prints each import
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

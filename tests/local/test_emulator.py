@@ -29,7 +29,7 @@ def test_lines_that_come_late_are_in_the_log_of_their_invocation(ends: bool) -> 
         assert process.stdin
 
         def read_late() -> None:
-            time.sleep(LATE_SECONDS)  # as a thread of a busy machine does
+            time.sleep(LATE_SECONDS)  # as a thread on a busy machine may
             for line in process.stderr or ():
                 lines.put(line.rstrip("\n"))
 

@@ -1,4 +1,4 @@
-"""A bucket that was there before: its logs are texted, and its own notifications stay."""
+"""An existing bucket: its logs are texted, and its own notifications stay."""
 
 import contextlib
 from collections.abc import Iterator

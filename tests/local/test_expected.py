@@ -1,4 +1,4 @@
-"""Expected logs on the emulator, with its permissions. Time is moved in the ledger."""
+"""Expected logs on the emulator, with its permissions. The tests move times in the ledger."""
 
 import datetime
 
@@ -9,14 +9,14 @@ ITEM = {"id": {"S": "expected "}}
 
 
 def flush(system: System) -> None:
-    """Run a flush, and wait until it has looked."""
+    """Run a flush, and wait until it has checked the expected logs."""
     before = len([line for line in system.logged("flush") if line.get("outcome") == "expected"])
     system.aws["lambda"].invoke(FunctionName=system.outputs["flushFunction"])
     system.decided("expected", count=before + 1, function="flush")
 
 
 def move_back(system: System, by: datetime.timedelta) -> None:
-    """Move the times in the ledger into the past, as if that time had passed."""
+    """Move the times in the ledger back, as if the time had passed."""
     table = system.settings.ledger_table
     item = system.aws["dynamodb"].get_item(TableName=table, Key=ITEM)["Item"]
     for name in ("since", "last_at", "previous_at"):

@@ -14,7 +14,7 @@ from stack.terminal import Terminal
 from tests.local.conftest import PHONE, Deploy, System, leave_time_in_this_hour
 from tests.local.operated import output_of
 
-STOPPED = "+15005550004"  # Twilio's magic number of somebody who replied STOP
+STOPPED = "+15005550004"  # Twilio's magic number of a phone that replied STOP
 
 
 def test_explain_reads_what_the_deployed_stack_knows_and_sends_nothing(deploy: Deploy) -> None:
@@ -60,7 +60,7 @@ def explained(system: System, aws: Clients) -> str:
 
 @contextlib.contextmanager
 def user(system: System, actions: Sequence[str]) -> Iterator[Clients]:
-    """Give clients of somebody who may do these actions alone."""
+    """Yield the AWS clients of a user with these permissions only."""
     iam, name = system.aws["iam"], {"UserName": "operator"}
     statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})

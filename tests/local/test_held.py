@@ -1,4 +1,4 @@
-"""Outages, storms, quiet hours: what is held comes back as one summary, and nothing is lost."""
+"""Outages, storms, quiet hours: held notices arrive in one summary, and nothing is lost."""
 
 import collections
 import datetime
@@ -32,7 +32,7 @@ STORM = 120  # files; `make storm` has ten thousand
 
 
 def files_texted(texts: list[Text]) -> dict[str, int]:
-    """Count the files that the texts to each phone are about."""
+    """Count the files in the texts to each phone."""
     files: collections.Counter[str] = collections.Counter()
     for text in texts:
         files[text.to] += files_in(text.body)
@@ -62,7 +62,7 @@ def test_an_outage_ends_with_one_summary_for_each_phone(
     assert code in {line.get("code") for line in lines}
     assert system.twilio.texts == []
     system.twilio.end_fault()
-    system.pass_a_minute()  # where the answer is in doubt, Twilio is asked first
+    system.pass_a_minute()  # a flush first asks Twilio about doubtful attempts
     system.flush()
     assert files_texted(system.texts(2)) == {PHONE: 3, OTHER_PHONE: 3}
     assert len(system.twilio.texts) == 2
@@ -79,7 +79,7 @@ def test_a_flush_during_an_outage_keeps_everything(deploy: Deploy) -> None:
     system.twilio.fault(UNAUTHORIZED)
     system.flush()
     system.twilio.end_fault()
-    system.flush()  # at once: it finds what the first one gave back
+    system.flush()  # the messages are visible again at once
     assert files_texted(system.twilio.texts) == {PHONE: 3}
 
 
@@ -120,7 +120,7 @@ def test_in_quiet_hours_every_text_is_held(deploy: Deploy) -> None:
 
 
 def test_the_schedule_runs_the_flush(deploy: Deploy) -> None:
-    """Its times are those of another schedule, which does not let the test wait for a minute."""
+    """A second schedule with the same target runs at once, so the test need not wait."""
     system = deploy(mode="digest")
     system.upload("app/web.log")
     system.decided("held")
@@ -156,7 +156,7 @@ def test_failed_messages_are_texted_after_a_redrive(deploy: Deploy) -> None:
         "reason": "phone",
         "code": "21610",
     }
-    # What SQS's redrive does: the emulator has no StartMessageMoveTask.
+    # The effect of SQS's redrive: the emulator has no StartMessageMoveTask.
     for body in (envelope, refused):
         system.aws["sqs"].send_message(
             QueueUrl=system.outputs["heldQueue"], MessageBody=json.dumps(body)
@@ -192,7 +192,10 @@ def test_in_a_storm_with_lost_answers_nobody_is_told_twice(emulator: Emulator) -
 
 
 def test_a_text_that_a_killed_function_had_not_sent_is_sent_by_a_flush() -> None:
-    """Lambda tries again after one and two minutes; here too early at first, and then not."""
+    """The first retry finds the lease held. The next one comes after its end.
+
+    Lambda waits one and two minutes before its retries. This emulator waits seconds.
+    """
     options = {"LAMBDA_ASYNC_RETRY_BASE_SECONDS": "10", "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "20"}
     with (
         Emulator(options=LONG_TIMEOUTS | options) as emulator,

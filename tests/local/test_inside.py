@@ -1,4 +1,4 @@
-"""Looking inside logs: the objects of an emulated S3, read by the deployed function."""
+"""Searches in logs: the deployed function reads objects of the emulated S3."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ FINE = b"INFO all is well\n"
 
 @pytest.fixture(scope="module")
 def system(emulator: Emulator, shared_twilio: StandIn) -> Iterator[System]:
-    """A program that looks for ERROR; texts are counted from where a test begins."""
+    """A deployed program that looks for ERROR. Each test counts only its own texts."""
     deployed = System(
         emulator,
         shared_twilio,

@@ -1,4 +1,4 @@
-"""The way of a log, from the upload to the phone, on real parts."""
+"""The path of a log from the upload to the phone, on the emulator."""
 
 import json
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ from tests.local.conftest import (
     until,
 )
 
-STOPPED = "+15005550004"  # Twilio's magic number of somebody who replied STOP
+STOPPED = "+15005550004"  # Twilio's magic number of a phone that replied STOP
 
 
 @pytest.fixture(scope="module")
 def system(emulator: Emulator, shared_twilio: StandIn) -> Iterator[System]:
-    """The program as it is deployed by default; texts are counted from where a test begins."""
+    """The program with mostly default settings. Each test counts only its own texts."""
     deployed = System(
         emulator, shared_twilio, message="$key", maxTextsAtOnce="1000", maxTextsPerHour="1000"
     )
@@ -109,7 +109,7 @@ def test_refused_credentials_lose_no_text_and_are_not_logged(deploy: Deploy) -> 
     lines = system.decided("held", count=2)
     assert {line["phone"] for line in lines} == {"…0100", "…0101"}
     assert lines[0]["code"] == "20003"
-    # Twilio was asked for one of them only: each has a reason, and so a message, of its own.
+    # Twilio was asked for one phone only. The reasons differ, so each phone has its own message.
     held = [phone for message in system.on("held") for phone in message["phones"]]
     assert sorted(held) == [PHONE, OTHER_PHONE]
     logged = json.dumps(system.logged(), ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""Twilio accepts a text, and nobody hears it: the answer is lost, or the function is killed.
+"""Twilio accepts a text, but its answer is lost or the function is killed.
 
-Each text is on its phone once, whatever comes after. Twilio is asked a minute after the attempt at
-the earliest: the tests let that minute pass in the ledger.
+Each text still arrives exactly once. A flush asks Twilio a minute after the attempt at the
+earliest. The tests change the ledger instead of waiting.
 """
 
 import contextlib
@@ -36,11 +36,11 @@ LOST_ANSWERS = tuple(
         (ERROR_AFTER_TEXT, RESET_AFTER_TEXT, SILENCE_AFTER_TEXT), PHONES, strict=True
     )
 )
-"""Each phone has its own: an error, a broken connection, and no answer."""
+"""One fault per phone: an error, a broken connection, and no answer."""
 
 
 def files_on_phones(texts: list[Text]) -> dict[str, tuple[int, ...]]:
-    """Return how many files each text to each phone is about."""
+    """Return the number of files in each text to each phone."""
     return {
         phone: tuple(files_in(text.body) for text in texts if text.to == phone) for phone in PHONES
     }
@@ -50,8 +50,8 @@ class Killer:
     """Kills a function when Twilio has accepted its first text, before the answer is sent.
 
     Attributes:
-        system: The system whose function it kills, once there is one.
-        killed: How many processes it killed.
+        system: The system whose function it kills. Set it before the first text.
+        killed: The number of processes that it killed.
     """
 
     def __init__(self, function: str) -> None:
@@ -82,13 +82,13 @@ def killed(emulator: Emulator, function: str, **settings: str) -> Iterator[tuple
 
 
 def flushed(system: System) -> list[Text]:
-    """Flush. Return the texts so far."""
+    """Run a flush. Return the texts so far."""
     system.flush()
     return system.twilio.texts
 
 
 def settle(system: System) -> None:
-    """Flush until nothing is held. A flush that asks at once may still find nothing to do."""
+    """Flush until nothing is held. A flush that comes too early finds nothing to do."""
 
     def held() -> list[dict[str, Any]]:
         system.flush()
@@ -112,7 +112,7 @@ def test_texts_whose_answers_notify_loses_arrive_once(deploy: Deploy, *, is_tria
     assert "In doubt: 3" in shown
     assert shown.count("by the next flush") == 3
     system.twilio.fault(LIST_DOWN)
-    system.flush()  # and while Twilio cannot be asked, nothing is repeated
+    system.flush()  # Twilio cannot be asked, so nothing is repeated
     assert system.on("held")
     system.twilio.end_fault()
     settle(system)
@@ -128,13 +128,13 @@ def test_summaries_whose_answers_flush_loses_arrive_once(deploy: Deploy) -> None
         system.upload(f"app/{number}.log")
     system.decided("held", count=9)
     system.twilio.fault(*LOST_ANSWERS)
-    # After the same failure for two phones a flush asks no third: the next one does.
+    # After the same failure for two phones, a flush leaves the third to the next flush.
     until(lambda: flushed(system), "each phone has a summary", lambda texts: len(texts) >= 3)
     assert files_on_phones(system.twilio.texts) == dict.fromkeys(PHONES, (3,))
     assert output_of("status", system).count("a summary") == 3
     system.upload("app/later.log")
     system.decided("held", count=12)
-    system.flush()  # too early to ask: what came later waits, too
+    system.flush()  # too early to ask, so the later file waits, too
     assert len(system.twilio.texts) == 3
     system.pass_a_minute()
     system.twilio.end_fault()
@@ -166,7 +166,7 @@ def test_a_text_arrives_once_although_notify_is_killed_right_after_it(retrying: 
 
 def test_a_summary_arrives_once_although_flush_is_killed_right_after_it(retrying: Emulator) -> None:
     with killed(retrying, "flush", mode="digest") as (system, killer):
-        # Else what a killed flush has received stays hidden for four minutes.
+        # Otherwise the messages of the killed flush stay hidden for four minutes.
         system.aws["sqs"].set_queue_attributes(
             QueueUrl=system.outputs["heldQueue"], Attributes={"VisibilityTimeout": "5"}
         )

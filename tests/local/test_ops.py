@@ -23,7 +23,7 @@ HOSTILE = "[bold]x[/bold] \n<b>.log"
 
 
 def smoked(system: System) -> list[str]:
-    """Run the smoke test. Gives its steps."""
+    """Run the smoke test. Return its steps."""
     steps: list[str] = []
     smoke.Smoke(stack_of(system), steps.append).run()
     return [step[10:] for step in steps]

@@ -1,4 +1,4 @@
-"""The policies as AWS would get them: a linter knows each action, and each one is needed."""
+"""The policies: a linter knows each action, and the functions need each permission."""
 
 import json
 from collections.abc import Iterator
@@ -55,8 +55,8 @@ class Permission(NamedTuple):
     Attributes:
         role: The function.
         action: The action.
-        resource: What it is allowed on, without what AWS adds to the name.
-        statement: Which statement of the policy it is.
+        resource: Its resource, without the ARN's prefix and the random suffix.
+        statement: The index of the statement in the policy.
     """
 
     role: str
@@ -65,12 +65,12 @@ class Permission(NamedTuple):
     statement: int
 
     def __str__(self) -> str:
-        """Name it in a test's report."""
+        """Return the name in a test's report."""
         return f"{self.role} {self.action} {self.resource}"
 
 
 NOT_EMULATED = {"logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt"}
-"""The emulator does without them: tests/unit/test_program.py alone knows them."""
+"""Actions that the emulator does not need. tests/unit/test_program.py checks them."""
 
 SIGNS = {
     ("notify", "dynamodb:UpdateItem"): "claim failed open",
@@ -83,19 +83,19 @@ SIGNS = {
     ("flush", "dynamodb:Query"): "delivery reports stopped",
     ("flush", "sqs:ChangeMessageVisibility"): "not given back",
 }
-"""The log's outcome where an action is missing. For any other one the log gives AWS's code."""
+"""The outcome in the log without an action. For others the log has AWS's error code."""
 
 DENIED = "AccessDenied"
 
 
 def actions(statement: dict[str, object]) -> list[str]:
     action = statement["Action"]
-    return [action] if isinstance(action, str) else list(action)  # type: ignore[call-overload]  # a list, then
+    return [action] if isinstance(action, str) else list(action)  # type: ignore[call-overload]  # otherwise a list
 
 
 def permissions() -> list[Permission]:
-    """Read off the program what the roles of its functions may do."""
-    # No package is built, as this runs when the tests are collected.
+    """Return the permissions of the functions' roles in the program."""
+    # Build no package: this runs while pytest collects the tests.
     with mock.patch.object(package, "build", return_value=ROOT / "handler"):
         program = record({**recorded.SETTINGS, **INSIDE})
     return [
@@ -113,12 +113,12 @@ PERMISSIONS = permissions()
 
 
 def run(system: System, role: str, *, renews: bool = True) -> None:
-    """Let a function do all that it can do: send, hold and fail, give back and renew.
+    """Let a function use all its permissions: send, hold, fail, return and renew messages.
 
     Args:
         system: The deployed stack.
         role: The function.
-        renews: Whether `flush` gets a message that was received often, which takes seconds.
+        renews: Whether `flush` gets a message to renew. Preparing it takes seconds.
     """
     if role == "notify":
         leave_time_in_this_hour()
@@ -130,7 +130,7 @@ def run(system: System, role: str, *, renews: bool = True) -> None:
         return
     file = {"bucket": "b", "size": 1, "time": "2026-11-23T14:05:09+00:00", "sequencer": "0A"}
     held = {"file": {**file, "key": "a.log"}, "phone": PHONE}
-    kept = held | {"phone": "+15005550177"}  # a phone that other settings may know
+    kept = held | {"phone": "+15005550177"}  # a phone that is not in the settings
     sqs, queue = system.aws["sqs"], system.outputs["heldQueue"]
     sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(kept))
     for _ in range(RENEW_AFTER_RECEIVES if renews else 0):
@@ -141,7 +141,7 @@ def run(system: System, role: str, *, renews: bool = True) -> None:
 
 
 NO_PHONE = "+15005550001"
-"""Twilio says of it that it does not exist."""
+"""Twilio's magic number of an invalid phone."""
 
 SETTINGS = {**INSIDE, "maxTextsPerHour": "1", "toNumbers": f"{PHONE},{NO_PHONE}"}
 

@@ -1,4 +1,4 @@
-"""The stand-in answers as Twilio does: to its own client, and when it fails."""
+"""The stand-in answers as Twilio does, to Twilio's client and during faults."""
 
 import contextlib
 import dataclasses
@@ -78,11 +78,11 @@ def raw(stand_in: StandIn, method: str = "POST", path: str = "", **how: Any) -> 
     return requests.request(method, url, **{"auth": (ACCOUNT, TOKEN), "timeout": 60, **how})
 
 
-HOURS = 10_000.0  # seconds: no test waits for so long
+HOURS = 10_000.0  # in seconds: longer than any test waits
 FORM = {"To": PHONE, "From": SENDER, "Body": "Hello"}
 
 
-# What is accepted
+# Accepted texts
 
 
 def test_an_accepted_text_is_on_the_phone(stand_in: StandIn, client: Client) -> None:
@@ -175,7 +175,7 @@ def test_an_account_that_redacts_bodies_shows_none_of_them(
     assert stand_in.texts[0].body == "a secret"  # the phone shows it
 
 
-# Who is let in
+# Credentials
 
 
 def test_an_api_key_is_accepted(stand_in: StandIn) -> None:
@@ -210,7 +210,7 @@ def test_a_malformed_authorization_is_refused(stand_in: StandIn, header: str) ->
     assert "WWW-Authenticate" in answer.headers
 
 
-# What is refused
+# Refused texts
 
 
 @pytest.mark.parametrize(
