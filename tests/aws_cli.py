@@ -1,6 +1,6 @@
-"""A stand-in for AWS's CLI: it makes the requests of its commands by boto3, which has its models.
+"""A stand-in for AWS's CLI, based on boto3, which has the same models of the services.
 
-It knows the options as AWS's CLI derives them from a service's model, and of `aws s3` two commands.
+It derives the options from a service's model as AWS's CLI does. Of `aws s3` it knows `mb` and `cp`.
 """
 
 import json

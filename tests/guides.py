@@ -1,4 +1,4 @@
-"""The documents, their commands, and the tests that run these."""
+"""The documents, their commands, and the tests that run the commands."""
 
 import re
 import shlex
@@ -12,7 +12,7 @@ DOCUMENTS = tuple(
     str(path.relative_to(ROOT)) for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 )
 NOT_TRIED = re.compile(r"#.*\bnot tried\b")
-"""The comment that marks a command which no test runs. In a sentence the words are enough."""
+"""The comment that marks a command without a test. In a sentence the words alone mark it."""
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -83,26 +83,26 @@ class Command(NamedTuple):
 
     @property
     def is_tried(self) -> bool:
-        """Whether the document says no otherwise."""
+        """Whether a test must run the command: the document does not mark it."""
         return not NOT_TRIED.search(self.text)
 
     @property
     def run_by(self) -> str:
-        """The test or the file that runs it; "" for none."""
+        """The test or file that runs it, or ""."""
         found = (test for pattern, test in RUN_BY if re.match(pattern, self.text))
         return next(found, "") if self.is_tried else ""
 
 
 @cache
 def blocks(document: str) -> list[list[Command]]:
-    """Return the commands of a document, those of each block together."""
+    """Return the commands of a document, grouped by block."""
     text = (ROOT / document).read_text()
     shown = [content for kind, content in BLOCK.findall(text) if kind in {"console", "sh"}]
     return [[Command(document, one) for one in _commands(content)] for content in shown]
 
 
 def commands(*documents: str) -> list[Command]:
-    """Return the commands of documents; without any, those of all."""
+    """Return the commands of these documents, or of all documents."""
     return [
         command
         for document in documents or DOCUMENTS
@@ -112,7 +112,7 @@ def commands(*documents: str) -> list[Command]:
 
 
 def inline(document: str) -> list[Command]:
-    """Return the commands in the sentences of a document, each marked if its sentence is."""
+    """Return the commands in the sentences of a document. A mark in the line marks all of them."""
     lines = BLOCK.sub("", (ROOT / document).read_text()).splitlines()
     return [
         Command(document, text + ("  # not tried" if "not tried" in line else ""))
@@ -124,7 +124,7 @@ def inline(document: str) -> list[Command]:
 
 
 def _commands(block: str) -> list[str]:
-    """Return the commands of a block, each with as many lines as the shell needs."""
+    """Return the commands of a block, each with all its lines."""
     found: list[str] = []
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         lines = part.splitlines()
@@ -135,7 +135,7 @@ def _commands(block: str) -> list[str]:
 
 
 def _is_complete(text: str) -> bool:
-    """Whether the shell needs no more lines: an open here-document is a warning only."""
+    """Whether the shell needs no more lines. It only warns about an open here-document."""
     checked = subprocess.run(
         ["bash", "-n", "-c", text], capture_output=True, text=True, check=False
     )
@@ -143,18 +143,18 @@ def _is_complete(text: str) -> bool:
 
 
 def section(guide: str, heading: str) -> str:
-    """Give a section of a guide, up to the next heading."""
+    """Return a section of a guide, up to the next heading."""
     return guide.partition(f"\n{heading}\n")[2].partition("\n#")[0]
 
 
 def route_commands(guide: str) -> list[list[str]]:
-    """Give the commands in a guide that set a field of a route, in words."""
+    """Return the commands in a guide that set a field of a route, each as a list of words."""
     lines = re.findall(r"^\$ (pulumi config set .*routes\[.*)$", guide, re.MULTILINE)
     return [shlex.split(line, comments=True) for line in lines]
 
 
 def routes_of(guide: str) -> list[dict[str, Any]]:
-    """Give the routes that the commands in a guide set, as the CLI hands them to the program.
+    """Return the routes that the commands in a guide set, as the CLI passes them to the program.
 
     `tests/engine` runs the same commands by the CLI itself.
     """

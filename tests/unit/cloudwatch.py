@@ -1,11 +1,11 @@
-"""CloudWatch's alarms, as far as the tests need them: how a series of samples becomes states."""
+"""A model of CloudWatch's alarms: it turns a series of samples into states."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Sample = tuple[float, float]
-"""When something was measured, in minutes, and its value."""
+"""The time of a measurement, in minutes, and its value."""
 
 
 def states(
@@ -17,9 +17,9 @@ def states(
 
     Args:
         alarm: The inputs of the alarm.
-        samples: What was measured.
-        minutes: How long to look.
-        offset: In which minute the periods begin: CloudWatch does not promise in which.
+        samples: The measurements.
+        minutes: The length of the time to evaluate.
+        offset: The minute in which the periods begin. CloudWatch does not promise one.
     """
     length = int(alarm["period"]) // 60
     combined: Callable[[list[float]], float] = sum if alarm["statistic"] == "Sum" else max
@@ -39,7 +39,7 @@ def states(
 def mails(
     alarm: Mapping[str, Any], samples: Sequence[Sample], *, minutes: int, offset: int = 0
 ) -> int:
-    """Return how often an alarm is mailed, from a healthy start; see `states`."""
+    """Return the number of mails of an alarm that starts healthy; see `states`."""
     actions = {
         "ALARM": alarm["alarmActions"],
         "INSUFFICIENT_DATA": alarm["insufficientDataActions"],

@@ -19,11 +19,11 @@ from stack.deployed import Stack
 from tests.unit.operated import NOW, Operated, Run
 
 PATIENCE = 60.0
-"""Seconds that a test waits for an answer of this machine, which may be busy."""
+"""Seconds that a test waits for an answer of this machine at most: it may be busy."""
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition, without `time.sleep`, which some tests replace."""
+    """Wait for a condition without `time.sleep`, which some tests replace."""
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, f"not within {PATIENCE:g} s: {what}"
@@ -32,7 +32,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def certificates_once() -> Iterator[None]:
-    """Read each bundle of certificates once: it takes long, and hundreds of sessions need it."""
+    """Read each bundle of certificates once: reading is slow, and hundreds of sessions need it."""
     read, contexts = preconnect._tls_context, dict[str, ssl.SSLContext]()
 
     def once() -> ssl.SSLContext:
@@ -48,7 +48,7 @@ def certificates_once() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def patience() -> Iterator[None]:
-    """Let the handler wait for longer than it does in Lambda."""
+    """Give the handler longer timeouts than in Lambda."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(aws, "TIMEOUT_SECONDS", (PATIENCE, PATIENCE))
         patched.setattr(sender, "TIMEOUT_SECONDS", (PATIENCE, PATIENCE))
@@ -58,13 +58,13 @@ def patience() -> Iterator[None]:
 
 @pytest.fixture
 def server(patience: None) -> Iterator[Server]:
-    """A server that answers as the test says, and for which the handler waits."""
+    """A server that answers as the test says. The handler's timeouts are long."""
     with Server() as answering:
         yield answering
 
 
 class Stopped(datetime.datetime):
-    """A clock that shows the time of the fakes: on a busy machine they would grow old."""
+    """A clock that stands still, so that a slow run does not change the age of a sample."""
 
     @classmethod
     def now(cls, tz: datetime.tzinfo | None = None) -> Any:
@@ -72,12 +72,12 @@ class Stopped(datetime.datetime):
 
 
 KEY = {"explain": ("--key", "app/web.log")}
-"""The arguments of a command that needs some."""
+"""The arguments of each command that needs some."""
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run commands to their end, without waiting: a fake answers at once, or never."""
+    """A function that runs a command without waiting: a fake answers at once or never."""
     for name in ("DECISION_SECONDS", "DELIVERY_SECONDS", "POLL_SECONDS"):
         monkeypatch.setattr(smoke, name, 0)
     monkeypatch.setattr(smoke, "NOTIFY_SECONDS", (0, 0, 0))

@@ -1,4 +1,4 @@
-"""How many examples hypothesis tries: a quarter in everyday runs, all in `make check`."""
+"""The number of hypothesis's examples: a quarter in everyday runs, all in `make check`."""
 
 from typing import Any
 
@@ -28,5 +28,5 @@ def is_thorough() -> bool:
 
 
 def ledger_table() -> type[Table] | type[QuickTable]:
-    """Return a table for tests of thousands of steps: a thorough run evaluates each expression."""
+    """Return the table for long tests. Only that of a thorough run evaluates each expression."""
     return Table if is_thorough() else QuickTable

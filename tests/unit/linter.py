@@ -1,4 +1,4 @@
-"""parliament, which knows every action and resource of AWS's policies."""
+"""The linter parliament, which knows every action and resource of AWS's policies."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ for finding in analyze_policy_string(sys.stdin.read()).findings:
 
 
 def findings(policy: str) -> str:
-    """Give what parliament says of a policy; in a process of its own, since it warns of itself."""
+    """Return parliament's findings. It runs in its own process, as its code causes warnings."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _LINT],
         input=policy,

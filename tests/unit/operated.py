@@ -1,4 +1,4 @@
-"""A deployed stack as the operator's commands see it: AWS's clients, faked."""
+"""Fakes of AWS's clients: a deployed stack as the operator's commands see it."""
 
 import datetime
 import email.utils
@@ -42,12 +42,12 @@ OUTPUTS = {
 
 
 def refusal(code: str, operation: str, message: str = "said AWS") -> ClientError:
-    """Make what a client raises when AWS refuses."""
+    """Return the error that a client raises when AWS refuses a request."""
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
 
 class Queue:
-    """One queue. What is received is hidden until the clock says so."""
+    """One queue. A received message is hidden until its visibility timeout ends."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -66,7 +66,7 @@ class Queue:
         hidden: float = 0,
         attributes: Mapping[str, Any] | None = None,
     ) -> None:
-        """Put a message on it."""
+        """Put a message on the queue."""
         self.messages.append(
             {
                 "id": f"id-{next(self._ids)}",
@@ -89,7 +89,7 @@ class Queue:
 
 
 class Sqs:
-    """SQS. Without long polling it finds nothing, as it may on AWS."""
+    """SQS. Without long polling it returns no message, as AWS may do."""
 
     def __init__(self) -> None:
         self.queues = {"https://sqs/held": Queue(), "https://sqs/failed": Queue()}
@@ -157,7 +157,7 @@ class Sqs:
 
 
 class Pages:
-    """An operation that answers in pages."""
+    """An operation whose answer has pages."""
 
     def __init__(self, pages: Callable[..., list[Any]]) -> None:
         self.paginate = pages
@@ -171,7 +171,7 @@ class Logs:
         self.on_read: Callable[[], None] = lambda: None
 
     def add(self, function: str, *, at: datetime.datetime = NOW, **fields: Any) -> None:
-        """Let a function log a line."""
+        """Add a line to a function's log."""
         self.lines.append((function, at, fields))
 
     def get_paginator(self, _operation: str) -> Pages:
@@ -236,7 +236,7 @@ class Topics:
         self.subscriptions: list[dict[str, str]] = []
 
     def subscribe(self, address: str, arn: str = f"{TOPIC}:1") -> None:
-        """Subscribe an address; with `PendingConfirmation` it has not confirmed."""
+        """Subscribe an address. The ARN `PendingConfirmation` means that it has not confirmed."""
         self.subscriptions.append(
             {"SubscriptionArn": arn, "Protocol": "email", "Endpoint": address, "TopicArn": TOPIC}
         )
@@ -252,7 +252,7 @@ class Alarms:
         self.alarms: list[dict[str, Any]] = []
 
     def raise_alarm(self, description: str, topic: str = TOPIC) -> None:
-        """Add an alarm that is on, and notifies a topic."""
+        """Add an alarm that is on and notifies a topic."""
         self.alarms.append(
             {"AlarmDescription": description, "AlarmActions": [topic], "StateValue": "ALARM"}
         )
@@ -270,7 +270,7 @@ class Alarms:
 
 
 class Table:
-    """DynamoDB: the ledger's counts."""
+    """DynamoDB: the ledger's counts and attempts."""
 
     def __init__(self) -> None:
         self.items: dict[str, dict[str, int]] = {}
@@ -279,7 +279,7 @@ class Table:
         self.denies = False
 
     def attempt(self, id_: str, at: datetime.datetime) -> None:
-        """Let an item be in doubt, since a moment."""
+        """Add a text in doubt, whose attempt began at this time."""
         values = Attempt.of("a text", at.timestamp()).values
         names = {":attempt_at": "attempt_at", ":fingerprint": "fingerprint"}
         self.attempts[id_] = {"id": {"S": id_}} | {
@@ -287,7 +287,7 @@ class Table:
         }
 
     def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803  # AWS's name
-        """Return items with attempts, and leave the rest for another request."""
+        """Return items with attempts, and leave the last keys for another request."""
         if self.denies:
             raise refusal("AccessDeniedException", "BatchGetItem")
         ((name, asked),) = RequestItems.items()
@@ -302,7 +302,7 @@ class Table:
         return _answer(Responses={name: found}, UnprocessedKeys=left)
 
     def count(self, phone: str, texts: int, in_burst: int = 0) -> None:
-        """Let a phone have had texts in this hour, and in this burst, by the usual settings."""
+        """Set a phone's counts of this hour and burst; the length of a burst is the usual one."""
         usual = samples.settings()
         burst = Limits.of(usual, usual.flush_minutes).burst(NOW.timestamp())
         id_ = key_of_hour(phone, NOW.timestamp())["id"]["S"]
@@ -316,7 +316,7 @@ class Table:
 
 
 class Callers:
-    """STS."""
+    """STS, which names the caller's account."""
 
     def __init__(self) -> None:
         self.account = ACCOUNT
@@ -328,7 +328,7 @@ class Callers:
 
 
 class Twilio:
-    """Twilio, asked what became of texts."""
+    """Twilio's answers about the delivery of texts."""
 
     def __init__(self) -> None:
         self.status = "delivered"
@@ -338,7 +338,7 @@ class Twilio:
 
 
 class Operated:
-    """A stack, and what it stands on."""
+    """A stack with its fakes."""
 
     def __init__(self, name: str = "prod", **settings: Any) -> None:
         self.sqs, self.logs, self.s3 = Sqs(), Logs(), Bucket()
@@ -371,12 +371,12 @@ class Operated:
         return self.sqs.queues["https://sqs/failed"]
 
     def sends(self, key: str, phone: str = "…0100", **fields: Any) -> None:
-        """Let notify see a log and text a phone."""
+        """Log that notify saw a file and texted a phone."""
         self.logs.add("notify", outcome="seen", key=key)
         self.decides(key, phone, **fields)
 
     def decides(self, key: str, phone: str = "…0100", **fields: Any) -> None:
-        """Let notify decide about a log and a phone."""
+        """Log a decision of notify about a file and a phone."""
         line: dict[str, Any] = {
             "outcome": "sent",
             "sid": "SM1",
@@ -388,11 +388,11 @@ class Operated:
 
 
 Run = Callable[..., str]
-"""Runs a command of the operator's on a stack, with its arguments. Gives its output."""
+"""A function that runs an operator's command on a stack and returns its output."""
 
 
 def held_message(key: str = "app/web.log", reason: str = "busy", **details: Any) -> str:
-    """Make what notify puts on held."""
+    """Return the body of a message that notify puts on the queue `held`."""
     file = samples.log_file(key)._asdict() | {"time": samples.TIME.isoformat()}
     return json.dumps({"file": file, "phone": samples.PHONE, "reason": reason, **details})
 

@@ -1,4 +1,4 @@
-"""The program, run on Pulumi's mocks, and everything that it asked for."""
+"""A run of the program on Pulumi's mocks, with all its resources and questions."""
 
 import copy
 import dataclasses
@@ -26,7 +26,7 @@ SETTINGS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Resource:
-    """One resource that the program asked for."""
+    """One resource that the program registered."""
 
     type: str
     name: str
@@ -41,12 +41,12 @@ class Resource:
         return {key for key, value in self.inputs.items() if _is_secret(value)}
 
     def plain(self, key: str) -> Any:
-        """Give an input, unwrapped if it is a secret."""
+        """Return an input, without the wrapper of a secret."""
         value = self.inputs[key]
         return value["value"] if _is_secret(value) else value
 
     def policy(self, key: str = "policy") -> list[dict[str, Any]]:
-        """Give the statements of an input that is a policy."""
+        """Return the statements of an input that is a policy."""
         statements = json.loads(self.inputs[key])["Statement"]
         assert isinstance(statements, list)
         return statements
@@ -64,13 +64,13 @@ class Recorded:
         return [resource for resource in self.resources if resource.type.endswith(":" + type_)]
 
     def the(self, type_: str, name: str | None = None) -> Resource:
-        """Give the one resource of that type (and name)."""
+        """Return the only resource of that type (and name)."""
         found = [one for one in self.of_type(type_) if name is None or one.name == name]
         assert len(found) == 1, (type_, name, [one.name for one in found])
         return found[0]
 
     def after(self, resource: Resource) -> set[str]:
-        """Give the URNs of all that is made before a resource."""
+        """Return the URNs of all resources that Pulumi creates before this one."""
         seen: set[str] = set()
         waiting = set(resource.depends_on)
         by_urn = {one.urn: one for one in self.resources}
@@ -137,9 +137,9 @@ def record(
     region: str = REGION,
     secrets: Collection[str] = program.SECRETS,
 ) -> Recorded:
-    """Run the program with these settings, as a stack of that name.
+    """Run the program as a stack with these settings.
 
-    The same arguments give a copy of the first result, as a run takes a quarter of a second.
+    A run is slow, so the same arguments return a copy of the first result.
     """
     asked = (tuple(settings.items()), stack_name, partition, region, frozenset(secrets))
     return copy.deepcopy(_record_once(*asked))
@@ -167,7 +167,7 @@ def record_anew(
     path: Path = program.PROGRAM,
     secrets: Collection[str] = program.SECRETS,
 ) -> Recorded:
-    """Run the program, or the one at another path: for tests that change more than settings."""
+    """Run the program without a cache, for tests that change more than its arguments."""
     recorded = Recorded()
     recorded.outputs = program.run(
         _Recorder(recorded, partition, region),

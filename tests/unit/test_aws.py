@@ -1,4 +1,4 @@
-"""Calls to AWS, over real HTTP, to a server that answers what a test says."""
+"""Calls to AWS over real HTTP, to a server that answers as a test says."""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ NOTHING_LEFT = (200, b'{"UnprocessedItems": {}}')
 
 
 class Clock:
-    """Stands still unless a test moves it, or something waits."""
+    """A clock that moves only when a test moves it or the code waits."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -43,7 +43,7 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """A clock, instead of waiting."""
+    """A clock that jumps instead of waiting."""
     return Clock()
 
 
@@ -151,7 +151,8 @@ def test_a_missing_answer_is_raised(
     for _ in range(2):
         with pytest.raises(AwsError, match="SendMessage: no answer"):
             calls.call("sqs", "SendMessage", {})
-    # A silent service is not asked again for a while. The server may read later than we give up.
+    # The server may read a request after the client gave up, so wait for the third one.
+    # The second call sent none: a silent service gets no request for a while.
     until(lambda: len(server.requests) == 3, f"three requests: {server.requests}")
     server.status = 200
     assert calls.call("dynamodb", "GetItem", {}) == {}
@@ -170,7 +171,7 @@ def test_a_request_to_a_busy_service_gets_one_try_for_a_while(
             calls.call("dynamodb", "UpdateItem", {})
         assert len(server.requests) == requests
     server.answers = [busy, busy, FINE]
-    assert calls.call("sqs", "SendMessage", {}) == {"fine": 1}  # another service is not it
+    assert calls.call("sqs", "SendMessage", {}) == {"fine": 1}  # SQS is not busy
     clock.wait(BUSY_SECONDS)
     server.answers = [busy, busy, FINE]
     assert calls.call("dynamodb", "UpdateItem", {}) == {"fine": 1}
@@ -204,7 +205,7 @@ def test_each_region_has_its_address(region: str, address: str) -> None:
 
 
 def test_every_region_that_botocore_knows_has_its_address() -> None:
-    """The isolated partitions and Europe's sovereign one have domains of their own."""
+    """The isolated partitions and Europe's sovereign one have their own domains."""
     partitions = botocore.session.Session().get_component("data_loader").load_data("partitions")
     regions = {
         region: partition["outputs"]["dnsSuffix"]
@@ -219,7 +220,7 @@ def test_every_region_that_botocore_knows_has_its_address() -> None:
             assert address == f"https://{service}.{region}.{suffix}"
 
 
-# Answers that only AWS gives, and not the simulated table
+# Answers that the simulated table never gives
 
 
 def remembering(server: Server, clock: Clock | None = None) -> Ledger:
@@ -259,7 +260,7 @@ def test_a_batch_is_repeated_until_no_key_is_unprocessed(server: Server) -> None
 def test_a_batch_that_always_leaves_keys_unprocessed_is_unknown(
     server: Server, clock: Clock
 ) -> None:
-    """Nor does it take longer than its share of an invocation, and the next ones are quicker."""
+    """The tries end within three seconds, and the next look-up gets one try only."""
     notice = Notice(log_file(), PHONE)
     left = {"ledger": {"Keys": [{"id": {"S": notice.id}}], "ConsistentRead": True}}
     server.body = json.dumps({"UnprocessedKeys": left}).encode()
@@ -277,7 +278,7 @@ DUES = [Notice(log_file(f"{number}.log"), PHONE) for number in range(300)]
 
 
 def test_a_refused_batch_affects_no_other_batch(server: Server) -> None:
-    """Of 300 texts, all sent, only the third hundred is not known."""
+    """Of three batches AWS refuses the second: only its 100 texts are unknown."""
 
     def answered(notices: Sequence[Notice]) -> tuple[int, bytes]:
         found = [{"id": {"S": notice.id}, "state": {"S": "sent"}} for notice in notices]
@@ -290,7 +291,7 @@ def test_a_refused_batch_affects_no_other_batch(server: Server) -> None:
 
 
 def test_a_batch_that_is_not_recorded_affects_no_other_batch(server: Server) -> None:
-    """The second of twelve batches is throttled, and of the third one text is left over."""
+    """The second batch is throttled; the third leaves one text unprocessed."""
     left = [{"PutRequest": {"Item": {"id": {"S": DUES[60].id}}}}]
     over = (200, json.dumps({"UnprocessedItems": {"ledger": left}}).encode())
     server.answers = [NOTHING_LEFT, *[THROTTLED] * 3, over, *[NOTHING_LEFT] * 10]
@@ -327,7 +328,7 @@ def test_a_refused_transaction_says_why(
 
 
 def test_a_repeated_claim_is_the_same_transaction(server: Server) -> None:
-    """An answer may be lost: the second request must not find the first one's claim."""
+    """If the first answer was lost, the retry must not be refused for its own claim."""
     server.answers = [(500, b""), (200, b"{}")]
     assert remembering(server).claim(Notice(log_file(), PHONE), limits=LIMITS) is Claim.CLAIMED
     tokens = {json.loads(one.body)["ClientRequestToken"] for one in server.requests}
@@ -354,7 +355,7 @@ def test_an_update_that_conflicts_with_a_transaction_is_retried(server: Server) 
 
 
 class Answering(Aws):
-    """Answers everything alike, as a success or as a refusal."""
+    """AWS that gives every call the same answer or refusal."""
 
     def __init__(self, status: int, answer: Any) -> None:
         super().__init__({}, Session(), sleep=Clock().wait)

@@ -1,6 +1,6 @@
-"""Answers that AWS never gives: a proxy or another service that speaks its protocol may.
+"""Answers that AWS never gives, but a proxy or an emulator may.
 
-Apart from the tests of `test_aws.py`, whose requests and answers botocore's models judge.
+They are not in `test_aws.py`, because botocore's models check its requests and answers.
 """
 
 import json
@@ -19,7 +19,7 @@ from tests.unit.test_aws import calling, knowing, remembering
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"UnprocessedKeys": 7, "UnprocessedItems": 7}'])
 def test_an_answer_without_dynamodbs_fields_confirms_nothing(server: Server, body: bytes) -> None:
-    """It shows neither that no phone was texted, nor that the ledger has recorded the text."""
+    """Such an answer does not show that a text is new, or that an outcome is recorded."""
     server.body, notice = body, Notice(log_file(), PHONE)
     assert knowing(server).look_up([notice])[:2] == ({}, {notice.id})
     with pytest.raises(NotRecorded, match="1 texts: BatchWriteItem"):
@@ -62,7 +62,7 @@ def test_a_malformed_time_delays_no_other_report(server: Server, at: object) -> 
 def test_a_text_is_a_duplicate_only_if_the_ledger_holds_its_outcome(
     server: Server, item: Any, claim: Claim, hour: str
 ) -> None:
-    """Otherwise Lambda tries the event again: a duplicate is never sent."""
+    """A duplicate is never sent. Without a known outcome, Lambda tries the event again."""
     reasons = [{"Code": "ConditionalCheckFailed", "Item": item}, {"Code": hour}]
     answer = {"__type": "TransactionCanceledException", "CancellationReasons": reasons}
     server.status, server.body = 400, json.dumps(answer).encode()

@@ -1,4 +1,4 @@
-"""Clients of AWS with the operator's profile, and of an emulator without anything of it."""
+"""Clients of AWS use the operator's profile; clients of an emulator ignore it."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ EMULATOR = "http://127.0.0.1:4566"
 
 @pytest.fixture
 def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Profiles of an operator, one of which is chosen, with an address of its own."""
+    """An operator's chosen profile, which has its own credentials and endpoint."""
     config = tmp_path / "config"
     config.write_text(
         "[profile mine]\naws_access_key_id = AKIAMINE\naws_secret_access_key = x\n"
@@ -51,7 +51,7 @@ def test_a_client_is_made_once() -> None:
 
 
 def test_no_other_module_makes_clients() -> None:
-    """A script in a string is another process, in which `make bench` measures boto3."""
+    """The scripts in strings do not count: `make bench` measures boto3 in another process."""
     root = Path(__file__).parents[2]
     rooms = ("handler", "infra", "stack", "ops", "local", "simulation", "bench")
     found = [

@@ -1,4 +1,4 @@
-"""Connections over real TLS, to a server with a certificate of its own making."""
+"""Connections over real TLS, to a server with a certificate made by the test."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ CREATED = b'{"sid": "SM%s", "status": "queued"}' % (b"0" * 32)
 
 @pytest.fixture(autouse=True)
 def frozen_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop the clock by which a connection grows old: on a busy machine it would."""
+    """Stop the clock, so that no connection grows old on a busy machine."""
     now = time.time()
     monkeypatch.setattr("time.time", lambda: now)
 
@@ -38,11 +38,11 @@ def frozen_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def authority(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> trustme.CA:
-    """The one authority that is trusted."""
+    """The only trusted certificate authority."""
     made = trustme.CA()
     trusted = tmp_path / "trusted.pem"
     made.cert_pem.write_to_path(trusted)
-    if request.param == "in a folder":  # as in the package
+    if request.param == "in a folder":  # as the package has them
         split_certificates(trusted, tmp_path)
         trusted.unlink()
         trusted = tmp_path
@@ -57,13 +57,13 @@ def preconnector() -> Preconnector:
 
 @pytest.fixture
 def session(authority: trustme.CA, preconnector: Preconnector) -> Iterator[requests.Session]:
-    """The session of a process that starts when the authority is trusted."""
+    """A session that trusts the authority."""
     with new_session(preconnector) as made:
         yield made
 
 
 def secured(server: Server, authority: trustme.CA, name: str = "127.0.0.1") -> str:
-    """Let a server speak TLS. Gives its address."""
+    """Add TLS to a server, and return its address."""
     server.use_tls(authority, name)
     return server.url
 
@@ -137,7 +137,7 @@ def test_a_request_takes_the_connection_that_was_preconnected(
     calls = aws(secured(server, authority), session)
     preconnector.open(calls.endpoint("dynamodb"))
     preconnector.wait()
-    assert (len(server.connections), server.requests) == (1, [])  # it says nothing
+    assert (len(server.connections), server.requests) == (1, [])  # no request yet
     calls.call("dynamodb", "GetItem", {})
     assert (len(server.connections), len(server.requests)) == (1, 1)
 
@@ -168,7 +168,7 @@ def test_a_request_waits_for_the_connection_that_is_on_its_way(
 def test_a_request_does_not_wait_for_the_answer_to_its_first_half(
     server: Server, authority: trustme.CA, preconnector: Preconnector
 ) -> None:
-    """As with Nagle's algorithm, which urllib3 switches off too."""
+    """Nagle's algorithm would delay the second half. urllib3 switches it off as well."""
     preconnector.open(secured(server, authority))
     opened = preconnector.take("127.0.0.1", server.server_port)
     assert opened
@@ -257,7 +257,7 @@ def test_a_text_goes_over_a_new_connection_after_some_idle_seconds(
     monkeypatch: pytest.MonkeyPatch,
     session: requests.Session,
 ) -> None:
-    """A function that was frozen has not heard who hung up, and a text is not sent twice."""
+    """A frozen function does not notice a closed connection, and a text gets no second try."""
     server.body = CREATED
     texting = TwilioSender(settings(twilio_api_url=secured(server, authority)), session)
     for _ in range(2):
@@ -272,7 +272,7 @@ def test_a_text_goes_over_a_new_connection_after_some_idle_seconds(
 def test_a_refused_connection_to_twilio_is_not_retried(
     monkeypatch: pytest.MonkeyPatch, session: requests.Session
 ) -> None:
-    """Twilio may have many addresses, and the function must live to hold the text."""
+    """Twilio may have many addresses. Trying each would leave no time to hold the text."""
     asked: list[Any] = []
 
     def refuse(address: Any, timeout: float, **_: Any) -> None:

@@ -23,7 +23,7 @@ SID = "SM" + "0" * 31 + "1"
 
 @pytest.fixture
 def world(capsys: pytest.CaptureFixture[str]) -> World:
-    """A world in which one text was accepted a while ago."""
+    """A world with one accepted text, whose query is due."""
     world = World(to_numbers=(PHONE,))
     world.notify(record("a.log"))
     world.now += ASK_AFTER_SECONDS
@@ -64,7 +64,7 @@ def test_an_undelivered_text_is_reported_with_its_code_and_meaning(
 
 def test_a_text_on_its_way_is_queried_at_doubling_intervals(world: World) -> None:
     times: list[float] = []
-    for _ in range(200):  # minutes, of which the eighth question needs 128
+    for _ in range(200):  # minutes: the eighth query comes after 128
         before = len(world.queried_sids)
         world.flush()
         if len(world.queried_sids) > before:
@@ -94,7 +94,7 @@ def test_a_deleted_record_is_queried_once(world: World, capsys: pytest.CaptureFi
 
 
 def another(world: World) -> str:
-    """Let one more text be accepted, a while ago. Give its SID."""
+    """Send one more text, whose query is due, and return its SID."""
     world.notify(record("b.log"))
     world.now += ASK_AFTER_SECONDS
     return f"SM{len(world.texts):032x}"
@@ -111,7 +111,7 @@ def test_a_refused_query_delays_no_other_report(
     assert world.queried_sids == [SID, other]
     assert [line["outcome"] for line in reports_logged(capsys)][-1] == "delivered"
     world.flush()
-    assert world.queried_sids == [SID, other]  # it is asked about later
+    assert world.queried_sids == [SID, other]  # the next query comes later
     world.now += ASK_AFTER_SECONDS * 2
     world.flush()
     assert world.queried_sids == [SID, other, SID]
@@ -156,7 +156,7 @@ def test_an_unexpected_exception_delays_no_other_report(
     assert PHONE not in json.dumps(first)
     assert second["outcome"] == "delivered"
     world.flush()
-    assert world.queried_sids == [SID, other]  # it is asked about later
+    assert world.queried_sids == [SID, other]  # the next query comes later
 
 
 def test_a_report_that_cannot_be_logged_delays_no_other(

@@ -12,11 +12,11 @@ PHONE, OTHER_PHONE = "+15005550100", "+15005550101"
 
 
 class Ended(Exception):
-    """There are no more texts."""
+    """An exception that ends the endless reading when no text is left."""
 
 
 class Arriving(queue.Queue[Text]):
-    """Texts in bursts. Whoever waits for no more than a while gets nothing between two."""
+    """A queue of texts in bursts. A `get` with a timeout finds nothing between two bursts."""
 
     def __init__(self, *bursts: list[str]) -> None:
         super().__init__()

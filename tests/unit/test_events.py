@@ -70,7 +70,7 @@ def test_the_test_event_of_s3_holds_no_log_file() -> None:
 
 
 def event_names() -> list[str]:
-    """Every event that AWS's own model of S3 knows, as S3's notifications name it."""
+    """Return the names, as in notifications, of all events in AWS's model of S3."""
     model = botocore.session.get_session().get_service_model("s3")
     names = [str(name).removeprefix("s3:") for name in model.shape_for("Event").enum]
     return [name for name in names if not name.endswith("*")]
@@ -86,7 +86,7 @@ def test_only_object_created_events_of_s3_are_logs() -> None:
 
 @pytest.mark.parametrize("name", event_names())
 def test_an_event_name_is_read_alike_with_and_without_its_prefix(name: str) -> None:
-    """Some of AWS's sample events have it."""
+    """Some of AWS's sample events have the prefix `s3:`."""
     with_prefix, without = (
         files({"Records": [record("a.log", eventName=each)]}) for each in (f"s3:{name}", name)
     )
@@ -94,7 +94,7 @@ def test_an_event_name_is_read_alike_with_and_without_its_prefix(name: str) -> N
 
 
 def bridged(kind: object = "Object Created", **described: Any) -> dict[str, Any]:
-    """Make what EventBridge makes of an event of S3."""
+    """Return EventBridge's form of an event of S3."""
     return {
         "detail-type": kind,
         "source": "aws.s3",

@@ -1,4 +1,4 @@
-"""A text whose fate is unknown is asked for, never repeated."""
+"""A text in doubt is never repeated: a flush asks Twilio for it first."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ FLUSHES_EVERY = 300
 
 
 def flush_until_nothing_is_held(world: World, flushes: int = 10) -> None:
-    """Flush as the schedule does."""
+    """Flush on schedule until the queue `held` is empty; fail after so many flushes."""
     for _ in range(flushes):
         world.now += FLUSHES_EVERY
         world.flush()
@@ -41,7 +41,7 @@ def flush_until_nothing_is_held(world: World, flushes: int = 10) -> None:
 
 
 def told_of(world: World, phone: str = PHONE) -> Counter[str]:
-    """Count how often a phone was told of each file, where a text is the keys of its files."""
+    """Count a phone's texts about each file. In these tests a text lists the keys of its files."""
     return Counter(key for _, to, body in world.texts for key in body.split(",") if to == phone)
 
 
@@ -89,7 +89,7 @@ def test_of_13_logs_with_every_second_answer_lost_each_is_told_of_once() -> None
     for number in range(13):
         world.loses_answers = bool(number % 2)
         world.notify(record(f"{number}.log"))
-        world.now += 61  # the notifier tries again
+        world.now += 61  # the pause after a failure is over
     world.loses_answers = True
     flush_until_nothing_is_held(world)
     assert told_of(world) == {f"{number}.log": 1 for number in range(13)}
@@ -112,7 +112,7 @@ def test_a_text_that_never_reached_twilio_joins_the_summary(
 
 
 def test_a_text_in_doubt_that_cannot_be_held_is_not_sent_by_the_next_try() -> None:
-    """Its claim is not given up: the next try would take it for one that nobody has sent."""
+    """The claim stays: without it the next try would send the text again."""
     world = small_world()
     world.loses_answers, world.down = True, {"sqs"}
     with pytest.raises(AwsError):
@@ -234,7 +234,7 @@ def test_clocks_may_differ_by_some_seconds(seconds: float, mode: str) -> None:
 
 
 def test_a_slow_list_takes_no_time_that_sending_needs() -> None:
-    """Of 20 phones in doubt as many are asked as there is time for; the next flush asks on."""
+    """A flush asks about as many phones as it has time for; the next flush goes on."""
     phones = tuple(f"+150055501{number:02}" for number in range(20))
     world = small_world(to_numbers=phones)
     world.loses_answers = True
@@ -301,7 +301,7 @@ def test_where_bodies_are_redacted_the_time_decides(accepted: bool) -> None:
 def test_a_text_is_not_taken_for_one_that_only_ends_alike(
     first: str, second: str, is_apart: bool
 ) -> None:
-    """The first never reached Twilio. The second may be held for a later flush."""
+    """The first text never reached Twilio. The second may stay held for a later flush."""
     world = small_world()
     world.loses_requests = True
     world.notify(record(first))
@@ -354,7 +354,7 @@ def test_of_two_redacted_texts_in_doubt_the_time_tells_which_was_sent(accepted: 
 
 
 def test_of_two_files_with_one_body_a_known_record_settles_only_its_own() -> None:
-    """The first text is known by its SID. The second one never reached Twilio."""
+    """The table knows the first text's SID. The second text never reached Twilio."""
     world = small_world(message="a log")
     world.notify(record("a.log"))
     world.loses_requests = True
@@ -425,7 +425,7 @@ def test_records_are_matched_oldest_first_and_once() -> None:
 def test_a_record_of_another_time_than_the_attempt_is_another_one(
     seconds: int, is_found: bool, body: str
 ) -> None:
-    """By then the attempt's process has ended: `test_times_agree`."""
+    """A record counts only if the attempt's process could have sent it (`test_times_agree`)."""
     doubt = Doubt("a", Attempt.of("a log", 1000))
     text = SentText("SM1", 1000 + seconds, body)
     assert bool(Candidates([doubt], [text]).match({})) is is_found
@@ -435,7 +435,7 @@ def test_a_record_of_another_time_than_the_attempt_is_another_one(
 def test_a_text_of_another_stack_with_the_same_wording_is_not_taken_for_one_in_doubt(
     mode: str,
 ) -> None:
-    """It has the same account and phone, and sends its text when this one's process has ended."""
+    """The other stack texts the same phone after the process of this attempt has ended."""
     world = small_world(mode=mode)
     world.loses_requests = True
     world.notify(record("a.log"))
@@ -447,7 +447,7 @@ def test_a_text_of_another_stack_with_the_same_wording_is_not_taken_for_one_in_d
     assert told_of(world) == {"a.log": 1}
 
 
-# One text is logged, counted and reported once
+# Logs, counts and delivery reports of one text
 
 
 @pytest.mark.parametrize(
@@ -458,7 +458,7 @@ def test_a_text_of_another_stack_with_the_same_wording_is_not_taken_for_one_in_d
 def test_a_summary_that_is_recorded_half_way_counts_and_is_reported_once(
     operation: str, number: int, files: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """30 texts are recorded by two requests. Twilio reports the text before it can be asked for."""
+    """Recording 30 texts takes two requests. The delivery report is due before a flush asks."""
     world = small_world(mode="digest")
     world.deliveries = {f"SM{1:032x}": Delivery("delivered")}
     names = [f"{number}.log" for number in range(files)]
@@ -492,10 +492,10 @@ def flush_after(world: World, seconds: float) -> None:
     world.flush()
 
 
-# Crashes, flushes at once, redrives
+# Crashes, flushes at the same time, redrives
 
 EARLIER = [(), ("1.log",), ("1.log", "2.log")]
-"""The files that a phone was told of by summaries before."""
+"""The files of earlier summaries to the phone."""
 
 
 def crash_at_every_step(
@@ -504,7 +504,7 @@ def crash_at_every_step(
     run: Callable[[World], None],
     **changes: Any,
 ) -> int:
-    """Run something and end its process at every step. All is told of once in the end."""
+    """Crash a function at each step; in the end the phone is told of each file once."""
     step = 0
     while True:
         world = small_world(table=ledger_table(), **changes)
@@ -540,7 +540,7 @@ def test_notify_may_be_killed_at_any_line(loses_answers: bool, mode: str) -> Non
 @pytest.mark.parametrize("loses_answers", [True, False])
 @pytest.mark.parametrize(("mode", "files"), [("instant", 2), ("digest", 2), ("digest", 30)])
 def test_a_flush_may_be_killed_at_any_line(loses_answers: bool, mode: str, files: int) -> None:
-    """In instant mode the texts are in doubt, too. 30 texts are recorded by two requests."""
+    """In instant mode the single texts are in doubt. Recording 30 texts takes two requests."""
     names = [f"{number}.log" for number in range(files)]
 
     def prepare(world: World) -> None:
@@ -558,14 +558,14 @@ def test_a_flush_may_be_killed_at_any_line(loses_answers: bool, mode: str, files
 def test_two_flushes_at_once_text_once_wherever_the_second_one_begins(
     loses_answers: bool, late: float, earlier: Sequence[str]
 ) -> None:
-    """One held text is in two messages: each flush has one of them."""
+    """Two messages hold the same text, and each flush receives one of them."""
     step = 1
     while True:
         world = small_world(table=ledger_table(), mode="digest")
         tell_of(world, earlier)
         world.notify(record("a.log"))
         world.loses_answers = loses_answers
-        world.at_step[world.steps + step] = lambda: second_flush(world, late)  # noqa: B023  # at once
+        world.at_step[world.steps + step] = lambda: second_flush(world, late)  # noqa: B023  # it runs at once
         world.flush()
         if world.at_step:
             break
@@ -576,7 +576,7 @@ def test_two_flushes_at_once_text_once_wherever_the_second_one_begins(
 
 
 def test_two_flushes_that_ask_for_one_text_at_once_send_it_once() -> None:
-    """Twilio never got the text. Both find that out, and a copy of its message comes later, too."""
+    """Both flushes find that Twilio never got the text. SQS delivers its message twice."""
     step = 1
     while True:
         world = small_world()
@@ -584,7 +584,7 @@ def test_two_flushes_that_ask_for_one_text_at_once_send_it_once() -> None:
         world.notify(record("a.log"))
         world.end_outages()
         world.now += ASK_AFTER_SECONDS
-        world.at_step[world.steps + step] = lambda: second_flush(world, 0)  # noqa: B023  # at once
+        world.at_step[world.steps + step] = lambda: second_flush(world, 0)  # noqa: B023  # it runs at once
         world.flush()
         if world.at_step:
             break
@@ -596,7 +596,7 @@ def test_two_flushes_that_ask_for_one_text_at_once_send_it_once() -> None:
 
 
 def test_a_flush_does_not_close_the_attempt_of_another_one() -> None:
-    """Both find out that Twilio never got a summary. The answer to the second one's is lost."""
+    """Both flushes find that Twilio never got the summary. The second sends it without answer."""
     step = 1
     while True:
         world = small_world(mode="digest")
@@ -605,7 +605,7 @@ def test_a_flush_does_not_close_the_attempt_of_another_one() -> None:
         world.flush()
         world.end_outages()
         world.now += ASK_AFTER_SECONDS
-        world.at_step[world.steps + step] = lambda: lossy_flush(world)  # noqa: B023  # at once
+        world.at_step[world.steps + step] = lambda: lossy_flush(world)  # noqa: B023  # it runs at once
         world.flush()
         if world.at_step:
             break
@@ -622,7 +622,7 @@ def lossy_flush(world: World) -> None:
 
 
 def tell_of(world: World, names: Sequence[str]) -> None:
-    """Send summaries before: then the phone has an attempt, which is closed."""
+    """Send earlier summaries, so that the phone has a closed attempt."""
     for name in names:
         world.notify(record(name))
         world.flush()
@@ -638,7 +638,7 @@ def second_flush(world: World, late: float) -> None:
 
 
 def test_a_flush_that_was_asleep_since_its_attempt_does_not_send() -> None:
-    """It froze for a minute: another flush has asked Twilio for its text, and sent its own."""
+    """It froze for a minute. Meanwhile another flush asked Twilio and sent the text."""
     world = small_world(mode="digest")
     world.notify(record("a.log"))
     update = world.operations["UpdateItem"]
@@ -658,7 +658,7 @@ def test_a_flush_that_was_asleep_since_its_attempt_does_not_send() -> None:
 
 @pytest.mark.parametrize("earlier", EARLIER)
 def test_a_flush_with_old_look_ups_does_not_send(earlier: Sequence[str]) -> None:
-    """Between its look-up and its attempt another flush sends the text, and is done."""
+    """Another flush sends the text between this flush's look-up and its attempt."""
     world = small_world(mode="digest")
     tell_of(world, earlier)
     world.notify(record("a.log"))
@@ -678,7 +678,7 @@ def test_a_flush_with_old_look_ups_does_not_send(earlier: Sequence[str]) -> None
 
 
 def test_notify_and_a_flush_that_looked_before_text_once() -> None:
-    """SQS has the text, the process dies before the table knows, and Lambda's next try comes."""
+    """A process dies between SQS and the table. Then Lambda's next try and a flush overlap."""
     world = small_world(mode="digest")
     world.operations["UpdateItem"], update = (lambda _: die()), world.operations["UpdateItem"]
     with pytest.raises(Crash):
@@ -708,16 +708,16 @@ def die() -> Any:
 
 @pytest.mark.parametrize("is_killed", [True, False])
 def test_a_duplicate_of_an_event_that_a_flush_has_received_is_texted_once(is_killed: bool) -> None:
-    """Lambda gave the event up before the table knew the text. A duplicate comes at any step.
+    """The table does not know the event's text. A duplicate of the event comes at each step.
 
-    Its process may end right after it has sent the text.
+    The duplicate's process may end right after it has sent the text.
     """
     step = 1
     while True:
         world = small_world()
         envelope = {"requestContext": {}, "requestPayload": {"Records": [record("a.log")]}}
         world.held.put(json.dumps(envelope))
-        world.at_step[world.steps + step] = lambda: duplicate(world, is_killed)  # noqa: B023  # at once
+        world.at_step[world.steps + step] = lambda: duplicate(world, is_killed)  # noqa: B023  # it runs at once
         world.flush()
         if world.at_step:
             break
@@ -740,14 +740,14 @@ def duplicate(world: World, is_killed: bool) -> None:
 def test_a_flush_that_gives_a_text_up_does_not_hide_that_another_one_sent_it(
     held_days: int,
 ) -> None:
-    """Twilio refuses the first flush, and accepts the other one's summary. Then comes a redrive."""
+    """Twilio refuses the first flush and accepts the other. Then failed texts are redriven."""
     step = 1
     while True:
         world = small_world(mode="digest")
         world.notify(record("a.log"))
         world.now += held_days * 24 * 60 * 60
-        world.refuses = lambda _: BUSY if held_days else STOPPED  # at once
-        world.at_step[world.steps + step] = lambda: accepted_flush(world)  # noqa: B023  # at once
+        world.refuses = lambda _: BUSY if held_days else STOPPED  # STOPPED fails it at once
+        world.at_step[world.steps + step] = lambda: accepted_flush(world)  # noqa: B023  # it runs at once
         world.flush()
         if world.at_step:
             break
@@ -768,7 +768,7 @@ def accepted_flush(world: World) -> None:
 
 
 def test_notify_that_could_not_claim_a_text_and_fails_it_keeps_the_attempt_of_another_one() -> None:
-    """A process ends right after it has sent the text. The next one cannot reach the table."""
+    """The first process ends right after it sent the text. The next cannot claim it."""
     world = small_world()
     duplicate(world, is_killed=True)
     world.restart()
@@ -829,7 +829,7 @@ def test_texts_that_cannot_be_looked_up_for_nine_days_fail() -> None:
 @pytest.mark.parametrize("accepted", [True, False])
 @pytest.mark.parametrize("state", ["held", "not recorded", "in doubt", "in a summary in doubt"])
 def test_texts_that_cannot_be_recorded_for_nine_days_fail(state: str, accepted: bool) -> None:
-    """Two days later SQS would delete them."""
+    """SQS would delete them two days later."""
     world = small_world(mode="instant" if state == "in doubt" else "digest")
     if state == "not recorded":
         world.held.put(queue_messages.to_message(log_file("a.log"), [PHONE], "digest"))
@@ -859,7 +859,7 @@ def test_texts_that_cannot_be_recorded_for_nine_days_fail(state: str, accepted: 
 def test_a_try_that_cannot_claim_a_text_does_not_forget_its_attempt(
     mode: Literal["instant", "digest"],
 ) -> None:
-    """A process ends right after it has sent the text, and the next try meets a busy table."""
+    """The first process ends right after it sent the text. The next try finds a busy table."""
     world = small_world()
     write = world.operations["BatchWriteItem"]
     world.operations["BatchWriteItem"] = lambda _: die()
@@ -875,7 +875,7 @@ def test_a_try_that_cannot_claim_a_text_does_not_forget_its_attempt(
     assert told_of(world) == {"a.log": 1}
 
 
-# Settings that change, a table that fails
+# Changing settings, a failing table
 
 
 def test_a_phone_removed_meanwhile_is_not_texted_again() -> None:
@@ -919,11 +919,11 @@ def test_a_table_that_fails_at_one_operation_repeats_nothing(
     assert world.held == []
 
 
-# What it costs
+# Costs
 
 
 def test_an_ordinary_text_costs_two_requests_to_aws_and_one_to_twilio() -> None:
-    """No more than before Twilio was ever asked: a claim, and the record of the outcome."""
+    """The two requests to AWS are the claim and the record of the outcome."""
     world = small_world()
     requests = counted(world)
     world.notify(record("a.log"))
@@ -939,7 +939,7 @@ def test_a_held_text_costs_two_requests_to_the_table_and_one_to_sqs() -> None:
 
 
 def counted(world: World) -> Counter[str]:
-    """Count the requests to AWS from now on."""
+    """Return a live count of the requests to AWS from now on."""
     requests: Counter[str] = Counter()
 
     def counting(name: str, operation: Any) -> Any:
@@ -958,7 +958,7 @@ MAX_ITEM_BYTES = 400 * 1024
 
 
 def test_the_attempt_of_the_most_texts_fits_an_item_of_the_table() -> None:
-    """DynamoDB counts the names and the raw bytes: 16 for each text, and some 200 beside them."""
+    """DynamoDB counts names and raw bytes: 16 for each text, and fewer than 300 others."""
     world = World(table=QuickTable, to_numbers=(PHONE,))
     notices = [Notice(log_file(f"{number}.log"), PHONE) for number in range(MAX_TEXTS)]
     attempts = world.flusher._attempts

@@ -1,4 +1,4 @@
-"""A bucket that another program owns: nothing of it is changed, and its logs are texted."""
+"""An existing bucket of another program: the stack changes nothing of it and texts its logs."""
 
 import datetime
 import json
@@ -65,7 +65,7 @@ def test_an_operator_sees_the_event_that_eventbridge_gave_up_on() -> None:
 
 
 def matches(wildcard: str, key: str) -> bool:
-    """Say whether a key matches: `*` is anything, and what follows a backslash is as it is."""
+    """Return whether a key matches. `*` matches anything; a backslash escapes a character."""
     parts = re.findall(r"\\(.)|(\*)|(.)", wildcard)
     meant = [
         ".*" if anything else re.escape(escaped or plain) for escaped, anything, plain in parts

@@ -1,4 +1,4 @@
-"""Deadlines of expected logs, and their states, by the clocks of the place."""
+"""Deadlines and states of expected logs, in local time."""
 
 import datetime
 import functools
@@ -30,9 +30,9 @@ ZONES = [
     "UTC",
     "Europe/Berlin",
     "America/New_York",
-    "Australia/Lord_Howe",  # half an hour forth and back
+    "Australia/Lord_Howe",  # changes its clocks by half an hour
     "Africa/Casablanca",
-    "America/Santiago",  # at midnight
+    "America/Santiago",  # changes its clocks at midnight
     "Pacific/Apia",
     "Asia/Kathmandu",
 ]
@@ -46,7 +46,7 @@ def berlin(text: str) -> Expectation:
     return parse_expectation(text, zoneinfo.ZoneInfo("Europe/Berlin"))
 
 
-# What is right
+# Right settings
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_another_size_is_refused(text: str) -> None:
         parse_size(text)
 
 
-# Deadlines, against a walk through the minutes
+# Deadlines, compared with a walk through the minutes
 
 
 @functools.cache
 def walked(zone: str, day: datetime.date) -> dict[datetime.time, datetime.datetime]:
-    """Walk through the minutes around a day: the times that its clocks show, and when last."""
+    """Return the times that a day's clocks show, each with the last minute that shows it."""
     local = zoneinfo.ZoneInfo(zone)
     begin = datetime.datetime.combine(day, datetime.time(), UTC) - 15 * HOUR
     shown: dict[datetime.time, datetime.datetime] = {}
@@ -116,7 +116,7 @@ def walked(zone: str, day: datetime.date) -> dict[datetime.time, datetime.dateti
 def walked_deadlines(
     zone: str, first: datetime.date, count: int, time: datetime.time, days: frozenset[int]
 ) -> list[datetime.datetime]:
-    """Find the last minute of each day that shows a time; else the first that shows a later one."""
+    """Return each day's last minute that shows a time, else the first with a later time."""
     found = []
     for number in range(count):
         day = first + number * DAY
@@ -129,7 +129,7 @@ def walked_deadlines(
     return found
 
 
-CHANGES = {  # the day before a change of the clocks, or another day worth looking at
+CHANGES = {  # the days before the clocks change, and other special days
     "UTC": ["2028-02-28", "2026-02-28", "2027-12-31"],
     "Europe/Berlin": ["2026-03-28", "2026-10-24", "2028-02-28"],
     "America/New_York": ["2026-03-07", "2026-10-31"],
@@ -171,8 +171,8 @@ def test_deadlines_are_those_of_a_walk_through_all_minutes(
         ("by 06:30", "2026-11-23T05:30", "2026-11-24T05:30"),
         ("by 06:30", "2026-03-28T12:00", "2026-03-29T04:30"),  # an hour shorter
         ("by 06:30", "2026-10-24T12:00", "2026-10-25T05:30"),  # an hour longer
-        ("by 02:30", "2026-03-28T12:00", "2026-03-29T01:00"),  # skipped: when the clocks go forth
-        ("by 02:30", "2026-10-24T12:00", "2026-10-25T01:30"),  # doubled: the second time
+        ("by 02:30", "2026-03-28T12:00", "2026-03-29T01:00"),  # skipped, as the clocks go forward
+        ("by 02:30", "2026-10-24T12:00", "2026-10-25T01:30"),  # comes twice: the second one
         ("by 23:00", "2028-02-28T23:00", "2028-02-29T22:00"),
         ("by 23:00", "2027-02-28T23:00", "2027-03-01T22:00"),
         ("Mon-Fri by 06:30", "2026-11-27T12:00", "2026-11-30T05:30"),

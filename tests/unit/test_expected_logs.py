@@ -1,6 +1,6 @@
-"""Expected logs: `notify` records those that came, and a flush holds texts about the missing ones.
+"""Expected logs: `notify` records each arrival, and a flush holds texts about missing logs.
 
-Here without the rest of a flush; `test_missing_log_texts` follows the texts to the phones.
+The rest of a flush is not part of it: `test_missing_log_texts` follows the texts to the phones.
 """
 
 import datetime
@@ -36,7 +36,7 @@ MONDAY = utc("2026-11-23T10:00")
 
 
 class Stack:
-    """The expected logs of one stack, in a world of their own."""
+    """The expected logs of one stack in its own world."""
 
     def __init__(self, **changes: Any) -> None:
         self.world = World(**{"expect": "by 06:30", **changes})
@@ -44,7 +44,7 @@ class Stack:
         self.restart(self.world.settings)
 
     def restart(self, given: Settings) -> None:
-        """Start a new process, with these settings."""
+        """Start a new process with these settings."""
         self.expected = ExpectedLogs(
             given,
             table=Table(self.world, given.ledger_table),
@@ -57,12 +57,12 @@ class Stack:
         self.world.now = moment.timestamp()
 
     def come(self, time: datetime.datetime, key: str = "app/web.log", size: int | None = 5) -> None:
-        """Let a log come, at once."""
+        """Let a log arrive; the clock moves on to its time."""
         self.world.now = max(self.world.now, time.timestamp())
         self.expected.record(log_file(key, time=time, size=size))
 
     def check(self, moment: datetime.datetime | None = None) -> list[str]:
-        """Let a flush look, and say which deadlines it texts about."""
+        """Let a flush check the logs, and return the deadlines of the texts that it holds."""
         if moment:
             self.at(moment)
         before = len(self.world.held)
@@ -234,7 +234,7 @@ def test_a_miss_is_logged_with_its_metrics(
     assert "route" not in line  # CloudWatch takes no dimension without a value
 
 
-# No false alarm
+# No false texts
 
 
 def test_the_first_window_of_a_new_route_does_not_count(stack: Stack) -> None:
@@ -281,7 +281,7 @@ def test_a_renamed_route_starts_anew() -> None:
 
 
 def test_a_log_of_other_settings_is_not_recorded(stack: Stack) -> None:
-    """While a deployment runs, `notify` may have other settings than `flush`."""
+    """During a deployment `notify` may have other settings than `flush`."""
     flush = stack.expected
     stack.restart(stack.world.settings._replace(at_least="1 kB"))
     stack.come(utc("2026-11-23T11:00"))
@@ -328,7 +328,7 @@ def test_a_log_that_comes_while_a_flush_looks_is_no_miss(stack: Stack) -> None:
     assert stack.check(utc("2026-11-25T06:40")) == []
 
 
-# No silent miss
+# No miss without a text
 
 
 def test_wherever_a_flush_ends_the_miss_is_held(stack: Stack) -> None:
@@ -341,7 +341,7 @@ def test_wherever_a_flush_ends_the_miss_is_held(stack: Stack) -> None:
             stack.check()
         except Crash:
             stack.world.crash_at = None
-            stack.come(utc("2026-11-25T06:41"))  # too late to undo it, if it was recorded
+            stack.come(utc("2026-11-25T06:41"))  # too late: a recorded miss stays
             recorded = "missed" in stack.item()
             stack.check(utc("2026-11-25T06:45"))
             held = {one["deadline"] for one in stack.missing()}
@@ -368,7 +368,7 @@ def test_a_miss_that_is_not_held_yet_outlives_a_change_of_the_settings(
     assert missing["expected"] == "by 06:30"
     assert bool(missing["small_key"]) == bool(missing["at_least"]) == ("at_least" not in changes)
     assert stack.check(utc("2026-11-25T06:55")) == []
-    assert "missed" not in stack.item()  # it began anew
+    assert "missed" not in stack.item()  # the item starts anew
 
 
 @pytest.mark.parametrize("service", ["dynamodb", "sqs"])
@@ -410,7 +410,7 @@ def test_an_unforeseen_error_stops_no_other_route(capsys: pytest.CaptureFixture[
     assert line["code"] == "RuntimeError"
 
 
-# The states
+# States
 
 
 def test_each_flush_logs_the_state_of_each_expected_log(
@@ -440,7 +440,7 @@ def test_each_flush_logs_the_state_of_each_expected_log(
     ]
 
 
-# The quick table, for the bench
+# The quick table, which the bench uses
 
 
 @given(
@@ -474,11 +474,11 @@ def test_the_quick_table_keeps_the_same_items(steps: list[tuple[str, int, int]])
         assert first.missing() == second.missing()
 
 
-# The calls
+# Requests
 
 
 def counted(calls: list[str], name: str, operation: Operation) -> Operation:
-    """Make an operation that keeps its name in a list when it is called."""
+    """Return an operation that adds its name to a list at each call."""
 
     def call(payload: Mapping[str, Any]) -> dict[str, Any]:
         calls.append(name)

@@ -1,4 +1,4 @@
-"""The explanation of a key, on a faked AWS."""
+"""The command `explain`, on a faked AWS."""
 
 import datetime
 import re
@@ -28,7 +28,7 @@ ROUTES = (
 
 
 def explained(run: Run, operated: Operated, key: str) -> str:
-    """Explain a key. Give the output, each table as lines of cells between bars."""
+    """Explain a key. Return the output with one bar and one space between the cells."""
     shown = run(operated, "explain", "--key", key)
     return re.sub(r" +", " ", re.sub(r"[│┃]", "|", shown))
 
@@ -120,7 +120,7 @@ def test_the_glob_that_is_shown_agrees_with_the_handler(
     assert matches == (not why.startswith(("not ", "except ")))
 
 
-# Now or later
+# Sent now or held
 
 
 def test_explain_says_until_when_quiet_hours_hold_a_text(run: Run) -> None:

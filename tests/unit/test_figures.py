@@ -1,4 +1,4 @@
-"""Every measured figure in a document is one of bench/results.json."""
+"""Every measured figure in a document comes from bench/results.json."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from handler.log_content import MAX_BYTES
 from infra.settings import MAX_ENVIRONMENT_BYTES
 from stack import ROOT
 
-# docs/scale.md is made from bench/scale.md, and the changes are history.
+# `make bench` writes docs/scale.md from bench/scale.md. Old figures in the changelog may stay.
 DOCUMENTS = sorted(
     {
         path.relative_to(ROOT).as_posix()
@@ -35,13 +35,13 @@ LIMITS = (
     "such as `1 kB`",
     "such as 1 kB",
 )
-"""Limits of the code, and examples of settings: figures that nobody measures."""
+"""Limits of the code and examples of settings: figures that are not measured."""
 
 
 def measured_figures(text: str, sentences: list[str]) -> list[str]:
     """Return the figures of a document that `make bench` does not write.
 
-    Output in a block of code is an example. In the table of the lanes, the times are pytest's.
+    Blocks of code do not count: they are examples. The times in the table of lanes are pytest's.
     """
     text = re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"^ +\| (lane|and|all|`tests/).*$", "", text, flags=re.MULTILINE)
@@ -79,7 +79,7 @@ def test_no_code_states_a_measured_time(room: str) -> None:
 
 
 def test_the_documents_have_the_figures_of_the_results() -> None:
-    """As `make bench` wrote them. A change of one alone is an error."""
+    """`make bench` writes both. Editing only one of them is an error."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.report", "--check"],
         cwd=ROOT,

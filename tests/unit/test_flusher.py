@@ -101,7 +101,7 @@ def test_a_message_that_sqs_delivers_twice_is_texted_once(world: World) -> None:
 
 
 def test_one_file_announced_by_s3_and_eventbridge_is_one_text() -> None:
-    """Both have its bucket, key and sequencer; only one of them has a fraction of a second."""
+    """Both events have the same bucket, key and sequencer. EventBridge's time has no fraction."""
     world = World(to_numbers=(PHONE,))
     for time in (TIME, TIME.replace(microsecond=120_000)):
         held_by_hand(world, "a.log", time=time, sequencer="0A1B2C")
@@ -215,7 +215,7 @@ def test_a_phone_removed_from_the_settings_is_not_texted(
 def test_a_text_to_an_unknown_phone_is_held_for_a_flush_with_newer_settings(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A flush with the settings of before runs on, or starts again, while they change."""
+    """During a deployment a flush may still have the old settings."""
     new = "+15005550177"
     held_by_hand(world, "a.log", phone=new)
     world.now += message_reader.OTHER_SETTINGS_SECONDS - 1
@@ -231,7 +231,7 @@ def test_a_text_to_an_unknown_phone_is_held_for_a_flush_with_newer_settings(
     assert world.held == []
 
 
-# One message stops no other
+# A bad message delays no other
 
 
 def logged(capsys: pytest.CaptureFixture[str], outcome: str) -> list[dict[str, Any]]:
@@ -270,10 +270,10 @@ def test_a_poisoned_message_fails_and_stops_neither_texts_nor_reports(body: str)
 
 
 def test_messages_of_any_size_and_shape_fit_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    """JSON takes far more memory than its text: an unreadable message is kept unchanged."""
-    monkeypatch.setattr(held_messages, "MAX_CHARACTERS", 600_000)  # a fiftieth
+    """Parsed JSON takes far more memory than its text, so unreadable messages stay text."""
+    monkeypatch.setattr(held_messages, "MAX_CHARACTERS", 600_000)  # a fiftieth of the real limit
     heap = with_long_receipts()
-    body = "[" + "[]," * 10_000 + "0]"  # 30 kB, and twenty times that when it is read
+    body = "[" + "[]," * 10_000 + "0]"  # 30 kB, and 20 times as much when parsed
     put_all(heap, [body] * 50)
     tracemalloc.start()
     heap.flush()
@@ -305,7 +305,7 @@ def test_an_unexpected_exception_fails_its_message_and_names_its_class(
     printed = capsys.readouterr().out
     assert '"UnexpectedErrors": 1' in printed
     assert PHONE not in printed
-    monkeypatch.setattr(queue_messages, "read", read)  # the program was fixed
+    monkeypatch.setattr(queue_messages, "read", read)  # a new deployment can read it
     world.redrive()
     world.flush()
     assert "broken.log" in world.texts[-1][2]
@@ -350,7 +350,7 @@ def test_a_folder_in_a_redriven_event_causes_no_text(
 def test_a_text_that_was_not_counted_is_not_subtracted_from_the_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Another text of this hour counts still."""
+    """The other text of this hour still counts."""
     world = World(to_numbers=(PHONE,), max_texts_per_hour=1)
     world.notify(record("a.log"))
     held_by_hand(world, "b.log")
@@ -402,7 +402,7 @@ def test_a_message_that_the_failed_queue_rejects_stays_held_and_the_drain_goes_o
 ) -> None:
     world.held.put("more", first=True)
     world.held.put("nonsense", first=True)
-    world.refused_entries = 2  # both tries to put the first one there
+    world.refused_entries = 2  # both tries of the first message
     with pytest.raises(NotQueued):
         world.flush()
     assert len(world.texts) == 2
@@ -421,7 +421,7 @@ def test_a_text_that_the_failed_queue_rejects_stays_held_and_the_others_fail(
     for number in range(30):
         held_by_hand(world, f"{number}.log")
     world.refuses = lambda _: STOPPED
-    world.refused_entries = 11  # one of the first ten, after all of them
+    world.refused_entries = 11  # the first ten, and then one of them again
     with pytest.raises(NotQueued):
         world.flush()
     assert len(world.waiting) == 10
@@ -530,7 +530,7 @@ def test_a_refused_text_is_given_back_for_the_next_flush(
 
 
 def test_refused_texts_are_given_back_after_every_phone_was_tried(world: World) -> None:
-    """Or another flush would take it while this one is at it."""
+    """Otherwise another flush could receive them while this one is still sending."""
     hidden: list[bool] = []
 
     def refuse(phone: str) -> Refusal | None:
@@ -548,7 +548,7 @@ def test_giving_back_takes_no_more_time_than_there_is(world: World) -> None:
         held_by_hand(world, f"{number}.log")
     world.refuses = lambda _: NO_CONNECTION
     begun = world.steps
-    world.flusher.flush(lambda: 42.0 - (world.steps - begun))  # a second a step
+    world.flusher.flush(lambda: 42.0 - (world.steps - begun))  # a step takes a second
     a_request_and_the_reports = 4
     last = 42 - held_messages.SECONDS_TO_GIVE_BACK + a_request_and_the_reports
     assert world.steps - begun <= last
@@ -635,11 +635,11 @@ def test_a_run_takes_no_more_than_it_has_room_for(
 
 
 RESTING_MB, PEAK_MB = 60, 90
-"""The memory of interpreter and libraries, and of a flush on top of it."""
+"""The memory of interpreter and libraries, and the additional memory of a flush."""
 
 
 def with_long_receipts() -> World:
-    """Make a world whose receipts are as long as those of SQS."""
+    """Return a world whose receipt handles are as long as those of SQS."""
     world = World(table=QuickTable, to_numbers=(PHONE,))
     receive, delete = (world.operations[f] for f in ("ReceiveMessage", "DeleteMessageBatch"))
 
@@ -661,7 +661,7 @@ def with_long_receipts() -> World:
 
 
 def test_as_many_texts_as_a_run_takes_fit_the_function() -> None:
-    """A run leaves what is over its limit to the next. Its memory is that of test_times_agree."""
+    """A flush leaves messages over its limit to the next. See also `test_times_agree`."""
     heap, count = with_long_receipts(), held_messages.MAX_MESSAGES + 1
     for number in range(count):
         held_by_hand(heap, f"application-{number % 50}/2026-11-23/host-{number}/web.log")
@@ -685,7 +685,7 @@ def test_as_many_texts_as_a_run_takes_fit_the_function() -> None:
 def test_many_failing_texts_to_one_phone_stop_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each run gets as far as its time, and the next one goes on from there."""
+    """Each flush stops when its time is up, and the next one goes on from there."""
     monkeypatch.setattr(summaries, "FAILED_AT_ONCE", 5)
     world = World()
     for number in range(60):
@@ -695,8 +695,8 @@ def test_many_failing_texts_to_one_phone_stop_no_other(
     runs = 0
     while world.held:
         begun = world.steps
-        world.flusher.flush(lambda: 60.0 - (world.steps - begun))  # noqa: B023  # a second a step
-        calls = 4  # steps: the last one may begin just in time, and then come the reports
+        world.flusher.flush(lambda: 60.0 - (world.steps - begun))  # noqa: B023  # it runs at once; a step takes a second
+        calls = 4  # steps after the last one in time: the delivery reports
         assert world.steps - begun <= 60 - held_messages.SECONDS_TO_GIVE_BACK + calls
         world.now += VISIBILITY_SECONDS + 1
         runs += 1
@@ -751,7 +751,7 @@ def test_an_expired_text_fails_before_sqs_deletes_it(world: World) -> None:
 
 
 def test_sqs_deletes_nothing_although_a_flush_is_rare_and_runs_out_of_time() -> None:
-    """One flush a day, of which each comes a little later, and Twilio answers none of 20 phones."""
+    """Each daily flush comes a little later, and Twilio answers for none of 20 phones."""
     phones = tuple(f"+150055501{number:02}" for number in range(20))
     world = World(to_numbers=phones)
     for phone in phones:
@@ -782,7 +782,7 @@ def test_expired_texts_to_a_refused_phone_fail_no_other_phones_texts(world: Worl
 
 
 def refuse_all(world: World, why: Refusal) -> list[str]:
-    """Let Twilio refuse every phone. Give the phones that it will have been asked to text."""
+    """Let Twilio refuse every phone, and return a live list of the phones it was asked to text."""
     tried: list[str] = []
 
     def refuse(phone: str) -> Refusal:
@@ -839,7 +839,7 @@ def test_a_flush_puts_the_phones_into_another_order_by_itself() -> None:
     tried = refuse_all(world, NO_CONNECTION)
     for phone in (PHONE, OTHER_PHONE):
         held_by_hand(world, "a.log", phone)
-    for _ in range(60):  # each asks one; all the same once in 2**59
+    for _ in range(60):  # each tries one random phone: all equal once in 2**59
         world.flush()
         world.now += VISIBILITY_SECONDS + 1
     assert set(tried) == {PHONE, OTHER_PHONE}
@@ -976,7 +976,7 @@ def test_a_run_that_gets_late_leaves_the_rest_to_the_next(world: World) -> None:
 
 
 def test_two_flushes_at_once_text_each_phone_once(world: World) -> None:
-    """One run is in the middle of sending when another one starts."""
+    """The second flush starts while the first one is sending."""
     inner: list[int] = []
 
     def overlap(_phone: str) -> None:
@@ -1065,7 +1065,7 @@ def test_a_message_of_an_earlier_version_is_read() -> None:
 def test_a_message_stays_until_each_of_its_phones_has_an_outcome(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What one flush has sent is no duplicate for the next one: the message is not a new one."""
+    """The same message comes again. Its sent text is not logged as a duplicate."""
     world = World(mode="digest")
     world.notify(record("a.log"))
     world.refuses = lambda phone: NOT_THAT_COUNTRY if phone == PHONE else None
@@ -1095,7 +1095,7 @@ def test_a_failed_text_fails_once_although_its_message_stays_for_another_phone()
 def test_a_duplicate_of_a_text_that_this_flush_has_finished_takes_no_other_one_along(
     world: World,
 ) -> None:
-    """The second message comes after the first one's texts are sent, for one phone more."""
+    """The second message comes after the first one's texts are sent, and has one more phone."""
     messages = held_messages.HeldMessages(
         world.flusher._held,
         settings=world.settings,

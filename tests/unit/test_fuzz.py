@@ -1,4 +1,4 @@
-"""The readers neither fail on random input nor lose any; `make fuzz` tries far more of it."""
+"""No reader fails on random input or loses any of it. `make fuzz` tries far more examples."""
 
 import contextlib
 import datetime
@@ -147,7 +147,7 @@ FILES = st.builds(
     bucket=st.text(min_size=3, max_size=63),
     size=st.none() | st.integers(0, 10**15),
     time=st.datetimes(
-        datetime.datetime(1970, 1, 2),  # noqa: DTZ001  # hypothesis puts the zone to it
+        datetime.datetime(1970, 1, 2),  # noqa: DTZ001  # hypothesis adds the zone
         datetime.datetime(9998, 12, 31),  # noqa: DTZ001  # the same
         timezones=st.just(datetime.UTC),
     ),
@@ -164,7 +164,7 @@ def test_a_text_due_is_read_from_its_message_as_it_was(file: LogFile) -> None:
 
 
 def visible(body: str) -> str:
-    """Leave out the joiners, which are a part of emoji and of some words."""
+    """Return a body without joiners, which emoji and some words contain."""
     return body.replace("\u200c", "").replace("\u200d", "")
 
 
@@ -182,7 +182,7 @@ def test_a_summary_is_two_segments_at_most_and_printable(files: list[LogFile]) -
     assert visible(body).isprintable()
 
 
-# Twilio's answers, over real HTTP, to Twilio's own client
+# Twilio's answers to its own client, over real HTTP
 
 ASKED = "SM" + "0" * 32
 TWILIO_LIKE: Any = st.fixed_dictionaries(
@@ -208,10 +208,10 @@ STATUSES = st.sampled_from([200, 201, 202, 204, 304, 307]) | st.integers(200, 59
 
 @pytest.fixture(scope="module")
 def answering(patience: None) -> Iterator[Server]:
-    """Answer over HTTP, without garbage collection.
+    """A server; while it runs, Python collects no garbage.
 
-    Deep JSON leaves little of the stack. A collection just then runs pytest's hooks for unclosed
-    sockets, which fail for lack of it.
+    Parsing deep JSON nearly fills the stack. A collection at that moment would run pytest's hooks
+    for unclosed sockets, and they would overflow it.
     """
     gc.disable()
     with Server() as server:
@@ -221,7 +221,7 @@ def answering(patience: None) -> Iterator[Server]:
 
 def set_answer(server: Server, status: int, body: bytes) -> TwilioSender:
     server.closes_connections = (
-        True  # a body where HTTP has none would be taken for the next answer
+        True  # the client would read a body where HTTP allows none as the next answer
     )
     server.status, server.body = status, b"" if status in {204, 304} else body
     return TwilioSender(settings(twilio_api_url=server.url), new_session())
@@ -261,7 +261,7 @@ def test_a_delivery_is_read_or_refused_for_any_answer_of_twilio(
     assert delivery.status
 
 
-# The stand-in, over real HTTP
+# The stand-in for Twilio, over real HTTP
 
 SID, SECRET = "AC" + "0" * 32, "a secret of this test only"
 FORMS = st.dictionaries(

@@ -1,4 +1,4 @@
-"""What globs can match is decided, not sampled."""
+"""The possible matches of globs are computed exactly, not sampled."""
 
 import itertools
 import time
@@ -36,15 +36,15 @@ LOGS = Filter("", [".log", ".log.gz"])
         ("a*", Filter("app/", [""]), True),
         ("app", Filter("app/", [""]), False),
         ("app/a.log", Filter("app/a.log", [".log"]), True),  # prefix and suffix overlap
-        ("a?b", Filter("a?", ["b"]), True),  # the ? of a prefix is no wildcard
+        ("a?b", Filter("a?", ["b"]), True),  # a ? in a prefix is no wildcard
         ("axb", Filter("a?", ["b"]), False),
-        ("\u00e9*", Filter("e", [""]), True),  # e and an accent, which compose
+        ("\u00e9*", Filter("e", [""]), True),  # e and an accent compose
         ("\u00e9*", Filter("a", [""]), False),
         ("?x", Filter("e\u0301", ["x"]), True),
         ("caf\u00e9/*", Filter("cafe\u0301/", [".log"]), True),
         ("cafe/*", Filter("caf\u00e9/", [".log"]), False),
-        ("a?b", Filter("", ["e\u0301b"]), True),  # ? is a letter with its accent
-        ("\u0229*", Filter("e\u0301", [""]), True),  # a cedilla that follows goes before the accent
+        ("a?b", Filter("", ["e\u0301b"]), True),  # ? matches a letter with its accent
+        ("\u0229*", Filter("e\u0301", [""]), True),  # NFC moves a cedilla before the accent
     ],
 )
 def test_a_glob_matches_a_key_that_the_filter_lets_through(
@@ -59,9 +59,9 @@ def test_a_glob_matches_a_key_that_the_filter_lets_through(
         (Logs(["a/*"]), [Logs(["*"])], True),
         (Logs(["*"]), [Logs(["a/*"])], False),
         (Logs(["a/*.log"]), [Logs(["a/*"], ["*.txt"])], True),
-        (Logs(["a/*"]), [Logs(["a/*"], ["*.txt"])], True),  # since S3 reports no .txt
+        (Logs(["a/*"]), [Logs(["a/*"], ["*.txt"])], True),  # S3 reports no .txt
         (Logs(["a/*"]), [Logs(["a/*"], ["*.gz"])], False),
-        (Logs(["a/*"]), [Logs(["a/*.log"]), Logs(["*.gz"])], True),  # two together
+        (Logs(["a/*"]), [Logs(["a/*.log"]), Logs(["*.gz"])], True),  # both together
         (Logs(["a/*"]), [Logs(["a/*.log"]), Logs(["b/*"])], False),
         (Logs(["a/*"]), [Logs(["b/*"]), Logs(["*"])], True),
         (Logs(["a/*"], ["*/b/*"]), [Logs(["a/*"], ["a/b/*"])], True),
@@ -80,7 +80,7 @@ def test_logs_are_covered_if_others_together_have_them_all(
 
 
 def test_with_a_prefix_that_may_compose_with_what_follows_nothing_is_certain() -> None:
-    """A key e, accent, x begins with the prefix e, but not with the glob e*: it is composed."""
+    """A key of e, accent and x has the prefix e, but does not match e*, as it is composed."""
     assert not are_covered(Logs(["*"]), Filter("e", [""]), [Logs(["e*"])])
     assert are_covered(Logs(["*"]), Filter("e/", [""]), [Logs(["e/*"])])
     assert not are_covered(Logs(["*"]), Filter("\u00e9/", [""]), [Logs(["\u00e9/*"])])
@@ -106,7 +106,7 @@ def test_no_key_matches_a_glob_that_is_said_to_match_none(
 
 
 WORDS = ["".join(word) for length in range(7) for word in itertools.product("abc", repeat=length)]
-"""All keys of up to six characters, with one that is in no glob."""
+"""All keys of up to six characters. No glob below contains the letter c."""
 
 
 @given(
@@ -115,7 +115,7 @@ WORDS = ["".join(word) for length in range(7) for word in itertools.product("abc
     suffix=st.text(alphabet="ab", max_size=1),
 )
 def test_in_ascii_the_answer_is_exact(glob: str, prefix: str, suffix: str) -> None:
-    """A glob of so few characters matches a key of so few characters, or none."""
+    """A glob and filter this short match one of these short keys, or no key at all."""
     found = any(
         word.startswith(prefix) and word.endswith(suffix) and matches(glob, word) for word in WORDS
     )

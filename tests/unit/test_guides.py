@@ -1,4 +1,4 @@
-"""The documents: their commands are run by tests, and the names in them exist."""
+"""The documents: tests run their commands, and the names in them exist."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ from tests.unit.recorded import SETTINGS, record
 TEXTS = {name: (ROOT / name).read_text() for name in DOCUMENTS}
 VARIABLES = {"ARGS", "FILE", "KEY", "PYTHON", "STACK"}
 PLACES = {"KEY"}
-"""Words that stand for any key of a setting."""
+"""Placeholders for the key of any setting."""
 
 
 def sentences() -> list[Command]:
@@ -24,8 +24,8 @@ def sentences() -> list[Command]:
 
 
 def test_every_command_is_run_by_a_test_or_marked_as_not_tried() -> None:
-    """Add it to `RUN_BY` in tests/guides.py, or mark it with a comment: # not tried."""
-    # Of make, a sentence may name any command: another test looks for its target.
+    """Add a missing command to `RUN_BY` in tests/guides.py, or mark it with `# not tried`."""
+    # A sentence may name any command of make: another test checks that its target exists.
     named = [one for one in sentences() if not one.text.startswith("make ")]
     assert [one for one in [*commands(), *named] if one.is_tried and not one.run_by] == []
 
@@ -68,7 +68,7 @@ def test_ci_runs_the_checks_and_so_the_judges() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_commands_stand_in_blocks_whose_commands_are_checked(document: str) -> None:
-    """Only in those of `console` and `sh`, behind a dollar."""
+    """Only blocks of `console` and `sh` are checked, and there only lines after a dollar."""
     program = re.compile(r"^\s*(\$ |(pulumi|make|aws|gh|git|npm|pip3?|curl|python3?) [a-z-])")
     other = [
         text
@@ -107,7 +107,7 @@ def test_each_setting_in_a_command_exists() -> None:
 
 
 def anchors(text: str) -> set[str]:
-    """Return the anchors of a document's headings, as GitHub makes them."""
+    """Return the anchors that GitHub gives a document's headings."""
     titles = re.findall(r"^#+ (.+)$", guides.BLOCK.sub("", text), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 

@@ -1,4 +1,4 @@
-"""The import of the package, here and in Lambda."""
+"""The import of the package, here and in Lambda, and its two entry points."""
 
 import datetime
 import json
@@ -38,7 +38,7 @@ ENVIRONMENT = {
 
 
 def imported(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in an interpreter of its own, with nothing in its environment but this."""
+    """Run a script in its own interpreter, with this environment and the PATH only."""
     return subprocess.run(
         [sys.executable, "-c", script],
         env={"PATH": os.environ["PATH"], **environment},
@@ -155,7 +155,7 @@ class Context:
 
 @pytest.fixture
 def environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """The functions' environment, with AWS at a server that answers what a test says."""
+    """The functions' environment, in which AWS is a server that answers as a test says."""
     for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": server.url}.items():
         monkeypatch.setenv(name, value)
     handler._process.cache_clear()
@@ -198,11 +198,11 @@ def test_flush_takes_from_the_held(environment: Server) -> None:
     received, queried = environment.requests
     assert received.headers["X-Amz-Target"] == "AmazonSQS.ReceiveMessage"
     assert b"https://sqs/held" in received.body
-    assert queried.headers["X-Amz-Target"] == "DynamoDB_20120810.Query"  # what is to be asked after
+    assert queried.headers["X-Amz-Target"] == "DynamoDB_20120810.Query"  # the due delivery reports
 
 
 def test_each_module_of_the_handler_keeps_no_state_but_the_process() -> None:
-    """All else belongs to the one object that the entry point makes."""
+    """All other state belongs to the one object that the entry point creates."""
     done = imported(
         """
 import functools, importlib, pathlib, handler

@@ -1,4 +1,4 @@
-"""The lines that `grep -F` finds are found, in blocks of any size, in little memory."""
+"""The search finds the same lines as `grep -F`, in blocks of any size, with little memory."""
 
 import os
 import subprocess
@@ -54,7 +54,7 @@ def feed(reader: WordSearch | LastLine, text: bytes, cuts: Sequence[int]) -> Non
 
 
 def grep(text: bytes, words: Sequence[str], *options: str) -> bytes:
-    """Search with the command, which takes NUL and any other byte for text by `-a`."""
+    """Search with `grep`. Its option `-a` takes any byte for text, even NUL."""
     named = [argument for word in words for argument in ("-e", word)]
     return subprocess.run(
         ["grep", "-a", "-F", *options, *named],
@@ -154,7 +154,7 @@ def test_a_secret_that_begins_outside_of_the_kept_part_is_not_shown() -> None:
     ["AKIAIOSFODNN7EXAMPLE", "https://bob:hunter2hunter2@db", "password = hunter2", "pw: hunter2"],
 )
 def test_a_secret_at_a_cut_is_not_shown(secret: str) -> None:
-    """A mask is so short that both ends of the kept part come into view."""
+    """A mask shortens the kept part so much that the text shows its cut ends."""
     for size in range(CONTEXT_BYTES - 60, CONTEXT_BYTES + 10):
         blob = ("A1b2" * CONTEXT_BYTES)[:size]
         lines = [

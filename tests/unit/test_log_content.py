@@ -1,4 +1,4 @@
-"""A log is unpacked and read a block at a time, whatever it is packed with and wherever it ends."""
+"""A log of any format is unpacked and read block by block, even if it is cut off."""
 
 import bz2
 import contextlib
@@ -67,7 +67,7 @@ def test_a_log_is_read_however_it_is_packed(pack: Callable[[bytes], bytes], size
 def test_members_that_follow_one_another_are_one_log(
     pack: Callable[[bytes], bytes], texts: list[bytes], size: int, zeros: int
 ) -> None:
-    pack = gzip.compress if pack is packed else pack  # no process for each example
+    pack = gzip.compress if pack is packed else pack  # starts no process
     padding = bytes(4 * zeros)
     assert read(padding.join(pack(text) for text in [b"x", *texts]), size) == (
         b"x" + b"".join(texts)
@@ -147,7 +147,7 @@ def test_it_finds_the_lines_that_zgrep_finds(
     lines = int(by_zgrep.stdout)
     if log.is_whole:
         assert search.result().lines == lines
-    else:  # gzip may give less
+    else:  # gzip may return fewer
         assert search.result().lines >= lines
 
 
@@ -203,7 +203,7 @@ def test_no_more_is_read_than_the_limit(pack: Callable[[bytes], bytes]) -> None:
 
 
 def test_no_more_of_the_object_is_read_than_the_limit() -> None:
-    """Of empty members, 5 GB unpack to nothing."""
+    """5 GB of empty members unpack to nothing, so the limit counts packed bytes as well."""
     taken = 0
 
     def endless() -> Iterator[bytes]:
@@ -248,7 +248,7 @@ def test_a_bomb_takes_no_memory() -> None:
 
 
 def test_unpacking_stops_when_it_is_late() -> None:
-    """One chunk may unpack to a thousand times as much."""
+    """One chunk may unpack to a thousand times its size."""
     bomb = gzip.compress(bytes(50_000_000))
     late = itertools.chain([False] * 10, itertools.repeat(True))
     log = LogContent([bomb], is_late=lambda: next(late), max_bytes=MAX_BYTES)

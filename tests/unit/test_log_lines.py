@@ -1,4 +1,4 @@
-"""The lines of the functions' logs: all of them, also from an emulator that cuts its answers."""
+"""Reading the functions' logs: no line is lost, even if an emulator cuts its answers."""
 
 import datetime
 from typing import Any, cast
@@ -10,14 +10,14 @@ from tests.unit.operated import NOW, Logs, Operated
 
 
 class CutLogs(Logs):
-    """An answer has no token, and only the first events, as MiniStack's."""
+    """Logs like MiniStack's: an answer has the first events only, and no token."""
 
     def _pages(self, **asked: Any) -> list[Any]:
         return [{"events": super()._pages(**asked)[0]["events"][: log_lines.MAX_EVENTS]}]
 
 
 class PagedLogs(Logs):
-    """Each page has one answer's events, as CloudWatch's: the client follows the tokens."""
+    """Logs like CloudWatch's: the client follows the tokens from page to page."""
 
     def _pages(self, **asked: Any) -> list[Any]:
         events, size = super()._pages(**asked)[0]["events"], log_lines.MAX_EVENTS

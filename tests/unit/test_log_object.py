@@ -1,4 +1,4 @@
-"""A log is read from S3 by one signed request, and an end of each kind has a reason."""
+"""A log is read from S3 by one signed request. Every failure has a reason."""
 
 import gzip
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ LINE = b"INFO all is well\n"
 
 
 class Clock:
-    """Stands still unless something waits."""
+    """A clock that moves only when the code waits."""
 
     now = 1000.0
 
@@ -167,7 +167,7 @@ def test_no_other_host_gets_the_signed_request(server: Server) -> None:
 
 @pytest.mark.parametrize("passing", [(503, refusal("SlowDown")), (500, b""), (0, b"")])
 def test_s3_is_asked_again_after_a_moment(server: Server, passing: tuple[int, bytes]) -> None:
-    server.closing.set()  # silent means: closes the connection at once
+    server.closing.set()  # status 0 closes the connection at once
     server.answers = [passing, passing, (200, LINE)]
     assert content(reading(server), log_file()) == LINE
 
@@ -204,7 +204,7 @@ def test_a_connection_is_used_again_for_the_next_log(server: Server) -> None:
 def test_what_is_left_of_a_large_object_is_not_read(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of 5 GB the first 64 MB are read; here of 50 MB the first 64 kB."""
+    """The real limit is 64 MB; here it is 64 kB, and the object is far larger."""
     monkeypatch.setattr(log_reader, "MAX_BYTES", 64_000)
     taken = 0
 

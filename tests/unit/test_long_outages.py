@@ -1,4 +1,4 @@
-"""Twilio refuses texts for nine days: all stays held, and the next flush tells of it."""
+"""Twilio refuses texts for nine days: all stay held, and a flush afterwards sends a summary."""
 
 import contextlib
 import itertools
@@ -19,15 +19,15 @@ from tests.unit.examples import is_thorough
 MINUTE, DAY = 60, 24 * 60 * 60
 FILES = 12
 EVERY_MINUTES = [5, 60, 1440]
-"""The default of `flushMinutes`, an hour, and the most."""
+"""Values of `flushMinutes`: the default, an hour, and the largest."""
 
 LEAST_MINUTES = [1] if is_thorough() else []
-"""The least `flushMinutes`: nine days are 13,000 flushes, which `make check` alone tries."""
+"""The smallest `flushMinutes`. Only `make check` tries it: nine days have 13,000 flushes."""
 
 
 @pytest.fixture(autouse=True)
 def _unread_log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write no log where nobody reads it: of 13,000 flushes it takes most of the time."""
+    """Skip the log if the test does not read it. Writing it takes most of a long test's time."""
     if "capsys" not in request.fixturenames:
         monkeypatch.setattr(Log, "decision", lambda *_args, **_fields: None)
 
@@ -46,7 +46,7 @@ def held_world(*phones: str, **changes: object) -> World:
 
 
 def flush_for_nine_days(world: World, minutes: int) -> int:
-    """Flush until shortly before the texts expire. Return how many requests SQS got for it."""
+    """Flush until shortly before the texts expire, and return the count of requests to SQS."""
     requests = world.held.requests
     until = world.now + EXPIRES_AFTER_SECONDS - 2 * minutes * MINUTE
     while world.now < until:
@@ -61,7 +61,7 @@ def texts(world: World, phone: str = PHONE) -> list[str]:
 
 
 def files_told_of(bodies: list[str]) -> int:
-    """Count the files in summaries: "12 more logs since …"."""
+    """Return the sum of the files that summaries count: "12 more logs since …"."""
     return sum(int(body.split()[0]) for body in bodies)
 
 
@@ -71,7 +71,7 @@ EVERYBODY = {
     "each phone": (NOT_THAT_COUNTRY, {}),
     "quiet hours": (NO_CONNECTION, {"quiet_hours": "22:00-07:00"}),
 }
-"""How Twilio refuses everybody, and the settings."""
+"""Refusals that affect every phone, each with changed settings."""
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_nine_days_in_which_twilio_refuses_everybody_end_with_one_summary_a_phon
     flush_for_nine_days(world, minutes)
     assert (world.texts, len(world.held)) == ([], FILES)
     world.end_outages()
-    world.now += -world.now % DAY + DAY / 2  # no quiet hours
+    world.now += -world.now % DAY + DAY / 2  # noon, outside the quiet hours
     world.flush()
     for phone in (PHONE, OTHER_PHONE):
         assert files_told_of(texts(world, phone)) == FILES
@@ -117,7 +117,7 @@ def test_nine_days_in_which_one_phone_is_refused_delay_no_other(minutes: int) ->
 
 
 def test_an_outage_costs_a_flush_one_batch_and_one_text(capsys: pytest.CaptureFixture[str]) -> None:
-    """A receive, and a request that gives the batch back; every hour one flush receives all."""
+    """Each flush receives one batch and gives it back; once an hour a flush receives all."""
     world = held_world()
     asked: list[str] = []
 
@@ -156,7 +156,7 @@ def test_a_probe_that_a_phone_accepts_gives_only_that_phone_two_texts() -> None:
 
 
 def test_a_phone_that_is_refused_for_itself_ends_no_probe() -> None:
-    """Else it would keep the others waiting, as its texts are the first on the queue."""
+    """Its texts are the first on the queue, and would otherwise delay those to other phones."""
     world = held_world(PHONE)
     world.refuses = lambda _phone: NO_CONNECTION
     world.flush()
@@ -186,7 +186,7 @@ def test_a_phone_of_one_route_that_is_refused_for_itself_delays_no_other_route()
 
 
 def test_a_text_that_expires_in_an_outage_fails_before_sqs_deletes_it() -> None:
-    """Those that expire may be anywhere on the queue: a flush each hour receives all."""
+    """Expiring texts may be anywhere on the queue, so a flush receives all once an hour."""
     world = held_world()
     for number in range(FILES):
         old = world.held[0]
@@ -207,7 +207,7 @@ def test_a_text_that_expires_in_an_outage_fails_before_sqs_deletes_it() -> None:
 
 
 def worn(world: World) -> None:
-    """Let SQS count half of the receives that it gives to the first message."""
+    """Set each message's receive count to just below half of the limit."""
     for one in world.held:
         one.receive_count = MAX_RECEIVES // 2 - 1
 
@@ -288,7 +288,7 @@ def test_messages_that_cannot_be_renewed_are_given_back(capsys: pytest.CaptureFi
 
 
 def test_sqs_moves_a_message_to_failed_after_its_last_receive() -> None:
-    """Or the tests above would prove nothing."""
+    """This limit of the simulated SQS makes the tests above meaningful."""
     world = held_world(PHONE)
     world.held[0].receive_count = MAX_RECEIVES
     world.flush()

@@ -1,4 +1,4 @@
-"""A phone is texted about logs that say something, with the line that says it."""
+"""With `contains` a phone is texted only about logs with such a word, and gets the line."""
 
 import contextlib
 import json
@@ -108,7 +108,7 @@ def test_a_phone_is_texted_by_the_first_route_that_finds_something() -> None:
 
 
 def test_a_route_that_finds_nothing_leaves_the_log_to_no_other_one() -> None:
-    """The flat settings are for logs that match no route, whatever is in them."""
+    """The flat settings apply to logs whose key matches no route. The content does not count."""
     simulated = world(route("a", OTHER_PHONE, contains="nowhere"), contains="")
     simulated.notify(record("error.log"))
     assert simulated.texts == []
@@ -195,7 +195,7 @@ def test_a_log_that_twilio_refused_keeps_its_line_in_failed() -> None:
 
 @pytest.mark.parametrize("crash_at", range(16))
 def test_a_crash_while_reading_loses_no_text_and_repeats_none(crash_at: int) -> None:
-    """Lambda tries the event again; by then the log may be gone, and the text another one."""
+    """Lambda tries the event again. By then the log may be gone, which changes the text."""
     simulated = world()
     simulated.crash_at = crash_at
     with contextlib.suppress(Crash):

@@ -1,4 +1,4 @@
-"""The commands of make: their output, their order, and the tests that they and the guides name."""
+"""The commands of make: their output and order, and the tests that the Makefile names."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stack import ROOT, deployed
 
-# Takes the place of Python, and says each time what it was called for.
+# A stand-in for Python that prints the arguments of each call.
 PYTHON = """#!/bin/sh
 case "$*" in
 *"-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python && touch .venv/pyvenv.cfg ;;
@@ -34,8 +34,8 @@ def executable(file: Path, content: str) -> None:
 
 
 def make(folder: Path, *arguments: str) -> list[str]:
-    """Run make. Gives the lines of its output."""
-    # Without the variables of the make that runs the tests: its ARGS, and that it is a part of it.
+    """Run make, and return the lines of its output."""
+    # The new environment lacks ARGS and MAKEFLAGS of the make that runs the tests.
     done = subprocess.run(
         ["make", *arguments, f"PYTHON={folder}/python"],
         cwd=folder,
@@ -67,7 +67,7 @@ def test_make_emulator_runs_the_emulator_of_this_project(tmp_path: Path) -> None
 
 
 def test_each_command_that_is_printed_names_its_stack() -> None:
-    """`stack.deployed.make` writes them: without a stack they would act on `dev`."""
+    """Without a stack a command acts on `dev`, so `stack.deployed.make` writes them."""
     assert deployed.make("status", "demo") == "make status STACK=demo"
     unnamed = [
         f"{file.relative_to(ROOT)}: {line}"

@@ -1,4 +1,4 @@
-"""10,000 files for 20 phones are 10,000 messages: one flush drains them, one summary a phone."""
+"""One flush sends a summary about 10,000 files to each of 20 phones."""
 
 import re
 import tracemalloc
@@ -20,15 +20,14 @@ FILES = 10_000
 PHONES = tuple(f"+150055501{number:02}" for number in range(20))
 
 SECONDS_OF_A_CALL = {"sqs": 0.04, "dynamodb": 0.012}
-"""How long a request takes, generously. Most to SQS take 10 to 20 milliseconds, and most batches of
-DynamoDB 5 to 10."""
+"""Generous times of a request: most to SQS take 10 to 20 milliseconds, most to DynamoDB 5 to 10."""
 
 
 class Timed(World):
-    """A world in which each request takes its time."""
+    """A world in which each request takes as long as on AWS."""
 
     def __init__(self, files: int) -> None:
-        """Hold so many files for all phones, as `notify` does in digest mode."""
+        """Hold messages about so many files for all phones, as `notify` does in digest mode."""
         super().__init__(table=QuickTable, to_numbers=PHONES, mode="digest")
         self.requests: Counter[str] = Counter()
         items: Any = self.table.items
@@ -54,13 +53,13 @@ def test_one_flush_texts_20_phones_about_10_000_files_within_its_time() -> None:
     assert {re.match(r"\d+", body)[0] for _, _, body in world.texts} == {str(FILES)}  # type: ignore[index]  # it matches
     assert world.held == world.failed == []
     assert world.now - begun < FLUSH_SECONDS - SECONDS_TO_SEND
-    look_ups, outcomes = FILES // 100, FILES // 25 + 1  # of a phone; beside the texts, one SID
+    look_ups, outcomes = FILES // 100, FILES // 25 + 1  # for one phone; the 1 is its SID
     assert world.requests["BatchGetItem"] == len(PHONES) * look_ups + 1
     assert world.requests["BatchWriteItem"] == len(PHONES) * outcomes
 
 
 def test_the_most_messages_for_20_phones_fit_the_memory() -> None:
-    """Measured with a twentieth of the messages that one flush receives at most."""
+    """The test uses a twentieth of the most messages of a flush, and of the memory."""
     world = Timed(MAX_MESSAGES // 20)
     receive = world.operations["ReceiveMessage"]
     delete = world.operations["DeleteMessageBatch"]
@@ -79,7 +78,7 @@ def test_the_most_messages_for_20_phones_fit_the_memory() -> None:
         return delete({**payload, "Entries": entries})
 
     def not_kept(_payload: Mapping[str, Any]) -> dict[str, Any]:
-        return {"UnprocessedItems": {}}  # what the table keeps is not the function's memory
+        return {"UnprocessedItems": {}}  # the table's memory does not count
 
     world.operations |= {
         "ReceiveMessage": longer,

@@ -1,4 +1,4 @@
-"""Every metric is measured, in lines that CloudWatch takes it from."""
+"""The log lines have every metric, in the format that CloudWatch reads."""
 
 import json
 from typing import Any
@@ -62,12 +62,12 @@ EMBEDDED = {
 
 
 def what_nobody_foresaw(_phone: str) -> None:
-    """Raise what no part of the handler expects."""
+    """Raise an error that the handler does not expect."""
     raise RuntimeError
 
 
 def whatever_happens() -> None:
-    """Let everything happen that is measured."""
+    """Cause every metric at least once."""
     World(to_numbers=(), routes=(route("one", "one/*", PHONE),)).notify(record("a.log"))
     world = World(to_numbers=(PHONE,), max_texts_per_hour=1)
     world.notify(record("a.log"), record("a.log"), record("b.log"), {"no": "record"})
@@ -87,7 +87,7 @@ def whatever_happens() -> None:
     world.refuses = what_nobody_foresaw
     world.notify(record("e.log"))
     world.end_outages()
-    world.now += 3 * 3600  # Twilio is asked later again about a text that it did not tell of
+    world.now += 3 * 3600  # the delay before the next query of a report
     first, second = (f"SM{number:032x}" for number in (1, 2))
     world.deliveries[first] = Delivery(status="delivered")
     world.deliveries[second] = Delivery(status="undelivered", code=30007)

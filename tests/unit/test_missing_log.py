@@ -1,4 +1,4 @@
-"""A missing log: what a text says of it, and how a queue keeps it."""
+"""A missing log: the words of its text, and its message on a queue."""
 
 import datetime
 import json
@@ -126,7 +126,7 @@ def test_its_age_counts_from_the_deadline() -> None:
     assert missing().age(missing().deadline.timestamp() + 120) == 120
 
 
-# In a summary
+# Summaries
 
 
 @given(

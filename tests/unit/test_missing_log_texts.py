@@ -22,7 +22,7 @@ def utc(text: str) -> datetime.datetime:
 
 
 def expecting(**changes: Any) -> World:
-    """Make a world that has expected a log by 06:30 for a while; one came on 24 November."""
+    """Return a world that expects a log by 06:30 daily; the last one came on 24 November."""
     world = World(**{"expect": "by 06:30", "to_numbers": (PHONE,), **changes})
     at(world, "2026-11-23T10:00")
     world.flush()
@@ -49,7 +49,7 @@ def flush(world: World, moment: str) -> list[str]:
 
 
 def test_a_log_that_only_a_flush_saw_has_come() -> None:
-    """`notify` failed, so Lambda gave the event up; it was redriven."""
+    """`notify` failed, Lambda gave the event up, and an operator redrove it."""
     world = expecting()
     come = record("backup/db.log", eventTime="2026-11-25T03:12:00Z", size=5000)
     world.held.put(json.dumps({"requestContext": {}, "requestPayload": {"Records": [come]}}))
@@ -194,7 +194,7 @@ def test_a_missing_log_is_held_in_quiet_hours_and_comes_first_in_the_summary() -
     upload(world, "2026-11-25T06:40", "app/a.log")
     upload(world, "2026-11-25T06:41", "app/b.log")
     (summary,) = flush(world, "2026-11-25T07:00")
-    # The first log came in quiet hours as well.
+    # The third log is the first one, which came in quiet hours as well.
     assert summary.startswith(f"{MISSING}. 3 more logs since 24 Nov 03:12 UTC: ")
 
 
@@ -298,7 +298,7 @@ def test_an_error_of_the_check_does_not_stop_the_flush() -> None:
 
 
 def routed(**changes: Any) -> World:
-    """Make a world whose route `backup` has expected a log by 06:30 for a while."""
+    """Return a world whose route `backup` expects a log by 06:30 daily."""
     route = Route.inheriting(settings())._replace(
         **{
             "name": "backup",

@@ -1,4 +1,4 @@
-"""The operator on call is alarmed at once when texts do not go out, and only then."""
+"""The alarms and the dashboard: an alarm is mailed when texts do not go out, and only then."""
 
 import itertools
 import json
@@ -23,7 +23,7 @@ OF_AWS = {
 }
 FAILED = ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
 
-Found = Mapping[tuple[str, str], float]  # namespace and metric to what is found in each period
+Found = Mapping[tuple[str, str], float]  # namespace and metric, with the value in each period
 
 
 def in_namespace(metric: metrics.Metric) -> tuple[str, str]:
@@ -59,7 +59,7 @@ def named(program: Recorded) -> dict[str, Resource]:
 
 
 def state(alarm: Resource, found: Found) -> str:
-    """Say what CloudWatch makes of an alarm, when each period has the same data."""
+    """Return an alarm's state if each period has the same data."""
     inputs = alarm.inputs
     value = found.get((inputs["namespace"], inputs["metricName"]))
     length = int(inputs["period"]) // 60
@@ -69,7 +69,7 @@ def state(alarm: Resource, found: Found) -> str:
 
 
 def alarms_mailed(program: Recorded, found: Found) -> set[str]:
-    """Give the alarms that are mailed when this follows a healthy state."""
+    """Return the alarms that are mailed if these data follow healthy ones."""
     on = set()
     for name, alarm in named(program).items():
         before, now = state(alarm, HEALTHY), state(alarm, found)
@@ -90,7 +90,7 @@ def test_a_healthy_stack_raises_no_alarm(program: Recorded, found: Found) -> Non
 
 
 def test_a_new_stack_raises_no_alarm(program: Recorded) -> None:
-    """A new alarm begins without data; only a change of its state tells anybody."""
+    """A new alarm has no data. CloudWatch mails only changes of its state."""
     states = {name: state(alarm, {}) for name, alarm in named(program).items()}
     assert states.pop("flush-missing") == "INSUFFICIENT_DATA"
     assert set(states.values()) == {"OK"}
@@ -154,7 +154,7 @@ def test_each_command_in_an_alarms_description_names_its_stack() -> None:
         one for text in descriptions for one in re.findall(r"(?:make|pulumi) [a-z][^,;.&]*", text)
     ]
     assert len(commands) > 8
-    for text in descriptions:  # a setting that is set does nothing until the next deployment
+    for text in descriptions:  # a setting takes effect with the next deployment
         assert ("config set" in text) == (" 10 && pulumi up --stack prod." in text)
     for command in commands:
         assert re.match(r"make \w+ STACK=prod\b|pulumi [a-z ]+ --stack prod\b", command), command
@@ -192,11 +192,11 @@ def test_cloudwatch_accepts_the_periods(minutes: int) -> None:
     assert named(asked)["segments"].inputs["threshold"] == 7
 
 
-# Alarms over time, wherever CloudWatch begins its periods
+# Alarms over time, for each minute in which CloudWatch may begin its periods
 
 
 def offsets(alarm: Resource) -> range:
-    """Give the minutes in which periods may begin."""
+    """Return the minutes in which periods may begin."""
     return range(int(alarm.inputs["period"]) // 60)
 
 
@@ -204,7 +204,7 @@ def offsets(alarm: Resource) -> range:
 def test_an_event_that_fails_each_time_raises_one_alarm(program: Recorded, seconds: int) -> None:
     """Lambda tries again one minute after the first failure, and two after the second.
 
-    It counts a failure where the run began.
+    It counts a failure in the period in which the run began.
     """
     alarm = named(program)["notify-errors"]
     second = seconds / 60 + 1
@@ -223,7 +223,7 @@ def test_an_event_whose_second_try_succeeds_raises_no_alarm(program: Recorded) -
 
 
 def test_one_bad_sample_raises_one_alarm_wherever_a_period_begins(program: Recorded) -> None:
-    """All other alarms but the sum of a day are about one bad sample, which nothing can split."""
+    """Only the skipped alarms count several samples, which periods could split."""
     for name, alarm in named(program).items():
         if name in {"notify-errors", "flush-missing", "segments"}:
             continue
@@ -235,7 +235,7 @@ def test_one_bad_sample_raises_one_alarm_wherever_a_period_begins(program: Recor
 def test_a_queue_that_sends_no_metrics_raises_no_alarm_until_it_does(
     program: Recorded,
 ) -> None:
-    """SQS sends metrics, each minute, until a queue was idle for six hours."""
+    """SQS sends metrics every minute, but stops when a queue was idle for six hours."""
     alarm = named(program)["failed"]
     empty = [(float(minute), 0.0) for minute in range(6 * 60)]
     woken = [(24 * 60.0 + minute, 1.0) for minute in range(6 * 60)]
@@ -292,7 +292,7 @@ def widgets(program: Recorded) -> list[dict[str, Any]]:
 
 
 def shown(widgets: list[dict[str, Any]]) -> set[tuple[str, str]]:
-    """Give the metrics that a dashboard shows."""
+    """Return the metrics that a dashboard shows."""
     found = set()
     for line in itertools.chain(*(one["properties"].get("metrics", []) for one in widgets)):
         if isinstance(line[0], dict):

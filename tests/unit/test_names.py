@@ -1,4 +1,4 @@
-"""The names in AWS are valid and apart, in every partition and region."""
+"""The names in AWS are valid and distinct, in every partition and region."""
 
 import re
 import string
@@ -12,7 +12,7 @@ from stack import ROOT
 from tests.unit.recorded import SETTINGS, Recorded, record
 
 LONGEST = 100
-"""Of a stack's name, and of a project's.
+"""The most characters of a stack's name, and of a project's.
 
 Source: https://www.pulumi.com/docs/iac/concepts/stacks/
 """
@@ -23,7 +23,7 @@ ARN = "arn:aws:lambda:eu-central-1:123456789012:function:notify"
 
 
 def named_after_the_stack(program: Recorded) -> list[str]:
-    """Give the names that AWS sees: Pulumi adds eight characters to those that it makes."""
+    """Return the names in AWS. Pulumi adds eight characters to those of topics and alarms."""
     return [
         program.the("Dashboard").inputs["dashboardName"],
         *(f"{one.name}-1a2b3c4" for one in program.of_type("Topic")),
@@ -41,7 +41,7 @@ def test_sns_and_cloudwatch_accept_the_name_of_every_stack(stack: str) -> None:
 
 def test_the_longest_names_are_not_too_long_for_cloudwatch() -> None:
     project_and_stack = f"{'.' * LONGEST}/{'.' * LONGEST}"
-    # The longest region's name, and the longest alarm's with what Pulumi adds.
+    # The longest alarm's name with Pulumi's ending, and the longest region.
     longest = max((one.name for one in record().of_type("MetricAlarm")), key=len)
     ending = longest.removeprefix("s3-logs-test") + "-1a2b3c4"
     assert len(names.of_stack(project_and_stack) + ending) <= 255

@@ -1,6 +1,6 @@
 """Files, duplicates, crashes, outages, lost answers, retries, flushes, redrives, in any order.
 
-Nothing is lost, and nothing is texted twice. The one exception has a name: `unreachable_table`.
+Nothing is lost, and nothing is texted twice. The only exception is in `unreachable_table`.
 
 The handler's code is the real one; clock, table, queues and Twilio are simulated (`World`). Between
 any two requests of a process another process may run: a flush, or a duplicate of an event.
@@ -33,7 +33,7 @@ from tests.unit.examples import examples, ledger_table
 LIMIT = 3
 LIMITS: dict[str, Any] = {"max_texts_per_hour": LIMIT, "max_texts_at_once": 2}
 PHONES = (PHONE, OTHER_PHONE)
-RETRY_AFTER = (30, 120)  # seconds: Lambda waits 60 and 120, and here it is early once
+RETRY_AFTER = (30, 120)  # seconds: Lambda waits 60 and 120; here the first wait is too short
 OF_ONE_PHONE = [refusal(400, 21408), refusal(400, 21606), refusal(503), refusal(500), NO_ANSWER]
 OUTAGES = [NO_CONNECTION, NO_ANSWER, refusal(401, 20003), refusal(429, 20429), refusal(500, None)]
 
@@ -63,27 +63,28 @@ BY_AWS = [
     _outage("others_claim_at_the_same_time", st.integers(1, 6)),
     _outage("sqs_refuses_messages", st.integers(1, 4)),
 ]
-"""The outages, by the names of the machine's methods, with their arguments. Few rules begin them:
-so files, flushes and crashes come often enough between them.
+"""The outages: methods of the machine with their arguments.
+
+Few rules begin outages, so that files, flushes and crashes happen often enough between them.
 """
 
 FileAndPhone = tuple[str, str]  # a file's key and a phone
 
 
 def key_of(number: int) -> str:
-    """Return the key of a file, and so its text. Each second one ends as the one before: `ff1`."""
+    """Return the key of a file, which is its text as well. Keys in pairs end alike: `f1`, `ff1`."""
     return f"{'f' * (2 - number % 2)}{(number + 1) // 2}"
 
 
 @functools.lru_cache(maxsize=4096)
 def poison_in(body: str) -> frozenset[str]:
-    """Find the names of poisoned messages in a message. Some are long, and looked at often."""
+    """Return the names of the poison in a message. The cache helps with long ones."""
     return frozenset(f"poison-{rest.partition('-')[0]}-" for rest in body.split("poison-")[1:])
 
 
 @dataclasses.dataclass
 class Event:
-    """An event that Lambda has not done with."""
+    """An event that Lambda will try again."""
 
     records: list[dict[str, Any]]
     tries: int
@@ -93,26 +94,26 @@ class Event:
 class Machine(RuleBasedStateMachine):
     """The possible events, and the rules that hold after any of them."""
 
-    changes: Mapping[str, Any] = {}  # of the settings
+    changes: Mapping[str, Any] = {}  # changed settings
 
     def __init__(self) -> None:
         super().__init__()
         common = {"max_texts_per_hour": LIMIT, "max_texts_at_once": 2, "message": "$key"}
         self.world = World(table=ledger_table(), **{**common, **self.changes})
-        self.world.shuffle = random.shuffle  # which hypothesis seeds
+        self.world.shuffle = random.shuffle  # hypothesis seeds it
         self.files = 0
         self.records: list[dict[str, Any]] = []
-        self.accepted: set[FileAndPhone] = set()  # of events that Lambda has done with
+        self.accepted: set[FileAndPhone] = set()  # of events that `notify` handled
         self.pending: list[Event] = []
-        # What notify sent without the table, rather than lose it: only that may be texted twice.
+        # Only texts that notify sent without the table may be sent twice.
         self.unreachable_table: set[FileAndPhone] = set()
         self.flushes: Counter[int] = Counter()
-        self.open_hours: set[int] = set()  # no table: each process counts for itself
+        self.open_hours: set[int] = set()  # without the table each process counts for itself
         self.processes: Counter[int] = Counter()
-        self.poison: set[str] = set()  # what only an operator can take off the queues
+        self.poison: set[str] = set()  # only an operator can remove it
 
     def notices_of(self, key: str) -> set[FileAndPhone]:
-        """Return the notices of a log: whom it is for."""
+        """Return the notices of a log: its key with each phone that must get a text."""
         return {(key, phone) for phone in PHONES}
 
     @property
@@ -131,12 +132,12 @@ class Machine(RuleBasedStateMachine):
         crash_after: int | None,
         meanwhile: tuple[int, Callable[[], None]] | None = None,
     ) -> bool:
-        """Run a function. Whether it did what it was to.
+        """Run a function, and return whether it ended without a crash or an error.
 
         Args:
             what: The function.
-            crash_after: After how many steps its process ends, if it does.
-            meanwhile: After how many steps another process runs, and what it does.
+            crash_after: The number of steps after which its process ends; None for no crash.
+            meanwhile: The number of steps after which another function runs, and that function.
         """
         world = self.world
         world.crash_at = None if crash_after is None else world.steps + crash_after
@@ -168,7 +169,7 @@ class Machine(RuleBasedStateMachine):
     def deliver(
         self, event: Event, crash_after: int | None = None, flush_after: int | None = None
     ) -> None:
-        """Let Lambda call the function, as often as it does."""
+        """Let Lambda call `notify`; after the last failed try the event goes to `failed`."""
         event.tries += 1
         meanwhile = None if flush_after is None else (flush_after, self.flush_meanwhile)
         if self.run(lambda: self.notify(event), crash_after, meanwhile):
@@ -236,13 +237,13 @@ class Machine(RuleBasedStateMachine):
     def flush_twice_at_once(
         self, crash_after: int | None, after: int, late: float, recovers: bool
     ) -> None:
-        """The other flush receives copies of the messages, as SQS may deliver them twice."""
+        """SQS may deliver a message twice: the other flush receives copies."""
 
         def another() -> None:
             self.world.now += late
             if recovers:
                 self.world.end_outages()
-            self.flushes[self.hour] += 1  # the first one, in case that it goes on in the next hour
+            self.flushes[self.hour] += 1  # the first flush, if it goes on in the next hour
             for message in list(self.world.held):
                 self.world.held.put(message.body)
             self.flush_meanwhile()
@@ -302,7 +303,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(outage=st.one_of(*BY_LOST_ANSWERS))
     def answers_get_lost(self, outage: tuple[Any, ...]) -> None:
-        """More often than other outages: they are what this is about."""
+        """Begin these outages more often than others: they are the likeliest to repeat a text."""
         self.outages_end()
         name, *details = outage
         getattr(self, name)(*details)
@@ -390,7 +391,7 @@ class Machine(RuleBasedStateMachine):
             assert count <= LIMIT * processes + self.flushes[hour]
 
     def teardown(self) -> None:
-        """Once all outages are over, every phone was texted about every file."""
+        """End all outages; then every phone must get a text about every file."""
         self.outages_end()
         world = self.world
         for _ in range(100):
@@ -419,7 +420,7 @@ def ending(digits: str) -> str:
 
 
 class RoutedMachine(Machine):
-    """The same with routes, of which one has quiet hours, one a limit of its own."""
+    """The same machine with routes: one has quiet hours, one digest mode, and one its own limit."""
 
     changes: Mapping[str, Any] = {
         "to_numbers": (OTHER_PHONE,),
@@ -459,7 +460,7 @@ class RoutedMachine(Machine):
 
     @invariant()
     def nobody_is_texted_in_quiet_hours(self) -> None:
-        """But a text may be on the way when they begin."""
+        """A text may still be on its way when they begin."""
         for when, phone, body in self.world.texts:
             began, ended = (
                 datetime.datetime.fromtimestamp(when - late, datetime.UTC) for late in (60, 0)
@@ -470,7 +471,7 @@ class RoutedMachine(Machine):
 
     @invariant()
     def notify_keeps_the_limit_of_a_route(self) -> None:
-        """One text an hour: of the others to that phone, only a flush may tell of such a log."""
+        """After the phone's first text of an hour, only a flush may text about such a log."""
         before: Counter[int] = Counter()
         others: Counter[int] = Counter()
         for when, phone, body in self.world.texts:
@@ -486,7 +487,7 @@ class RoutedMachine(Machine):
 
 @pytest.fixture(autouse=True)
 def summaries_name_their_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a summary say which files it is about, so that the machine can check it."""
+    """Let a summary list the keys of its files, so that the machine can check them."""
     monkeypatch.setattr(
         text, "summarize", lambda files, *_, **__: ",".join(file.key for file in files)
     )

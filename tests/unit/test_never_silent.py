@@ -1,7 +1,7 @@
-"""Logs that come or do not, flushes that end anywhere or are late, and outages, in any order.
+"""Arriving and missing logs, crashed and late flushes, and outages, in any order.
 
-No miss may vanish, and none may be invented. The oracle knows nothing of the handler's items but
-that a miss is in them: it looks at the logs that came, and at the clock.
+Every miss is texted, and no other. The oracle computes the misses from the clock and the logs
+that came. Of the handler's items it reads only the recorded miss.
 """
 
 import datetime
@@ -34,7 +34,7 @@ DeadlineAndPhone = tuple[float, str]
 
 
 class Machine(RuleBasedStateMachine):
-    """What may happen to an expected log, and what holds after it."""
+    """The possible events of an expected log, and the rules that hold after any of them."""
 
     expect: ClassVar[str]
 
@@ -43,12 +43,12 @@ class Machine(RuleBasedStateMachine):
         self.world = World(
             table=ledger_table(), expect=self.expect, to_numbers=PHONES, max_texts_per_hour=1000
         )
-        self.world.shuffle = random.shuffle  # which hypothesis seeds
+        self.world.shuffle = random.shuffle  # hypothesis seeds it
         self.world.now = START
-        self.world.flush()  # the route is known from here on
+        self.world.flush()  # the flush records the route, and its first window begins
         self.count = 0
-        self.recorded: list[float] = []  # the times of the logs that are in the ledger for certain
-        self.maybe: list[float] = []  # of those that may be
+        self.recorded: list[float] = []  # times of the logs that are certainly in the ledger
+        self.maybe: list[float] = []  # times of the logs that may be in it
         self.missed: float | None = None  # the latest deadline that a flush recorded as missed
         self.due: set[DeadlineAndPhone] = set()
         self.excused: set[DeadlineAndPhone] = set()  # may be texted twice
@@ -56,13 +56,13 @@ class Machine(RuleBasedStateMachine):
     # The oracle
 
     def latest_miss(self, logs: list[float], now: float) -> float | None:
-        """Return the latest deadline that is missed, if these logs came."""
+        """Return the latest missed deadline, provided that these logs came."""
         raise NotImplementedError
 
     # The world
 
     def run(self, what: Callable[[], None], crash_after: int | None) -> bool:
-        """Run a function, whose process may end after so many steps. Whether it ended well."""
+        """Run a function that may crash, and return whether it ended well without an outage."""
         world = self.world
         before = len(world.texts)
         is_healthy = not (world.down or world.throttled or world.refused_entries)
@@ -80,7 +80,7 @@ class Machine(RuleBasedStateMachine):
         return is_healthy
 
     def excuse(self, since: int) -> None:
-        """Excuse the texts since then: without the table they may be texted twice."""
+        """Excuse the texts from this index on: without the table a text may be sent twice."""
         for _, phone, body in self.world.texts[since:]:
             self.excused |= {(deadline, phone) for deadline in deadlines_in(body)}
 
@@ -103,13 +103,13 @@ class Machine(RuleBasedStateMachine):
         missed = self.world.table.items["expected "].get("missed")
         if missed and (found := int(missed["N"]) / 1000) != self.missed:
             self.missed = found
-            # No invented miss: of what came for certain, nothing contradicts it. The last log may
-            # be one whose invocation ended early.
+            # No false miss: the certain logs do not contradict it, even with one log whose
+            # invocation ended early.
             last_ones: list[list[float]] = [[], *([one] for one in self.maybe)]
             assert found in {self.latest_miss([*self.recorded, *one], now) for one in last_ones}
             self.due |= {(found, phone) for phone in PHONES}
         if whole:
-            # No silent miss: one that stands even if all came that may have come.
+            # No silent miss: with or without the uncertain logs, the flush must find it.
             certain = self.latest_miss([*self.recorded, *self.maybe], now)
             if certain is not None and certain == self.latest_miss(self.recorded, now):
                 assert self.missed == certain
@@ -126,7 +126,7 @@ class Machine(RuleBasedStateMachine):
         self.world.now = max(self.world.now, times[0] + seconds)
 
     def deadlines_from(self, now: float) -> Iterator[float]:
-        """Give deadlines that are ahead."""
+        """Return future deadlines."""
         raise NotImplementedError
 
     @rule()
@@ -162,7 +162,7 @@ class Machine(RuleBasedStateMachine):
     def redrive(self) -> None:
         self.world.redrive()
 
-    # What must hold
+    # Rules
 
     @property
     def texted(self) -> Counter[DeadlineAndPhone]:
@@ -174,7 +174,7 @@ class Machine(RuleBasedStateMachine):
 
     @property
     def told(self) -> set[DeadlineAndPhone]:
-        """The misses that are texted, held or failed."""
+        """Return the misses that are texted, held or failed."""
         world = self.world
         kept = [*world.notices_on(world.held), *world.notices_on(world.failed)]
         missing = {
@@ -193,7 +193,7 @@ class Machine(RuleBasedStateMachine):
         assert {one for one, times in self.texted.items() if times > 1} <= self.excused
 
     def teardown(self) -> None:
-        """Once all outages are over, each miss is texted to every phone."""
+        """End all outages; then every phone must get a text about each miss."""
         self.outages_end()
         for _ in range(20):
             self.world.now += VISIBILITY_SECONDS + 1
@@ -207,7 +207,7 @@ class DailyMachine(Machine):
     """A log is expected by 06:30."""
 
     expect = "by 06:30"
-    FIRST = START + 20.5 * HOUR  # its window was not whole
+    FIRST = START + 20.5 * HOUR  # its window began before the stack did
 
     def latest_miss(self, logs: list[float], now: float) -> float | None:
         last = self.FIRST + (now - GRACE - self.FIRST) // DAY * DAY
@@ -235,7 +235,7 @@ class RegularMachine(Machine):
 
 
 def deadlines_in(body: str) -> list[float]:
-    """Find the deadlines in a text, as the fixture below words it."""
+    """Return the deadlines in a text that `texts_name_their_deadlines` worded."""
     words = body.split()
     return [float(word.removeprefix("missing:")) for word in words if word.startswith("missing:")]
 
@@ -259,7 +259,7 @@ profile = examples(150, stateful_step_count=40)
 
 
 class TestNeverSilentDaily(DailyMachine.TestCase):  # type: ignore[valid-type,misc]  # made by hypothesis
-    """Run the machine with a deadline a day."""
+    """Run the machine with a daily deadline."""
 
     settings = profile
 

@@ -1,4 +1,4 @@
-"""Every log file to every phone: each ends as it must, and the log says so."""
+"""Every text of `notify` ends as sent, held or failed, and a log line says so."""
 
 import datetime
 import json
@@ -133,7 +133,7 @@ OF_ONE_PHONE = [BUSY, BROKEN, NO_ANSWER, NOT_TWILIO, *(refusal(400, one) for one
 
 
 class Tried(list[str]):
-    """The phones that Twilio was asked to text; it refuses each as the test says."""
+    """The phones that Twilio was asked to text, with the refusals that a test chooses."""
 
     def __init__(self, world: World, refused: dict[str, Refusal]) -> None:
         super().__init__()
@@ -240,7 +240,7 @@ def test_a_count_that_cannot_be_given_back_fails_no_text(
 def test_a_count_is_never_negative() -> None:
     world = World(to_numbers=(PHONE,))
     ledger = world.ledger
-    ledger.uncount(PHONE, world.now)  # of an hour without a text
+    ledger.uncount(PHONE, world.now)  # in an hour without a text
     assert counted(world) == []
     ledger.count(PHONE)
     for _ in range(3):
@@ -249,7 +249,7 @@ def test_a_count_is_never_negative() -> None:
 
 
 def counted(world: World) -> list[int]:
-    """Give how many texts the table counts in each hour of a phone."""
+    """Return how many texts the table counts in each hour of a phone."""
     return [int(item["texts"]["N"]) for item in world.table.items.values() if "texts" in item]
 
 
@@ -258,7 +258,7 @@ def counted(world: World) -> list[int]:
     ["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"],
 )
 def test_a_throttled_table_holds_texts(code: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is asked too much in the very storm that the limit is for."""
+    """A storm of logs may throttle the table just when the limit matters most."""
     world = World(to_numbers=(PHONE,))
     world.throttled = code
     world.notify(record("a.log"))
@@ -287,9 +287,9 @@ def test_a_throttled_table_leaves_time_to_hold_the_text_of_every_phone(
 
 
 class Slow(World):
-    """A world in which each request takes time, over the handler's own way to try again."""
+    """A world in which requests take time and the handler's own retries run."""
 
-    refusal: AwsError | None = None  # what the table answers to everything
+    refusal: AwsError | None = None  # the table's answer to every request
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -308,7 +308,7 @@ class Slow(World):
 def test_a_claim_of_another_invocation_is_not_given_up(
     code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second event is a duplicate. Its claim has no answer, and then SQS is down."""
+    """A duplicate arrives during the sending. Its claim gets no answer, and SQS is down."""
     world = World(to_numbers=(PHONE,))
 
     def no_claim(_payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -331,7 +331,7 @@ def test_a_claim_of_another_invocation_is_not_given_up(
 
 
 def test_a_claim_with_an_expired_lease_is_not_given_up() -> None:
-    """This invocation is so slow that another one takes the text for one in doubt; SQS is down."""
+    """The first invocation outlasts its lease, and SQS is down. The next one holds the text."""
     world = World(to_numbers=(PHONE,))
 
     def slowly(_phone: str) -> Refusal:
@@ -384,12 +384,12 @@ def test_over_the_limit_texts_are_held_until_the_next_hour(
 
 def test_one_phone_over_its_limit_holds_back_no_other() -> None:
     world = World(max_texts_per_hour=1)
-    world.refuses = refusing(OTHER_PHONE, NO_ANSWER)  # it may have gone out
+    world.refuses = refusing(OTHER_PHONE, NO_ANSWER)  # in doubt
     world.notify(record("a.log"))
     world.restart()
     world.refuses = lambda _: None
     world.notify(record("b.log"))
-    assert phones(world) == [PHONE]  # both had their one for this hour
+    assert phones(world) == [PHONE]  # each has had its one text of this hour
     assert len(world.waiting) == 3
 
 
@@ -461,7 +461,7 @@ def test_a_text_that_cannot_be_held_is_left_to_lambdas_retry() -> None:
 
 def test_a_text_that_another_invocation_sends_is_left_to_lambdas_retry_and_held_then() -> None:
     world = World(to_numbers=(PHONE,))
-    world.crash_at = world.steps + 2  # it has claimed, and dies before it sends
+    world.crash_at = world.steps + 2  # after the claim, before the text
     with pytest.raises(Crash):
         world.notify(record("a.log"))
     world.crash_at = None
@@ -485,7 +485,7 @@ def test_a_text_without_an_outcome_stops_no_other() -> None:
         world.notify(record("a.log"), record("b.log"))
     assert phones(world) == [OTHER_PHONE] * 2
     world.end_outages()
-    world.notify(record("a.log"), record("b.log"))  # at once: the claims were given up
+    world.notify(record("a.log"), record("b.log"))  # no wait: the claims were given up
     assert sorted(phones(world)) == [PHONE] * 2 + [OTHER_PHONE] * 2
 
 
@@ -536,7 +536,7 @@ def test_an_unexpected_exception_fails_one_text_and_stops_no_other(
     assert "RuntimeError" in world.failed[0].body
     world.end_outages()
     world.redrive()
-    world.now += ASK_AFTER_SECONDS  # it may have been sent: Twilio is asked
+    world.now += ASK_AFTER_SECONDS  # in doubt, so a flush asks Twilio
     world.flush()
     assert (phones(world), world.lists) == ([OTHER_PHONE, PHONE], 1)
 
@@ -589,7 +589,7 @@ def test_an_unreadable_record_fails_once_although_its_event_is_retried() -> None
 
 
 def test_a_record_that_cannot_be_written_stops_no_other() -> None:
-    """Lambda tries its event again, and then keeps it as it came."""
+    """Lambda tries the event again, and then puts it on `failed` unchanged."""
     world = World(to_numbers=(PHONE,))
     deep: Any = []
     for _ in range(100_000):
@@ -613,7 +613,7 @@ def test_a_folder_is_logged_and_not_texted(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_an_empty_log_is_texted_as_empty_and_its_content_as_a_second_log() -> None:
-    """Tools that mount a bucket, such as s3fs, write nothing first and the content then."""
+    """Tools that mount a bucket, such as s3fs, create an empty object before they write it."""
     world = World(to_numbers=(PHONE,))
     world.notify(record("a.log", size=0, sequencer="1"))
     world.notify(record("a.log", size=512, sequencer="2"))
@@ -682,7 +682,7 @@ def test_a_storm_of_200_files_is_five_texts_and_one_summary(
     world = World(max_texts_at_once=5)
     for number in range(200):
         world.notify(record(f"app/{number}.log"))
-        world.restart()  # each in another copy of the function
+        world.restart()  # another copy of the function for each log
     assert phones(world) == [PHONE, OTHER_PHONE] * 5
     assert {reason for outcome, _, reason in outcomes(capsys) if outcome == "held"} == {
         "too many at once"

@@ -1,4 +1,4 @@
-"""`bucket.on_object_created`, in other programs."""
+"""`LogBucket.on_object_created` in other programs."""
 
 import functools
 import textwrap
@@ -15,7 +15,7 @@ from tests.unit.recorded import Recorded, record_anew
 
 @pytest.fixture
 def program(tmp_path: Path) -> Any:
-    """Run a program that subscribes to a bucket as a test says."""
+    """A function that runs a program with the subscriptions of a test."""
 
     def run(body: str) -> Recorded:
         path = tmp_path / "__main__.py"
@@ -101,7 +101,7 @@ def test_a_second_one_of_the_same_name_is_refused(program: Any) -> None:
 
 
 OVERLAP = [
-    # event, prefix and suffix of one; of the other; whether one object could match both
+    # Event, prefix and suffix of two subscriptions, and whether one object could match both
     (("*", "", ".log"), ("*", "", ".log"), True),
     (("*", "", ""), ("*", "app/", ".log"), True),
     (("*", "app/", ""), ("*", "app/web/", ".log"), True),
@@ -237,7 +237,7 @@ def test_a_function_of_the_program_itself_is_refused(program: Any) -> None:
 
 def test_a_function_of_a_module_without_a_package_is_refused() -> None:
     with pytest.raises(pulumi.RunError, match="is not in a package"):
-        handler_setting(textwrap.dedent)  # type: ignore[arg-type]  # whatever its arguments
+        handler_setting(textwrap.dedent)  # type: ignore[arg-type]  # its arguments do not matter
 
 
 def test_a_function_of_a_package_is_named_by_module_and_name() -> None:

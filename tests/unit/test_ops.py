@@ -28,7 +28,7 @@ from tests.unit.operated import (
     refusal,
 )
 
-# Text from outside
+# External text
 
 
 def assert_printable(shown: str) -> None:
@@ -39,7 +39,7 @@ def assert_printable(shown: str) -> None:
 
 
 def hostile() -> Operated:
-    """Give a stack on which everything that comes from outside is hostile."""
+    """Return a stack on which all external text is hostile."""
     operated = Operated(quiet_hours="22:00-07:00")
     operated.sends(HOSTILE, sid=HOSTILE)
     operated.decides(HOSTILE, outcome="held", reason=HOSTILE, code=HOSTILE, meaning=HOSTILE)
@@ -134,11 +134,11 @@ def test_no_line_of_a_log_keeps_the_commands_from_showing_the_others(
         assert "app/web.log" in run(operated, command) or command == "flush"
 
 
-# The printed commands can be pasted
+# Printed commands
 
 
 def refuses(operated: Operated, code: str) -> None:
-    """Let AWS refuse everything."""
+    """Let AWS refuse every request with this code."""
 
     def refuse(*_: object, **__: object) -> Any:
         raise refusal(code, "Ask", code)
@@ -152,7 +152,7 @@ def refuses(operated: Operated, code: str) -> None:
 
 
 def troubles() -> Iterator[Operated]:
-    """Give stacks on which much is wrong."""
+    """Yield a healthy stack, and stacks with many problems."""
     yield Operated()
     for reason in ("digest", "Twilio refuses"):
         operated = Operated(to_numbers=TWINS[:1])
@@ -176,7 +176,7 @@ def troubles() -> Iterator[Operated]:
 
 
 def everything(run: Run) -> str:
-    """Give all that the commands print, in trouble and without."""
+    """Return the output of all commands on all these stacks."""
     return "".join(
         run(operated, command) for command in commands.COMMANDS for operated in troubles()
     )

@@ -173,7 +173,7 @@ def test_a_missing_requirement_is_one_line_with_the_command_to_run(
     arguments: list[str], command: str
 ) -> None:
     done = subprocess.run(
-        # -S: without what is installed.
+        # -S hides the installed packages.
         [sys.executable, "-S", "-m", *arguments],
         cwd=ROOT,
         capture_output=True,

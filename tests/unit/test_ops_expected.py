@@ -1,4 +1,4 @@
-"""What an operator sees of expected logs: in the status, and in the explanation of a key."""
+"""Expected logs in the output of the commands `status` and `explain`."""
 
 import datetime
 from typing import Any
@@ -17,7 +17,7 @@ BACKUP = Route.inheriting(settings())._replace(
 
 
 def expecting(**line: Any) -> Operated:
-    """Make a stack whose last flush logged this about the route `backup`."""
+    """Return a stack whose last flush logged this about the route `backup`."""
     operated = Operated(routes=(BACKUP,), timezone="Europe/Berlin")
     if line:
         described = {"route": "backup", "expect": BACKUP.expect, **line}
@@ -26,7 +26,7 @@ def expecting(**line: Any) -> Operated:
 
 
 def row(shown: str) -> str:
-    """Return the row of the only expected log. Its cells may be folded into several lines."""
+    """Return the row of the only expected log, with the lines of each cell joined."""
     table = shown.partition("Expected logs")[2].partition("└")[0].partition("┩")[2]
     lines = [line.split("│")[1:-1] for line in table.splitlines() if "│" in line]
     return ", ".join(" ".join(" ".join(cell).split()) for cell in zip(*lines, strict=True))

@@ -1,4 +1,4 @@
-"""A flush that an operator runs, on a faked AWS."""
+"""The command `flush`, on a faked AWS."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The redrive of what failed, on a faked AWS."""
+"""The command `redrive`, on a faked AWS."""
 
 import datetime
 from typing import Any
@@ -29,7 +29,7 @@ def test_a_redrive_finds_messages_that_short_polling_misses(run: Run) -> None:
 
 
 def test_a_redrive_moves_only_messages_that_failed_before_it_began(run: Run) -> None:
-    """A phone replied STOP: a flush fails each moved message at once."""
+    """If a phone replied STOP, a flush during the redrive fails each moved message again."""
     operated = Operated()
     for number in range(40):
         operated.failed.put(f"{number}", sent=EARLIER)
@@ -50,7 +50,7 @@ def test_a_redrive_moves_only_messages_that_failed_before_it_began(run: Run) -> 
 
 
 def test_a_redrive_moves_messages_that_failed_in_the_second_it_began(run: Run) -> None:
-    """The clock that it goes by tells no fractions."""
+    """The redrive's clock, the date in an answer of AWS, has no fractions of a second."""
     operated = Operated()
     operated.failed.put("just now", sent=NOW + datetime.timedelta(milliseconds=900))
     assert "Moved to held: 1." in run(operated, "redrive")

@@ -1,4 +1,4 @@
-"""The smoke test of a stack, on a faked AWS."""
+"""The command `smoke`, on a faked AWS."""
 
 import datetime
 import functools

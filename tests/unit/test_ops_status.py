@@ -1,4 +1,4 @@
-"""The status that an operator sees, on a faked AWS."""
+"""The command `status`, on a faked AWS."""
 
 import datetime
 import json
@@ -164,7 +164,7 @@ def test_status_of_the_demo_names_no_console(run: Run) -> None:
 
 
 def flushes(operated: Operated, *lines: tuple[str, dict[str, Any]], minutes_ago: int) -> None:
-    """Let a flush log lines, and its end."""
+    """Add the log lines of a flush and of its end."""
     at = NOW - datetime.timedelta(minutes=minutes_ago)
     for outcome, fields in (*lines, ("flushed", {"messages": 1})):
         operated.logs.add("flush", at=at, outcome=outcome, **fields)
@@ -298,7 +298,7 @@ def test_status_shows_logs_that_matched_no_route_lately(run: Run) -> None:
     ) in run(operated, "status")
 
 
-# What is in doubt
+# Texts in doubt
 
 
 def test_status_names_what_is_in_doubt_since_when_and_when_twilio_is_asked(run: Run) -> None:
@@ -368,7 +368,7 @@ def test_what_is_in_doubt_waits_for_the_quiet_hours_of_its_own_route(run: Run) -
 
 
 def test_twilio_is_not_asked_about_a_phone_that_was_removed(run: Run) -> None:
-    """The other phone was removed from the route of one log only."""
+    """The route of one log lost the other phone. The route of the second log still has it."""
     routes = (
         samples.route("theirs", "theirs/*", samples.OTHER_PHONE),
         samples.route("ours", "ours/*", samples.PHONE),

@@ -1,7 +1,7 @@
-"""The package that goes to Lambda: reproducible, complete, small; and every way it can fail.
+"""The package for Lambda is reproducible, complete and small; every failed build has a message.
 
-The real package is built once, with what PyPI holds, into the cache that `make package` uses; all
-other tests build small ones from wheels made here, without a network.
+The real package is built once, with pip, into the cache of `make package`. All other tests build
+small packages from wheels that they make, without a network.
 """
 
 import base64
@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE_TAG = sys.implementation.cache_tag
 
 build = functools.partial(package.build, rules=())
-"""Builds a small package: none of its dependencies is one that a rule was written for."""
+"""The build of a small package. No rule is about its dependencies."""
 
 BUILD_REAL = """
 import sys
@@ -49,7 +49,7 @@ BUILD = BUILD_REAL.replace("cache=", "rules=(), cache=")
 
 
 def python(script: str, *arguments: object, **environment: str) -> str:
-    """Give the output of a script in an interpreter of its own."""
+    """Return the output of a script in its own interpreter."""
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)],
         env={**os.environ, **environment},
@@ -63,7 +63,7 @@ def python(script: str, *arguments: object, **environment: str) -> str:
 
 
 def files(folder: Path) -> set[str]:
-    """The names of all files in a folder, without bytecode."""
+    """Return the names of all files in a folder, without bytecode."""
     return {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
@@ -81,7 +81,7 @@ def built() -> Path:
 
 @pytest.fixture(scope="session")
 def bare(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package with every source file spoiled: what runs in it, runs from bytecode."""
+    """A copy of the package with spoiled sources: only its bytecode runs."""
     folder = tmp_path_factory.mktemp("bare") / "task"
     shutil.copytree(built, folder)
     for source in folder.rglob("*.py"):
@@ -90,7 +90,7 @@ def bare(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def in_lambda(bare: Path, script: str, *arguments: str) -> str:
-    """Give the output of a script that has only the package and the standard library."""
+    """Return the output of a script that has only the package and the standard library."""
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-W", "error", "-c", script, str(bare), *arguments],
         env={},
@@ -105,7 +105,7 @@ def in_lambda(bare: Path, script: str, *arguments: str) -> str:
 
 @pytest.fixture
 def twilio() -> Iterator[tuple[str, list[str]]]:
-    """The address of something that answers like Twilio's Messages API, and what it was sent."""
+    """The address of a stand-in for Twilio's Messages API, and a live list of its input."""
     received: list[str] = []
     message = {"sid": "SM" + "0" * 32, "status": "queued", "body": "A log", "to": "+15005550009"}
 
@@ -194,12 +194,12 @@ def test_the_package_trusts_the_authorities_of_certifi(built: Path) -> None:
     bundle = package.CERTIFICATE.findall(Path(certifi.where()).read_bytes())
     shipped = [path.read_bytes() for path in (built / "certifi").glob("*.[0-9]")]
     assert len(shipped) > 100
-    assert set(shipped) <= set(bundle)  # to which a machine may have added its own
+    assert set(shipped) <= set(bundle)  # a machine may have added its own to certifi
     assert not (built / "certifi/cacert.pem").exists()
 
 
 def test_openssl_finds_each_certificate_by_its_subject(tmp_path: Path) -> None:
-    """Two of one subject, too; no other one is read."""
+    """It finds two with the same subject as well, and reads no others."""
     authorities = [
         trustme.CA(organization_name=name, organization_unit_name="roots")
         for name in ("One", "One", "ÄÖ  Ü GmbH ")
@@ -229,7 +229,7 @@ def test_a_missing_pyopenssl_is_reported_with_the_command_that_installs_it(
 
 
 def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> None:
-    """Connect two in memory, each to check the other. Raises what goes wrong."""
+    """Connect a client and a server in memory, and raise the error of a failed handshake."""
     here, there = ssl.MemoryBIO(), ssl.MemoryBIO()
     asking = client.wrap_bio(here, there, server_hostname=name)
     answering = server.wrap_bio(there, here, server_side=True)
@@ -272,7 +272,7 @@ def test_every_source_file_has_bytecode_for_lambdas_folder_that_is_never_checked
     assert set(built.rglob("*.pyc")) == set(compiled.values())
     for source, bytecode in compiled.items():
         content = bytecode.read_bytes()
-        # PEP 552: bit 0 says that the file is invalidated by hash, bit 1 that it is ever checked.
+        # PEP 552: bit 0 means a hash instead of a time, bit 1 that Python checks the source.
         assert int.from_bytes(content[4:8], "little") == 0b01
         assert f"/var/task/{source.relative_to(built).as_posix()}".encode() in content
 
@@ -292,7 +292,7 @@ def test_the_same_inputs_give_the_same_bytes_in_another_folder_and_process(
 
     assert other.name == built.name
     assert content_hash(other) == content_hash(built)
-    assert zipped(other) == zipped(built)  # times and modes as well
+    assert zipped(other) == zipped(built)  # with times and modes
 
 
 def test_make_package_prints_folder_hash_and_size(
@@ -304,12 +304,12 @@ def test_make_package_prints_folder_hash_and_size(
     assert f"zipped   {len(zipped(built)) / 1e6:.2f} MB\n" in output
 
 
-# --- Small packages, offline --------------------------------------------------------------------
+# --- Small packages without a network -----------------------------------------------------------
 
 
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder in which pip finds anything, whatever this machine's settings."""
+    """The only folder in which pip finds wheels, regardless of this machine's settings."""
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)
     folder = tmp_path / "wheels"
@@ -322,7 +322,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def source(tmp_path: Path, wheels: Path) -> Path:
-    """A package called `tiny`, which depends on nothing."""
+    """The source of the package `tiny`, which has no dependencies."""
     folder = tmp_path / "tiny"
     folder.mkdir()
     (folder / "__init__.py").write_text("ANSWER = 42\n")
@@ -332,7 +332,7 @@ def source(tmp_path: Path, wheels: Path) -> Path:
 
 @pytest.fixture
 def no_pip(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Save the time of pip where a package depends on nothing and other tests run pip."""
+    """Skip pip, which is slow, for a package without dependencies. Other tests run it."""
 
     def download(requirements: Path, *, into: Path) -> list[Path]:
         assert not any(line[:1].isalnum() for line in requirements.read_text().splitlines())
@@ -342,7 +342,7 @@ def no_pip(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def add_wheel(wheels: Path, name: str, *members: str, tag: str = "py3-none-any") -> str:
-    """Make a wheel with these files, and return the line that locks it."""
+    """Make a wheel with these files, and return its line for requirements.txt."""
     wheel = wheels / f"{name}-1.0-{tag}.whl"
     info = f"{name}-1.0.dist-info"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -494,7 +494,7 @@ def test_an_abandoned_folder_of_a_killed_build_is_not_used(
 ) -> None:
     cache = tmp_path / "cache"
     (source / "requirements.txt").write_text("absent==1.0 --hash=sha256:" + "0" * 64)
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts a connection and never answers
         environment = {k: v for k, v in os.environ.items() if k != "PIP_NO_INDEX"}
         environment["PIP_INDEX_URL"] = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         victim = subprocess.Popen(
@@ -504,7 +504,7 @@ def test_an_abandoned_folder_of_a_killed_build_is_not_used(
             start_new_session=True,
         )
         silent.settimeout(60)
-        with silent.accept()[0]:  # pip is at work
+        with silent.accept()[0]:  # pip is running
             os.killpg(victim.pid, signal.SIGKILL)
             victim.wait()
     (abandoned,) = cache.iterdir()
@@ -513,7 +513,7 @@ def test_an_abandoned_folder_of_a_killed_build_is_not_used(
     (source / "requirements.txt").write_text("")
     folder = build(source, cache=cache)
     assert files(folder) == {"tiny/__init__.py"}
-    assert abandoned.exists()  # it might still be at work
+    assert abandoned.exists()  # its build might still run
 
     monkeypatch.setattr(package, "ABANDONED_AFTER", -1)
     shutil.rmtree(folder)
@@ -550,11 +550,11 @@ def test_settings_of_pip_for_other_purposes_do_not_matter(
     assert (folder / f"__pycache__/useful.{CACHE_TAG}.pyc").exists()
 
 
-# --- What can go wrong --------------------------------------------------------------------------
+# --- Failed builds ------------------------------------------------------------------------------
 
 
 def failure(source: Path) -> str:
-    """The message of a build that fails, which leaves nothing behind."""
+    """Return the message of a build that must fail and leave no files behind."""
     with pytest.raises(PackageError) as caught:
         build(source)
     message = str(caught.value)

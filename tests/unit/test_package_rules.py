@@ -1,6 +1,7 @@
 """A rule that no longer fits its dependency fails the build, and says where to look.
 
-The wheels are made of what is installed here, which is what is locked: no network is needed.
+The tests make the wheels from the installed versions, which are the locked ones, so they need no
+network.
 """
 
 import importlib.metadata
@@ -26,7 +27,7 @@ VERSIONS = {
 
 
 def installed(dependency: str) -> Files:
-    """Give the files of a dependency as its wheel has them, without what is compiled."""
+    """Return the files in the wheel of a dependency, without compiled ones."""
     return {
         file.as_posix(): Path(file.locate()).read_text("utf-8")
         for file in importlib.metadata.files(dependency) or ()
@@ -44,7 +45,7 @@ def pack(folder: Path, dependency: str, version: str, files: Iterable[tuple[str,
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    """Give the wheel of each dependency that a rule is for."""
+    """The wheel of each dependency that has rules."""
     folder = tmp_path_factory.mktemp("wheels")
     return {
         dependency: pack(folder, dependency, version, installed(dependency).items())
@@ -54,7 +55,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
 
 @pytest.fixture
 def check(wheels: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
-    """Build a package of these wheels, one of them replaced, and give what is wrong with rules."""
+    """A function that builds a package, with replaced wheels, and returns the misfits of rules."""
 
     def check(*replaced: Path, without: str = "", rules: Iterable[Rule] = RULES) -> list[str]:
         taken = {**wheels, **{wheel.name.split("-")[0]: wheel for wheel in replaced}}
@@ -91,7 +92,7 @@ def test_the_dependencies_with_rules_are_locked_in_the_installed_versions() -> N
 def test_an_upgrade_that_brings_a_resource_is_found_by_each_rule_about_resources(
     check: Check, tmp_path: Path
 ) -> None:
-    """Twilio's client gets a resource, and each list of resources its import."""
+    """The next version of Twilio's client has one resource more, and two imports of it."""
     files = installed("twilio")
     account = "twilio/rest/api/v2010/account/"
     files["twilio/__init__.py"] = files["twilio/__init__.py"].replace('"9", "13"', '"9", "14"')
@@ -164,7 +165,7 @@ def test_one_file_more_or_less_than_a_rule_expects_is_found(
         (rule.expected + 1, {**files, matched.replace(".py", "_2.py"): ""}),
     ):
         if count == rule.expected + 1 and not rule.matches(matched.replace(".py", "_2.py")):
-            continue  # the rule names the file
+            continue  # the rule is about this name only
         assert check(pack(tmp_path, rule.dependency, "99", others.items())) == [
             f'{rule.dependency} 99: the rule "{rule.name}" matches {count} files, not '
             f"{rule.expected}: look at {rule.folder}"

@@ -1,4 +1,4 @@
-"""The demo's page without a browser: its counts, its contrasts, the age of its pictures."""
+"""The demo's page without a browser: its counts, contrasts and pictures."""
 
 import datetime
 import itertools
@@ -67,7 +67,7 @@ def fates(journey: Journey) -> dict[str, str]:
     return {file["key"]: file["fate"] for file in journey.snapshot()["files"]}
 
 
-# What became of each file
+# States of a file
 
 
 def test_a_file_goes_from_its_upload_to_its_text() -> None:
@@ -129,7 +129,7 @@ def test_the_next_try_of_a_lost_answer_is_the_flush_that_may_ask_twilio() -> Non
     seen(journey, "a.log", "b.log")
     held(journey, "a.log", reason="in doubt")
     assert tried() == next_flush + every
-    held(journey, "b.log")  # another reason: the next flush may send it
+    held(journey, "b.log")  # not in doubt: the next flush may send it
     assert tried() == next_flush
 
 
@@ -143,7 +143,7 @@ def test_a_summary_tells_of_the_files_that_waited_for_longest() -> None:
 
 
 def test_a_summary_whose_line_comes_before_that_of_a_held_text_tells_of_it() -> None:
-    """The two functions have a log each, and one may be read before the other."""
+    """Each function has its own log, and the page may read either one first."""
     journey = Journey()
     seen(journey, "a.log", "b.log")
     journey.add_line(line("flush", "sent", phone=PHONE, files=1, seconds=9))
@@ -187,7 +187,7 @@ def test_a_file_that_nobody_is_texted_about_counts_nowhere() -> None:
 
 
 def test_a_file_that_matches_no_route_is_not_on_its_way_for_good() -> None:
-    """Its event may be read before the page knows that nobody is texted."""
+    """The page may read the event before it knows that nobody is texted."""
     journey = Journey()
     journey.add_upload("a.log")
     seen(journey, "a.log")
@@ -256,7 +256,7 @@ def test_no_two_counts_contradict_each_other_whatever_is_logged(lines: list[Any]
     json.dumps(journey.snapshot())
 
 
-# Its port
+# Port
 
 
 def test_the_page_has_its_port_unless_another_program_has_it() -> None:
@@ -268,13 +268,13 @@ def test_the_page_has_its_port_unless_another_program_has_it() -> None:
         assert not server.url.endswith(f":{port}")
         server.stop()
     server = Server(web.Application, name="page", port=port)
-    for _ in range(2):  # a restarted demo gets it again at once
+    for _ in range(2):  # a restarted demo gets the same port at once
         server.start()
         assert server.url == f"http://127.0.0.1:{port}"
         server.stop()
 
 
-# Its colours
+# Colours
 
 TEXT, GRAPHIC = 4.5, 3.0
 """WCAG 2.2 AA: the contrast of text (1.4.3), and of lines, borders and marks (1.4.11)."""

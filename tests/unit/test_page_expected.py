@@ -1,4 +1,4 @@
-"""The clocks of the demo's page: what they show follows from what a flush logs."""
+"""The clocks on the demo's page follow from the log lines of a flush."""
 
 import datetime
 import json

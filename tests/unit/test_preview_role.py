@@ -1,4 +1,4 @@
-"""The role of a preview, as docs/deploy.md makes it, may do a preview's reads and no more."""
+"""The preview's role in docs/deploy.md allows the reads of a preview and nothing else."""
 
 import fnmatch
 import json
@@ -13,7 +13,7 @@ from tests.unit.linter import findings
 from tests.unit.recorded import ACCOUNT, REGION, SETTINGS, Recorded, record
 
 STATE = {"s3:ListBucket", "s3:GetObject", "kms:Decrypt"}
-"""Pulumi's own reads: the state, and the key of the secrets in it."""
+"""Pulumi's own actions: reading the state, and decrypting its secrets."""
 
 
 class Needs(NamedTuple):
@@ -25,7 +25,7 @@ class Needs(NamedTuple):
     Attributes:
         source: The resource's file in internal/service of hashicorp/terraform-provider-aws.
         action: The action that a preview needs; "" for none.
-        arn: What it needs it on.
+        arn: The ARN of the action's resource.
     """
 
     source: str
@@ -39,7 +39,7 @@ NEEDS = {
     "aws:cloudwatch/eventTarget:EventTarget": Needs("events/target.go"),
     "aws:cloudwatch/logGroup:LogGroup": Needs("logs/group.go"),
     "aws:cloudwatch/metricAlarm:MetricAlarm": Needs("cloudwatch/metric_alarm.go"),
-    # It looks the global secondary indexes up.
+    # The provider reads the global secondary indexes.
     "aws:dynamodb/table:Table": Needs(
         "dynamodb/table.go",
         "dynamodb:DescribeTable",
@@ -77,7 +77,7 @@ NEEDS = {
 }
 
 NO_PERMISSION = {"aws:index/getCallerIdentity:getCallerIdentity"}
-"""The program's questions that AWS answers to any caller.
+"""The program's questions that AWS answers without a permission.
 
 Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 """
@@ -85,7 +85,7 @@ Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentit
 
 @pytest.fixture(scope="module")
 def documented() -> str:
-    """Give the policy of docs/deploy.md, as the shell would hand it over."""
+    """The policy of docs/deploy.md, with the variables that the shell fills in."""
     guide = (ROOT / "docs/deploy.md").read_text()
     (policy,) = re.findall(r"--policy-document .+<<POLICY\n(.+?)\nPOLICY\n", guide, re.DOTALL)
     return string.Template(policy).substitute(
@@ -98,7 +98,7 @@ def documented() -> str:
 
 @pytest.fixture(scope="module")
 def programs() -> list[Recorded]:
-    """Give a stack of each kind: with a bucket of its own, and with another program's."""
+    """A stack with its own bucket, and one with another program's."""
     return [
         record({**SETTINGS, "alarmEmail": "on-call@example.com"}),
         record({**SETTINGS, "existingBucket": "their-logs"}),

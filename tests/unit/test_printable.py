@@ -1,4 +1,4 @@
-"""Nothing from outside controls an operator's terminal."""
+"""External text cannot control an operator's terminal."""
 
 import unicodedata
 

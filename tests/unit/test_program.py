@@ -26,7 +26,7 @@ def statements(program: Recorded) -> list[dict[str, object]]:
     ]
 
 
-# The bucket
+# Bucket
 
 
 def test_the_bucket_is_private_and_encrypted(program: Recorded) -> None:
@@ -75,7 +75,7 @@ def test_the_bucket_is_protected_and_destroyed_only_if_asked(program: Recorded) 
     assert (asked.protect, asked.inputs["forceDestroy"]) == (True, True)
 
 
-# The subscription
+# Subscription
 
 
 def test_the_notification_filters_as_set(program: Recorded) -> None:
@@ -113,7 +113,7 @@ def test_the_permission_exists_before_the_notification(program: Recorded) -> Non
     assert program.the("Permission").urn in program.after(program.the("BucketNotification"))
 
 
-# The function
+# Functions
 
 
 def test_the_log_group_and_the_permissions_exist_before_the_function(program: Recorded) -> None:
@@ -182,7 +182,7 @@ def test_an_event_that_lambda_gives_up_on_is_kept_for_two_weeks(program: Recorde
     assert queue.inputs["sqsManagedSseEnabled"] is True
 
 
-# What is held
+# Held texts
 
 
 def test_flush_runs_every_few_minutes(program: Recorded) -> None:
@@ -195,7 +195,7 @@ def test_flush_runs_every_few_minutes(program: Recorded) -> None:
 
 
 def test_a_flush_that_aws_throttles_does_not_queue_up(program: Recorded) -> None:
-    """Lambda keeps what it throttles for six hours, unless its configuration says otherwise."""
+    """By default Lambda keeps a throttled event for six hours."""
     target = program.the("Schedule", "flush").inputs["target"]
     assert target["retryPolicy"] == {"maximumEventAgeInSeconds": 60, "maximumRetryAttempts": 0}
     flush = program.the("FunctionEventInvokeConfig", "flush").inputs
@@ -208,7 +208,7 @@ def test_an_event_that_aws_throttles_waits_as_long_as_lambda_keeps_it(program: R
 
 
 def test_a_held_text_can_fail_and_be_redriven(program: Recorded) -> None:
-    """SQS redrives only from a queue that another one names as its own for failures."""
+    """SQS redrives only from a queue that another queue names as its dead-letter queue."""
     held, failed = program.the("Queue", "texts-held"), program.the("Queue", "texts-failed")
     redrive = json.loads(held.inputs["redrivePolicy"])
     assert redrive["deadLetterTargetArn"].endswith(":texts-failed-1a2b3c4")
@@ -226,7 +226,7 @@ def test_the_ledger_deletes_old_items_by_itself_and_costs_nothing_idle(program: 
 
 
 def may(program: Recorded, role: str) -> set[tuple[str, str]]:
-    """Give what a role may do: action and name of the resource."""
+    """Return a role's permissions: actions, each with the name of its resource."""
     return {
         (action, str(statement["Resource"]).removesuffix(":*").rsplit(":", 1)[1])
         for statement in program.the("RolePolicy", role).policy()
@@ -359,7 +359,7 @@ def test_policies_are_written_as_aws_gives_them_back(program: Recorded) -> None:
         assert written == json.dumps(json.loads(written), sort_keys=True, separators=(",", ":"))
 
 
-# The whole
+# Program
 
 
 def test_the_program_is_short_enough_to_read_aloud_and_exports_in_one_statement() -> None:

@@ -1,4 +1,4 @@
-"""Quiet hours, by the clocks of the place."""
+"""Quiet hours in local time."""
 
 import datetime
 import zoneinfo
@@ -30,7 +30,7 @@ def utc(text: str) -> datetime.datetime:
         ("12:00-13:00", "2026-11-23T11:30", True),
         ("12:00-13:00", "2026-11-23T12:00", False),
         ("00:00-06:00", "2026-11-22T23:00", True),
-        # The night in which 02:00 becomes 03:00, and the one in which 03:00 becomes 02:00.
+        # On 29 March 02:00 becomes 03:00; on 25 October 03:00 becomes 02:00.
         ("02:30-03:30", "2026-03-29T01:15", True),
         ("02:30-03:30", "2026-03-29T00:45", False),
         ("02:30-03:30", "2026-10-25T00:45", True),
@@ -48,8 +48,8 @@ def test_a_moment_is_quiet_by_the_local_clock(hours: str, moment: str, quiet: bo
         ("Mon-Fri 22:00-07:00, Sat-Sun 00:00-10:00", "2026-11-27T23:00", True),  # a Friday
         ("Mon-Fri 22:00-07:00, Sat-Sun 00:00-10:00", "2026-11-28T09:59", True),
         ("Mon-Fri 22:00-07:00, Sat-Sun 00:00-10:00", "2026-11-28T10:00", False),
-        ("Mon-Fri 22:00-07:00, Sat-Sun 00:00-10:00", "2026-11-30T06:00", False),  # Sunday's is over
-        ("Fri 22:00-07:00", "2026-11-28T06:59", True),  # it belongs to the day on which it starts
+        ("Mon-Fri 22:00-07:00, Sat-Sun 00:00-10:00", "2026-11-30T06:00", False),  # after Sunday's
+        ("Fri 22:00-07:00", "2026-11-28T06:59", True),  # Friday's, until Saturday morning
         ("Fri 22:00-07:00", "2026-11-27T06:59", False),
         ("Sun 22:00-07:00", "2026-11-30T06:59", True),  # across the end of the week
         ("Mon,Thu 22:00-07:00", "2026-11-26T22:00", True),
@@ -105,7 +105,7 @@ def parsed(several: list[Range], zone: datetime.tzinfo = UTC) -> QuietHours:
 
 
 def quiet_minutes(several: list[Range]) -> list[bool]:
-    """Go through the week minute by minute, as a person with a calendar would."""
+    """Return for each minute of the week whether it is quiet, by a walk through the minutes."""
     week = [False] * WEEK
     for days, start, end in several:
         for day in days:
@@ -158,7 +158,7 @@ def test_quiet_hours_end_at_the_first_minute_that_is_not_quiet(
     [
         ("22:00-07:00", "2026-11-23T21:00", "2026-11-24T06:00"),
         ("Fri 22:00-24:00, Sat-Sun 00:00-24:00", "2026-11-27T22:30", "2026-11-29T23:00"),
-        # 02:00 becomes 03:00 at 01:00 UTC; 03:00 becomes 02:00 at 01:00 UTC.
+        # At 01:00 UTC 02:00 becomes 03:00 on 29 March, and 03:00 becomes 02:00 on 25 October.
         ("01:00-02:30", "2026-03-29T00:30", "2026-03-29T01:00"),
         ("01:00-03:30", "2026-03-29T00:30", "2026-03-29T01:30"),
         ("01:00-02:30", "2026-10-25T00:00", "2026-10-25T00:30"),
@@ -193,7 +193,7 @@ def test_the_longest_open_time_is_counted_over_the_end_of_the_week(several: list
         *("Mon-Fri", "Foo 22:00-07:00", "Mon- 22:00-07:00", "Mon-Fri22:00-07:00", "24:00-07:00"),
         *("22:00-07:00,", "22:00-07:00 12:00-13:00", "22:00-07:00,,12:00-13:00", "22:00-24:30"),
         *("mon 22:00-07:00", "Mon-Fri 22:00-07:00; Sat 22:00-07:00", "none", " 22:00-07:00"),
-        *("07:00-0\uff17:00", "\u0662\u0662:00-07:00"),  # digits of another script
+        *("07:00-0\uff17:00", "\u0662\u0662:00-07:00"),  # other Unicode digits
     ],
 )
 def test_a_value_that_is_no_range_is_refused(hours: str) -> None:

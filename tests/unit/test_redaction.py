@@ -1,4 +1,4 @@
-"""No secret in a line of a log is texted."""
+"""A text shows no secret of a log's line."""
 
 import base64
 import itertools
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from handler.line_search import LastLine, WordSearch
 from handler.redaction import MASK, redact
 
-# Each is a secret by itself, whatever stands before it.
+# Secrets by their own form.
 PLANTED = [
     "AKIAIOSFODNN7EXAMPLE",
     "ASIAIOSFODNN7EXAMPLE",
@@ -32,7 +32,7 @@ PLANTED = [
     "a1:b2:c3:d4:e5:f6:a7:b8:c9:d0",
 ]
 
-# Each is a secret only by its place.
+# Secrets only by their place, such as behind the name of a secret.
 SHORT = ["hunter2", "p@ss,w;rd", "Tr0ub4dor&3", "s3cr3t!", "x/y?z=1", "ünï-cödé"]
 
 NAMES = [
@@ -61,7 +61,7 @@ IN_URLS = ["https://{secret}@host/x", "postgres://bob:{secret}@db:5432/a", "curl
 
 
 def lines_with(line: str) -> list[str]:
-    """Put a secret before and after the word of the search, in lines short and long."""
+    """Return short and long lines, with the secret before or after the searched word."""
     return [
         f"ERROR {line}",
         f"{line} ERROR",
@@ -71,7 +71,7 @@ def lines_with(line: str) -> list[str]:
 
 
 def texts(line: str) -> list[str]:
-    """Return every way in which a line could reach a text."""
+    """Return the excerpts of a line that could reach a text."""
     shown = []
     for whole in lines_with(line):
         searched, last = WordSearch(["ERROR"]), LastLine()
@@ -176,7 +176,7 @@ def test_a_long_hexadecimal_run_is_masked(secret: str, place: str) -> None:
 
 @given(st.integers(0, 99), st.integers(24, 60), st.sampled_from(ALONE))
 def test_a_long_base64_run_is_masked(seed: int, size: int, place: str) -> None:
-    # Hypothesis's own bytes are no secrets: it likes zeros.
+    # Bytes drawn by hypothesis are often zeros, which look like no secret.
     secret = base64.b64encode(random.Random(seed).randbytes(size)).decode()
     for one in (secret, secret.rstrip("="), secret.replace("+", "-").replace("/", "_")):
         assert leaks(place.format(secret=one), one) == []

@@ -1,4 +1,4 @@
-"""Each refusal of Twilio's has one end, and is believed of those whom it concerns."""
+"""Each of Twilio's refusals has one outcome, and affects only the phones that it concerns."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from stack import ROOT
 
 BUSY, IN_DOUBT, ACCOUNT, SENDER, DESTINATION, UNKNOWN, PHONE, TEXT, EXPIRED = Kind
 
-# Twilio's codes that refuse a text, by kind of refusal. A code decides, not the status.
+# Twilio's error codes by kind of refusal. The code decides, not the HTTP status.
 CODES = {
     BUSY: [20429, 20503, 21611, 21730, 14107, 63038],
     IN_DOUBT: [20500, 21619],
@@ -113,7 +113,7 @@ def test_the_guide_explains_each_code() -> None:
     }
     for kind, section in where.items():
         for code in CODES[kind]:
-            if code not in range(572002, 572006):  # from … to …
+            if code not in range(572002, 572006):  # the guide writes "from … to …"
                 assert str(code) in sections[section], (kind, code)
     for code in MEANINGS:
         assert str(code) in sections["Texts are accepted but do not arrive"], code
@@ -150,7 +150,7 @@ def test_a_refusal_affects_everyone_once_a_second_phone_met_it(why: Refusal) -> 
     assert not breaker.refuses("b", 59)
     breaker.refused("b", why, 30)
     assert breaker.refuses("c", 59)
-    assert not breaker.refuses("c", 60)  # the first one is too long ago
+    assert not breaker.refuses("c", 60)  # the first refusal is too old
     assert breaker.refuses("b", 60)
 
 
@@ -175,4 +175,4 @@ def test_an_accepted_phone_keeps_refusals_of_others_from_affecting_everyone() ->
     breaker.refused("a", BAD_SERVER, 1)
     breaker.refused("b", BAD_SERVER, 1)
     assert not breaker.refuses_everybody(59)
-    assert breaker.refuses_everybody(60)  # that was too long ago
+    assert breaker.refuses_everybody(60)  # the acceptance is too old

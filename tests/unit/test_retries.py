@@ -1,4 +1,4 @@
-"""Requests that are tried again."""
+"""Retries of requests."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from handler.retries import BUSY_SECONDS, Retries, TryAgain
 
 
 class Service:
-    """Fails so many times, and keeps how long each pause before a try was."""
+    """A service that fails so many times. It records the pauses before retries."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""Which room imports which: one direction, so that each can be read and changed by itself."""
+"""Imports between rooms go in one direction, so that each room can be changed by itself."""
 
 import ast
 import graphlib
@@ -23,7 +23,7 @@ MAY_IMPORT = {
 
 
 def imported(source: str) -> Iterator[str]:
-    """Give the full name of everything that a source imports, at any place in it."""
+    """Yield the full names of all imports in a source, also of those in functions."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names=names):
@@ -33,12 +33,12 @@ def imported(source: str) -> Iterator[str]:
 
 
 def rooms_imported(source: str) -> set[str]:
-    """Give the rooms that a source imports from."""
+    """Return the rooms that a source imports from."""
     return {name.partition(".")[0] for name in imported(source)} & MAY_IMPORT.keys()
 
 
 def offences(root: Path) -> list[str]:
-    """Find the imports that lead in a wrong direction."""
+    """Return the imports in a wrong direction."""
     return [
         f"{path.relative_to(root)} imports {name}"
         for room, allowed in MAY_IMPORT.items()
@@ -53,7 +53,7 @@ def test_every_room_imports_only_rooms_below_it() -> None:
 
 
 def circle(root: Path) -> list[str]:
-    """Find modules that import one another in a circle, at any place in them."""
+    """Return modules that import one another in a circle, or an empty list."""
     sources = {
         ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
         for room in MAY_IMPORT

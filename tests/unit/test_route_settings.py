@@ -1,4 +1,4 @@
-"""Routes in the settings: every mistake is reported at preview, with its remedy."""
+"""Routes in the settings: a preview reports every mistake with its remedy."""
 
 import json
 import logging
@@ -45,7 +45,7 @@ def with_routes(*routes: object, **settings: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
-    """Read settings with these routes, and declare nothing."""
+    """A function that reads settings with these routes, and declares no resources."""
     path = tmp_path_factory.mktemp("program") / "__main__.py"
     path.write_text("from infra.settings import Settings\n\nSettings.load()\n")
 
@@ -60,7 +60,7 @@ Mistakes = Callable[..., list[str]]
 
 @pytest.fixture
 def mistakes(load: Callable[..., None]) -> Mistakes:
-    """Give the messages about settings with these routes."""
+    """A function that returns the messages about settings with these routes."""
 
     def mistakes(*routes: object, **options: Any) -> list[str]:
         with pytest.raises(pulumi.RunError) as caught:
@@ -71,7 +71,7 @@ def mistakes(load: Callable[..., None]) -> Mistakes:
     return mistakes
 
 
-# What reaches the functions
+# The functions' variables
 
 
 def variables(program: Recorded) -> dict[str, str]:
@@ -283,7 +283,7 @@ NO_LOG = "can match no log: S3 reports only those that filterPrefix and filterSu
             "quiet hours",
             f"{SET} 'routes[0].quietHours'",
         ),
-        # What is none of these
+        # Wrong types and unknown fields
         (
             {"logs": ["a/*.log", "b/*.log"]},
             "logs",
@@ -491,7 +491,7 @@ USELESS = "texts nobody: earlier routes text each of its phones about all its lo
         ({}, {"name": "b", "toNumbers": OTHER_PHONE}, False),
         ({}, {"name": "b", "toNumbers": f"{PHONE},{OTHER_PHONE}"}, False),
         ({"toNumbers": f"{PHONE},{OTHER_PHONE}"}, {"name": "b"}, True),
-        ({}, {"name": "b", "logs": "payments/*"}, True),  # since S3 reports *.log only
+        ({}, {"name": "b", "logs": "payments/*"}, True),  # S3 reports *.log only
         ({"except": "*/debug/*"}, {"name": "b"}, False),
         ({"except": "*.gz"}, {"name": "b"}, True),
         ({}, {"name": "b", "logs": "*"}, False),
@@ -608,7 +608,7 @@ def test_a_value_that_may_be_encrypted_is_in_no_message(mistakes: Mistakes) -> N
 
 @pytest.fixture
 def stack_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Write the stack's file with these routes."""
+    """A function that writes the stack's file with these routes."""
     monkeypatch.setattr(setting_reader, "ROOT", tmp_path)
 
     def write(*routes: object) -> None:
@@ -633,7 +633,7 @@ def test_a_value_that_stands_in_clear_text_in_the_stacks_file_is_shown(
 def test_a_value_that_differs_from_the_stacks_file_is_not_shown(
     mistakes: Mistakes, stack_file: Callable[..., None]
 ) -> None:
-    """`pulumi --config-file` takes another file, whose value may be encrypted."""
+    """`pulumi --config-file` reads another file, whose value may be a secret."""
     stack_file({**PAYMENTS, "logs": "payments/*"})
     (shown,) = mistakes({**PAYMENTS, "logs": "/canary/*"}, secrets=SECRETS)
     assert "canary" not in shown
@@ -654,7 +654,7 @@ def test_a_stack_file_that_cannot_be_read_tells_nothing(
 
 @pytest.fixture
 def warnings(load: Callable[..., None], caplog: pytest.LogCaptureFixture) -> Mistakes:
-    """Give the warnings of a preview with these routes."""
+    """A function that returns the warnings of a preview with these routes."""
 
     def warnings(*routes: object, **options: Any) -> list[str]:
         caplog.clear()
@@ -683,7 +683,7 @@ def test_a_routes_phones_in_clear_text_are_warned_of(
     [
         ("debug/*", "debug/*"),
         ("*/debug/*, debug/*", "debug/*"),
-        ("*.gz", "*.gz"),  # since S3 reports none
+        ("*.gz", "*.gz"),  # S3 reports none
         ("*/debug/*, */debug/*.log", ""),
         ("*/debug/*", ""),
         ("payments/?/*, payments/??/*", ""),
@@ -718,7 +718,7 @@ def test_a_name_that_texts_americans_by_a_route_is_warned_of(warnings: Mistakes)
     assert "Twilio refuses a text to …0110 (error 21612)" in shown
 
 
-# The functions' environment, of 4 KB
+# The 4 KB of a function's environment
 
 
 def test_routes_that_are_too_long_are_reported_with_the_size_of_each(mistakes: Mistakes) -> None:
@@ -766,7 +766,7 @@ def test_a_suggested_value_of_a_field_is_right_itself(field: str, value: str) ->
     assert better is None or not kind.problem(better)
 
 
-# The guides
+# Guides
 
 GUIDES = {name: (ROOT / name).read_text() for name in ("README.md", "docs/routes.md")}
 

@@ -1,4 +1,4 @@
-"""Texts by routes: who gets them, in which words, and when."""
+"""Texts by routes: their phones, words and times."""
 
 import fnmatch
 import json
@@ -79,7 +79,7 @@ def test_a_route_has_its_own_mode_and_quiet_hours() -> None:
 
 
 def test_the_limits_of_a_phone_are_those_of_the_route_that_words_the_text() -> None:
-    """They count the texts of all routes: a phone rings as often, whoever asks for it."""
+    """A limit counts the phone's texts of all routes."""
     few = route("few", "few/*", PHONE, max_texts_per_hour=2)
     many = route("many", "many/*", PHONE, max_texts_per_hour=4)
     world = routed(few, many)
@@ -121,7 +121,7 @@ def test_no_decision_names_a_route_without_routes(capsys: pytest.CaptureFixture[
 
 
 def held(world: World, *keys: str) -> None:
-    """Hold texts about logs, of whatever route."""
+    """Hold the texts about these logs."""
     world.refuses = lambda _: NO_CONNECTION
     for key in keys:
         world.notify(record(key))
@@ -214,7 +214,7 @@ def test_a_flush_in_which_every_route_is_quiet_receives_no_message() -> None:
 def test_a_backlog_in_quiet_hours_is_not_old(
     at_most: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody waits for these texts, so that no alarm must ring, even if a flush cannot take all."""
+    """Texts in quiet hours raise no alarm, even if a flush does not receive all messages."""
     monkeypatch.setattr(held_messages, "MAX_MESSAGES", at_most)
     quiet = route("quiet", "quiet/*", PHONE, quiet_hours="14:00-15:00")
     world = routed(quiet, to_numbers=(PHONE,))
@@ -297,7 +297,7 @@ some_routes = st.lists(
 def test_each_phone_of_each_matching_route_gets_each_log_once_and_nobody_else_does(
     drawn: list[Any], flat: list[str], random: Any
 ) -> None:
-    """Whatever the order of the routes, their modes, limits and quiet hours."""
+    """The order of the routes, their modes, limits and quiet hours make no difference."""
     routes = [
         route(
             f"r{at}",
@@ -332,7 +332,7 @@ def test_each_phone_of_each_matching_route_gets_each_log_once_and_nobody_else_do
 
 
 def test_messages_of_routes_in_quiet_hours_are_not_received_by_each_flush() -> None:
-    """Else they could keep those that may go from being received at all."""
+    """Otherwise they could crowd out the messages whose texts may go now."""
     quiet = route("quiet", "quiet/*", PHONE, quiet_hours="14:00-14:30")
     both = route("both", "quiet/both/*", OTHER_PHONE)
     world = routed(quiet, both, to_numbers=(PHONE,))
@@ -342,7 +342,7 @@ def test_messages_of_routes_in_quiet_hours_are_not_received_by_each_flush() -> N
         world.flush()
         receives.append(world.held[0].receive_count)
         world.now += 300
-    assert receives == [1, 1, 1, 2, 2]  # for 15 minutes, or until the quiet hours end
+    assert receives == [1, 1, 1, 2, 2]  # hidden for 15 minutes, or until the quiet hours end
     world.flush()
     assert [phone for _, phone, _ in world.texts] == [PHONE]
     assert world.held == []

@@ -1,4 +1,4 @@
-"""Routes: which logs text which phones. The oracle of their globs is Python's `fnmatch`."""
+"""Routes: the phones for each log. The oracle of the globs is Python's `fnmatch`."""
 
 import fnmatch
 import json
@@ -93,11 +93,9 @@ def test_a_glob_made_of_a_key_matches_that_key(key: str) -> None:
     ],
 )
 def test_no_glob_takes_longer_than_a_millisecond(pattern: str, key: str) -> None:
-    """The least of several: other processes take time, too."""
+    """The fastest of 20 tries counts, as other processes slow some down."""
     glob = Glob(pattern)
-    took = min(
-        _seconds(glob.matches, key) for _ in range(20)
-    )  # the least: other processes take time too
+    took = min(_seconds(glob.matches, key) for _ in range(20))
     assert took < MAX_SECONDS_TO_MATCH
 
 
@@ -209,7 +207,7 @@ def test_each_phone_of_each_matching_route_gets_a_log_once_in_any_order_of_route
 
 
 MAX_SECONDS_TO_ROUTE = 0.0005
-"""Ten times as long as `python -m bench routes` allows: other processes take time, too."""
+"""Ten times the limit of `python -m bench routes`, as other processes take time too."""
 
 
 def test_routing_a_log_by_twenty_routes_takes_little_time() -> None:
@@ -220,7 +218,7 @@ def test_routing_a_log_by_twenty_routes_takes_little_time() -> None:
         assert took < MAX_SECONDS_TO_ROUTE
 
 
-# The settings
+# Settings
 
 
 def test_without_routes_the_flat_settings_are_the_route_of_every_log() -> None:

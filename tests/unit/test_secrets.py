@@ -1,4 +1,4 @@
-"""Neither the repository nor its history holds a secret or a person's number."""
+"""The repository and its history hold no secret and no person's number."""
 
 import re
 import subprocess
@@ -17,19 +17,19 @@ DETECTORS = [
     )
 ]
 
-# Numbers of real people are not of the form of Twilio's and the fictional ones: +1 500 555, 555 …,
-# Ofcom's +44 7700 900 (https://www.ofcom.org.uk/phones-and-broadband/phone-numbers/numbers-for-drama),
-# and one of +1 500, which is no place's code, that an old version of a test has.
+# Allowed numbers: Twilio's +1 500 555, fictional 555 numbers, other invented ones, Ofcom's
+# https://www.ofcom.org.uk/phones-and-broadband/phone-numbers/numbers-for-drama,
+# and one of an old test with 500, which is not the area code of any place.
 NUMBER = re.compile(r"\+[1-9]\d{9,14}\b")
 FICTIONAL = re.compile(
     r"\+1(\d{3}555|555)\d+|\+49151(1?2345678|23456789)|\+0+|\+1{3,}|\+1234567890\d*"
     r"|\+447700900\d{3}|\+15005990100"
 )
 
-# Made up, each of one repeated digit or the alphabet's: the shape without the secret.
+# Invented values in the shape of secrets, such as one repeated digit.
 SHAPES = re.compile(r"(AC|SK|MG|SM)([0-9a-f])\2{31}|AKIAEXAMPLE|AKIAIOSFODNN7EXAMPLE")
 
-# The samples of test_redaction, in the shapes of secrets that a line of a log may hold.
+# The samples of test_redaction, which have the shapes of secrets.
 SAMPLES = frozenset(
     {
         '"-----BEGIN ' + 'RSA PRIVATE KEY----- hunter2",',
@@ -39,8 +39,8 @@ SAMPLES = frozenset(
     }
 )
 
-# What a stack's settings hold in the open (docs/deploy.md has them committed): a SID names an
-# account or a key and opens neither, and the sender's number is on every text.
+# The public values of a stack's file, which docs/deploy.md has committed. A SID gives no access,
+# and every text shows the sender's number.
 STACK_FILE = re.compile(r"\+\+\+ b/Pulumi\.[\w.-]+\.yaml")
 OPEN = re.compile(
     r"\+  s3-logs:(twilioAccountSid|twilioApiKeySid|messagingServiceSid): \"?(AC|SK|MG)\w{32}\"?"
@@ -49,7 +49,7 @@ OPEN = re.compile(
 
 
 def added(log: str) -> list[str]:
-    """Give every line that a log of git's adds, but for what a stack's settings may say."""
+    """Return the lines that a log of git adds, without the public values of a stack's file."""
     lines, of_a_stack = set(), False
     for line in log.splitlines():
         if line.startswith("+++"):
@@ -60,7 +60,7 @@ def added(log: str) -> list[str]:
 
 
 def history() -> list[str]:
-    """Give every line that was ever added."""
+    """Return every line that any commit added."""
     log = subprocess.run(
         ["git", "log", "--all", "--no-color", "-p", "--unified=0", "--no-textconv"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Twilio's own client, over real HTTP, to a server that answers what a test says."""
+"""Twilio's own client over real HTTP, with a server that answers as a test says."""
 
 import base64
 import contextlib
@@ -116,7 +116,7 @@ def test_an_answer_is_classed(
     twilio.status, twilio.body = status, body
     error = refused(TwilioSender(settings(twilio_api_url=twilio.url), new_session()))
     assert (error.refusal.kind, error.refusal.code) == (kind, code)
-    assert len(twilio.requests) == 1  # nothing is retried that Twilio may have processed
+    assert len(twilio.requests) == 1  # Twilio may have processed it, so no retry
 
 
 def test_an_address_without_a_server_is_no_connection() -> None:
@@ -214,7 +214,7 @@ def test_a_success_without_a_body_is_in_doubt(twilio: Server) -> None:
 def test_a_success_with_a_sid_is_a_text_despite_strange_fields(
     twilio: Server, field: str, strange: bytes
 ) -> None:
-    """It went out: taken for one in doubt, each flush would repeat it."""
+    """Twilio sent it. If it were in doubt, a flush would ask about it or send it again."""
     twilio.body = CREATED.replace(b"}", b', "%s": %s}' % (field.encode(), strange))
     assert (
         TwilioSender(settings(twilio_api_url=twilio.url), new_session()).send(PHONE, "a text")
@@ -336,7 +336,7 @@ def test_a_text_that_twilio_has_no_record_of_is_refused(twilio: Server) -> None:
     assert caught.value.refusal.code == 20404
 
 
-# The list of the texts to a phone
+# List of a phone's texts
 
 MESSAGES = f"/2010-04-01/Accounts/{SID}/Messages.json"
 NOON = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.UTC)
@@ -347,7 +347,7 @@ def sid_of(number: int) -> str:
 
 
 def record(number: int, **changes: object) -> dict[str, object]:
-    """Return a record of the list. The next older one has the next number: a second earlier."""
+    """Return a record of the list. Each number is one second older than the one before."""
     at = email.utils.format_datetime(NOON - datetime.timedelta(seconds=number))
     return {
         "sid": sid_of(number),
@@ -371,7 +371,7 @@ def more(number: int) -> str:
 
 
 def texts_since(server: Server, seconds: float, *pages: tuple[int, bytes]) -> list[SentText]:
-    """Ask for the texts since so many seconds before noon, of a Twilio that answers with these."""
+    """Return the texts since so many seconds before noon, if Twilio answers with these pages."""
     server.answers = list(pages)
     asking = TwilioSender(settings(twilio_api_url=server.url), new_session())
     return asking.messages_to(PHONE, NOON.timestamp() - seconds)
@@ -384,7 +384,7 @@ def refused_list(server: Server, *pages: tuple[int, bytes]) -> Refusal:
 
 
 def test_the_texts_to_a_phone_are_listed_by_the_phone_alone(server: Server) -> None:
-    """A filter by the date sent would hide a text that Twilio has accepted and not sent yet."""
+    """A filter by date sent would hide texts that Twilio has accepted but not sent yet."""
     queued = record(0, date_sent=None, status="queued")
     assert texts_since(server, 60, page(queued, record(1), record(61))) == [
         SentText(sid=sid_of(0), created_at=NOON.timestamp(), body="text 0"),
@@ -422,14 +422,14 @@ def test_pages_are_followed_to_the_last(server: Server) -> None:
 
 
 def test_a_text_that_was_sent_late_does_not_end_the_list(server: Server) -> None:
-    """Twilio sorts by the date sent: behind a text that waited long there may be newer ones."""
+    """Twilio sorts by date sent: newer texts may follow one that waited long."""
     waited = record(300, date_sent=record(1)["date_sent"])
     found = texts_since(server, 60, page(waited, next_page_uri=more(1)), page(record(2)))
     assert [text.sid for text in found] == [sid_of(2)]
 
 
 def test_a_text_on_two_pages_is_one(server: Server) -> None:
-    """So it is when another text arrives between two requests."""
+    """A new text between two requests moves a record to the next page."""
     pages = page(record(0), record(1), next_page_uri=more(1)), page(record(1), record(2))
     assert len(texts_since(server, 60, *pages)) == 3
 
@@ -485,7 +485,7 @@ def test_a_text_that_no_request_created_is_not_listed(server: Server, direction:
     ids=repr,
 )
 def test_a_strange_record_is_no_answer(server: Server, strange: object) -> None:
-    """It may be the very text: left out, the text would be repeated."""
+    """The record may be of the text in doubt. Ignoring it would repeat the text."""
     assert refused_list(server, page(record(1), strange)) is NOT_TWILIO
 
 
@@ -519,7 +519,7 @@ def test_an_answer_that_is_no_list_is_no_answer(server: Server, answer: bytes) -
 
 
 def test_a_list_with_names_that_are_new_is_read(server: Server) -> None:
-    """Twilio's client raises over each that it does not know."""
+    """Twilio's client raises an error about each unknown name."""
     assert texts_since(server, 60, page(record(0, colour="red"), colour="red", meta=7))
 
 
@@ -551,7 +551,7 @@ def test_a_list_that_breaks_is_refused(server: Server) -> None:
     "prefix", ["http://127.0.0.1:9", "//127.0.0.1:9", "@127.0.0.1:9", "https://evil.example"]
 )
 def test_the_next_page_is_asked_for_at_the_same_host(server: Server, prefix: str) -> None:
-    """Else an answer could send the secret to another host."""
+    """Otherwise an answer could send the secret to another host."""
     uri = prefix + more(1)
     pages = page(record(0), next_page_uri=uri, meta={"next_page_url": uri}), page(record(1))
     assert len(texts_since(server, 60, *pages)) == 2

@@ -1,4 +1,4 @@
-"""Every mistake in the settings is reported at preview, all at once, each with its remedy."""
+"""A preview reports all mistakes in the settings at once, each with its remedy."""
 
 import json
 import logging
@@ -45,7 +45,7 @@ Warnings = Callable[..., list[str]]
 
 
 def mistakes(**changes: str | None) -> list[str]:
-    """Give the messages about settings with these changes; None leaves one out."""
+    """Return the messages about settings with these changes; None removes a setting."""
     changed = {**SETTINGS, **changes}
     with pytest.raises(pulumi.RunError) as caught:
         record_anew({key: value for key, value in changed.items() if value is not None})
@@ -55,7 +55,7 @@ def mistakes(**changes: str | None) -> list[str]:
 
 @pytest.fixture(scope="module")
 def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
-    """Read settings with these changes, and declare nothing."""
+    """A function that reads settings with these changes, and declares no resources."""
     path = tmp_path_factory.mktemp("program") / "__main__.py"
     path.write_text("from infra.settings import Settings\n\nSettings.load()\n")
 
@@ -67,7 +67,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
 
 @pytest.fixture
 def warnings(load: Load, caplog: pytest.LogCaptureFixture) -> Warnings:
-    """Give the warnings of a preview with these changes."""
+    """A function that returns the warnings of a preview with these changes."""
 
     def warnings(**changes: Any) -> list[str]:
         caplog.clear()
@@ -120,7 +120,7 @@ def overlap(longer: str, shorter: str) -> str:
     return f"lists {longer}, which ends with {shorter}: S3 refuses filters that overlap"
 
 
-# The setting, its value, the message, and the words after `pulumi config set --stack test`.
+# The changed settings, the message, and the words after `pulumi config set --stack test`.
 MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     # SIDs
     (
@@ -163,7 +163,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
         ({"toNumbers": none}, "is empty, and there is no route with phones of its own", PHONES)
         for none in (None, "", " ")
     ),
-    # The secret
+    # Secret
     *(
         ({"twilioSecret": secret}, what, "--secret twilioSecret")
         for secret, what in (
@@ -178,7 +178,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ('"canary"', "is in quotes: remove them"),
         )
     ),
-    # Twilio's address
+    # Address of Twilio
     *(
         ({"twilioApiUrl": url}, f'"{url}" {what}', remedy)
         for url, what, remedy in (
@@ -238,7 +238,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
         '"https://api.twilio.com\\u200b" has an invalid host: U+200B ZERO WIDTH SPACE',
         API,
     ),
-    # The sender
+    # Sender
     ({"fromNumber": "015551234567"}, f"…4567 {NOT_E164}", SENDER),
     ({"fromNumber": "15005550106"}, f"…0106 {NO_PLUS}", SENDER),
     ({"fromNumber": "0015005550106"}, "…0106 begins with 00 in place of a plus", SENDER),
@@ -254,7 +254,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
     ),
     ({"fromNumber": ""}, "is not set, and neither is messagingServiceSid", SENDER),
     ({"fromNumber": " "}, "is not set, and neither is messagingServiceSid", SENDER),
-    # The phones
+    # Phones
     ({"toNumbers": f"{PHONE},15005550101"}, f"…0101 {NO_PLUS}", PHONES),
     ({"toNumbers": "5550101"}, f"…0101 {NO_PLUS}", PHONES),
     ({"toNumbers": "abc"}, f"…abc {NOT_E164}", PHONES),
@@ -305,7 +305,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
         "(error 21266)",
         PHONES,
     ),
-    # The bucket
+    # Bucket
     *(
         ({"existingBucket": value}, f'"{value}" {what}', f"existingBucket {meant}".rstrip())
         for value, what, meant in (
@@ -330,7 +330,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
             ),
         )
     ),
-    # The filters
+    # Filters
     *(
         ({"filterPrefix": value}, f"{quoted(value)} {what}", f"filterPrefix {meant}".rstrip())
         for value, what, meant in (
@@ -410,7 +410,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
         "accepts 2,048 with existingBucket",
         "filterPrefix",
     ),
-    # The message
+    # Message
     (
         {"message": "New: $file in $bucket"},
         f'"New: $file in $bucket" uses $file, but there are only {NAMES}',
@@ -432,7 +432,7 @@ MISTAKES: list[tuple[Mapping[str, str | None], str, str]] = [
         f'"{"x " * 20}…{"x " * 10}" has 502 bytes, but 500 are allowed',
         MESSAGE,
     ),
-    # The words
+    # Words of `contains`
     (
         {"contains": 'ERROR, "FATAL'},
         "'ERROR, \"FATAL' has a quote that is not closed, or text behind one",
@@ -771,20 +771,20 @@ EVERY_KIND = {
 
 
 class OneSetting(pulumi.Config):
-    """A stack's configuration of one setting."""
+    """A stack's configuration with one setting."""
 
     def __init__(self, value: str) -> None:
         super().__init__("s3-logs")
         self._value = value
 
-    def get(  # type: ignore[override]  # of Pulumi's overloads the program uses one
+    def get(  # type: ignore[override]  # the program uses only this overload
         self, key: str, default: str | None = None
     ) -> str | None:
         return self._value
 
 
 def message_about(key: str, value: str) -> str:
-    """Return the message about one setting; nothing if it is right."""
+    """Return the message about one setting; "" for a right one."""
     read = Reader(OneSetting(value), {key: EVERY_KIND[key]})
     try:
         read.raise_mistakes()
@@ -822,7 +822,7 @@ def check_message(key: str, value: str) -> None:
     assert len(rule) >= len("is empty."), message
     assert len(said) < 400, message
     assert said.isprintable(), message
-    # The command
+    # Command
     words = shlex.split(command)
     options = ["--path"] * ("[" in key) + ["--secret"] * kind.private
     start = ["pulumi", "config", "set", "--stack", pulumi.get_stack(), *options, key]
@@ -834,13 +834,13 @@ def check_message(key: str, value: str) -> None:
         assert not kind.private, message
         assert not kind.problem(one), message
         assert one == default or one == kind.suggestion(text), message
-        if one == "":  # it switches something off, so the user's own value must do so
+        if one == "":  # only for values that mean "off" as well
             assert kind.may_suggest_empty, message
             assert plain_words(text) <= NONE or "//" in text, message
         elif default.isdigit() and int(one) and one != default:
             typed = re.sub(r"\.0\W*\Z|\D", "", unicodedata.normalize("NFKC", text))
             assert int(one) % int(typed) == 0, message
-    # Nothing private
+    # No private values
     for private in PRIVATE:
         if private in text:
             digits = re.sub(r"\D", "", unicodedata.normalize("NFKC", private))[-7:]
@@ -850,11 +850,11 @@ def check_message(key: str, value: str) -> None:
 
 
 NONE = {"none", "no", "never", "off", "false", "0"}
-"""Words for nothing."""
+"""Words that mean "off"."""
 
 
 def plain_words(text: str) -> set[str]:
-    """Return the words of a value, in small letters."""
+    """Return the words of a value in lower case."""
     plain = unicodedata.normalize("NFKC", unquote(text)).casefold()
     return set(re.findall(r"\w+", plain))
 
@@ -895,10 +895,10 @@ EACH_DIFFERENT = {
     "expect": "Mon-Fri by 06:30",
     "atLeast": "10 MB",
 }
-"""Another value for each setting that a function receives, but for its sender."""
+"""Another value for each setting that a function receives, without the sender."""
 
 NO_SETTINGS = {"stack", "ledger_table", "held_queue", "failed_queue"}
-"""Environment variables of a function that are no settings."""
+"""A function's environment variables that are no settings."""
 
 
 def test_every_setting_is_described_in_the_projects_file_and_the_other_way_round() -> None:
@@ -982,7 +982,7 @@ def test_a_key_that_is_no_setting_is_named_with_the_nearest_that_is(
 def test_a_key_that_only_pulumis_cli_passes_is_named_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The CLI hands the configuration over in the environment, the Automation API does not."""
+    """The CLI passes the configuration in the environment; the Automation API does not."""
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps({"s3-logs:flushMinute": "7", "aws:x": "y"}))
     (shown,) = mistakes()
     assert shown.startswith("flushMinute: is no setting; the nearest is flushMinutes.")
@@ -993,7 +993,7 @@ def test_keys_of_other_namespaces_are_ignored(load: Load) -> None:
     load(**{"aws:regoin": "eu-central-1"})
 
 
-# Warnings of settings that work, but are probably mistakes
+# Warnings about valid settings that are probably mistakes
 
 
 def test_phones_in_clear_text_are_warned_of_with_the_command_that_encrypts_them(
@@ -1003,7 +1003,7 @@ def test_phones_in_clear_text_are_warned_of_with_the_command_that_encrypts_them(
     assert shown.startswith("toNumbers is in the stack's file in clear text")
     assert shown.endswith(f": {SET} --secret toNumbers")
     assert warnings() == []
-    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", '["s3-logs:toNumbers"]')  # as the CLI does
+    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", '["s3-logs:toNumbers"]')  # as the CLI sets it
     assert warnings(secrets=frozenset({"twilioSecret"})) == []
 
 
@@ -1080,7 +1080,7 @@ def test_a_name_reaches_the_function_without_the_spaces_around_it() -> None:
         {"quietHours": "Mon-Fri 22:00-07:00, Sat-Sun 00:00-24:00"},
         {
             "filterPrefix": "\u06a9\u062a\u0627\u0628\u200c\u0647\u0627/"
-        },  # a joiner that Persian words need
+        },  # Persian words need this joiner
         {"alarmEmail": "on-call+s3@sub.example.co.uk"},
         {"twilioApiUrl": "https://api.dublin.ie1.twilio.com"},
         {"twilioApiUrl": "http://127.0.0.1:8080"},
@@ -1119,7 +1119,7 @@ def test_an_api_key_a_messaging_service_and_a_gateway_reach_the_function() -> No
     assert "FROM_NUMBER" not in variables
 
 
-# The functions' environment, of 4 KB
+# The 4 KB of a function's environment
 
 
 def phones(count: int) -> str:
@@ -1127,12 +1127,12 @@ def phones(count: int) -> str:
 
 
 def measured(variables: dict[str, str]) -> int:
-    """Count as Lambda does; its refusal says "String measured: {...}"."""
+    """Return the size as Lambda counts it; its refusal says "String measured: {...}"."""
     return len(json.dumps(variables, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def test_the_most_phones_that_are_accepted_fit_the_environment_of_a_function(load: Load) -> None:
-    """The search finds the last number of phones that is accepted, with a long message."""
+    """A binary search finds the largest accepted number of phones, with a long message."""
     rest = {"message": "漢" * 166, "timezone": "America/Argentina/ComodRivadavia"}
     fine, refused = 1, 400
     while refused - fine > 1:
@@ -1143,7 +1143,7 @@ def test_the_most_phones_that_are_accepted_fit_the_environment_of_a_function(loa
         except pulumi.RunError:
             refused = count
     variables = variables_of(toNumbers=phones(fine), **rest)
-    # The recorded names of the queues are shorter than the longest that AWS gives them.
+    # The lower bound is loose, as real names of queues may be longer than the recorded ones.
     assert 3800 < measured(variables) <= program_settings.MAX_ENVIRONMENT_BYTES
     assert fine > 150
 

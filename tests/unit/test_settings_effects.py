@@ -5,13 +5,13 @@ import pytest
 from local.program import PROJECT
 from tests.unit.recorded import SETTINGS, Recorded, Resource, record
 
-# These hold logs or texts, or remember them: to replace one loses something.
+# Resources with logs or texts, or with records of them. Replacing one would lose data.
 PRECIOUS = {"Bucket", "Queue", "Table", "Key"}
 
 FUNCTIONS = {"Function"}
-ROUTED = FUNCTIONS | {"Dashboard"}  # which shows the texts of each route once there is one
+ROUTED = FUNCTIONS | {"Dashboard"}  # it shows the texts of each route
 
-# Each setting with another value, and all that may change by it: the table in docs/deploy.md.
+# Each setting with another value, and the kinds that may change, as in the table of docs/deploy.md.
 CHANGES: dict[str, tuple[str, set[str]]] = {
     "mode": ("digest", FUNCTIONS),
     "toNumbers": ("+15005550199", FUNCTIONS),
@@ -31,7 +31,7 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "alarmEmail": ("on-call@example.com", {"TopicSubscription"}),
     "maxSegmentsPerDay": ("7", {"MetricAlarm", "Dashboard"}),
     "expireLogsAfterDays": ("9", {"BucketLifecycleConfiguration"}),
-    "protectBucket": ("true", set()),  # which the engine alone knows of
+    "protectBucket": ("true", set()),  # only Pulumi's engine uses it
     "forceDestroy": ("true", {"Bucket"}),
     "twilioSecret": ("another-canary", FUNCTIONS),
     "twilioAccountSid": ("AC" + "1" * 32, FUNCTIONS),
@@ -39,7 +39,7 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "twilioApiUrl": ("https://gateway.example.com", FUNCTIONS),
 }
 
-# These inputs may change on the resources above: S3 does not know of them.
+# Inputs of these resources that may change, as S3 does not have them.
 IN_PLACE = {"forceDestroy"}
 
 
@@ -57,7 +57,7 @@ def kind(resource: Resource) -> str:
 
 
 def changed(before: dict[str, Resource], after: dict[str, Resource]) -> set[str]:
-    """Give the kinds of what is new, gone or has other inputs."""
+    """Return the kinds of resources that are new, gone or have other inputs."""
     return {
         kind(before.get(urn) or after[urn])
         for urn in before.keys() | after.keys()
@@ -66,12 +66,12 @@ def changed(before: dict[str, Resource], after: dict[str, Resource]) -> set[str]
 
 
 def inputs(resource: Resource) -> dict[str, str]:
-    """Give inputs that can be compared; the code is the same folder, but never the same object."""
+    """Return the comparable inputs: the code is the same folder in a new object each time."""
     return {key: str(value) for key, value in resource.inputs.items() if key != "code"}
 
 
 def test_every_setting_is_tried(before: Recorded) -> None:
-    others = {"messagingServiceSid", "existingBucket"}  # they take another one's place: see below
+    others = {"messagingServiceSid", "existingBucket"}  # they replace another setting: see below
     assert CHANGES.keys() | others == PROJECT["config"].keys()
 
 
@@ -79,7 +79,7 @@ def test_every_setting_is_tried(before: Recorded) -> None:
 def test_a_setting_renames_or_replaces_no_resource_that_holds_data(
     before: Recorded, key: str
 ) -> None:
-    """A resource with the same URN and the same name is the same to Pulumi and to AWS."""
+    """Pulumi and AWS identify a resource by URN and name."""
     value, may_change = CHANGES[key]
     first, after = by_urn(before), by_urn(record({**SETTINGS, key: value}))
     assert changed(first, after) <= may_change
@@ -108,7 +108,7 @@ def test_the_filters_of_an_existing_bucket_change_the_rule_only() -> None:
 
 
 def test_renaming_the_stack_changes_only_the_functions_and_the_monitoring() -> None:
-    """`pulumi stack rename` keeps in the state every resource of the same type and name."""
+    """`pulumi stack rename` keeps each resource in the state whose type and name stay the same."""
 
     def by_name(stack_name: str) -> dict[str, Resource]:
         declared = record({**SETTINGS, "alarmEmail": "a@example.com"}, stack_name=stack_name)
@@ -123,7 +123,7 @@ def test_renaming_the_stack_changes_only_the_functions_and_the_monitoring() -> N
 def test_switching_to_an_existing_bucket_keeps_held_texts_and_deletes_no_logs(
     before: Recorded,
 ) -> None:
-    """The queues and the table stay. The bucket goes; with logs in it, S3 refuses that."""
+    """The queues and the table stay. Pulumi deletes the bucket, but S3 refuses if it has logs."""
     after = by_urn(record({**SETTINGS, "existingBucket": "their-logs"}))
     gone = {kind(one) for urn, one in by_urn(before).items() if urn not in after}
     assert gone & PRECIOUS == {"Bucket"}

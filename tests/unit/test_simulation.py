@@ -1,4 +1,4 @@
-"""The simulated table refuses wrong expressions, and the quick one decides as it does."""
+"""The simulated table refuses wrong expressions, and the quick table decides alike."""
 
 import gc
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ UPDATE: dict[str, Any] = {
 
 
 def updated(table: Table, **changes: Any) -> bool:
-    """Update an item. Whether the condition held."""
+    """Update an item, and return whether AWS accepted it."""
     try:
         table.call("UpdateItem", UPDATE | changes)
     except AwsError:
@@ -78,7 +78,7 @@ def test_a_wrong_request_is_refused(way: str, wrong: dict[str, Any]) -> None:
 
 
 def test_the_handler_cannot_survive_a_wrong_expression(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the table fails, texts go out all the same: this must not hide a wrong expression."""
+    """A failing table does not stop texts, but must not hide a wrong expression."""
     world = World()
     counting = Ledger._count_update
 
@@ -148,7 +148,7 @@ def test_the_index_returns_only_its_projected_attributes() -> None:
     assert found.keys() == {"id", "report", "ask_at", "sid"}
 
 
-# The quick table
+# Quick table
 
 NOTICES = [Notice(log_file("a.log"), PHONE), Notice(log_file("b.log"), OTHER_PHONE)]
 some = st.lists(st.sampled_from(NOTICES), min_size=1, max_size=4)
@@ -187,14 +187,14 @@ OPERATIONS = st.one_of(
 
 
 class Operated:
-    """A ledger on a table."""
+    """A ledger and the attempts on a table."""
 
     def __init__(self, table: Any) -> None:
         self.world = World(table=table)
         self.attempts = Attempts(Called(self.world, "ledger"), clock=self.world.clock)
 
     def run(self, name: str, *args: Any) -> Any:
-        """Run one operation. Gives all that can be seen of it."""
+        """Run one operation, and return its visible result."""
         own = getattr(self, name, None)
         return own(*args) if own else getattr(self.world.ledger, name)(*args)
 
@@ -273,11 +273,11 @@ def test_the_quick_table_refuses_unknown_requests(operation: str, changes: dict[
     [
         {"UpdateExpression": "SET #s = :sending lease = :lease"},  # a comma is missing
         {"ConditionExpression": "attribute_is_missing(id) OR lease < :now"},  # no such function
-        {"ConditionExpression": "attribute_not_exists(id) AND leese < :now"},  # misspelt
+        {"ConditionExpression": "attribute_not_exists(id) AND leese < :now"},  # misspelled
     ],
 )
 def test_a_wrong_expression_that_ministack_lets_pass_does_not_claim(wrong: dict[str, Any]) -> None:
-    """DynamoDB refuses the first two. Here they do not do their work, so other tests fail."""
+    """DynamoDB refuses the first two. Here they fail to claim, which other tests notice."""
     table = Table("ledger")
     updated(table, **wrong)
     assert table.items.get("a", {}).keys() != {"id", "state", "lease"}
@@ -312,8 +312,8 @@ def test_a_received_message_is_hidden_until_it_is_given_back_or_its_time_is_over
 
 
 def test_a_table_is_not_deleted_in_the_middle_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python may end a simulation at any moment; the next one deletes what it left."""
-    Table("ledger")  # and no more of the earlier ones
+    """Python may delete a table at any moment, so the next table deletes its data in MiniStack."""
+    Table("ledger")  # deletes the data of earlier tables
     asked: list[str] = []
     request = simulation.table._request
 

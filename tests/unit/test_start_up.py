@@ -1,4 +1,4 @@
-"""The modules imported before the first text: a new one would slow every cold start."""
+"""The modules imported before the first text: each one slows every cold start."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from stack import ROOT
 CEILING = Path(__file__).parent / "start_up_modules.txt"
 
 OF_NEWER_PYTHONS = {"dataclasses"} if sys.version_info >= (3, 14) else set[str]()
-"""Modules that the standard library imports itself: `logging` does, for tracebacks in colour."""
+"""Modules that the standard library imports: `logging` needs this for coloured tracebacks."""
 
 _TEXT = f"""
 import json, sys
@@ -27,7 +27,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 
 @pytest.fixture(scope="module")
 def imported() -> set[str]:
-    """The modules that one text takes, of the standard library by their first name."""
+    """The modules that one text imports. Those of the standard library have their first name."""
     with Services(split_certificates) as services:
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _TEXT, str(build(ROOT / "handler"))],
@@ -47,13 +47,13 @@ def is_standard(name: str) -> bool:
 
 
 def test_nothing_new_is_imported_before_the_first_text(imported: set[str]) -> None:
-    """A new module costs every cold start: measure it (make bench), then write it into the list."""
+    """Measure a new module with `make bench`, and then add it to the list."""
     allowed = set(CEILING.read_text().split()) | OF_NEWER_PYTHONS
     assert sorted(imported - allowed) == []
 
 
 def test_the_list_names_nothing_that_is_gone(imported: set[str]) -> None:
-    """Of the standard library it may: other versions of Python need other modules of it."""
+    """The standard library does not count: other versions of Python import other modules."""
     shipped = {path.name for path in build(ROOT / "handler").iterdir()}
     named = {name for name in CEILING.read_text().split() if name.partition(".")[0] in shipped}
     assert sorted(named - imported) == []

@@ -1,4 +1,4 @@
-"""A text says which file, how big, when and where, in one segment, and harms no phone."""
+"""A text names file, size, time and bucket in one segment, without dangerous characters."""
 
 import datetime
 import string
@@ -19,7 +19,7 @@ from simulation.samples import MESSAGE, TIME, log_file
 
 GSM_ALL = GSM | GSM_EXTENSION
 
-# Each of these is one character to a reader, in scripts that are written in different ways.
+# Characters as readers count them, by script.
 SCRIPTS = {
     "GSM-7": ["a", "Z", "/", "-", "é", "Ω", "€", "[", "|"],
     "Latin": ["ï", "q\u0300", "\u201c", "\u2013", "\ufb01", "e"],
@@ -91,21 +91,21 @@ def test_no_text_is_longer_than_twilio_accepts(key: str, words: str, bucket: str
 
 @given(keys)
 def test_a_text_about_any_key_is_one_printable_line(key: str) -> None:
-    """Only joiners and the letters of a flag are neither printable nor dangerous."""
+    """The only unprintable characters are joiners and the letters of a flag, which are harmless."""
     body = written(key, "$key")
     invisible = {character for character in body if not character.isprintable()}
     assert invisible <= {"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))}
 
 
 def shortest_wording(message: str, body: str) -> str:
-    """Word a message with 14 characters in place of each name, in the alphabet of a body."""
+    """Return a message with names of 14 characters, in the alphabet of a body."""
     filler = ("a" if set(body) <= GSM_ALL else "ж") * 14
     names = {"key": filler, "name": filler, "bucket": filler, "size": "1.2 MB"}
     return string.Template(message).substitute(names, time="23 Nov 14:05 UTC")
 
 
 def cost(body: str) -> int:
-    """Count the segments of a body, as two judges do that know nothing of each other."""
+    """Return the segments of a body, on which two independent counts must agree."""
     assert segments(body) == networks.segments(body)
     return segments(body)
 
@@ -140,8 +140,7 @@ def test_a_text_is_whole_or_the_next_longer_one_would_cost_more(
     body = written("/".join(map("".join, folders)) * 10, message)
     if "..." in body:
         letters = {letter for part in chain(*folders) for letter in written(part, "$key")}
-        # Where the key was cut before its first letter that GSM-7 lacks, one more may be that one:
-        # it turns the whole text into UCS-2.
+        # The next letter may be the first one outside GSM-7, which turns the text into UCS-2.
         next_letter = "x" if letters <= GSM_ALL or not set(body) <= GSM_ALL else "ж"
         widest = max(len(part.encode("utf-16-le")) // 2 for part in SCRIPTS[script])
         one_more = next_letter * (message.count("$") * max(widest, 2) + cost(body))
@@ -165,7 +164,7 @@ def test_a_cut_splits_nothing_that_a_reader_takes_for_one_character(
         for character in data.draw(written_in[script]) * 30
         if character != "\u201c"
     ]
-    message = "ж" * 30 + "$key"  # so that nothing is written in another way
+    message = "ж" * 30 + "$key"  # UCS-2: no letter is replaced
     head, cut, tail = written("".join(characters), message)[30:].partition("...")
     if cut:
         outcomes = range(len(characters) + 1)
@@ -205,7 +204,7 @@ def test_joiners_stay_where_they_join(key: str) -> None:
         ("a\u200db.log", "a?b.log"),
         ("\u200dж", "?ж"),
         ("ж\u200d\u200dж", "ж\u200d?ж"),
-        ("ü\u200cb.log", "üb.log"),  # a joiner would make it UCS-2
+        ("ü\u200cb.log", "üb.log"),  # a joiner would turn the text into UCS-2
         ("ж\u202e\u200dж", "ж??ж"),
         ("ж\U000e0067", "ж?"),
     ],
@@ -286,7 +285,7 @@ def test_a_long_key_is_cut_in_the_middle() -> None:
     key = "production/eu-central-1/" + "very-long-folder/" * 20 + "payments-service.log"
     body = written(key)
     assert segments(body) == 1
-    assert segments(body + "xx") > 1  # no shorter than it must be
+    assert segments(body + "xx") > 1  # not shorter than necessary
     assert "New log production/eu-central-1" in body
     assert "..." in body
     assert "payments-service.log, 1.2 MB" in body
@@ -313,7 +312,7 @@ def test_a_cut_key_still_distinguishes_files() -> None:
     message = "x" * 150 + " $key"
     body = written("a" * 100 + ".log", message)
     assert segments(body) == 2
-    assert len(body) > 200  # a second segment is paid for, so it is used
+    assert len(body) > 200  # the second segment is used
 
 
 @pytest.mark.parametrize(

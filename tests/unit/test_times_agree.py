@@ -1,6 +1,6 @@
-"""The times and counts that depend on each other agree: the argument for them, step by step.
+"""Times and counts that depend on each other agree.
 
-Each number stands where it is used. Here is why it is neither smaller nor greater.
+Each number is defined where it is used. The tests here say why it is not smaller or greater.
 """
 
 import json
@@ -33,31 +33,31 @@ from tests.unit.test_flusher import PEAK_MB, RESTING_MB, held_by_hand
 MINUTE, DAY = 60, 24 * 60 * 60
 
 LAMBDA_WAITS = MINUTE
-"""How long Lambda waits at least before it tries an event again.
+"""The shortest time, in seconds, before Lambda tries an event again.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
 LAMBDA_KEEPS = 6 * 60 * MINUTE
-"""How long it keeps an event at most, by the same source."""
+"""The longest time that Lambda keeps an event, by the same source."""
 
 SQS_KEEPS, SQS_COUNTS = 14 * DAY, 1000
-"""How long a queue keeps a message at most, and how many receive_count it counts.
+"""The longest time that a queue keeps a message, and the largest `maxReceiveCount`.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 """
 
 MINUTES_OF_AN_SQS_OUTAGE = 6 * 60
-"""How long SQS may give messages and accept none: a flush each minute fails to renew them."""
+"""The minutes in which SQS may deliver messages but accept none, so that none is renewed."""
 
 FLUSHES_EVERY = PROJECT["config"]["flushMinutes"]["default"] * MINUTE
-FLUSHES_AT_LEAST_EVERY = DAY  # the greatest flushMinutes that the settings take
+FLUSHES_AT_LEAST_EVERY = DAY  # the largest flushMinutes
 
 A_CALL = 0.04
-"""How many seconds SQS takes for a batch of ten, generously: most take 10 to 20 milliseconds."""
+"""Generous seconds of a request to SQS for ten messages: most take 10 to 20 milliseconds."""
 
 SERVERS_HANG_UP_AFTER = 5
-"""How soon a server hangs up on a silent connection, at the earliest: Node.js's default.
+"""The shortest time before a server closes an idle connection: the default of Node.js.
 
 Source: https://nodejs.org/api/http.html#serverkeepalivetimeout
 """
@@ -80,7 +80,7 @@ def kept(program: Recorded, queue: str) -> int:
 
 
 def test_one_text_takes_no_longer_than_is_kept_for_it() -> None:
-    """Twilio may not connect at its first address, and answer late; then SQS takes the text."""
+    """The first address of Twilio may be dead and the answer late. Then SQS holds the text."""
     connect, answer = sender.TIMEOUT_SECONDS
     assert 2 * connect + answer + aws.TRIES * sum(aws.TIMEOUT_SECONDS) <= SECONDS_TO_SEND
 
@@ -90,44 +90,44 @@ def test_a_lease_outlasts_the_sending_of_its_text() -> None:
 
 
 def test_the_lease_of_a_crashed_invocation_ends_before_lambda_retries() -> None:
-    """Otherwise the second try meets the lease of the first, and two of three tries are wasted."""
+    """Otherwise the second try finds the lease of the first, and does nothing."""
     assert LEASE_SECONDS < LAMBDA_WAITS
 
 
 def test_notify_has_time_to_send_when_it_has_started(program: Recorded) -> None:
-    """It holds a text for which less is left. The first one may take all that is kept for it."""
+    """The first text may take all of its time. With less time left, notify holds a text."""
     assert timeout(program, "notify") >= 2 * SECONDS_TO_SEND
 
 
 def test_notify_has_time_to_send_when_it_has_read_a_log(program: Recorded) -> None:
-    """S3 may fall silent in the last moment for reading."""
+    """S3 may stop answering at the end of the time for reading."""
     left = timeout(program, "notify") * (1 - READ_SHARE)
     assert left >= SECONDS_TO_SEND + sum(aws.TIMEOUT_SECONDS)
 
 
 def test_notify_has_ended_when_twilio_is_asked_for_its_text(program: Recorded) -> None:
-    """Or a text that is not in Twilio's list might be sent still."""
+    """Otherwise notify might still send a text that Twilio does not list yet."""
     assert timeout(program, "notify") <= ASK_AFTER_SECONDS
 
 
 def test_a_flush_has_sent_its_summary_when_another_one_asks_for_it() -> None:
-    """A flush runs for longer than notify: it sends soon after it opened the attempt, or never."""
+    """A flush runs longer than notify, so it sends soon after it opened the attempt, or never."""
     connect, answer = sender.TIMEOUT_SECONDS
     assert SECONDS_TO_BEGIN + 2 * connect + answer < ASK_AFTER_SECONDS
 
 
 def test_after_a_refusal_twilio_is_tried_again_before_the_next_flush() -> None:
-    """Long enough to spare the other texts of a storm, short enough to hold no more than needed."""
+    """The pause spares the other texts of a storm, and ends before the next flush."""
     assert sum(sender.TIMEOUT_SECONDS) < BREAKER_SECONDS < FLUSHES_EVERY
 
 
 def test_a_connection_is_given_up_before_the_server_hangs_up() -> None:
-    """A text that goes over a dead connection is in doubt, and waits for a flush."""
+    """A text sent over a closed connection is in doubt, and waits for a flush."""
     assert 1 <= preconnect.MAX_IDLE_SECONDS <= SERVERS_HANG_UP_AFTER
 
 
 def test_a_receive_waits_but_not_for_longer_than_its_connection() -> None:
-    """Without waiting SQS asks some of its servers only, and finds nothing where there is much."""
+    """Without long polling SQS asks only some of its servers, and may find no message."""
     world = World()
     world.flush()
     assert 1 <= min(world.receive_waits) <= max(world.receive_waits) < aws.TIMEOUT_SECONDS[1]
@@ -141,7 +141,7 @@ def test_a_flush_ends_before_the_next_begins(program: Recorded) -> None:
 
 
 def test_a_flush_gives_messages_back_while_time_for_one_more_request_is_left() -> None:
-    """A request may meet three connections that break. Delivery reports end before."""
+    """A request may fail on three connections. Delivery reports end earlier."""
     longest_pauses = 2 * aws.PAUSE_SECONDS * sum(2**attempt for attempt in range(1, aws.TRIES))
     one_request = aws.TRIES * sum(aws.TIMEOUT_SECONDS) + longest_pauses
     assert one_request <= SECONDS_TO_GIVE_BACK <= SECONDS_TO_SEND
@@ -156,7 +156,7 @@ def test_many_flushes_may_fail_to_renew_a_message_before_sqs_moves_it_to_failed(
 
 
 def test_received_messages_stay_hidden_until_their_flush_ends(program: Recorded) -> None:
-    """If it crashes, the messages it received first are back for the next flush."""
+    """After a crash its first messages are visible again for the next flush."""
     hidden = program.the("Queue", "texts-held").inputs["visibilityTimeoutSeconds"]
     assert timeout(program, "flush") < hidden < FLUSHES_EVERY
 
@@ -174,7 +174,7 @@ def test_a_flush_has_time_to_receive_text_and_delete_all_its_messages(
 def test_a_flush_has_time_to_ask_twilio_when_it_has_received_its_messages(
     program: Recorded,
 ) -> None:
-    """It asks about no phone for which less is left: the last page may take as long as a text."""
+    """The last page of a list may take as long as a text. With less time left, it does not ask."""
     connect, answer = sender.TIMEOUT_SECONDS
     assert SECONDS_TO_SEND + 2 * connect + answer <= SECONDS_TO_ASK
     rest = timeout(program, "flush") * (1 - DRAIN_SHARE)
@@ -182,12 +182,12 @@ def test_a_flush_has_time_to_ask_twilio_when_it_has_received_its_messages(
 
 
 def test_the_sender_of_an_attempt_has_ended_when_twilio_is_asked() -> None:
-    """Its text is listed then, or was never accepted."""
+    """Then Twilio lists the text, or never accepted it."""
     assert ASK_AFTER_SECONDS > LEASE_SECONDS > SECONDS_TO_SEND
 
 
 def test_a_flush_takes_messages_for_its_share_of_the_time(program: Recorded) -> None:
-    """Here a receive takes a second, and there are more messages than it can take."""
+    """Each receive takes a second here, and the queue has more messages than time allows."""
     world = World(to_numbers=(PHONE,))
     whole = timeout(program, "flush")
     for number in range(whole * BATCH):
@@ -197,7 +197,7 @@ def test_a_flush_takes_messages_for_its_share_of_the_time(program: Recorded) -> 
 
 
 def test_all_messages_of_a_flush_fit_the_memory(program: Recorded) -> None:
-    """Python keeps what was freed in pieces, hence twice; see the test that measures the peak."""
+    """Python does not return all freed memory, hence twice. `test_flusher` measures the peak."""
     for function in ("notify", "flush"):
         assert program.the("Function", function).inputs["memorySize"] >= RESTING_MB + 2 * PEAK_MB
 
@@ -206,12 +206,12 @@ def test_all_messages_of_a_flush_fit_the_memory(program: Recorded) -> None:
 
 
 def test_an_expired_text_fails_before_sqs_deletes_it(program: Recorded) -> None:
-    """A flush ends it. Two come before the deletion: one may be late, or run out of time."""
+    """Two flushes come before the deletion, as one may be late or run out of time."""
     assert kept(program, "held") >= EXPIRES_AFTER_SECONDS + 2 * FLUSHES_AT_LEAST_EVERY
 
 
 def test_failed_messages_are_kept_for_longer_than_held_ones(program: Recorded) -> None:
-    """SQS counts from when a message was first sent, also after it moved it to `failed`."""
+    """SQS counts from the first sending of a message, even after it moved to `failed`."""
     assert kept(program, "held") + 3 * DAY <= kept(program, "failed") <= SQS_KEEPS
 
 
@@ -223,7 +223,7 @@ def test_sqs_gives_a_text_up_after_days_only(program: Recorded) -> None:
 
 
 def test_a_text_is_remembered_for_longer_than_it_can_come_again(program: Recorded) -> None:
-    """An event may wait in Lambda, fail, be redriven, and be held until it is given up."""
+    """An event may wait in Lambda, fail, and after a redrive be held until it expires."""
     assert LAMBDA_KEEPS + kept(program, "failed") + kept(program, "held") <= KEPT_SECONDS
 
 
@@ -232,7 +232,7 @@ def test_a_text_is_remembered_for_longer_than_twilio_is_asked_about_it() -> None
 
 
 def test_an_hours_count_outlives_its_hour() -> None:
-    """The table deletes what has expired, and its clock is not that of the function."""
+    """The table deletes expired items by its own clock, which may differ from the function's."""
     world = World(to_numbers=(PHONE,))
     for second in (0, HOUR_SECONDS - 1):
         world.now = 500_000 * HOUR_SECONDS + second
@@ -242,7 +242,7 @@ def test_an_hours_count_outlives_its_hour() -> None:
     assert count["texts"] == {"N": "2"}
 
 
-# The table and its index
+# Index of the table
 
 
 def test_the_index_projects_every_attribute_that_is_read(program: Recorded) -> None:

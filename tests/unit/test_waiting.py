@@ -1,4 +1,4 @@
-"""Waiting on a condition: it has a limit, and says what it saw."""
+"""Waiting for a condition has a time limit, and a failure shows the last value."""
 
 import time
 
@@ -8,7 +8,7 @@ from stack.waiting import NotInTime, wait_until
 
 
 class Clock:
-    """A clock that only sleeping moves."""
+    """A clock that moves only when the code sleeps."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
